@@ -1,0 +1,42 @@
+"""The stages that choose what the comparison is measured on, and measure it."""
+
+from typing import Any
+
+from datashop_assets.prompts import Prompt
+from datashop_assets.sources.fingerprint import fingerprint
+from datashop_assets.stage import Stage
+
+
+def _targets(prompt: Prompt) -> dict[str, Any]:
+    wanted = prompt.evaluation
+    named = wanted.targets.model_dump() if wanted.targets else None
+    by_annotator = named is None and not wanted.gold
+    return {
+        "targets": named and {"data": named, "fingerprint": fingerprint(named)},
+        "gold": list(wanted.gold),
+        "gold_uri": prompt.pretraining_pool.uri,
+        "target_documents": wanted.target_documents,
+        "general_documents": wanted.general_documents,
+        "annotator": prompt.annotator.model_dump(mode="json") if by_annotator else None,
+        "positive_from": prompt.labels.positive_from if by_annotator else None,
+    }
+
+
+def _evaluation(prompt: Prompt) -> dict[str, Any]:
+    return {}
+
+
+EVALUATION_TARGETS = Stage(
+    "evaluation_targets",
+    code_version="1",
+    inputs=("pretraining_pool", "rubric"),
+    config=_targets,
+    build="datashop_assets.evaluation.targets:build",
+)
+EVALUATION = Stage(
+    "evaluation",
+    code_version="1",
+    inputs=("control_lm", "trained_lm", "pool_tokens", "evaluation_targets"),
+    config=_evaluation,
+    build="datashop_assets.evaluation.build:build",
+)

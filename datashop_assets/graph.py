@@ -1,0 +1,28 @@
+"""The graph: every stage, in the order in which data flows."""
+
+from datashop_assets.annotations.stage import ANNOTATIONS
+from datashop_assets.encoder.stage import ENCODER
+from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
+from datashop_assets.rubric.stage import RUBRIC
+from datashop_assets.sources.stage import ANNOTATION_SAMPLE, PRETRAINING_POOL
+from datashop_assets.stage import Stage
+from datashop_assets.trained_lm.stage import CONTROL_LM, POOL_TOKENS, TRAINED_LM
+from datashop_assets.training_set.stage import TRAINING_SET
+
+GRAPH: tuple[Stage, ...] = (
+    PRETRAINING_POOL,
+    ANNOTATION_SAMPLE,
+    RUBRIC,
+    ANNOTATIONS,
+    TRAINING_SET,
+    ENCODER,
+    POOL_TOKENS,
+    POOL_SCORES,
+    KEEP_CERTIFICATE,
+    FILTERED_POOL,
+    CONTROL_LM,
+    TRAINED_LM,
+    EVALUATION_TARGETS,
+    EVALUATION,
+)

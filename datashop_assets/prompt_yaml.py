@@ -1,0 +1,55 @@
+"""YAML as prompt files use it: plain data, nothing hidden. Repeated keys and aliases are refused, not resolved."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datashop_assets.prompt_errors import Problem, PromptError
+
+LARGEST = 1_000_000  # bytes; a rubric is a page
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, without aliases (they can grow without bound) and with every key once."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.YAMLError(f"line {mark.line + 1}: aliases (*name) are not allowed; write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: the key {key.value!r} is no text; quote it")
+            if key.value in seen:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value!r} stands twice; remove one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """The file's content. Raises `PromptError` for what cannot be read: size, encoding, syntax."""
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= LARGEST else b""
+    except OSError as error:
+        raise PromptError(str(path), [Problem("", path.name, f"cannot be read: {error.strerror}")]) from None
+    if size > LARGEST:
+        raise PromptError(str(path), [Problem("", f"{size} bytes", f"a prompt file has at most {LARGEST} bytes")])
+    return parse_yaml(data, str(path))
+
+
+def parse_yaml(data: bytes, file: str) -> Any:
+    try:
+        content = yaml.load(data.decode("utf-8"), _Loader)
+    except UnicodeDecodeError as error:
+        mend = f"byte {error.start} is not UTF-8; save the file as UTF-8"
+        raise PromptError(file, [Problem("", data[error.start : error.start + 1], mend)]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise PromptError(file, [Problem("", "", f"is not YAML: {error}")]) from None
+    if content is None:
+        raise PromptError(file, [Problem("", "", "is empty; give at least `name`, `rubric` and `annotator`")])
+    return content

@@ -1,0 +1,104 @@
+"""Leases: of two runs that want the same stage, one makes it and the other waits for it.
+
+A lease is a file created only if absent, with its owner's heartbeat inside. An owner that stopped beating is taken for
+dead after `EXPIRES` seconds; one that ran on this machine is noticed at once when its process is gone.
+"""
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from datashop_assets.storage.folders import Folder
+
+LEASE = "lease.json"
+BEATS = 10.0  # seconds between heartbeats
+EXPIRES = 60.0  # seconds without a heartbeat after which an owner elsewhere is taken for dead
+LOOKS = 0.5  # seconds between a waiting run's looks
+
+Owner = dict[str, Any]
+
+
+@contextmanager
+def lease(folder: Folder) -> Iterator[bool]:
+    """Holds `folder` while the block runs. Yields whether another run held it and had to be waited for."""
+    owner: Owner = {"id": uuid.uuid4().hex, "machine": _machine(), "process": os.getpid()}
+    waited = False
+    while not (folder.create(LEASE, _beat(owner)) or _take_over(folder, owner)):
+        waited = True
+        time.sleep(LOOKS)
+    stop = threading.Event()
+    beating = threading.Thread(target=_keep_beating, args=(folder, owner, stop), daemon=True)
+    beating.start()
+    try:
+        yield waited
+    finally:
+        stop.set()
+        beating.join()
+        if _read(folder, LEASE).get("id") == owner["id"]:
+            folder.remove(LEASE)
+
+
+def _take_over(folder: Folder, owner: Owner) -> bool:
+    """Takes the lease of a dead owner. A claim, created only if absent, lets one of many waiters do so."""
+    dead = _read(folder, LEASE)
+    if not dead or _alive(dead):
+        return False
+    claim = f"claim-{dead['id']}.json"
+    if not folder.create(claim, _beat(owner)):
+        if not _alive(_read(folder, claim)):
+            folder.remove(claim)  # the claimant died too
+        return False
+    taken = _read(folder, LEASE).get("id") == dead["id"]
+    if taken:
+        folder.write(LEASE, _beat(owner))
+    folder.remove(claim)
+    return taken
+
+
+def _keep_beating(folder: Folder, owner: Owner, stop: threading.Event) -> None:
+    while not stop.wait(BEATS):
+        with suppress(OSError):  # one lost beat is followed by the next; six in a row lose the lease
+            if _read(folder, LEASE).get("id") != owner["id"]:
+                return
+            folder.write(LEASE, _beat(owner))
+
+
+def _beat(owner: Owner) -> bytes:
+    return orjson.dumps({**owner, "beat": time.time()})
+
+
+def _read(folder: Folder, name: str) -> Owner:
+    try:
+        return orjson.loads(folder.read(name))  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        return {}
+
+
+def _alive(owner: Owner) -> bool:
+    if not owner or (owner["machine"] == _machine() and not _process_lives(owner["process"])):
+        return False
+    return bool(time.time() - owner["beat"] < EXPIRES)
+
+
+def _machine() -> str:
+    """The host and its process namespace: within one, a process number can be looked up."""
+    namespace = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()} {namespace.readlink() if namespace.is_symlink() else ''}"
+
+
+def _process_lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,59 @@
+"""The layout of `DATASHOP_ROOT`: where stages, prompts and caches stand.
+
+    stages/<stage>/<plan digest>/   what a stage made
+    prompts/<slug>/made/<stage>     the digest of each stage that was made last for this prompt
+    prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started from Python
+    cache/                          what can be made again (local, also where the root is a bucket)
+"""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from datashop_assets.storage.folders import Folder
+
+MADE = "made"
+
+
+@dataclass(frozen=True)
+class Root:
+    """`DATASHOP_ROOT`, a folder or a bucket. `cache_folder` overrides where local caches stand."""
+
+    uri: str
+    cache_folder: str = ""
+
+    @cached_property
+    def folder(self) -> Folder:
+        return Folder(self.uri)
+
+    @property
+    def cache(self) -> Path:
+        """A folder on this machine's disk: below a local root, else in the user's cache folder."""
+        if self.cache_folder:
+            return Path(self.cache_folder)
+        local = self.folder.local
+        home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() if local is None else local
+        return home / ("datashop" if local is None else "cache")
+
+    def stage(self, name: str, digest: str) -> Folder:
+        return self.folder.child("stages", name, digest)
+
+    def scratch(self, name: str, digest: str) -> Path:
+        return self.cache / "scratch" / name / digest
+
+    def prompt(self, slug: str) -> Folder:
+        return self.folder.child("prompts", slug)
+
+    def made(self, slug: str) -> dict[str, str]:
+        """Stage -> the digest that was last made for this prompt."""
+        made = self.prompt(slug).child(MADE)
+        return {stage: made.read(stage).decode() for stage in made.names()}
+
+    def record_made(self, slug: str, stage: str, digest: str) -> None:
+        self.prompt(slug).child(MADE).write(stage, digest.encode())
+
+
+def default_root() -> Root:
+    """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` where the command was started."""
+    return Root(os.environ.get("DATASHOP_ROOT") or str(Path.cwd() / "datashop_root"))

@@ -1,0 +1,82 @@
+"""Rows in files: `*.jsonl.zst` for documents with whatever fields they have, `*.parquet` for tables with a schema.
+
+Both are written and read in a stream: memory holds one batch of rows, however large the shard.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import IO, Any
+
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from datashop_assets.storage.digests import RowsDigest
+
+BATCH_ROWS = 8192
+ZSTD_LEVEL = 3  # 10 times the speed of level 19 for some 15% more bytes
+Row = Mapping[str, Any]
+Schema = Mapping[str, Any]  # column -> polars dtype
+
+
+def write_rows(
+    name: str, file: IO[bytes], rows: Iterable[Row], schema: Schema | None, volatile: Collection[str] = ()
+) -> tuple[int, str]:
+    """Writes `rows` in the format that `name` ends in. Returns how many there were, and the digest of them.
+
+    Columns in `volatile` are written and not digested.
+    """
+    digest, count = RowsDigest(), 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal count
+        for row in rows:
+            digest.add({key: row[key] for key in row if key not in volatile} if volatile else row)
+            count += 1
+            yield row
+
+    if name.endswith(".jsonl.zst"):
+        _write_jsonl(file, counted())
+    elif name.endswith(".parquet") and schema is not None:
+        _write_parquet(file, counted(), schema)
+    else:
+        raise ValueError(f"cannot write {name!r}: a shard is *.jsonl.zst, or *.parquet with a schema")
+    return count, digest.hexdigest()
+
+
+def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The rows of a shard, in order."""
+    if name.endswith(".jsonl.zst"):
+        yield from _read_jsonl(file)
+    else:
+        for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS):
+            yield from batch.to_pylist()
+
+
+def columns_of(schema: Schema) -> dict[str, str]:
+    """A schema as a manifest records it."""
+    return {name: str(dtype) for name, dtype in schema.items()}
+
+
+def _write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
+    with zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(file, closefd=False) as compressed:
+        for row in rows:
+            compressed.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def _read_jsonl(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False) as plain:
+        rest = b""
+        while block := plain.read(1 << 20):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield orjson.loads(line)
+
+
+def _write_parquet(file: IO[bytes], rows: Iterator[Row], schema: Schema) -> None:
+    arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    with pq.ParquetWriter(file, arrow, compression="zstd") as writer:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=arrow))

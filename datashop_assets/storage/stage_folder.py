@@ -1,0 +1,114 @@
+"""Reading what a stage has made. Nothing is read that the manifest does not vouch for."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.manifest import MANIFEST, File, Manifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class DamagedStage(Exception):
+    """A stage's folder is not what its manifest says. The message names the file and the mend."""
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """A finished stage: its manifest and its files, each checked before it is believed."""
+
+    folder: Folder
+
+    @property
+    def uri(self) -> str:
+        return self.folder.uri
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """Raises `DamagedStage` where there is none, or it cannot be read."""
+        if not self.folder.exists(MANIFEST):
+            raise DamagedStage(f"{self.uri} has no {MANIFEST}: the stage is not finished; run it again")
+        try:
+            return Manifest.model_validate_json(self.folder.read(MANIFEST))
+        except ValidationError as error:
+            raise DamagedStage(f"{self.uri}/{MANIFEST} cannot be read: {error}; remove the folder, run again") from error
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return self.manifest.metrics
+
+    @property
+    def shards(self) -> tuple[File, ...]:
+        return self.manifest.shards
+
+    def check(self) -> None:
+        """Raises `DamagedStage` naming the first file that is missing or has another size."""
+        for file in self.manifest.files:
+            self._check_size(file)
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """The rows of one shard, in order. Raises `DamagedStage` before the first row if the shard is not as written."""
+        from datashop_assets.storage.shards import read_rows
+
+        self._check_bytes(self.manifest.file(name))
+        with self.folder.open(name) as file:
+            yield from read_rows(name, file)
+
+    def all_rows(self) -> Iterator[dict[str, Any]]:
+        for shard in self.shards:
+            yield from self.rows(shard.name)
+
+    def table(self, name: str | None = None) -> "pl.DataFrame":
+        """One Parquet shard, or all of them below each other, as a frame in memory."""
+        import polars as pl
+
+        names = [name] if name else [shard.name for shard in self.shards if shard.name.endswith(".parquet")]
+        return pl.concat([pl.read_parquet(self.file(each)) for each in names], how="vertical")
+
+    def file(self, name: str) -> Path:
+        """A file as a checked local path; a copy where the folder is in a bucket."""
+        entry = self.manifest.file(name)
+        self._check_bytes(entry)
+        if (local := self.folder.local) is not None:
+            return local / name
+        copy = Path(self._copies.name) / name
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(self.folder.read(name))
+        return copy
+
+    def files(self, prefix: str) -> dict[str, Path]:
+        """All files whose names begin with `prefix`, by name."""
+        return {file.name: self.file(file.name) for file in self.manifest.files if file.name.startswith(prefix)}
+
+    @cached_property
+    def _copies(self) -> "tempfile.TemporaryDirectory[str]":
+        return tempfile.TemporaryDirectory(prefix="datashop-")
+
+    def _check_size(self, file: File) -> None:
+        try:
+            size = self.folder.size(file.name)
+        except FileNotFoundError:
+            raise DamagedStage(f"{self.uri} has lost {file.name}; remove the folder and run the stage again") from None
+        if size != file.bytes:
+            raise DamagedStage(
+                f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}; "
+                "remove the folder and run the stage again"
+            )
+
+    def _check_bytes(self, file: File) -> None:
+        self._check_size(file)
+        checksum = self.folder.checksum(file.name)
+        if checksum != file.checksum:
+            raise DamagedStage(
+                f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "
+                f"manifest {file.checksum}); remove the folder and run the stage again"
+            )
+

@@ -1,0 +1,19 @@
+"""The stage that turns scores into labels."""
+
+from typing import Any
+
+from datashop_assets.prompts import Prompt
+from datashop_assets.stage import Stage
+
+
+def _training_set(prompt: Prompt) -> dict[str, Any]:
+    return prompt.labels.model_dump()
+
+
+TRAINING_SET = Stage(
+    "training_set",
+    code_version="1",
+    inputs=("annotations",),
+    config=_training_set,
+    build="datashop_assets.training_set.build:build",
+)
