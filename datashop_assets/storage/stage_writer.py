@@ -8,11 +8,13 @@ import shutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
-from datashop_assets.storage.shards import Row, Schema, columns_of, write_rows
+
+if TYPE_CHECKING:
+    from datashop_assets.storage.shards import Row, Schema
 
 RECEIPTS = "receipts"
 
@@ -32,9 +34,11 @@ class StageWriter:
         return File.model_validate_json(self.folder.read(f"{RECEIPTS}/{name}.json"))
 
     def write_rows(
-        self, name: str, rows: Iterable[Row], schema: Schema | None = None, *, volatile: Collection[str] = ()
+        self, name: str, rows: "Iterable[Row]", schema: "Schema | None" = None, *, volatile: Collection[str] = ()
     ) -> File:
         """Writes one shard, streaming. Columns in `volatile` (times, costs) are no part of the content digest."""
+        from datashop_assets.storage.shards import columns_of, write_rows
+
         with self.folder.writing(name) as file:
             count, content = write_rows(name, file, rows, schema, volatile)
         columns = columns_of(schema) if schema is not None else None
@@ -65,4 +69,3 @@ class StageWriter:
         file = File(name=name, bytes=self.folder.size(name), checksum=checksum, content=content or checksum, **entry)
         self.folder.write(f"{RECEIPTS}/{name}.json", file.model_dump_json().encode())
         return file
-
