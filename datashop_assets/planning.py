@@ -71,6 +71,16 @@ def to_do(plan: Plan) -> list[str]:
     return [name for name, planned in plan.items() if planned.state is not State.CURRENT]
 
 
+def up_to(name: str) -> list[str]:
+    """A stage and everything upstream of it, in the order of the graph. Raises `KeyError` for an unknown name."""
+    inputs = {stage.name: stage.inputs for stage in GRAPH}
+    wanted, queue = {name}, list(inputs[name])
+    while queue:
+        wanted.add(each := queue.pop())
+        queue.extend(inputs[each])
+    return [stage.name for stage in GRAPH if stage.name in wanted]
+
+
 def _state(folder: Folder, made_before: bool) -> State:
     if folder.exists(MANIFEST):
         return State.CURRENT

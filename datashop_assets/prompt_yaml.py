@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> Any:
 
 def parse_yaml(data: bytes, file: str) -> Any:
     try:
-        content = yaml.load(data.decode("utf-8"), _Loader)
+        content = yaml.load(data.decode("utf-8"), _Loader)  # noqa: S506, a safe loader made stricter
     except UnicodeDecodeError as error:
         mend = f"byte {error.start} is not UTF-8; save the file as UTF-8"
         raise PromptError(file, [Problem("", data[error.start : error.start + 1], mend)]) from None

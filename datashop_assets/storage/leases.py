@@ -56,7 +56,7 @@ def _take_over(folder: Folder, owner: Owner) -> bool:
         if not _alive(_read(folder, claim)):
             folder.remove(claim)  # the claimant died too
         return False
-    taken = _read(folder, LEASE).get("id") == dead["id"]
+    taken = bool(_read(folder, LEASE).get("id") == dead["id"])
     if taken:
         folder.write(LEASE, _beat(owner))
     folder.remove(claim)

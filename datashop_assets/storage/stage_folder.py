@@ -1,14 +1,17 @@
 """Reading what a stage has made. Nothing is read that the manifest does not vouch for."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class DamagedStage(Exception):
+class DamagedStageError(Exception):
     """A stage's folder is not what its manifest says. The message names the file and the mend."""
 
 
@@ -32,13 +35,15 @@ class StageFolder:
 
     @cached_property
     def manifest(self) -> Manifest:
-        """Raises `DamagedStage` where there is none, or it cannot be read."""
+        """Raises `DamagedStageError` where there is none, or it cannot be read."""
         if not self.folder.exists(MANIFEST):
-            raise DamagedStage(f"{self.uri} has no {MANIFEST}: the stage is not finished; run it again")
+            raise DamagedStageError(f"{self.uri} has no {MANIFEST}: the stage is not finished; run it again")
         try:
             return Manifest.model_validate_json(self.folder.read(MANIFEST))
         except ValidationError as error:
-            raise DamagedStage(f"{self.uri}/{MANIFEST} cannot be read: {error}; remove the folder, run again") from error
+            raise DamagedStageError(
+                f"{self.uri}/{MANIFEST} cannot be read: {error}; remove the folder, run again"
+            ) from error
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -49,12 +54,12 @@ class StageFolder:
         return self.manifest.shards
 
     def check(self) -> None:
-        """Raises `DamagedStage` naming the first file that is missing or has another size."""
+        """Raises `DamagedStageError` naming the first file that is missing or has another size."""
         for file in self.manifest.files:
             self._check_size(file)
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
-        """The rows of one shard, in order. Raises `DamagedStage` before the first row if the shard is not as written."""
+        """The rows of one shard, in order. A shard that is not as written raises `DamagedStageError` first."""
         from datashop_assets.storage.shards import read_rows
 
         self._check_bytes(self.manifest.file(name))
@@ -78,7 +83,7 @@ class StageFolder:
         self._check_bytes(entry)
         if (local := self.folder.local) is not None:
             return local / name
-        copy = Path(self._copies.name) / name
+        copy = _copies() / digest_of_bytes(self.uri.encode()) / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(self.folder.read(name))
@@ -88,17 +93,15 @@ class StageFolder:
         """All files whose names begin with `prefix`, by name."""
         return {file.name: self.file(file.name) for file in self.manifest.files if file.name.startswith(prefix)}
 
-    @cached_property
-    def _copies(self) -> "tempfile.TemporaryDirectory[str]":
-        return tempfile.TemporaryDirectory(prefix="datashop-")
-
     def _check_size(self, file: File) -> None:
         try:
             size = self.folder.size(file.name)
         except FileNotFoundError:
-            raise DamagedStage(f"{self.uri} has lost {file.name}; remove the folder and run the stage again") from None
+            raise DamagedStageError(
+                f"{self.uri} has lost {file.name}; remove the folder and run the stage again"
+            ) from None
         if size != file.bytes:
-            raise DamagedStage(
+            raise DamagedStageError(
                 f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}; "
                 "remove the folder and run the stage again"
             )
@@ -107,8 +110,15 @@ class StageFolder:
         self._check_size(file)
         checksum = self.folder.checksum(file.name)
         if checksum != file.checksum:
-            raise DamagedStage(
+            raise DamagedStageError(
                 f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "
                 f"manifest {file.checksum}); remove the folder and run the stage again"
             )
 
+
+@cache
+def _copies() -> Path:
+    """Where this process keeps local copies of files in buckets, until it ends."""
+    place = Path(tempfile.mkdtemp(prefix="datashop-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    return place

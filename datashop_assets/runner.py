@@ -1,0 +1,112 @@
+"""Python's door: an experiment from a script, without a Dagster instance.
+
+    from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
+    from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
+
+    runner = DatashopRunner(DatashopRunnerConfig(
+        experiment_name="finemath-replication",
+        annotator_model_name="Llama-3.3-70B-Instruct",
+        pretraining_data_path=datashop_dclm_pretraining_subset,
+        annotator_data_path=datashop_dclm_annotation_subset,
+        data_filter_prompt=PROMPT,
+        dataset_output_processor_config_kwargs={"processor_type": "finalscore0-5"},
+    ))
+    runner.run_eval_cluster_steps()  # up to the encoder
+    runner.run_all_steps()           # to the comparison
+
+It makes the same stages in the same folders as Dagster and the terminal do: what one door made, the others reuse.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from datashop_assets.graph import GRAPH
+from datashop_assets.planning import Planned, plan, up_to
+from datashop_assets.prompt_store import PromptStore, default_prompts
+from datashop_assets.prompts import Prompt, parse_prompt
+from datashop_assets.running import Outcome, run_stage
+from datashop_assets.stage import Tools
+from datashop_assets.storage.root import Root, default_root
+
+
+@dataclass(frozen=True)
+class DatashopRunnerConfig:
+    """One experiment. The first six fields are those of the original Datashop; every other setting of a prompt
+    file can be given in `settings`, in the form it has there (`{"keep": {"fraction": 0.05}}`).
+
+    `annotator_model_name` is a model's short name, its name on a hub or a path. With `likelihood` (see
+    `prompts.Likelihood`) the annotator is asked that question instead of writing a reply to `data_filter_prompt`.
+    """
+
+    experiment_name: str
+    annotator_model_name: str
+    pretraining_data_path: str
+    annotator_data_path: str
+    data_filter_prompt: str
+    dataset_output_processor_config_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    likelihood: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def prompt(self) -> Prompt:
+        """The prompt that a file with the same settings would give. Raises `PromptError`."""
+        settings = dict(self.settings)
+        annotator = {"model": self.annotator_model_name, **settings.pop("annotator", {})}
+        if self.likelihood is not None:
+            annotator |= {"scoring": "likelihood", "likelihood": dict(self.likelihood)}
+        fields = {
+            "name": self.experiment_name,
+            "automatic": False,
+            "rubric": self.data_filter_prompt,
+            "pretraining_pool": self.pretraining_data_path,
+            "annotation_sample": self.annotator_data_path,
+            "annotator": {"scoring": "generate", **annotator},
+            **_processor(self.dataset_output_processor_config_kwargs),
+            **settings,
+        }
+        return parse_prompt(fields, self.experiment_name, f"experiment {self.experiment_name!r}")
+
+
+class DatashopRunner:
+    """Runs an experiment. `tools` and `root` are for those who bring their own annotator or storage."""
+
+    def __init__(self, config: DatashopRunnerConfig, root: Root | None = None, tools: Tools | None = None) -> None:
+        self.config = config
+        self.root = root or default_root()
+        self.prompt = config.prompt()
+        self._tools = tools
+        PromptStore(default_prompts(), self.root).keep(self.prompt)
+
+    def run_eval_cluster_steps(self) -> dict[str, Outcome]:
+        """Everything the encoder needs, and the encoder: what the original ran on its vLLM cluster."""
+        return self.run(*up_to("encoder"))
+
+    def run_all_steps(self) -> dict[str, Outcome]:
+        """The whole graph, to the comparison. Stages that are there are reused."""
+        return self.run(*(stage.name for stage in GRAPH))
+
+    def run(self, *stages: str) -> dict[str, Outcome]:
+        """Makes the named stages, which stand in the order of the graph."""
+        if self._tools is None:
+            self._tools = local_tools()
+        planned = self.plan()
+        return {name: run_stage(name, planned, self.prompt.slug, self.root, self._tools) for name in stages}
+
+    def plan(self) -> dict[str, Planned]:
+        return plan(self.prompt, self.root)
+
+
+def local_tools() -> Tools:
+    """The tools of the `local` profile, with progress bars on the terminal."""
+    from resources.annotator.embedded import EmbeddedAnnotator
+    from resources.compute import LocalCompute
+    from resources.progress import TerminalProgress
+    from resources.training import InProcessTrainer
+
+    return Tools(EmbeddedAnnotator(), InProcessTrainer(), LocalCompute(), TerminalProgress())
+
+
+def _processor(options: Mapping[str, Any]) -> dict[str, Any]:
+    rest = dict(options)
+    kind = rest.pop("processor_type", None)
+    return {"processor": {"type": kind, "options": rest}} if kind else {}

@@ -1,0 +1,39 @@
+"""What is there for every prompt, as `datashop status` prints it."""
+
+from typing import Any
+
+from datashop_assets.planning import Plan, Planned, State, plan
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.storage.root import Root
+
+
+def status(store: PromptStore, root: Root) -> dict[str, Any]:
+    """`{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
+
+    A stage has `state`, `digest` and `path`; a current one also `content_digest`, `rows`, `seconds`, `metrics`.
+    """
+    prompts, problems = {}, {slug: str(error) for slug, error in store.problems().items()}
+    for slug in store.slugs():
+        try:
+            prompts[slug] = status_of(plan(store.load(slug), root))
+        except (OSError, ValueError) as error:  # a source that cannot be listed stops its own prompt only
+            problems[slug] = str(error)
+    return {"prompts": prompts, "problems": problems}
+
+
+def status_of(planned: Plan) -> dict[str, dict[str, Any]]:
+    return {name: _stage(stage) for name, stage in planned.items()}
+
+
+def _stage(planned: Planned) -> dict[str, Any]:
+    known = {"state": planned.state.value, "digest": planned.digest, "path": planned.folder.uri}
+    if planned.state is not State.CURRENT:
+        return {**known, "rows": 0, "seconds": 0.0, "metrics": {}}
+    manifest = planned.output.manifest
+    return {
+        **known,
+        "content_digest": manifest.content_digest,
+        "rows": manifest.rows,
+        "seconds": manifest.seconds,
+        "metrics": manifest.metrics,
+    }

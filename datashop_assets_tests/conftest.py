@@ -1,0 +1,54 @@
+"""What all tests share: a real bucket server, and no environment of the person who runs them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before gcsfs is imported: the emulator has no hierarchical namespaces.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def gcs_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`gs://` URI of a bucket on a storage server on this machine, spoken to by the real gcsfs."""
+    port = free_port()
+    script = Path(sys.executable).with_name("gcp-storage-emulator")
+    log = (tmp_path_factory.mktemp("gcs") / "log").open("wb")
+    command = [script, "start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=tests"]
+    server = subprocess.Popen(command, stdout=log, stderr=log)
+    os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(port)
+        yield "gs://tests"
+    finally:
+        del os.environ["STORAGE_EMULATOR_HOST"]
+        server.terminate()
+        server.wait()
+        log.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(port: int, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,236 @@
+"""Shards, manifests and folders: whole or not there, on a disk and in a bucket."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datashop_assets.storage.digests import RowsDigest, digest_of, unit_hash
+from datashop_assets.storage.folders import Folder, checked_name
+from datashop_assets.storage.leases import lease
+from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
+
+ROWS = [{"id": f"d{i}", "text": "naïve ∑ text\n" * i, "score": i / 7} for i in range(20)]
+SCHEMA = {"id": pl.String, "text": pl.String, "score": pl.Float64}
+
+
+@pytest.fixture(params=["disk", "memory bucket", "gcs bucket"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    if request.param == "disk":
+        return Folder(str(tmp_path / "stage"))
+    if request.param == "memory bucket":
+        return Folder(f"memory://{tmp_path.name}/stage")
+    return Folder(f"{request.getfixturevalue('gcs_bucket')}/{tmp_path.name}/stage")
+
+
+def finish(folder: Folder, scratch: Path) -> StageFolder:
+    """A small finished stage: two shards and a file."""
+    writer = StageWriter(folder, scratch)
+    writer.write_rows("a.jsonl.zst", ROWS)
+    writer.write_rows("b.parquet", ROWS, SCHEMA)
+    writer.put_bytes("model.bin", b"weights")
+    files = writer.files()
+    writer.close(
+        Manifest(
+            stage="tests",
+            plan_digest="p",
+            content_digest=content_digest(files),
+            code_version="1",
+            config={},
+            inputs={},
+            files=files,
+            metrics={},
+            seconds=0.0,
+            finished_at="",
+            versions={},
+            machine={},
+        )
+    )
+    return StageFolder(folder)
+
+
+def test_rows_come_back_as_they_were_written(folder: Folder, tmp_path: Path) -> None:
+    stage = finish(folder, tmp_path / "scratch")
+    assert list(stage.rows("a.jsonl.zst")) == ROWS
+    assert list(stage.rows("b.parquet")) == ROWS
+    assert stage.table("b.parquet").to_dicts() == ROWS
+    assert stage.file("model.bin").read_bytes() == b"weights"
+    assert [shard.rows for shard in stage.shards] == [20, 20]
+
+
+def test_the_content_digest_is_of_rows_not_of_formats(folder: Folder, tmp_path: Path) -> None:
+    stage = finish(folder, tmp_path / "scratch")
+    expected = RowsDigest()
+    for row in ROWS:
+        expected.add(row)
+    assert {file.content for file in stage.shards} == {expected.hexdigest()}
+
+
+def test_a_stage_without_manifest_is_refused(folder: Folder, tmp_path: Path) -> None:
+    StageWriter(folder, tmp_path).write_rows("a.jsonl.zst", ROWS)
+    with pytest.raises(DamagedStageError, match="not finished"):
+        StageFolder(folder).check()
+
+
+def test_a_missing_shard_is_refused_by_name(folder: Folder, tmp_path: Path) -> None:
+    stage = finish(folder, tmp_path / "scratch")
+    folder.remove("b.parquet")
+    with pytest.raises(DamagedStageError, match=r"lost b\.parquet"):
+        stage.check()
+    with pytest.raises(DamagedStageError, match=r"lost b\.parquet"):
+        next(stage.rows("b.parquet"))
+
+
+def test_an_altered_shard_is_refused_by_name(folder: Folder, tmp_path: Path) -> None:
+    stage = finish(folder, tmp_path / "scratch")
+    data = bytearray(folder.read("a.jsonl.zst"))
+    data[len(data) // 2] ^= 1
+    folder.write("a.jsonl.zst", bytes(data))
+    with pytest.raises(DamagedStageError, match=r"a\.jsonl\.zst was altered"):
+        next(stage.rows("a.jsonl.zst"))
+    folder.write("a.jsonl.zst", bytes(data[:-3]))
+    with pytest.raises(DamagedStageError, match=r"a\.jsonl\.zst has"):
+        stage.check()
+
+
+def test_an_unreadable_manifest_is_refused(folder: Folder, tmp_path: Path) -> None:
+    stage = finish(folder, tmp_path / "scratch")
+    manifest = json.loads(folder.read(MANIFEST))
+    folder.write(MANIFEST, json.dumps({**manifest, "files": "none"}).encode())
+    with pytest.raises(DamagedStageError, match="cannot be read"):
+        StageFolder(stage.folder).check()
+
+
+def test_writing_that_fails_leaves_the_old_file_and_no_trace(folder: Folder) -> None:
+    folder.write("file", b"old")
+
+    def write_half() -> None:
+        with folder.writing("file") as file:
+            file.write(b"half of the n")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
+    assert folder.read("file") == b"old"
+    assert folder.names() == ["file"]
+
+
+# Not in the GCS bucket: the emulator does not enforce `if_generation_match`.
+@pytest.mark.parametrize("folder", ["disk", "memory bucket"], indirect=True)
+def test_a_file_is_created_once(folder: Folder) -> None:
+    assert folder.create("lease", b"first")
+    assert not folder.create("lease", b"second")
+    assert folder.read("lease") == b"first"
+
+
+def test_a_resumed_writer_knows_what_is_finished(folder: Folder, tmp_path: Path) -> None:
+    StageWriter(folder, tmp_path).write_rows("a.jsonl.zst", ROWS)
+    resumed = StageWriter(folder, tmp_path)
+    assert resumed.finished("a.jsonl.zst")
+    assert not resumed.finished("b.jsonl.zst")
+
+
+def test_volatile_columns_are_kept_and_not_digested(folder: Folder, tmp_path: Path) -> None:
+    writer = StageWriter(folder, tmp_path)
+    quick = writer.write_rows("a.jsonl.zst", [{"id": "x", "seconds": 1.0}], volatile=("seconds",))
+    slow = writer.write_rows("b.jsonl.zst", [{"id": "x", "seconds": 2.0}], volatile=("seconds",))
+    assert quick.content == slow.content
+    assert quick.checksum != slow.checksum
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON, max_size=4), max_size=20))
+def test_any_json_row_survives_a_shard(rows: list[dict[str, object]]) -> None:
+    folder = Folder("memory://wild")
+    StageWriter(folder, Path("/nonexistent")).write_rows("a.jsonl.zst", rows)
+    from datashop_assets.storage.shards import read_rows
+
+    with folder.open("a.jsonl.zst") as file:
+        assert list(read_rows("a.jsonl.zst", file)) == rows
+
+
+@given(JSON)
+def test_a_digest_does_not_depend_on_the_order_of_keys(value: object) -> None:
+    assert digest_of({"a": value, "b": 1}) == digest_of({"b": 1, "a": value})
+
+
+@given(st.text(), st.text())
+def test_a_unit_hash_lies_in_the_unit_interval(key: str, name: str) -> None:
+    assert 0 <= unit_hash(key, name) < 1
+
+
+@pytest.mark.parametrize("name", ["../up", "a/../b", "/absolute", "", "a//b", "a b", ".hidden", "a\x00", "a/"])
+def test_a_name_that_could_leave_its_folder_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name a file"):
+        checked_name(name)
+
+
+HOLDER = """
+import sys, time
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.leases import lease
+with lease(Folder(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lease of `tmp_path`."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_lease_is_waited_for_and_a_dead_owner_does_not_keep_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    killer = subprocess.Popen(
+        [sys.executable, "-c", f"import time, os; time.sleep(2); os.kill({holder.pid}, {signal.SIGKILL})"]
+    )
+    started = time.monotonic()
+    while holder.poll() is None and time.monotonic() - started < 1:
+        time.sleep(0.1)
+    assert holder.poll() is None
+    reaper = threading.Thread(target=holder.wait)  # as init would: else the dead process stays a zombie
+    reaper.start()
+    with lease(Folder(str(tmp_path))) as waited:
+        assert waited
+    assert time.monotonic() - started < 20
+    killer.wait()
+    reaper.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(str(tmp_path))
+    folder.write("lease.json", json.dumps({"id": "x", "machine": "other", "process": 1, "beat": time.time()}).encode())
+    monkeypatch.setattr("datashop_assets.storage.leases.EXPIRES", 1.0)
+    started = time.monotonic()
+    with lease(folder) as waited:
+        assert waited
+    assert time.monotonic() - started >= 1

@@ -1,0 +1,169 @@
+"""Prompt files: what passes, and what a bad one is told."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datashop_assets.prompt_errors import PromptError
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts import Prompt, fill, load_prompt
+from datashop_assets.storage.root import Root
+
+GOOD = """\
+name: Tides
+rubric: "Score {example} from 0 to 5."
+annotator:
+  likelihood:
+    question: "Document: {example} What subject?"
+    answer_begins: This document is about
+    targets: [physics]
+"""
+
+
+def _with(line: str, instead_of: str = "") -> str:
+    return GOOD.replace(instead_of, line) if instead_of else GOOD + line
+
+
+RUBRIC = 'rubric: "Score {example} from 0 to 5."'
+
+# name of the file, its content, and what the error must name: field, value or place, mend
+BAD = [
+    ("tides.yaml", _with('rubric: "Score it."', RUBRIC), ["rubric", "0 times", "exactly once"]),
+    ("tides.yaml", _with('rubric: "{example} {example}"', RUBRIC), ["rubric", "2 times", "exactly once"]),
+    ("tides.yaml", _with("", RUBRIC), ["rubric", "is missing", "add it"]),
+    ("tides.yaml", _with("rubric: 5", RUBRIC), ["rubric", "5", "valid string"]),
+    ("tides.yaml", _with("rubric: [a, b]", RUBRIC), ["rubric", "valid string"]),
+    ("Tides.yaml", GOOD, ["slug", "'Tides'", "a-z"]),
+    ("big tides.yaml", GOOD, ["slug", "'big tides'", "rename"]),
+    ("a...b.yaml", GOOD, ["slug", "'a...b'"]),
+    ("-tides.yaml", GOOD, ["slug", "'-tides'"]),
+    ("a,b.yaml", GOOD, ["slug", "'a,b'"]),
+    ("t" * 64 + ".yaml", GOOD, ["slug", "63"]),
+    ("tides.yaml", _with("slug: tides\n"), ["slug", "the file's name is the slug", "remove"]),
+    ("tides.yaml", _with("anotator: {}\n"), ["anotator", "did you mean 'annotator'"]),
+    ("tides.yaml", _with("encoder: {epoch: 3}\n"), ["encoder.epoch", "did you mean 'epochs'"]),
+    ("tides.yaml", _with("zzz: 1\n"), ["zzz", "unknown field", "known are"]),
+    ("tides.yaml", _with("keep: {fraction: 0}\n"), ["keep.fraction", "0", "greater than 0"]),
+    ("tides.yaml", _with("keep: {fraction: 1.2}\n"), ["keep.fraction", "1.2", "less than 1"]),
+    ("tides.yaml", _with("keep: {fraction: .nan}\n"), ["keep"]),
+    ("tides.yaml", _with("keep: {fraction: 0.1, threshold: 0.5}\n"), ["keep", "exactly one"]),
+    ("tides.yaml", _with("keep: {}\n"), ["keep", "exactly one of fraction and threshold"]),
+    ("tides.yaml", _with("keep: {fraction: 0.1, of: words}\n"), ["keep.of", "words", "'documents' or 'tokens'"]),
+    ("tides.yaml", _with("processor: {type: stars}\n"), ["processor.type", "stars", "finalscore0-5"]),
+    ("tides.yaml", _with("processor: {type: ../evil:X}\n"), ["processor.type", "../evil:X"]),
+    ("tides.yaml", _with("training: {seeds: 0}\n"), ["training.seeds", "0", "greater than or equal to 1"]),
+    ("tides.yaml", _with('training: {steps: "300"}\n'), ["training.steps", "'300'", "valid integer"]),
+    ("tides.yaml", _with("automatic: maybe\n"), ["automatic", "maybe", "valid boolean"]),
+    ("tides.yaml", _with("encoder: {min_subword: 5, max_subword: 3}\n"), ["encoder", "min_subword exceeds", "swap"]),
+    ("tides.yaml", _with("    targets: [astrology]", "    targets: [physics]"), ["astrology", "not among the options"]),
+    ("tides.yaml", _with("    targets: []", "    targets: [physics]"), ["targets", "at least 1"]),
+    (
+        "tides.yaml",
+        _with("    documents: 9\n").replace("  likelihood", "  documents: 5000\n  likelihood"),
+        ["documents"],
+    ),
+    ("tides.yaml", GOOD.replace("annotator:", "annotator_settings:"), ["annotator_settings", "did you mean"]),
+    ("tides.yaml", GOOD.split("annotator:", maxsplit=1)[0], ["annotator.likelihood is missing", "question"]),
+    ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' stands twice"]),
+    ("tides.yaml", _with("a: &x 1\nb: *x\n"), ["line 9", "aliases"]),
+    ("tides.yaml", _with("1: one\n"), ["line 8", "no text", "quote it"]),
+    ("tides.yaml", "name: [Tides\n", ["is not YAML", "line 2"]),
+    ("tides.yaml", "- a list\n", ["a list", "mapping"]),
+    ("tides.yaml", "", ["is empty"]),
+    ("tides.yaml", "# only a comment\n", ["is empty"]),
+    ("tides.yaml", "!!python/object/apply:os.system ['true']", ["is not YAML"]),
+    ("tides.yaml", b"name: Gez\xe9iten\n", ["byte 9", "not UTF-8"]),
+    ("tides.yaml", b"a" * 5_000_000, ["5000000 bytes", "at most"]),
+    ("tides.yaml", "[" * 5000, ["is not YAML"]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "told"), BAD, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(BAD)])
+def test_a_bad_file_is_told_file_field_value_and_mend(
+    tmp_path: Path, name: str, content: str | bytes, told: list[str]
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(PromptError) as caught:
+        load_prompt(file)
+    message = str(caught.value)
+    assert str(file) in message
+    for word in told:
+        assert word in message
+    assert len(message) < 5000
+
+
+def test_every_problem_of_a_file_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(GOOD + "zzz: 1\nkeep: {fraction: 2}\ntraining: {seeds: 0}\n")
+    with pytest.raises(PromptError) as caught:
+        load_prompt(file)
+    assert [problem.field for problem in caught.value.problems] == ["keep.fraction", "training.seeds", "zzz"]
+
+
+@pytest.mark.parametrize(
+    "rubric",
+    [
+        "{} {example}",
+        "{{example}} {0} {name!r}",
+        r"$\frac{a}{b}$ {example} $\sum_{k=1}^{n}$",
+        '{"a": {"b": 1}} {example}',
+    ],
+)
+def test_braces_and_latex_around_the_example_are_just_text(tmp_path: Path, rubric: str) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(GOOD.replace(RUBRIC, f"rubric: |\n  {rubric}"))
+    document = r"{example} {0} \x{y}"
+    before, after = rubric.split("{example}")
+    assert fill(load_prompt(file).rubric, document) == before + document + after + "\n"
+
+
+@given(st.text(), st.text().filter(lambda text: "{example}" not in text), st.text())
+def test_any_document_fills_any_template_literally(before: str, after: str, document: str) -> None:
+    template = before.replace("{example}", "") + "{example}" + after
+    if template.count("{example}") == 1:
+        left, right = template.split("{example}")
+        assert fill(template, document) == left + document + right
+
+
+def test_the_shipped_examples_are_good_and_wait_for_a_person() -> None:
+    store = PromptStore(Path("prompts"), Root("memory://nothing"))
+    assert {"mathematics", "history", "computing"} <= set(store.slugs())
+    assert store.problems() == {}
+    assert not any(store.load(slug).automatic for slug in ("mathematics", "history", "computing"))
+
+
+def test_a_slug_given_by_two_files_is_a_problem_of_that_slug_alone(tmp_path: Path) -> None:
+    for name in ("tides.yaml", "tides.yml", "waves.yaml"):
+        (tmp_path / name).write_text(GOOD)
+    store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
+    assert store.slugs() == ["waves"]
+    assert "tides.yaml and tides.yml" in str(store.problems()["tides"])
+
+
+def test_a_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    (tmp_path / "tides.yaml").write_text("name: [")
+    (tmp_path / "waves.yaml").write_text(GOOD)
+    store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
+    assert store.load("waves").name == "Tides"
+    assert list(store.problems()) == ["tides"]
+
+
+def test_a_kept_experiment_is_a_prompt_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "waves.yaml").write_text(GOOD)
+    store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
+    prompt = Prompt.model_validate({**store.load("waves").model_dump(), "slug": "tides"})
+    store.keep(prompt)
+    assert store.slugs() == ["tides", "waves"]
+    assert store.load("tides") == prompt
+
+
+def test_an_experiment_cannot_take_the_name_of_another_prompt_file(tmp_path: Path) -> None:
+    (tmp_path / "waves.yaml").write_text(GOOD)
+    store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
+    store.keep(store.load("waves"))  # the same settings are the same prompt
+    other = store.load("waves").model_copy(update={"name": "Other"})
+    with pytest.raises(PromptError, match="the name is taken"):
+        store.keep(other)
