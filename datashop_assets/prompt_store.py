@@ -14,16 +14,15 @@ from datashop_assets.prompt_errors import Problem, PromptError
 from datashop_assets.prompt_yaml import parse_yaml
 from datashop_assets.prompts import SLUG, Prompt, load_prompt, parse_prompt
 from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.root import Root
+from datashop_assets.storage.root import Root, project
 
 SUFFIXES = (".yaml", ".yml")
 STORED = "prompt.yaml"
-PROJECT = Path(__file__).parents[1]
 
 
 def default_prompts() -> Path:
-    """The folder that `DATASHOP_PROMPTS` names, else `prompts` beside this package."""
-    return Path(os.environ.get("DATASHOP_PROMPTS") or PROJECT / "prompts")
+    """The folder that `DATASHOP_PROMPTS` names, else `prompts` in the project."""
+    return Path(os.environ.get("DATASHOP_PROMPTS") or project() / "prompts")
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,10 @@ def test_a_slug_given_by_two_files_is_a_problem_of_that_slug_alone(tmp_path: Pat
         (tmp_path / name).write_text(GOOD)
     store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
     assert store.slugs() == ["waves"]
-    assert "tides.yaml and tides.yml" in str(store.problems()["tides"])
+    told = str(store.problems()["tides"])
+    assert "tides.yaml" in told
+    assert "tides.yml" in told
+    assert "rename or remove one" in told
 
 
 def test_a_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -165,5 +168,5 @@ def test_an_experiment_cannot_take_the_name_of_another_prompt_file(tmp_path: Pat
     store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
     store.keep(store.load("waves"))  # the same settings are the same prompt
     other = store.load("waves").model_copy(update={"name": "Other"})
-    with pytest.raises(PromptError, match="the name is taken"):
+    with pytest.raises(PromptError, match="which differ; rename or remove one"):
         store.keep(other)

@@ -54,6 +54,12 @@ class Root:
         self.prompt(slug).child(MADE).write(stage, digest.encode())
 
 
+def project() -> Path:
+    """The project this package stands in; where it is installed elsewhere, the folder a command was started in."""
+    above = Path(__file__).parents[2]
+    return above if (above / "workspace.yaml").exists() else Path.cwd()
+
+
 def default_root() -> Root:
-    """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` where the command was started."""
-    return Root(os.environ.get("DATASHOP_ROOT") or str(Path.cwd() / "datashop_root"))
+    """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` of the project."""
+    return Root(os.environ.get("DATASHOP_ROOT") or str(project() / "datashop_root"))
