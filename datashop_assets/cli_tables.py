@@ -1,0 +1,103 @@
+"""What the terminal shows. Colour obeys NO_COLOR; everything but JSON is for people and may change."""
+
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+COLOURS = {"current": "green", "stale": "yellow", "missing": "red"}
+# What a person asks first of a stage that is done.
+HEADLINES = {
+    "annotations": ("coverage", "documents_per_second"),
+    "encoder": ("auc", "gold_auc", "length_auc", "source_auc"),
+    "filtered_pool": ("kept_documents", "gold_precision"),
+    "evaluation": ("verdict",),
+}
+
+Stages = Mapping[str, Mapping[str, Any]]
+
+
+def say(text: str) -> None:
+    Console(soft_wrap=True, highlight=False).print(Text(text))
+
+
+@contextmanager
+def clear_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors that a person can mend are printed without a traceback, and end the command with code 2."""
+    try:
+        yield
+    except kinds as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(str(error), style="red"))
+        sys.exit(2)
+
+
+def states(found: Mapping[str, Any]) -> None:
+    """One line a prompt and stage, then what is wrong with prompts that cannot be used."""
+    for slug, stages in found["prompts"].items():
+        Console().print(_stage_table(slug, stages))
+    for problem in found["problems"].values():
+        Console(stderr=True, soft_wrap=True, highlight=False).print(Text(problem, style="red"))
+
+
+def results(slug: str, stages: Stages, made: Collection[str]) -> None:
+    """The end of a run: what each stage took, the comparison, where things are."""
+    console = Console()
+    console.print(_stage_table(slug, stages, made))
+    if stages["evaluation"]["state"] == "current":
+        console.print(_comparison_table(stages["evaluation"]["metrics"]))
+        say(_sentence(stages["evaluation"]["metrics"]))
+        say(f"Comparison  {stages['evaluation']['path']}")
+    if stages["filtered_pool"]["state"] == "current":
+        say(f"Kept        {stages['filtered_pool']['path']}")
+    say("Look at it  make ui, then open http://127.0.0.1:3000")
+
+
+def duration(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+
+
+def _stage_table(slug: str, stages: Stages, made: Collection[str] = ()) -> Table:
+    table = Table(title=slug, title_justify="left", box=None, pad_edge=False)
+    for column in ("stage", "state", "rows", "took", ""):
+        table.add_column(column, justify="right" if column in ("rows", "took") else "left", overflow="fold")
+    for name, stage in stages.items():
+        state = "made now" if name in made and stage["state"] == "current" else stage["state"]
+        table.add_row(
+            name,
+            Text(state, style=COLOURS[stage["state"]]),
+            f"{stage['rows']:,}",
+            duration(stage["seconds"]),
+            _headline(name, stage["metrics"]),
+        )
+    return table
+
+
+def _headline(name: str, metrics: Mapping[str, Any]) -> str:
+    return "  ".join(
+        f"{key} {_number(metrics[key])}" for key in HEADLINES.get(name, ()) if metrics.get(key) is not None
+    )
+
+
+def _comparison_table(metrics: Mapping[str, Any]) -> Table:
+    table = Table(title="bits per byte, trained minus control", title_justify="left", box=None, pad_edge=False)
+    for column in ("measured on held-out", "difference", "95% interval over seeds"):
+        table.add_column(column)
+    for kind in ("target", "general"):
+        key = f"{kind}_bpb_difference"
+        if metrics.get(key) is not None:
+            low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+            interval = "none (one seed)" if low is None else f"{low:+.3f} to {high:+.3f}"
+            table.add_row(f"{kind} documents", f"{metrics[key]:+.3f}", interval)
+    return table
+
+
+def _sentence(metrics: Mapping[str, Any]) -> str:
+    return f"On target documents the trained model is {metrics['verdict']} ({metrics['seeds']} seeds; below zero is better)."
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
