@@ -1,0 +1,62 @@
+"""Dagster's door: the graph in the order in which data flows, its checks, what starts it, and what it runs on."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.annotations.asset import annotations
+from datashop_assets.automation import datashop, prompt_sensor
+from datashop_assets.checking import matches_prompt_file
+from datashop_assets.encoder.asset import encoder
+from datashop_assets.evaluation.asset import evaluation, evaluation_targets
+from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
+from datashop_assets.graph import GRAPH
+from datashop_assets.rubric.asset import rubric
+from datashop_assets.sources.asset import annotation_sample, pretraining_pool
+from datashop_assets.trained_lm.asset import control_lm, pool_tokens, trained_lm
+from datashop_assets.training_set.asset import training_set
+from resources.annotator.resource import EmbeddedAnnotatorResource
+from resources.compute import LocalCompute
+from resources.progress import RunLogProgress
+from resources.prompt_store import prompt_store
+from resources.training import InProcessTrainer
+
+ASSETS = [
+    pretraining_pool,
+    annotation_sample,
+    rubric,
+    annotations,
+    training_set,
+    encoder,
+    pool_tokens,
+    pool_scores,
+    keep_certificate,
+    filtered_pool,
+    control_lm,
+    trained_lm,
+    evaluation_targets,
+    evaluation,
+]
+CHECKS = [matches_prompt_file(stage) for stage in GRAPH]
+
+
+def definitions(**resources: Any) -> dg.Definitions:
+    """All definitions of the `local` profile, with other resources in place of some of its own."""
+    local = {
+        "prompts": prompt_store,
+        "annotator": EmbeddedAnnotatorResource(),
+        "trainer": InProcessTrainer(),
+        "compute": LocalCompute(),
+        "progress": RunLogProgress(),
+    }
+    return dg.Definitions(
+        assets=ASSETS,
+        asset_checks=CHECKS,
+        jobs=[datashop],
+        sensors=[prompt_sensor],
+        resources=local | resources,
+        executor=dg.in_process_executor,
+    )
+
+
+defs = definitions()

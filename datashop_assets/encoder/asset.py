@@ -1,0 +1,26 @@
+"""The small model that learns the annotator's scores."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.encoder.stage import ENCODER
+from datashop_assets.materializing import materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.protocols.compute import Compute
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.stage import Tools
+
+
+@dg.asset(**settings(ENCODER), group_name="3_filter", kinds={"fasttext"})
+def encoder(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    compute: dg.ResourceParam[Compute],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """A fastText classifier that scores a document as the annotator would, with a report on labels it has not seen.
+
+    Beside every figure stands what length alone and source alone would reach.
+    """
+    return materialize(context, ENCODER, prompts, Tools(compute=compute, progress=progress))

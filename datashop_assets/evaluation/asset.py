@@ -1,0 +1,41 @@
+"""Whether the rubric helped."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
+from datashop_assets.materializing import ACCELERATOR, materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.protocols.trainer import Trainer
+from datashop_assets.stage import Tools
+
+
+@dg.asset(**settings(EVALUATION_TARGETS), group_name="5_comparison", kinds={"parquet"}, pool=ACCELERATOR)
+def evaluation_targets(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    annotator: dg.ResourceParam[Annotator],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """The held-out documents that the comparison is measured on: targets of the prompt, and others.
+
+    Chosen by the prompt's own documents, else by gold labels, else by the annotator, never by the encoder.
+    """
+    return materialize(context, EVALUATION_TARGETS, prompts, Tools(annotator=annotator, progress=progress))
+
+
+@dg.asset(**settings(EVALUATION), group_name="5_comparison", kinds={"jax", "parquet"}, pool=ACCELERATOR)
+def evaluation(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    trainer: dg.ResourceParam[Trainer],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """Bits per byte of candidate and control on held-out documents, with intervals over seeds.
+
+    The unit of inference is the seed; it is conditional on this annotator, encoder and kept set.
+    """
+    return materialize(context, EVALUATION, prompts, Tools(trainer=trainer, progress=progress))

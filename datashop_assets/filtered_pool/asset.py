@@ -1,0 +1,45 @@
+"""From the encoder to the documents that are kept."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
+from datashop_assets.materializing import materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.protocols.compute import Compute
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.stage import Tools
+
+
+@dg.asset(**settings(POOL_SCORES), group_name="3_filter", kinds={"parquet"})
+def pool_scores(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    compute: dg.ResourceParam[Compute],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """The encoder's score of every document of the pool."""
+    return materialize(context, POOL_SCORES, prompts, Tools(compute=compute, progress=progress))
+
+
+@dg.asset(**settings(KEEP_CERTIFICATE), group_name="3_filter", kinds={"json"})
+def keep_certificate(
+    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
+) -> dg.MaterializeResult[Any]:
+    """What the annotator says of documents near the keep threshold, or that it was not asked."""
+    return materialize(context, KEEP_CERTIFICATE, prompts, Tools(progress=progress))
+
+
+@dg.asset(**settings(FILTERED_POOL), group_name="3_filter", kinds={"jsonl", "parquet"})
+def filtered_pool(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    compute: dg.ResourceParam[Compute],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """The documents that are kept, by an exact rule, with all their fields and their score.
+
+    Ties are broken by hash. The rule and the counts are in the manifest.
+    """
+    return materialize(context, FILTERED_POOL, prompts, Tools(compute=compute, progress=progress))

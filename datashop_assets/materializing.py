@@ -1,0 +1,97 @@
+"""What all assets have in common: their settings, and how one stage becomes one materialization."""
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.partitions import PROMPTS
+from datashop_assets.planning import Plan, Planned, State, plan
+from datashop_assets.prompt_errors import PromptError
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.running import Outcome, run_stage
+from datashop_assets.stage import Stage, Tools
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
+
+ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model: one at a time
+OWNERS = ["team:datashop"]
+
+
+def settings(stage: Stage) -> dict[str, Any]:
+    """The arguments of `@dg.asset` that follow from a stage's declaration."""
+    return {
+        "partitions_def": PROMPTS,
+        "deps": list(stage.inputs),
+        "code_version": stage.code_version,
+        "owners": OWNERS,
+    }
+
+
+def materialize(
+    context: dg.AssetExecutionContext, stage: Stage, prompts: PromptStore, tools: Tools
+) -> dg.MaterializeResult[Any]:
+    """Makes or finds the stage of the partition's prompt. Raises `dg.Failure` for what a retry cannot mend."""
+    slug = context.partition_key
+    try:
+        planned = plan(prompts.load(slug), prompts.root)
+        _inputs_are_there(planned[stage.name], planned, slug)
+        outcome = run_stage(stage.name, planned, slug, prompts.root, tools)
+    except (PromptError, DamagedStageError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    digest = dg.DataVersion(planned[stage.name].digest)
+    return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage))
+
+
+def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[Any]]:
+    """What the UI shows of a finished stage: where it is, what it holds, what it measured, how it looks."""
+    manifest = outcome.output.manifest
+    shown: dict[str, dg.MetadataValue[Any]] = {
+        "path": dg.MetadataValue.path(outcome.output.uri),
+        "dagster/row_count": dg.MetadataValue.int(manifest.rows),
+        "reused": dg.MetadataValue.bool(outcome.reused),
+        "seconds": dg.MetadataValue.float(manifest.seconds),
+        "content_digest": dg.MetadataValue.text(manifest.content_digest),
+    }
+    shown |= {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
+    return shown | {title: dg.MetadataValue.md(text) for title, text in _described(outcome.output, stage).items()}
+
+
+def _inputs_are_there(wanted: Planned, planned: Plan, slug: str) -> None:
+    absent = [name for name in wanted.stage.inputs if planned[name].state is not State.CURRENT]
+    if absent and wanted.state is not State.CURRENT:
+        raise dg.Failure(
+            f"{wanted.stage.name} of {slug!r} is made from {_listed(absent, planned)}; "
+            f"materialize {', '.join(absent)} for {slug!r} first, or select them together with {wanted.stage.name}",
+            allow_retries=False,
+        )
+
+
+def _listed(names: Iterable[str], planned: Plan) -> str:
+    says = {
+        State.MISSING: "has never been made",
+        State.STALE: "was made before the prompt, its sources or code changed",
+    }
+    return " and ".join(f"{name}, which {says[planned[name].state]}" for name in names)
+
+
+def _typed(value: Any) -> dg.MetadataValue[Any]:
+    match value:
+        case None:
+            return dg.MetadataValue.null()
+        case bool():
+            return dg.MetadataValue.bool(value)
+        case int():
+            return dg.MetadataValue.int(value)
+        case float():
+            return dg.MetadataValue.float(value)
+        case str():
+            return dg.MetadataValue.text(value)
+    return dg.MetadataValue.json(value)
+
+
+def _described(folder: StageFolder, stage: Stage) -> Mapping[str, str]:
+    """Title -> markdown, as the room that makes the stage describes it."""
+    room = stage.build.rpartition(".")[0]
+    described: Mapping[str, str] = importlib.import_module(f"{room}.describe").describe(folder)
+    return described

@@ -1,0 +1,16 @@
+"""What is asked of every document."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.materializing import materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.rubric.stage import RUBRIC
+from datashop_assets.stage import Tools
+
+
+@dg.asset(**settings(RUBRIC), group_name="2_annotations", kinds={"text"})
+def rubric(context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.MaterializeResult[Any]:
+    """The rubric as it will be used, with `{example}` where the document goes."""
+    return materialize(context, RUBRIC, prompts, Tools())

@@ -1,0 +1,52 @@
+"""The language models that are compared."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.materializing import ACCELERATOR, materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.protocols.compute import Compute
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.protocols.trainer import Trainer
+from datashop_assets.stage import Tools
+from datashop_assets.trained_lm.stage import CONTROL_LM, POOL_TOKENS, TRAINED_LM
+
+
+@dg.asset(**settings(POOL_TOKENS), group_name="4_language_models", kinds={"parquet", "tokenizers"})
+def pool_tokens(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    compute: dg.ResourceParam[Compute],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """The pool as tokens, and the tokenizer, trained on documents that are not held out."""
+    return materialize(context, POOL_TOKENS, prompts, Tools(compute=compute, progress=progress))
+
+
+@dg.asset(**settings(CONTROL_LM), group_name="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+def control_lm(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    trainer: dg.ResourceParam[Trainer],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """Language models trained on the pool as it is, one a seed: what the candidate is compared with.
+
+    It does not depend on the rubric, so prompts with the same training settings share it.
+    """
+    return materialize(context, CONTROL_LM, prompts, Tools(trainer=trainer, progress=progress))
+
+
+@dg.asset(**settings(TRAINED_LM), group_name="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+def trained_lm(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    trainer: dg.ResourceParam[Trainer],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """Language models trained on the pool with a share of the kept documents, one a seed.
+
+    Same start, same steps and, but for that share, the same tokens at the same steps as the control.
+    """
+    return materialize(context, TRAINED_LM, prompts, Tools(trainer=trainer, progress=progress))

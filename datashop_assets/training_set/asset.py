@@ -1,0 +1,22 @@
+"""From scores to labels."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.materializing import materialize, settings
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.stage import Tools
+from datashop_assets.training_set.stage import TRAINING_SET
+
+
+@dg.asset(**settings(TRAINING_SET), group_name="2_annotations", kinds={"parquet"})
+def training_set(
+    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
+) -> dg.MaterializeResult[Any]:
+    """The labels the encoder learns from, with weights and folds.
+
+    A label is positive from a given expected score. Weights undo the second round's uneven draw.
+    """
+    return materialize(context, TRAINING_SET, prompts, Tools(progress=progress))

@@ -1,0 +1,93 @@
+"""How far a long stage is: a bar on the terminal, or lines in a log, at most one in `EVERY` seconds."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from datashop_assets.protocols.progress import Bar
+
+EVERY = 10.0  # seconds
+
+
+class TerminalProgress:
+    """Bars on standard error as it was when this was made, so that they stay on screen while Dagster captures it.
+
+    Where standard error is no terminal, lines are written instead.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
+        rate = TextColumn("{task.fields[rate]}")
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+        self._shown = Progress(*columns, console=self.console, transient=True)
+
+    @contextmanager
+    def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
+        if not self.console.is_terminal:
+            with LineProgress(self.console.print).bar(name, total, unit) as lines:
+                yield lines
+            return
+        task = self._shown.add_task(name, total=total, rate="")
+        self._shown.start()
+        try:
+            yield _TerminalBar(self._shown, task, unit)
+        finally:
+            self._shown.remove_task(task)
+            if not self._shown.tasks:
+                self._shown.stop()
+
+
+class LineProgress:
+    """Lines handed to `say`."""
+
+    def __init__(self, say: Callable[[str], object], every: float = EVERY) -> None:
+        self._say = say
+        self._every = every
+
+    @contextmanager
+    def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
+        yield _Lines(name, total, unit, self._say, self._every)
+
+
+class RunLogProgress(LineProgress):
+    """Lines in the log of the Dagster run."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda line: dg.get_dagster_logger("datashop").info(line))
+
+
+class _TerminalBar:
+    def __init__(self, shown: Progress, task: TaskID, unit: str) -> None:
+        self._shown, self._task, self._unit = shown, task, unit
+        self._done, self._started = 0.0, time.monotonic()
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        self._shown.update(self._task, advance=amount, rate=f"{rate:,.1f} {self._unit}/s")
+
+
+class _Lines:
+    def __init__(self, name: str, total: float, unit: str, say: Callable[[str], object], every: float) -> None:
+        self._name, self._total, self._unit, self._say, self._every = name, total, unit, say, every
+        self._done, self._started = 0.0, time.monotonic()
+        self._said = self._started
+
+    def advance(self, amount: float = 1) -> None:
+        self._done += amount
+        now = time.monotonic()
+        if now - self._said < self._every and self._done < self._total:
+            return
+        self._said = now
+        rate = self._done / max(now - self._started, 1e-9)
+        left = (self._total - self._done) / rate if rate else float("inf")
+        self._say(
+            f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, "
+            f"{rate:,.1f} {self._unit}/s, {left:,.0f} s left"
+        )
