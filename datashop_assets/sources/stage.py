@@ -1,29 +1,38 @@
-"""The two stages that say which documents there are: the pool, and the sample that the annotator reads."""
+"""The two stages that begin every graph: the pool, and the sample of documents to annotate."""
 
 from typing import Any
 
-from datashop_assets.prompts import Prompt
+from datashop_assets.datasets import resolve_uri
+from datashop_assets.prompts import Data, Prompt
 from datashop_assets.sources.fingerprint import fingerprint
 from datashop_assets.stage import Stage
 
 
+def _source(data: Data) -> dict[str, Any]:
+    """The documents a prompt names and what tells that they have changed. Raises what `find_source_files` raises."""
+    found = {**data.model_dump(), "uri": resolve_uri(data.uri)}
+    return {"data": found, "fingerprint": fingerprint(found)}
+
+
 def _pool(prompt: Prompt) -> dict[str, Any]:
-    data = prompt.pretraining_pool.model_dump()
-    return {"data": data, "fingerprint": fingerprint(data), "heldout_fraction": prompt.heldout_fraction}
+    return {**_source(prompt.pretraining_pool), "heldout_fraction": prompt.heldout_fraction}
 
 
 def _sample(prompt: Prompt) -> dict[str, Any]:
-    data = prompt.annotation_sample.model_dump()
-    return {"data": data, "fingerprint": fingerprint(data), "documents": prompt.annotator.sample}
+    return {**_source(prompt.annotation_sample), "documents": prompt.annotator.sample}
 
 
 PRETRAINING_POOL = Stage(
-    "pretraining_pool", code_version="1", inputs=(), config=_pool, build="datashop_assets.sources.build:build_pool"
+    name="pretraining_pool",
+    code_version="1",
+    inputs=(),
+    config=_pool,
+    build="datashop_assets.sources.pool_index:build",
 )
 ANNOTATION_SAMPLE = Stage(
-    "annotation_sample",
+    name="annotation_sample",
     code_version="1",
     inputs=("pretraining_pool",),
     config=_sample,
-    build="datashop_assets.sources.build:build_sample",
+    build="datashop_assets.sources.sample:build",
 )

@@ -1,0 +1,101 @@
+"""The files behind a URI or glob: which they are, in which order, and what their shards are called."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fsspec
+
+from datashop_assets.storage.digests import digest_of
+
+FORMATS: Mapping[str, str | None] = {  # suffix -> compression of its lines; None: Parquet
+    ".jsonl": "",
+    ".jsonl.gz": "gzip",
+    ".json.gz": "gzip",
+    ".jsonl.zst": "zstd",
+    ".jsonl.zstd": "zstd",
+    ".json.zst": "zstd",
+    ".parquet": None,
+}
+# What says that a file's bytes have changed, by filesystem, the surest first.
+VERSIONS = ("md5Hash", "etag", "ETag", "blob_id", "generation", "mtime", "created")
+LONGEST_NAME = 100  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a pool. `shard` is its name in every later stage; `name` its path below what the glob shares."""
+
+    shard: str
+    name: str
+    uri: str
+    bytes: int
+    version: str
+
+
+def find_source_files(uri: str) -> list[SourceFile]:
+    """The files that a path, glob or URI names, sorted by name; of a folder, all files below that can be read.
+
+    Raises `FileNotFoundError` where there are none and `ValueError` for a file that cannot be read as documents.
+    """
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    found, base = _find(filesystem, path.rstrip("/"))
+    names = sorted(name for name, entry in found.items() if entry["type"] == "file")
+    if not names:
+        raise FileNotFoundError(f"no files match {uri!r}; correct the path or glob in the prompt's data setting")
+    relative = {name: name[len(base) :].lstrip("/") for name in names}
+    shards = shard_names(list(relative.values()))
+    return [
+        SourceFile(
+            shards[relative[name]],
+            relative[name],
+            filesystem.unstrip_protocol(name),
+            int(found[name]["size"]),
+            _version(found[name]),
+        )
+        for name in names
+    ]
+
+
+def suffix_of(name: str) -> str:
+    """The suffix that tells a file's format. Raises `ValueError` where it is none of `FORMATS`."""
+    for suffix in sorted(FORMATS, key=len, reverse=True):
+        if name.endswith(suffix):
+            return suffix
+    raise ValueError(f"{name!r} ends in none of {', '.join(FORMATS)}; convert it, or narrow the glob to leave it out")
+
+
+def shard_names(names: list[str]) -> dict[str, str]:
+    """File name -> shard name: letters, digits, '_' and '-' only, no two alike, whatever the files are called."""
+    plain = {name: re.sub(r"[^A-Za-z0-9_]+", "-", name.removesuffix(suffix_of(name))).strip("-") for name in names}
+    count = Counter(plain.values())
+    return {
+        name: short if short and count[short] == 1 and len(short) <= LONGEST_NAME else _numbered(name, short)
+        for name, short in plain.items()
+    }
+
+
+def _numbered(name: str, short: str) -> str:
+    return f"{short[:LONGEST_NAME] or 'file'}-{digest_of(name)[:8]}"
+
+
+def _find(filesystem: Any, path: str) -> tuple[dict[str, Any], str]:
+    """The entries at `path` and the folder that they share."""
+    filesystem.invalidate_cache()
+    if filesystem.isdir(path):
+        below = filesystem.find(path, detail=True)
+        return {name: entry for name, entry in below.items() if _is_readable(name)}, path
+    if filesystem.exists(path):
+        return {path: filesystem.info(path)}, path.rpartition("/")[0]
+    plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
+    return filesystem.glob(path, detail=True), plain.rpartition("/")[0]
+
+
+def _is_readable(name: str) -> bool:
+    return name.endswith(tuple(FORMATS)) and not name.rpartition("/")[2].startswith(".")
+
+
+def _version(entry: Mapping[str, Any]) -> str:
+    return next((str(entry[key]) for key in VERSIONS if entry.get(key)), "")

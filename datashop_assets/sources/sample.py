@@ -1,0 +1,97 @@
+"""Builds `annotation_sample`: documents to be scored, drawn at random from any source, none of them held out.
+
+The draw is the `documents` smallest keyed hashes of content, so that it depends on no order, a larger sample holds
+every smaller one, and its beginning is itself a random sample. A text, or an id, is drawn once however often it
+stands in the source. One pass over the files; memory holds twice the sample.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.counts import Counts
+from datashop_assets.sources.mapping import map_files
+from datashop_assets.sources.pool_index import BANDS, IndexRow, index_row, source_files
+from datashop_assets.sources.readers import fields_of
+from datashop_assets.sources.split import FileTask, Split, SplitRule, content_of
+from datashop_assets.stage import StageTask
+from datashop_assets.storage.digests import keyed_hash
+
+SAMPLE = "sample.parquet"
+SCHEMA = {"id": pl.String, "text": pl.String, "source": pl.String, "content": pl.String}
+SLACK = 1000  # candidates beyond twice the sample before they are sorted out
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Candidate:
+    """A document that may be drawn, ordered by its draw; place decides between equal texts."""
+
+    draw: int
+    shard: str
+    row: int
+    document: Document = field(compare=False)
+
+
+def build(task: StageTask) -> dict[str, Any]:
+    """Writes `sample.parquet`; returns how many were drawn, from how many, and what was excluded and why."""
+    pool, data, wanted = task.inputs["pretraining_pool"], task.config["data"], task.config["documents"]
+    rule = SplitRule(pool.metrics["heldout_fraction"], np.load(pool.file(BANDS), allow_pickle=False))
+    tasks = [FileTask(file, fields_of(data), rule) for file in source_files(data["uri"], task.cache)]
+    drawn: list[Candidate] = []
+    counts: dict[str, Counts] = {}
+    for shard, (candidates, counted) in map_files(task.tools, "sample", partial(draw, wanted=wanted), tasks):
+        drawn, counts[shard] = smallest([*drawn, *candidates], wanted), counted
+    task.output.write_rows(SAMPLE, (_row(one.document) for one in drawn), SCHEMA)
+    return _metrics(Counts.merged(counts[shard] for shard in sorted(counts)), wanted, len(drawn))
+
+
+def draw(task: FileTask, wanted: int) -> tuple[str, tuple[list[Candidate], Counts]]:
+    """A file's shard name, its `wanted` candidates (fewer where it has fewer), and what it holds."""
+    candidates: list[Candidate] = []
+
+    def rows() -> Iterator[IndexRow]:
+        for row, found in enumerate(task.documents()):
+            entry = index_row(row, found, task.rule)
+            if isinstance(found, Document) and entry["split"] == Split.TRAIN:
+                candidates.append(Candidate(keyed_hash("sample", entry["content"]), task.file.shard, row, found))
+            if len(candidates) > 2 * wanted + SLACK:
+                candidates[:] = smallest(candidates, wanted)
+            yield entry
+
+    counts = Counts.of(task.file.shard, rows())
+    return task.file.shard, (smallest(candidates, wanted), counts)
+
+
+def smallest(candidates: Iterable[Candidate], wanted: int) -> list[Candidate]:
+    """The first `wanted` in order of their draw, one for each text and for each id."""
+    texts: set[int] = set()
+    ids: set[str] = set()
+    kept: list[Candidate] = []
+    for one in sorted(candidates):
+        if len(kept) < wanted and one.draw not in texts and one.document.id not in ids:
+            kept.append(one)
+        texts.add(one.draw)
+        ids.add(one.document.id)
+    return kept
+
+
+def _row(document: Document) -> dict[str, Any]:
+    content = content_of(document.text)
+    return {"id": document.id, "text": document.text, "source": document.source, "content": content}
+
+
+def _metrics(counts: Counts, wanted: int, drawn: int) -> dict[str, Any]:
+    found = counts.metrics()
+    splits = {split: numbers["documents"] for split, numbers in found["by_split"].items()}
+    return {
+        "documents": drawn,
+        "asked": wanted,
+        "available": splits.get(Split.TRAIN, 0),
+        "excluded": {str(split): splits.get(split, 0) for split in (Split.HELDOUT, Split.NEAR_HELDOUT)},
+        **{name: found[name] for name in ("rejected", "rejects", "reject_examples")},
+    }
