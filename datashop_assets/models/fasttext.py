@@ -20,6 +20,7 @@ from pathlib import Path
 
 import fasttext
 import numpy as np
+from numpy.typing import NDArray
 
 CHILD = Path(__file__).with_name("fasttext_child.py")
 POSITIVE, NEGATIVE = "__label__yes", "__label__no"
@@ -29,7 +30,7 @@ CACHED_WORDS = 1 << 20  # some 200 MB; a pool's words are mostly the same ones
 
 @dataclass(frozen=True, slots=True)
 class FastTextSettings:
-    """What fastText is told. Subwords carry most of the gain; `buckets` sets the file's size: 4 * dim * buckets bytes."""
+    """What fastText is told. Subwords carry most of the gain; a file has some 4 * dim * buckets bytes."""
 
     dim: int = 16
     epochs: int = 25
@@ -60,7 +61,7 @@ def training_lines(
         positive = round(label * total)
         line = " ".join(words(text))
         lines += [f"{POSITIVE} {line}\n"] * positive + [f"{NEGATIVE} {line}\n"] * (total - positive)
-    random.Random(seed).shuffle(lines)
+    random.Random(seed).shuffle(lines)  # noqa: S311 - an order, no secret
     return lines
 
 
@@ -114,12 +115,13 @@ def _train(lines: Sequence[str], settings: FastTextSettings, seed: int, path: Pa
         }
         arguments.write_text(json.dumps(options))
         _run_child([sys.executable, "-P", str(CHILD), str(arguments), str(model)])
-        os.replace(model, path)
+        model.replace(path)
 
 
 def _run_child(command: Sequence[str]) -> None:
     # 255 makes glibc fill what it allocates with zeros, which stands in for the initialisation that fastText leaves out
-    done = subprocess.run(command, env={**os.environ, "MALLOC_PERTURB_": "255"}, capture_output=True, text=True)
+    environment = {**os.environ, "MALLOC_PERTURB_": "255"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if done.returncode:
         raise RuntimeError(f"fastText's training process ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
 
@@ -131,14 +133,15 @@ class FastText:
         self.paths = tuple(paths)
         self._members = [_Member(path) for path in paths]
 
-    def margin(self, texts: Iterable[str]) -> np.ndarray:
+    def margin(self, texts: Iterable[str]) -> NDArray[np.float64]:
         """Log-odds of the positive class, float64 [documents], averaged over members."""
         split = [words(text) for text in texts]
-        return np.mean([[member.margin(document) for document in split] for member in self._members], axis=0)
+        by_member = [[member.margin(document) for document in split] for member in self._members]
+        return np.asarray(np.mean(by_member, axis=0), dtype=np.float64)
 
-    def score(self, texts: Iterable[str]) -> np.ndarray:
+    def score(self, texts: Iterable[str]) -> NDArray[np.float64]:
         """P(positive), float64 [documents], by the model's own logistic: not calibrated."""
-        return 1.0 / (1.0 + np.exp(-self.margin(texts)))
+        return np.asarray(1.0 / (1.0 + np.exp(-self.margin(texts))))
 
 
 class _Member:

@@ -1,0 +1,110 @@
+"""The encoder's report: against the annotator's labels, against gold where the pool has it, the annotator beside it.
+
+Three comparisons, each over all documents and within every source, because a pool of mixed sources flatters any model
+that has only learnt to tell them apart:
+- `labels`: out-of-fold predictions on the annotator's labels, weighted to describe the whole sample;
+- `gold`: the final encoder on the pool's held-out documents, which no annotator was asked about;
+- `annotator`: the annotator's own expected score against gold on the documents that it labelled.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.encoder.baselines import Baselines
+from datashop_assets.encoder.folds import floats
+from datashop_assets.encoder.metrics import Array, Sample, summary
+from datashop_assets.encoder.trained import TrainedEncoder
+
+HIGHEST_SCORE = 5.0
+SHOWN = ("auc", "spearman", "average_precision", "precision", "recall", "f1", "length_auc", "source_auc")
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What counts as a target by someone's judgement. A document without a label is left out of every gold figure."""
+
+    labels: Mapping[str, str]  # id -> label
+    targets: Collection[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.labels) and bool(self.targets)
+
+    def of(self, identifier: str) -> int | None:
+        label = self.labels.get(identifier)
+        return None if label is None else int(label in self.targets)
+
+
+def on_labels(rows: pl.DataFrame, scores: Array, baselines: Mapping[str, Array]) -> dict[str, Any]:
+    """Out-of-fold scores and baselines, all float64 [documents], against the labels of a training set."""
+    sample = Sample(scores, floats(rows, "label"), floats(rows, "weight"), baselines, floats(rows, "expected_score"))
+    return by_source(sample, rows["source"].to_list())
+
+
+def on_gold(
+    encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[tuple[str, str, str]], gold: Gold
+) -> dict[str, Any]:
+    """The encoder against gold on (id, source, text as the encoder reads it) of held-out documents."""
+    found = [(gold.of(identifier), source, text) for identifier, source, text in documents]
+    known = [one for one in found if one[0] is not None]
+    sources, texts = [source for _, source, _ in known], [text for _, _, text in known]
+    sample = Sample(
+        encoder.calibration.probability(encoder.margins(texts)),
+        np.array([label for label, _, _ in known], dtype=np.float64),
+        np.ones(len(known)),
+        baselines.scores(texts, sources),
+    )
+    return {**by_source(sample, sources), "without_gold": len(found) - len(known)}
+
+
+def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> dict[str, Any]:
+    """The annotator's expected score, as a share of the highest, against gold."""
+    labels = [gold.of(identifier) for identifier in rows["id"]]
+    known = rows.filter([label is not None for label in labels])
+    sample = Sample(
+        floats(known, "expected_score") / HIGHEST_SCORE,
+        np.array([label for label in labels if label is not None], dtype=np.float64),
+        floats(known, "weight"),
+    )
+    return {**by_source(sample, known["source"].to_list()), "without_gold": len(rows) - len(known)}
+
+
+def by_source(sample: Sample, sources: list[str]) -> dict[str, Any]:
+    """A summary of all documents, and of each source by itself."""
+    place = np.array(sources)
+    return {
+        "all": summary(sample),
+        "within": {str(source): summary(sample.take(place == source)) for source in np.unique(place)},
+    }
+
+
+def headline(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that a manifest carries, each with its ends: `auc`, `auc_low`, `auc_high`, ..., `gold_auc`, ..."""
+    labels = report["labels"]["all"]
+    found = {"documents": labels["documents"], "positives": labels["positives"]}
+    found |= _named(labels, "", SHOWN)
+    if report["gold"]:
+        found |= _named(report["gold"]["all"], "gold_", ("auc", "precision_at_share", "length_auc", "source_auc"))
+        found["gold_documents"] = report["gold"]["all"]["documents"]
+        found["gold_positives"] = report["gold"]["all"]["positives"]
+        annotator = _named(report["annotator"]["all"], "annotator_gold_", ("auc", "precision_at_share"))
+        found |= {name.replace("_at_share", ""): value for name, value in annotator.items()}
+        found |= {
+            f"gold_auc_within_{source}": part["metrics"]["auc"]["value"]
+            for source, part in report["gold"]["within"].items()
+            if part["metrics"]
+        }
+    return found
+
+
+def _named(summary: Mapping[str, Any], prefix: str, names: Collection[str]) -> dict[str, float]:
+    metrics = summary["metrics"]
+    shown = [name for name in names if name in metrics]
+    return {
+        f"{prefix}{name}{end}": metrics[name][key]
+        for name in shown
+        for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }

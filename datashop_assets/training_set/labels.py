@@ -1,0 +1,89 @@
+"""From scores to labels: which annotations are used, what they say, how much each counts and which fold each is in.
+
+A label is hard (0 or 1, what metrics are measured on) and soft (`target`, what the encoder may learn: a document that
+the annotator was unsure about pulls both ways). Two weights stand apart. `weight` is one over the probability of being
+drawn: metrics weighed by it describe the whole sample. `repeat` is how often the encoder reads the document: it evens
+out rare positives and touches no metric.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from datashop_assets.protocols.annotator import Status
+from datashop_assets.storage.digests import digest_of_bytes, keyed_hash
+
+Row = dict[str, Any]
+USABLE = (Status.PARSED, Status.REPAIRED)
+HIGHEST_SCORE = 5.0
+FOLDS = 5  # each fold trains on 80% of the labels; ten folds cost twice the time for the same intervals
+LARGEST_REPEAT = 5  # beyond it an encoder learns single documents by heart
+
+
+def split_usable(annotations: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], list[Row]]:
+    """The annotations that carry a score, and for every other one its id and the reason why it is left out."""
+    used: list[Mapping[str, Any]] = []
+    left_out: list[Row] = []
+    for row in annotations:
+        if row["status"] in USABLE and row["expected_score"] is not None:
+            used.append(row)
+        else:
+            left_out.append(
+                {"id": row["id"], "source": row["source"], "status": row["status"], "reason": row["reason"]}
+            )
+    return used, left_out
+
+
+def labelled(annotations: Sequence[Mapping[str, Any]], positive_from: float, balance: bool) -> list[Row]:
+    """One training row for every annotation, in the same order. Raises `ValueError` on an impossible probability."""
+    labels = [int(row["expected_score"] >= positive_from) for row in annotations]
+    contents = [digest_of_bytes(row["text"].encode("utf-8", "surrogatepass")) for row in annotations]
+    folds = folds_of(contents, labels)
+    repeat = positive_repeat(labels) if balance else 1
+    return [
+        {
+            "id": row["id"],
+            "source": row["source"],
+            "text": row["text"],
+            "expected_score": row["expected_score"],
+            "label": label,
+            "target": target_of(row["expected_score"], positive_from),
+            "weight": importance(row),
+            "repeat": repeat if label else 1,
+            "fold": folds[content],
+        }
+        for row, label, content in zip(annotations, labels, contents, strict=True)
+    ]
+
+
+def target_of(expected_score: float, positive_from: float) -> float:
+    """P(positive) that a score stands for: 0 at a score of 0, a half at `positive_from`, 1 at 5, straight between.
+
+    Where the score is five times a probability and positives begin at 2.5, it is that probability.
+    """
+    if expected_score < positive_from:
+        return 0.5 * expected_score / positive_from
+    above = HIGHEST_SCORE - positive_from
+    return 0.5 + 0.5 * (expected_score - positive_from) / above if above else 1.0
+
+
+def folds_of(contents: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
+    """A fold for every content, dealt out within each label in the order of a hash: the same text is in one fold."""
+    label_of = dict(zip(contents, labels, strict=True))
+    ordered = sorted(label_of, key=lambda content: (label_of[content], keyed_hash("folds", content)))
+    return {content: place % FOLDS for place, content in enumerate(ordered)}
+
+
+def positive_repeat(labels: Sequence[int]) -> int:
+    """How often each positive is read so that positives come near the negatives, at most `LARGEST_REPEAT`."""
+    positives = sum(labels)
+    return min(LARGEST_REPEAT, max(1, round((len(labels) - positives) / positives))) if positives else 1
+
+
+def importance(row: Mapping[str, Any]) -> float:
+    """One over the probability that the row's document was drawn."""
+    if not 0 < row["probability"] <= 1:
+        raise ValueError(
+            f"annotation {row['id']!r} says it was drawn with probability {row['probability']!r}; it must be above 0 "
+            "and at most 1: run the annotations again"
+        )
+    return 1.0 / float(row["probability"])
