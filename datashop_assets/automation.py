@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import digest_of_plan, plan, to_do
 from datashop_assets.prompt_store import PromptStore
@@ -17,7 +18,9 @@ from datashop_assets.prompts import Prompt
 EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
 
 datashop = dg.define_asset_job(
-    "datashop", selection="*", description="The whole graph, or a part of it, for one prompt."
+    "datashop",
+    selection=[stage.name for stage in GRAPH],  # by name: Dagster warns that "*" is beta
+    description="The whole graph, or a part of it, for one prompt.",
 )
 
 

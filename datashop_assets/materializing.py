@@ -10,6 +10,7 @@ from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import Plan, Planned, State, plan
 from datashop_assets.prompt_errors import PromptError
 from datashop_assets.prompt_store import PromptStore
+from datashop_assets.run_locks import hold
 from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Stage, Tools
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
@@ -33,6 +34,7 @@ def materialize(
 ) -> dg.MaterializeResult[Any]:
     """Makes or finds the stage of the partition's prompt. Raises `dg.Failure` for what a retry cannot mend."""
     slug = context.partition_key
+    hold(context.instance, context.run.run_id)
     try:
         planned = plan(prompts.load(slug), prompts.root)
         _inputs_are_there(planned[stage.name], planned, slug)

@@ -27,10 +27,14 @@ class TerminalProgress:
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
         self._shown = Progress(*columns, console=self.console, transient=True)
 
+    def say(self, line: str) -> None:
+        """Writes a line above the bars."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     @contextmanager
     def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
         if not self.console.is_terminal:
-            with LineProgress(self.console.print).bar(name, total, unit) as lines:
+            with LineProgress(self.say).bar(name, total, unit) as lines:
                 yield lines
             return
         task = self._shown.add_task(name, total=total, rate="")

@@ -1,0 +1,22 @@
+"""`DAGSTER_HOME`: where Dagster keeps runs and events on this machine."""
+
+import os
+import shutil
+from pathlib import Path
+
+from datashop_assets.storage.root import project
+
+SETTINGS = "dagster.yaml"
+
+
+def dagster_home() -> Path:
+    """The folder that `DAGSTER_HOME` names, else `dagster_home` beside the code; made, with its settings, if need be.
+
+    Sets `DAGSTER_HOME` to its absolute path, which Dagster asks for.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or project() / "dagster_home").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / SETTINGS).exists():
+        shutil.copyfile(project() / "infra" / "dagster" / "local" / SETTINGS, home / SETTINGS)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
