@@ -80,7 +80,8 @@ class Counts(BaseModel):
             self.examples.append(example)
 
     def _shortened(self) -> Self:
-        largest = sorted(self.by_source, key=lambda source: (-_documents(self.by_source[source]), source))
+        named = self.by_source.keys() - {OTHERS}
+        largest = sorted(named, key=lambda source: (-_documents(self.by_source[source]), source))
         for source in largest[SOURCES:]:
             for split, found in self.by_source.pop(source).items():
                 self._add(OTHERS, split, found["documents"], found["characters"], found["bytes"])

@@ -1,0 +1,26 @@
+"""The embedded pool, made once for all tests of this room: by two processes at once, which is tested too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAKE = (
+    "import sys; from pathlib import Path; from datashop_assets.sources.embedded import embedded_pool;"
+    "print(embedded_pool(Path(sys.argv[1])))"
+)
+
+
+@pytest.fixture(scope="session")
+def made_by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """A cache folder, and what each of the two processes that made the pool there printed."""
+    cache = tmp_path_factory.mktemp("cache")
+    both = [subprocess.Popen([sys.executable, "-c", MAKE, cache], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    return cache, [process.communicate()[0].strip() for process in both]
+
+
+@pytest.fixture(scope="session")
+def embedded_cache(made_by_two: tuple[Path, list[str]]) -> Path:
+    """A cache folder that holds the embedded pool."""
+    return made_by_two[0]

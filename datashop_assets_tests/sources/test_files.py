@@ -1,0 +1,65 @@
+import re
+import uuid
+from pathlib import Path
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datashop_assets.sources.files import find_source_files, shard_names
+from datashop_assets.storage.folders import checked_name
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"{}\n")
+
+
+def test_files_of_a_glob_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "b/2.jsonl", "a/10.jsonl.zst", "a/2.jsonl.gz", "a/notes.txt")
+    found = find_source_files(f"{tmp_path}/*/*.jsonl*")
+    assert [file.name for file in found] == ["a/10.jsonl.zst", "a/2.jsonl.gz", "b/2.jsonl"]
+    assert [file.shard for file in found] == ["a-10", "a-2", "b-2"]
+    assert {file.bytes for file in found} == {3}
+
+
+def test_a_folder_stands_for_all_files_below_it_that_can_be_read(tmp_path: Path) -> None:
+    touch(tmp_path, "README.md", "deep/er/x.parquet", "y.jsonl", ".half-written.jsonl")
+    assert [file.name for file in find_source_files(str(tmp_path))] == ["deep/er/x.parquet", "y.jsonl"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_can_be_named(tmp_path: Path) -> None:
+    touch(tmp_path, "what[1]*.jsonl")
+    assert [file.shard for file in find_source_files(f"{tmp_path}/what[1]*.jsonl")] == ["what-1"]
+
+
+def test_a_bucket_is_listed_like_a_disk() -> None:
+    bucket = f"memory://{uuid.uuid4().hex}"
+    for name in ("b.jsonl", "a.jsonl.zst"):
+        with fsspec.open(f"{bucket}/{name}", "wb") as file:
+            file.write(b"{}\n")
+    found = find_source_files(f"{bucket}/*")
+    assert [(file.name, file.shard) for file in found] == [("a.jsonl.zst", "a"), ("b.jsonl", "b")]
+    assert all(file.uri.startswith("memory://") for file in found)
+
+
+def test_a_glob_without_files_says_what_to_correct(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no files match '.*nothing-\*\.jsonl'; correct"):
+        find_source_files(f"{tmp_path}/nothing-*.jsonl")
+
+
+def test_a_file_of_another_kind_says_which_kinds_there_are(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jsonl", "b.csv")
+    with pytest.raises(ValueError, match=r"'b\.csv' ends in none of \.jsonl, .*\.parquet; convert it, or narrow"):
+        find_source_files(f"{tmp_path}/*")
+
+
+@given(st.sets(st.text(min_size=1, max_size=200), min_size=1, max_size=20))
+def test_shard_names_are_safe_and_never_alike_whatever_files_are_called(stems: set[str]) -> None:
+    named = shard_names([f"{stem}.jsonl" for stem in stems] + [f"{stem}.parquet" for stem in stems])
+    assert len(set(named.values())) == 2 * len(stems)
+    for shard in named.values():
+        assert re.fullmatch(r"[A-Za-z0-9_-]{1,120}", shard)
+        assert checked_name(f"{shard}.parquet")
