@@ -6,6 +6,7 @@ from datashop_assets.planning import Planned, State, plan
 from datashop_assets.prompt_errors import PromptError
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.stage import Stage
+from datashop_assets.storage.stage_folder import StageFolder
 
 DATA_VERSION = "dagster/data_version"
 
@@ -30,14 +31,18 @@ def matches_prompt_file(stage: Stage) -> dg.AssetChecksDefinition:
     return check
 
 
-def output_of(context: dg.AssetCheckExecutionContext, stage: Stage, prompts: PromptStore) -> dict[str, Planned]:
-    """The plan of the partition's prompt, for a check of `stage`. Raises `dg.Failure` where the stage is not there."""
+def outputs_of(context: dg.AssetCheckExecutionContext, prompts: PromptStore, *stages: Stage) -> tuple[StageFolder, ...]:
+    """The finished stages of the partition's prompt that a check reads. Raises `dg.Failure` where one is not there."""
     slug = context.op_execution_context.partition_key
-    planned = plan(prompts.load(slug), prompts.root)
-    if planned[stage.name].state is not State.CURRENT:
-        says = f"{stage.name} of {slug!r} is {planned[stage.name].state.value}; materialize it, then check it"
-        raise dg.Failure(says, allow_retries=False)
-    return planned
+    try:
+        planned = plan(prompts.load(slug), prompts.root)
+    except PromptError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for stage in stages:
+        if planned[stage.name].state is not State.CURRENT:
+            says = f"{stage.name} of {slug!r} is {planned[stage.name].state.value}; materialize it, then check again"
+            raise dg.Failure(says, allow_retries=False)
+    return tuple(planned[stage.name].output for stage in stages)
 
 
 def _difference(planned: Planned, shown: str | None, slug: str) -> str:

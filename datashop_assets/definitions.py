@@ -5,11 +5,14 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annotations.asset import annotations
+from datashop_assets.annotations.checks import coverage, unparsed_share
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
 from datashop_assets.encoder.asset import encoder
+from datashop_assets.encoder.checks import better_than_baselines
 from datashop_assets.evaluation.asset import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
+from datashop_assets.filtered_pool.checks import keep_count_exact, pool_fully_scored
 from datashop_assets.graph import GRAPH
 from datashop_assets.rubric.asset import rubric
 from datashop_assets.sources.asset import annotation_sample, pretraining_pool
@@ -37,7 +40,14 @@ ASSETS = [
     evaluation_targets,
     evaluation,
 ]
-CHECKS = [matches_prompt_file(stage) for stage in GRAPH]
+CHECKS = [
+    coverage,
+    unparsed_share,
+    better_than_baselines,
+    pool_fully_scored,
+    keep_count_exact,
+    *(matches_prompt_file(stage) for stage in GRAPH),
+]
 
 
 def definitions(**resources: Any) -> dg.Definitions:

@@ -1,7 +1,7 @@
 """What all assets have in common: their settings, and how one stage becomes one materialization."""
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -19,14 +19,20 @@ ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model
 OWNERS = ["team:datashop"]
 
 
-def settings(stage: Stage) -> dict[str, Any]:
-    """The arguments of `@dg.asset` that follow from a stage's declaration."""
-    return {
-        "partitions_def": PROMPTS,
-        "deps": list(stage.inputs),
-        "code_version": stage.code_version,
-        "owners": OWNERS,
-    }
+def stage_asset(
+    stage: Stage, group: str, kinds: set[str], pool: str | None = None
+) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
+    """`@dg.asset` with what follows from a stage's declaration: partitions, dependencies, code version."""
+    return dg.asset(
+        name=stage.name,
+        partitions_def=PROMPTS,
+        deps=list(stage.inputs),
+        code_version=stage.code_version,
+        owners=OWNERS,
+        group_name=group,
+        kinds=kinds,
+        pool=pool,
+    )
 
 
 def materialize(

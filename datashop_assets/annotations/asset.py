@@ -5,14 +5,14 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.materializing import ACCELERATOR, materialize, settings
+from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
 
-@dg.asset(**settings(ANNOTATIONS), group_name="2_annotations", kinds={"jax", "parquet"}, pool=ACCELERATOR)
+@stage_asset(ANNOTATIONS, group="2_annotations", kinds={"jax", "parquet"}, pool=ACCELERATOR)
 def annotations(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -5,14 +5,14 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.encoder.stage import ENCODER
-from datashop_assets.materializing import materialize, settings
+from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
 
-@dg.asset(**settings(ENCODER), group_name="3_filter", kinds={"fasttext"})
+@stage_asset(ENCODER, group="3_filter", kinds={"fasttext"})
 def encoder(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
-from datashop_assets.materializing import ACCELERATOR, materialize, settings
+from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
@@ -13,7 +13,7 @@ from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.stage import Tools
 
 
-@dg.asset(**settings(EVALUATION_TARGETS), group_name="5_comparison", kinds={"parquet"}, pool=ACCELERATOR)
+@stage_asset(EVALUATION_TARGETS, group="5_comparison", kinds={"parquet"}, pool=ACCELERATOR)
 def evaluation_targets(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -27,7 +27,7 @@ def evaluation_targets(
     return materialize(context, EVALUATION_TARGETS, prompts, Tools(annotator=annotator, progress=progress))
 
 
-@dg.asset(**settings(EVALUATION), group_name="5_comparison", kinds={"jax", "parquet"}, pool=ACCELERATOR)
+@stage_asset(EVALUATION, group="5_comparison", kinds={"jax", "parquet"}, pool=ACCELERATOR)
 def evaluation(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

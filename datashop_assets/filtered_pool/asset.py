@@ -5,14 +5,14 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.materializing import materialize, settings
+from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
 
-@dg.asset(**settings(POOL_SCORES), group_name="3_filter", kinds={"parquet"})
+@stage_asset(POOL_SCORES, group="3_filter", kinds={"parquet"})
 def pool_scores(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -23,7 +23,7 @@ def pool_scores(
     return materialize(context, POOL_SCORES, prompts, Tools(compute=compute, progress=progress))
 
 
-@dg.asset(**settings(KEEP_CERTIFICATE), group_name="3_filter", kinds={"json"})
+@stage_asset(KEEP_CERTIFICATE, group="3_filter", kinds={"json"})
 def keep_certificate(
     context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
 ) -> dg.MaterializeResult[Any]:
@@ -31,7 +31,7 @@ def keep_certificate(
     return materialize(context, KEEP_CERTIFICATE, prompts, Tools(progress=progress))
 
 
-@dg.asset(**settings(FILTERED_POOL), group_name="3_filter", kinds={"jsonl", "parquet"})
+@stage_asset(FILTERED_POOL, group="3_filter", kinds={"jsonl", "parquet"})
 def filtered_pool(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

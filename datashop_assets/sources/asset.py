@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import materialize, settings
+from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
@@ -12,7 +12,7 @@ from datashop_assets.sources.stage import ANNOTATION_SAMPLE, PRETRAINING_POOL
 from datashop_assets.stage import Tools
 
 
-@dg.asset(**settings(PRETRAINING_POOL), group_name="1_documents", kinds={"parquet"})
+@stage_asset(PRETRAINING_POOL, group="1_documents", kinds={"parquet"})
 def pretraining_pool(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -27,7 +27,7 @@ def pretraining_pool(
     return materialize(context, PRETRAINING_POOL, prompts, Tools(compute=compute, progress=progress))
 
 
-@dg.asset(**settings(ANNOTATION_SAMPLE), group_name="1_documents", kinds={"parquet"})
+@stage_asset(ANNOTATION_SAMPLE, group="1_documents", kinds={"parquet"})
 def annotation_sample(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import ACCELERATOR, materialize, settings
+from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
@@ -13,7 +13,7 @@ from datashop_assets.stage import Tools
 from datashop_assets.trained_lm.stage import CONTROL_LM, POOL_TOKENS, TRAINED_LM
 
 
-@dg.asset(**settings(POOL_TOKENS), group_name="4_language_models", kinds={"parquet", "tokenizers"})
+@stage_asset(POOL_TOKENS, group="4_language_models", kinds={"parquet", "tokenizers"})
 def pool_tokens(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -24,7 +24,7 @@ def pool_tokens(
     return materialize(context, POOL_TOKENS, prompts, Tools(compute=compute, progress=progress))
 
 
-@dg.asset(**settings(CONTROL_LM), group_name="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+@stage_asset(CONTROL_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
 def control_lm(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -38,7 +38,7 @@ def control_lm(
     return materialize(context, CONTROL_LM, prompts, Tools(trainer=trainer, progress=progress))
 
 
-@dg.asset(**settings(TRAINED_LM), group_name="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+@stage_asset(TRAINED_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
 def trained_lm(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -4,14 +4,14 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import materialize, settings
+from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 from datashop_assets.training_set.stage import TRAINING_SET
 
 
-@dg.asset(**settings(TRAINING_SET), group_name="2_annotations", kinds={"parquet"})
+@stage_asset(TRAINING_SET, group="2_annotations", kinds={"parquet"})
 def training_set(
     context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
 ) -> dg.MaterializeResult[Any]:

@@ -1,0 +1,36 @@
+"""Checks that stop a run before a model is trained on documents that are not those of the rule."""
+
+import dagster as dg
+
+from datashop_assets.checking import outputs_of
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.sources.stage import PRETRAINING_POOL
+from datashop_assets.trained_lm.stage import POOL_TOKENS
+
+
+@dg.asset_check(asset=POOL_SCORES.name, blocking=True)
+def pool_fully_scored(
+    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
+) -> dg.AssetCheckResult:
+    """Every document of the pool has exactly one score. If not, remove the folder and materialize the scores again."""
+    from datashop_assets.filtered_pool.audit import unscored
+
+    pool, scores = outputs_of(context, prompts, PRETRAINING_POOL, POOL_SCORES)
+    return _exact(unscored(pool, scores), f"{scores.manifest.rows} documents, each with one score")
+
+
+@dg.asset_check(asset=FILTERED_POOL.name, blocking=True)
+def keep_count_exact(
+    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
+) -> dg.AssetCheckResult:
+    """What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores."""
+    from datashop_assets.filtered_pool.audit import miskept
+
+    filtered, scores, tokens = outputs_of(context, prompts, FILTERED_POOL, POOL_SCORES, POOL_TOKENS)
+    rule = filtered.manifest.config["keep"]
+    return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
+
+
+def _exact(wrong: list[str], right: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not wrong, description="; ".join(wrong) or right)

@@ -1,0 +1,160 @@
+"""What the prompt sensor asks for, tick by tick, with the real instance that a daemon would use."""
+
+import dagster as dg
+import pytest
+
+from datashop_assets.automation import prompt_sensor
+from datashop_assets.graph import GRAPH
+from datashop_assets.partitions import PROMPTS
+from datashop_assets_tests.dagster_door.workshop import Workshop
+
+ALL = [stage.name for stage in GRAPH]
+
+
+class Daemon:
+    """Ticks as Dagster's daemon does: partitions first, then runs by unused keys, then the cursor."""
+
+    def __init__(self, workshop: Workshop, instance: dg.DagsterInstance) -> None:
+        self.workshop, self.instance = workshop, instance
+        self.cursor: str | None = None
+        self.used: list[str] = []
+
+    def tick(self, dies_before: str = "") -> list[tuple[str, list[str]]]:
+        """Evaluates once and returns the runs that start: (prompt, stages)."""
+        result = self.evaluate()
+        if dies_before == "partitions":
+            return []
+        for request in result.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        if dies_before == "runs":
+            return []
+        started = [run for run in result.run_requests or [] if run.run_key not in self.used]
+        self.used += [run.run_key for run in started]
+        if dies_before != "cursor":
+            self.cursor = result.cursor
+        return [(run.partition_key, [key.to_user_string() for key in run.asset_selection]) for run in started]
+
+    def evaluate(self) -> dg.SensorResult:
+        resources = {"prompts": self.workshop.store}
+        with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
+            result = prompt_sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        return result
+
+    @property
+    def partitions(self) -> list[str]:
+        return sorted(self.instance.get_dynamic_partitions(PROMPTS.name))
+
+
+@pytest.fixture
+def daemon(workshop: Workshop, instance: dg.DagsterInstance) -> Daemon:
+    return Daemon(workshop, instance)
+
+
+def test_a_new_prompt_gets_a_partition_and_a_run_of_everything(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    assert daemon.tick() == [("numbers", ALL)]
+    assert daemon.partitions == ["numbers"]
+
+
+def test_the_same_state_starts_nothing_twice(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.tick()
+    assert daemon.tick() == []
+
+
+def test_a_prompt_that_is_not_automatic_gets_a_partition_and_no_run(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", automatic=False)
+    assert daemon.tick() == []
+    assert daemon.partitions == ["numbers"]
+
+
+def test_nothing_starts_for_what_is_finished(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    assert daemon.tick() == []
+    assert "Nothing to do" in (daemon.evaluate().skip_reason.skip_message or "")
+
+
+def test_only_what_is_missing_or_stale_is_asked_for(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", keep={"fraction": 0.1})
+    daemon.workshop.finish("numbers")
+    daemon.tick()
+    daemon.workshop.write("numbers", keep={"fraction": 0.2})
+    assert daemon.tick() == [("numbers", ["filtered_pool", "trained_lm", "evaluation"])]
+
+
+@pytest.mark.parametrize("moment", ["partitions", "runs", "cursor"])
+def test_a_daemon_that_dies_in_a_tick_loses_no_prompt_and_starts_none_twice(daemon: Daemon, moment: str) -> None:
+    daemon.workshop.write("numbers")
+    runs = daemon.tick(dies_before=moment) + daemon.tick() + daemon.tick()
+    assert runs == [("numbers", ALL)]
+    assert daemon.partitions == ["numbers"]
+
+
+def test_an_edit_taken_back_is_made_again_when_its_first_run_came_to_nothing(daemon: Daemon) -> None:
+    runs = []
+    for rubric in ("A {example}", "B {example}", "A {example}"):
+        daemon.workshop.write("numbers", rubric=rubric)
+        runs += daemon.tick()
+    assert len(runs) == 3
+    assert len(set(daemon.used)) == 3
+
+
+def test_an_edit_taken_back_to_what_is_finished_starts_nothing(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", rubric="A {example}")
+    daemon.tick()
+    daemon.workshop.finish("numbers")
+    daemon.workshop.write("numbers", rubric="B {example}")
+    assert len(daemon.tick()) == 1
+    daemon.workshop.write("numbers", rubric="A {example}")
+    assert daemon.tick() == []
+    daemon.workshop.write("numbers", rubric="B {example}")
+    assert len(daemon.tick()) == 1, "B was asked for once and is still not there"
+
+
+def test_a_failed_run_is_left_to_retries_until_the_prompt_is_edited(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.tick()
+    daemon.workshop.finish("numbers", "pretraining_pool", "annotation_sample")  # then the run failed
+    assert daemon.tick() == []
+    daemon.workshop.write("numbers", rubric="Better: {example}")
+    (prompt, stages), *others = daemon.tick()
+    assert (prompt, others) == ("numbers", [])
+    assert stages == [name for name in ALL if name not in ("pretraining_pool", "annotation_sample")]
+
+
+def test_results_that_were_removed_are_made_again(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.tick()
+    daemon.workshop.finish("numbers")
+    daemon.tick()
+    daemon.workshop.plan("numbers")["evaluation"].folder.remove()
+    assert daemon.tick() == [("numbers", ["evaluation"])]
+
+
+def test_a_bad_file_is_named_and_the_others_go_on(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.write("broken", rubric="no example")
+    daemon.workshop.write("adrift", pretraining_pool="/nowhere/at/all.jsonl")
+    assert daemon.tick() == [("numbers", ALL)]
+    daemon.workshop.finish("numbers")
+    said = daemon.evaluate().skip_reason.skip_message or ""
+    assert "broken.yaml" in said
+    assert "adrift" in said
+    assert daemon.partitions == ["adrift", "numbers"]
+
+
+def test_the_daemon_s_own_door_accepts_the_tick(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    from datashop_assets.definitions import definitions
+
+    workshop.write("numbers")
+    repository = definitions(prompts=workshop.store).get_repository_def()
+    reference, resources = instance.get_ref(), {"prompts": workshop.store}
+    with dg.build_sensor_context(
+        instance_ref=reference, instance=instance, repository_def=repository, resources=resources
+    ) as context:
+        tick = prompt_sensor.evaluate_tick(context)
+    (request,) = tick.run_requests or []
+    assert request.partition_key == "numbers"
+    assert request.tags["dagster/partition"] == "numbers"

@@ -1,0 +1,85 @@
+"""A prompt folder, a root and a few documents, small enough that planning and the first stages take no time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from datashop_assets.planning import Planned, plan, to_do
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.storage.manifest import Manifest, content_digest
+from datashop_assets.storage.root import Root
+from datashop_assets.storage.stage_writer import StageWriter
+
+LIKELIHOOD = {"question": "{example} What is it about?", "answer_begins": "It is about", "targets": ["mathematics"]}
+
+
+@dataclass(frozen=True)
+class Workshop:
+    place: Path
+
+    @property
+    def store(self) -> PromptStore:
+        return PromptStore(self.place / "prompts", Root(str(self.place / "root")))
+
+    def write(self, slug: str, **changes: Any) -> Path:
+        """A prompt file over this workshop's documents; `changes` replace its fields."""
+        fields = {
+            "name": slug,
+            "rubric": "Score {example}",
+            "pretraining_pool": str(self.documents()),
+            "annotation_sample": str(self.documents()),
+            "annotator": {"likelihood": LIKELIHOOD},
+        }
+        path = self.place / "prompts" / f"{slug}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump({**fields, **changes}), encoding="utf-8")
+        return path
+
+    def documents(self) -> Path:
+        path = self.place / "documents.jsonl"
+        if not path.exists():
+            rows = [{"id": f"d{n}", "text": f"Text number {n} about the sum of {n} and {n + 1}."} for n in range(200)]
+            path.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
+        return path
+
+    def plan(self, slug: str) -> dict[str, Planned]:
+        return plan(self.store.load(slug), self.store.root)
+
+    def to_do(self, slug: str) -> list[str]:
+        return to_do(self.plan(slug))
+
+    def finish(self, slug: str, *stages: str) -> None:
+        """Puts finished, empty stages in place (all of them where none is named)."""
+        planned = self.plan(slug)
+        for name in stages or planned:
+            self.put(slug, name)
+
+    def put(self, slug: str, name: str, metrics: dict[str, Any] | None = None, **shards: Any) -> None:
+        """Puts a finished stage in place that holds the given shards: name without ending -> (rows, schema)."""
+        planned = self.plan(slug)[name]
+        writer = StageWriter(planned.folder, self.place / "scratch")
+        for shard, (rows, schema) in shards.items():
+            writer.write_rows(f"{shard}.parquet", rows, schema)
+        writer.close(_manifest(planned, writer, metrics or {}))
+        self.store.root.record_made(slug, name, planned.digest)
+
+
+def _manifest(planned: Planned, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:
+    files = writer.files()
+    return Manifest(
+        stage=planned.stage.name,
+        plan_digest=planned.digest,
+        content_digest=content_digest(files),
+        code_version=planned.stage.code_version,
+        config=dict(planned.config),
+        inputs={},
+        files=files,
+        metrics=metrics,
+        seconds=0.5,
+        finished_at="2026-01-01T00:00:00+00:00",
+        versions={},
+        machine={},
+    )
