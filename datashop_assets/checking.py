@@ -38,11 +38,11 @@ def outputs_of(context: dg.AssetCheckExecutionContext, prompts: PromptStore, *st
         planned = plan(prompts.load(slug), prompts.root)
     except PromptError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    for stage in stages:
-        if planned[stage.name].state is not State.CURRENT:
-            says = f"{stage.name} of {slug!r} is {planned[stage.name].state.value}; materialize it, then check again"
+    for name in stages:
+        if planned[name].state is not State.CURRENT:
+            says = f"{name} of {slug!r} is {planned[name].state.value}; materialize it, then check again"
             raise dg.Failure(says, allow_retries=False)
-    return tuple(planned[stage.name].output for stage in stages)
+    return tuple(planned[name].output for name in stages)
 
 
 def _difference(planned: Planned, shown: str | None, slug: str) -> str:

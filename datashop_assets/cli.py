@@ -87,6 +87,20 @@ def check() -> None:
     sys.exit(1 if problems else 0)
 
 
+@main.command()
+def home() -> None:
+    """Make DAGSTER_HOME ready for the UI: its settings, and an end to runs whose process is gone."""
+    import dagster as dg
+
+    from datashop_assets.home import dagster_home
+    from datashop_assets.run_locks import end_dead_runs
+
+    place = dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        ended = end_dead_runs(instance)
+    tables.say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
+
+
 def _store() -> PromptStore:
     return PromptStore(default_prompts(), default_root())
 

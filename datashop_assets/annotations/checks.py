@@ -17,7 +17,7 @@ MOST_UNPARSED = 0.10  # share of the asked documents whose reply holds no score
 @dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
 def coverage(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
     """At least 95% of the asked documents have a score. If not, look at `status` and `reason` in the shards."""
-    (annotations,) = outputs_of(context, prompts, ANNOTATIONS)
+    (annotations,) = outputs_of(context, prompts, ANNOTATIONS.name)
     scored = Counter("scored" if row["expected_score"] is not None else "without" for row in annotations.all_rows())
     share = scored["scored"] / max(scored.total(), 1)
     return dg.AssetCheckResult(
@@ -32,7 +32,7 @@ def unparsed_share(
     context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
 ) -> dg.AssetCheckResult:
     """At most 10% of the replies hold no score. If more do, look at `raw` in the shards, then at the rubric's end."""
-    (annotations,) = outputs_of(context, prompts, ANNOTATIONS)
+    (annotations,) = outputs_of(context, prompts, ANNOTATIONS.name)
     counts = _by_status(annotations)
     unparsed, asked = counts.get(Status.UNPARSED, 0), sum(counts.values())
     share = unparsed / max(asked, 1)

@@ -21,7 +21,7 @@ def better_than_baselines(
     An error where its AUC is not above theirs, a warning where only its interval reaches down to them. It does not
     stop the run: what follows is the comparison that says whether the kept documents help.
     """
-    (encoder,) = outputs_of(context, prompts, ENCODER)
+    (encoder,) = outputs_of(context, prompts, ENCODER.name)
     return judged(encoder.metrics)
 
 

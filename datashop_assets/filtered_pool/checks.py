@@ -5,8 +5,6 @@ import dagster as dg
 from datashop_assets.checking import outputs_of
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
 from datashop_assets.prompt_store import PromptStore
-from datashop_assets.sources.stage import PRETRAINING_POOL
-from datashop_assets.trained_lm.stage import POOL_TOKENS
 
 
 @dg.asset_check(asset=POOL_SCORES.name, blocking=True)
@@ -16,7 +14,7 @@ def pool_fully_scored(
     """Every document of the pool has exactly one score. If not, remove the folder and materialize the scores again."""
     from datashop_assets.filtered_pool.audit import unscored
 
-    pool, scores = outputs_of(context, prompts, PRETRAINING_POOL, POOL_SCORES)
+    pool, scores = outputs_of(context, prompts, "pretraining_pool", POOL_SCORES.name)
     return _exact(unscored(pool, scores), f"{scores.manifest.rows} documents, each with one score")
 
 
@@ -27,7 +25,7 @@ def keep_count_exact(
     """What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores."""
     from datashop_assets.filtered_pool.audit import miskept
 
-    filtered, scores, tokens = outputs_of(context, prompts, FILTERED_POOL, POOL_SCORES, POOL_TOKENS)
+    filtered, scores, tokens = outputs_of(context, prompts, FILTERED_POOL.name, POOL_SCORES.name, "pool_tokens")
     rule = filtered.manifest.config["keep"]
     return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
 
