@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.calibration import fit_platt
 from datashop_assets.encoder.folds import baselines_of, fit, floats, out_of_fold
 from datashop_assets.encoder.kinds import kind_of
-from datashop_assets.encoder.metrics import FEWEST, Array
+from datashop_assets.encoder.metrics import FEWEST
 from datashop_assets.encoder.report import Gold, annotator_on_gold, headline, on_gold, on_labels
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.excerpts import excerpt

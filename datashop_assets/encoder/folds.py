@@ -6,16 +6,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.baselines import Baselines
-from datashop_assets.encoder.metrics import Array
 from datashop_assets.protocols.encoder import Encoder, EncoderKind
 
 SEED = 0
 
 
 def fit(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> Encoder:
-    texts, targets, repeats = (rows[name].to_list() for name in ("text", "target", "repeat"))
-    return kind.fit(texts, targets, repeats, seed=SEED, folder=folder)
+    texts, labels, repeats = (rows[name].to_list() for name in ("text", "label", "repeat"))
+    return kind.fit(texts, labels, repeats, seed=SEED, folder=folder)
 
 
 def baselines_of(rows: pl.DataFrame) -> Baselines:

@@ -15,12 +15,13 @@ class FastTextKind:
     settings: FastTextSettings
 
     def fit(
-        self, texts: Sequence[str], targets: Sequence[float], repeats: Sequence[float], *, seed: int, folder: Path
+        self, texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], *, seed: int, folder: Path
     ) -> FastText:
-        return fasttext.fit(texts, targets, weights=repeats, settings=self.settings, seed=seed, folder=folder)
+        return fasttext.fit(texts, labels, repeats=repeats, settings=self.settings, seed=seed, folder=folder)
 
     def load(self, paths: Sequence[Path]) -> FastText:
-        return FastText(paths)
+        [path] = paths
+        return FastText(path)
 
 
 def kind_of(config: Mapping[str, Any]) -> EncoderKind:
@@ -35,6 +36,5 @@ def kind_of(config: Mapping[str, Any]) -> EncoderKind:
             min_subword=config["min_subword"],
             max_subword=config["max_subword"],
             buckets=config["buckets"],
-            repetitions=config["repetitions"],
         )
     )

@@ -1,21 +1,21 @@
-"""How well scores agree with labels, each figure with a bootstrap interval over documents.
+"""Every figure of a scored sample, each with a bootstrap interval over documents.
 
-Every figure is weighted by importance, so it describes the sample that the documents were drawn from. The intervals are
-95% percentiles over `RESAMPLES` draws with replacement: 300 put their ends within some 10% of their width and cost
-0.5 s for 600 documents. Draws that miss one of the two classes are left out.
+Figures are weighted by importance, so they describe the sample that the documents were drawn from. The intervals are
+95% percentiles over `RESAMPLES` draws with replacement; draws that miss one of the two classes are left out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, roc_auc_score
 
-Array = NDArray[np.float64]
-RESAMPLES = 300
+from datashop_assets.encoder import agreement
+from datashop_assets.encoder.agreement import Array
+
+RESAMPLES = 1000
+BLOCK = 2_000_000  # weights in memory at once, 16 MB
 BINS = np.linspace(0.0, 1.0, 11)
 FEWEST = 5  # of each class: with fewer an interval says nothing
 
@@ -30,12 +30,10 @@ class Sample:
     baselines: Mapping[str, Array] = field(default_factory=dict)  # other scores to stand beside
     expected: Array | None = None  # the annotator's expected score, where there is one
 
-    def take(self, chosen: NDArray[Any], times: Array | None = None) -> "Sample":
-        """The documents `chosen` (mask or indices), their weights multiplied by `times`."""
-        weight = self.weight[chosen] if times is None else self.weight[chosen] * times
+    def take(self, chosen: NDArray[np.bool_]) -> "Sample":
         baselines = {name: scores[chosen] for name, scores in self.baselines.items()}
         expected = None if self.expected is None else self.expected[chosen]
-        return Sample(self.score[chosen], self.label[chosen], weight, baselines, expected)
+        return Sample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected)
 
     @property
     def fewest(self) -> int:
@@ -44,8 +42,11 @@ class Sample:
         return min(positives, len(self.label) - positives)
 
 
+Figures = dict[str, Array]  # name -> [R]
+
+
 def summary(sample: Sample, seed: int = 0) -> dict[str, Any]:
-    """All figures of a sample as JSON values; no figures where a class has fewer than `FEWEST` documents."""
+    """All figures of a sample as JSON values; none where a class has fewer than `FEWEST` documents."""
     counts = {"documents": len(sample.label), "positives": int(sample.label.sum())}
     if sample.fewest < FEWEST:
         return {**counts, "metrics": {}, "note": f"fewer than {FEWEST} documents of one class"}
@@ -57,62 +58,36 @@ def summary(sample: Sample, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def measures(sample: Sample) -> dict[str, float]:
-    """Every figure once. `auc_over_x` is the AUC minus that of baseline x on the same documents."""
-    label, weight, kept = sample.label, sample.weight, sample.score >= 0.5
-    auc = float(roc_auc_score(label, sample.score, sample_weight=weight))
-    hits = float(weight[kept & (label == 1)].sum())
-    precision, recall = _ratio(hits, weight[kept].sum()), _ratio(hits, weight[label == 1].sum())
+def measures(sample: Sample, weights: Array) -> Figures:
+    """Every figure for weights [R, documents]. `auc_over_x`: the AUC minus that of baseline x on the same documents."""
+    score, label = sample.score, sample.label
+    precision, recall, f1 = agreement.precision_recall_f1(score, label, weights)
     found = {
-        "auc": auc,
-        "average_precision": float(average_precision_score(label, sample.score, sample_weight=weight)),
+        "auc": agreement.auc(score, label, weights),
+        "average_precision": agreement.average_precision(score, label, weights),
         "precision": precision,
         "recall": recall,
-        "f1": _ratio(2 * hits, weight[kept].sum() + weight[label == 1].sum()),
-        "precision_at_share": precision_at_share(sample.score, label, weight),
-        "brier": float(brier_score_loss(label, sample.score, sample_weight=weight)),
+        "f1": f1,
+        "precision_at_share": agreement.precision_at_share(score, label, weights),
+        "brier": agreement.brier(score, label, weights),
     }
     if sample.expected is not None:
-        found["spearman"] = spearman(sample.score, sample.expected, weight)
+        found["spearman"] = agreement.spearman(score, sample.expected, weights)
     for name, scores in sample.baselines.items():
-        found[f"{name}_auc"] = float(roc_auc_score(label, scores, sample_weight=weight))
-        found[f"auc_over_{name}"] = auc - found[f"{name}_auc"]
+        found[f"{name}_auc"] = agreement.auc(scores, label, weights)
+        found[f"auc_over_{name}"] = found["auc"] - found[f"{name}_auc"]
     return found
-
-
-def precision_at_share(score: Array, label: Array, weight: Array) -> float:
-    """Share of positives among the top-scored when exactly as much weight is kept as the positives have.
-
-    Of documents that tie at the cut, each is kept in part, so the order of rows does not matter.
-    """
-    wanted = float(weight[label == 1].sum())
-    order = np.argsort(-score, kind="stable")
-    starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
-    group_weight = np.add.reduceat(weight[order], starts)
-    group_hits = np.add.reduceat((weight * label)[order], starts)
-    room = np.clip(wanted - (np.cumsum(group_weight) - group_weight), 0.0, group_weight)
-    return _ratio(float((group_hits * _safe(room, group_weight)).sum()), wanted)
-
-
-def spearman(score: Array, expected: Array, weight: Array) -> float:
-    """Weighted rank correlation: Pearson's, of weighted mid-ranks."""
-    first, second = weighted_ranks(score, weight), weighted_ranks(expected, weight)
-    covariance = np.cov(first, second, aweights=weight)
-    return _ratio(float(covariance[0, 1]), float(np.sqrt(covariance[0, 0] * covariance[1, 1])))
-
-
-def weighted_ranks(values: Array, weight: Array) -> Array:
-    """For each value the weight below it plus half the weight of those equal to it."""
-    place = rankdata(values, method="dense") - 1
-    group = np.bincount(place, weights=weight)
-    return np.asarray((np.cumsum(group) - group / 2)[place])
 
 
 def confusion(sample: Sample) -> dict[str, int]:
     """Plain counts of documents at a probability of 0.5, unweighted: how much evidence there is."""
-    counts = confusion_matrix(sample.label, sample.score >= 0.5, labels=[0, 1]).ravel()
-    names = ("true_negatives", "false_positives", "false_negatives", "true_positives")
-    return dict(zip(names, map(int, counts), strict=True))
+    kept, label = sample.score >= 0.5, sample.label == 1
+    return {
+        "true_positives": int((kept & label).sum()),
+        "false_positives": int((kept & ~label).sum()),
+        "false_negatives": int((~kept & label).sum()),
+        "true_negatives": int((~kept & ~label).sum()),
+    }
 
 
 def reliability(sample: Sample, seed: int = 0) -> list[dict[str, Any]]:
@@ -121,39 +96,37 @@ def reliability(sample: Sample, seed: int = 0) -> list[dict[str, Any]]:
     bins = []
     for number in np.unique(place):
         inside = sample.take(place == number)
-        observed = with_intervals(_observed, inside, seed)["observed"]
         predicted = float(np.average(inside.score, weights=inside.weight))
+        observed = with_intervals(observed_share, inside, seed)["observed"]
         edges = {"from": float(BINS[number]), "to": float(BINS[number + 1])}
         bins.append({**edges, "documents": len(inside.label), "predicted": predicted, "observed": observed})
     return bins
 
 
-def _observed(sample: Sample) -> dict[str, float]:
-    return {"observed": float(np.average(sample.label, weights=sample.weight))}
+def observed_share(sample: Sample, weights: Array) -> Figures:
+    return {"observed": weights @ sample.label / weights.sum(axis=1)}
 
 
 def with_intervals(
-    function: Callable[[Sample], dict[str, float]], sample: Sample, seed: int
+    function: Callable[[Sample, Array], Figures], sample: Sample, seed: int
 ) -> dict[str, dict[str, float]]:
     """Each figure of `function` as {value, low, high}."""
-    random = np.random.default_rng(seed)
-    draws = []
-    for _ in range(RESAMPLES):
-        counts = random.multinomial(len(sample.label), np.full(len(sample.label), 1 / len(sample.label)))
-        chosen = np.flatnonzero(counts)
-        drawn = sample.take(chosen, counts[chosen].astype(np.float64))
-        if function is not measures or drawn.fewest:
-            draws.append(function(drawn))
-    ends = {name: np.percentile([draw[name] for draw in draws], [2.5, 97.5]) for name in draws[0]}
+    once = function(sample, sample.weight[None])
+    draws = [function(sample, weights) for weights in resampled(sample, seed)]
+    ends = {name: np.percentile(np.concatenate([draw[name] for draw in draws]), [2.5, 97.5]) for name in once}
     return {
-        name: {"value": value, "low": float(ends[name][0]), "high": float(ends[name][1])}
-        for name, value in function(sample).items()
+        name: {"value": float(values[0]), "low": float(ends[name][0]), "high": float(ends[name][1])}
+        for name, values in once.items()
     }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else 0.0
-
-
-def _safe(part: Array, whole: Array) -> Array:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+def resampled(sample: Sample, seed: int) -> Iterator[Array]:
+    """Weights of `RESAMPLES` resamples in blocks [some, documents]; of two classes each where the sample has two."""
+    random, documents = np.random.default_rng(seed), len(sample.label)
+    size = max(1, BLOCK // documents)
+    for start in range(0, RESAMPLES, size):
+        rows = min(size, RESAMPLES - start)
+        counts = random.multinomial(documents, np.full(documents, 1 / documents), size=rows)
+        positives = counts @ sample.label
+        both = (positives > 0) & (positives < documents) if sample.fewest else np.ones(rows, dtype=bool)
+        yield counts[both] * sample.weight

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.baselines import Baselines
 from datashop_assets.encoder.folds import floats
-from datashop_assets.encoder.metrics import Array, Sample, summary
+from datashop_assets.encoder.metrics import Sample, summary
 from datashop_assets.encoder.trained import TrainedEncoder
 
 HIGHEST_SCORE = 5.0

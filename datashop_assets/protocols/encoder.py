@@ -24,9 +24,9 @@ class EncoderKind(Protocol):
     """A way to train encoders, with its settings."""
 
     def fit(
-        self, texts: Sequence[str], targets: Sequence[float], repeats: Sequence[float], *, seed: int, folder: Path
+        self, texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], *, seed: int, folder: Path
     ) -> Encoder:
-        """Trains on P(positive) of each text, read `repeats` times, and leaves the model's files in `folder`."""
+        """Trains on labels 0 and 1, a text with `repeats` of 3 read three times as often; leaves its files in `folder`."""
         ...
 
     def load(self, paths: Sequence[Path]) -> Encoder: ...

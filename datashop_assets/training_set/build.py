@@ -15,7 +15,6 @@ SCHEMA = {
     "text": pl.String,
     "expected_score": pl.Float64,
     "label": pl.Int8,
-    "target": pl.Float64,
     "weight": pl.Float64,
     "repeat": pl.Int32,
     "fold": pl.Int8,

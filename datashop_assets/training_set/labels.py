@@ -1,9 +1,7 @@
 """From scores to labels: which annotations are used, what they say, how much each counts and which fold each is in.
 
-A label is hard (0 or 1, what metrics are measured on) and soft (`target`, what the encoder may learn: a document that
-the annotator was unsure about pulls both ways). Two weights stand apart. `weight` is one over the probability of being
-drawn: metrics weighed by it describe the whole sample. `repeat` is how often the encoder reads the document: it evens
-out rare positives and touches no metric.
+Two weights stand apart. `weight` is one over the probability of being drawn: metrics weighed by it describe the whole
+sample. `repeat` is how often the encoder reads the document: it evens out rare positives and touches no metric.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +12,6 @@ from datashop_assets.storage.digests import digest_of_bytes, keyed_hash
 
 Row = dict[str, Any]
 USABLE = (Status.PARSED, Status.REPAIRED)
-HIGHEST_SCORE = 5.0
 FOLDS = 5  # each fold trains on 80% of the labels; ten folds cost twice the time for the same intervals
 LARGEST_REPEAT = 5  # beyond it an encoder learns single documents by heart
 
@@ -46,24 +43,12 @@ def labelled(annotations: Sequence[Mapping[str, Any]], positive_from: float, bal
             "text": row["text"],
             "expected_score": row["expected_score"],
             "label": label,
-            "target": target_of(row["expected_score"], positive_from),
             "weight": importance(row),
             "repeat": repeat if label else 1,
             "fold": folds[content],
         }
         for row, label, content in zip(annotations, labels, contents, strict=True)
     ]
-
-
-def target_of(expected_score: float, positive_from: float) -> float:
-    """P(positive) that a score stands for: 0 at a score of 0, a half at `positive_from`, 1 at 5, straight between.
-
-    Where the score is five times a probability and positives begin at 2.5, it is that probability.
-    """
-    if expected_score < positive_from:
-        return 0.5 * expected_score / positive_from
-    above = HIGHEST_SCORE - positive_from
-    return 0.5 + 0.5 * (expected_score - positive_from) / above if above else 1.0
 
 
 def folds_of(contents: Sequence[str], labels: Sequence[int]) -> dict[str, int]:

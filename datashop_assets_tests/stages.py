@@ -1,0 +1,61 @@
+"""Stages without a graph around them: a build function called on inputs made here."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datashop_assets.stage import Metrics, StageTask, Tools
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.manifest import Manifest, content_digest
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
+
+Build = Callable[[StageTask], Metrics]
+
+
+def run_build(
+    build: Build,
+    name: str,
+    root: Path,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, StageFolder],
+    tools: Tools | None = None,
+) -> StageFolder:
+    """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
+    task = StageTask(config, inputs, writer(root, name), tools or Tools(), root / "cache")
+    return finish(task.output, name, build(task), config)
+
+
+def stage_of_rows(root: Path, name: str, shards: Mapping[str, Iterable[Mapping[str, Any]]], schema: Any) -> StageFolder:
+    """A finished stage that holds these Parquet shards."""
+    output = writer(root, name)
+    for shard, rows in shards.items():
+        output.write_rows(shard, rows, schema)
+    return finish(output, name, {}, {})
+
+
+def writer(root: Path, name: str) -> StageWriter:
+    scratch = root / "scratch" / name
+    scratch.mkdir(parents=True, exist_ok=True)
+    return StageWriter(Folder(str(root / name)), scratch)
+
+
+def finish(output: StageWriter, name: str, metrics: Metrics, config: Mapping[str, Any]) -> StageFolder:
+    files = output.files()
+    output.close(
+        Manifest(
+            stage=name,
+            plan_digest="0" * 32,
+            content_digest=content_digest(files),
+            code_version="1",
+            config=dict(config),
+            inputs={},
+            files=files,
+            metrics=metrics,
+            seconds=0.0,
+            finished_at="2000-01-01T00:00:00+00:00",
+            versions={},
+            machine={},
+        )
+    )
+    return StageFolder(output.folder)
