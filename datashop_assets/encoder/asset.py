@@ -7,7 +7,6 @@ import dagster as dg
 from datashop_assets.encoder.stage import ENCODER
 from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
-from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
@@ -16,11 +15,10 @@ from datashop_assets.stage import Tools
 def encoder(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
-    compute: dg.ResourceParam[Compute],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Any]:
     """A fastText classifier that scores a document as the annotator would, with a report on labels it has not seen.
 
     Beside every figure stands what length alone and source alone would reach.
     """
-    return materialize(context, ENCODER, prompts, Tools(compute=compute, progress=progress))
+    return materialize(context, ENCODER, prompts, Tools(progress=progress))

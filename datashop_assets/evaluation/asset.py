@@ -9,7 +9,6 @@ from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.stage import Tools
 
 
@@ -31,11 +30,10 @@ def evaluation_targets(
 def evaluation(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
-    trainer: dg.ResourceParam[Trainer],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Any]:
     """Bits per byte of candidate and control on held-out documents, with intervals over seeds.
 
     The unit of inference is the seed; it is conditional on this annotator, encoder and kept set.
     """
-    return materialize(context, EVALUATION, prompts, Tools(trainer=trainer, progress=progress))
+    return materialize(context, EVALUATION, prompts, Tools(progress=progress))

@@ -25,10 +25,10 @@ def pool_scores(
 
 @stage_asset(KEEP_CERTIFICATE, group="3_filter", kinds={"json"})
 def keep_certificate(
-    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore]
 ) -> dg.MaterializeResult[Any]:
     """What the annotator says of documents near the keep threshold, or that it was not asked."""
-    return materialize(context, KEEP_CERTIFICATE, prompts, Tools(progress=progress))
+    return materialize(context, KEEP_CERTIFICATE, prompts, Tools())
 
 
 @stage_asset(FILTERED_POOL, group="3_filter", kinds={"jsonl", "parquet"})

@@ -6,7 +6,6 @@ import dagster as dg
 
 from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
-from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.stage import Tools
@@ -17,11 +16,10 @@ from datashop_assets.trained_lm.stage import CONTROL_LM, POOL_TOKENS, TRAINED_LM
 def pool_tokens(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
-    compute: dg.ResourceParam[Compute],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[Any]:
     """The pool as tokens, and the tokenizer, trained on documents that are not held out."""
-    return materialize(context, POOL_TOKENS, prompts, Tools(compute=compute, progress=progress))
+    return materialize(context, POOL_TOKENS, prompts, Tools(progress=progress))
 
 
 @stage_asset(CONTROL_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)

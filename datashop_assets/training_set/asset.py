@@ -6,17 +6,16 @@ import dagster as dg
 
 from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompt_store import PromptStore
-from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 from datashop_assets.training_set.stage import TRAINING_SET
 
 
 @stage_asset(TRAINING_SET, group="2_annotations", kinds={"parquet"})
 def training_set(
-    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore], progress: dg.ResourceParam[Progress]
+    context: dg.AssetExecutionContext, prompts: dg.ResourceParam[PromptStore]
 ) -> dg.MaterializeResult[Any]:
     """The labels the encoder learns from, with weights and folds.
 
     A label is positive from a given expected score. Weights undo the second round's uneven draw.
     """
-    return materialize(context, TRAINING_SET, prompts, Tools(progress=progress))
+    return materialize(context, TRAINING_SET, prompts, Tools())
