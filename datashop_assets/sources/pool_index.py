@@ -7,6 +7,7 @@ and hashes 6,000.
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,18 @@ def build(task: StageTask) -> dict[str, Any]:
     sources = [{**data, "pool": data["uri"], **_entry(file)} for file in files]
     task.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths differ from machine to machine
     counts = _write_index(task, [replace(one, rule=SplitRule(fraction, known)) for one in tasks])
-    return {"files": len(files), "heldout_fraction": fraction, **counts.metrics()}
+    return {"files": len(files), "heldout_fraction": fraction, **found_documents(data, counts)}
+
+
+def found_documents(data: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
+    """The counts as metrics. Raises `ValueError` where no row is a document, which a wrong field name does."""
+    metrics = counts.metrics()
+    if not metrics["documents"]:
+        raise ValueError(
+            f"none of the {counts.rows} rows of {data['uri']!r} is a document ({counts.rejects}); "
+            f"correct text_field, which is {data['text_field']!r}, in the prompt's data setting"
+        )
+    return metrics
 
 
 def _entry(file: SourceFile) -> dict[str, Any]:

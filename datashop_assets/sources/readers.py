@@ -9,6 +9,7 @@ from datashop_assets.sources.files import SourceFile
 from datashop_assets.sources.rows import Broken, read_rows
 
 UNKNOWN_SOURCE = "unknown"
+LONGEST_DETAIL = 300  # characters; a detail may quote the row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reje
     for position, row in enumerate(read_rows(file)):
         found = row if isinstance(row, Broken) else _document(row, fields, f"{file.shard}:{position}")
         if isinstance(found, Broken):
-            yield Reject(found.reason, f"{file.name} row {position}", found.detail)
+            yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])
         else:
             yield found
 

@@ -58,7 +58,8 @@ def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE) -> Iterator[Ro
     """The rows of a file, in order. Raises what the connection to the file raises."""
     compression = FORMATS[suffix_of(file.name)]
     row = 0
-    with fsspec.open(file.uri, "rb") as opened:
+    filesystem, path = fsspec.core.url_to_fs(file.uri)  # fsspec.open would take a '*' in a file's name for a glob
+    with filesystem.open(path, "rb") as opened:
         watched = _Watched(opened)
         try:
             for found in _parquet(watched) if compression is None else _lines(watched, compression, longest_line):

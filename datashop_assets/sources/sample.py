@@ -5,7 +5,7 @@ every smaller one, and its beginning is itself a random sample. A text, or an id
 stands in the source. One pass over the files; memory holds twice the sample.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import polars as pl
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.counts import Counts
 from datashop_assets.sources.mapping import map_files
-from datashop_assets.sources.pool_index import BANDS, IndexRow, index_row, source_files
+from datashop_assets.sources.pool_index import BANDS, IndexRow, found_documents, index_row, source_files
 from datashop_assets.sources.readers import fields_of
 from datashop_assets.sources.split import FileTask, Split, SplitRule, content_of
 from datashop_assets.stage import StageTask
@@ -47,7 +47,8 @@ def build(task: StageTask) -> dict[str, Any]:
     for shard, (candidates, counted) in map_files(task.tools, "sample", partial(draw, wanted=wanted), tasks):
         drawn, counts[shard] = smallest([*drawn, *candidates], wanted), counted
     task.output.write_rows(SAMPLE, (_row(one.document) for one in drawn), SCHEMA)
-    return _metrics(Counts.merged(counts[shard] for shard in sorted(counts)), wanted, len(drawn))
+    found = found_documents(data, Counts.merged(counts[shard] for shard in sorted(counts)))
+    return _metrics(found, wanted, len(drawn))
 
 
 def draw(task: FileTask, wanted: int) -> tuple[str, tuple[list[Candidate], Counts]]:
@@ -85,8 +86,7 @@ def _row(document: Document) -> dict[str, Any]:
     return {"id": document.id, "text": document.text, "source": document.source, "content": content}
 
 
-def _metrics(counts: Counts, wanted: int, drawn: int) -> dict[str, Any]:
-    found = counts.metrics()
+def _metrics(found: Mapping[str, Any], wanted: int, drawn: int) -> dict[str, Any]:
     splits = {split: numbers["documents"] for split, numbers in found["by_split"].items()}
     return {
         "documents": drawn,

@@ -110,6 +110,11 @@ def test_a_file_that_grew_or_shrank_is_refused(files: str, tmp_path: Path, left:
         list(read_pool(pool, "a"))
 
 
+def test_a_wrong_field_name_is_an_error_that_names_it(files: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none of the 403 rows .*'no text': 401.*text_field, which is 'body'"):
+        make_pool(files, tmp_path / "out", text_field="body")
+
+
 class KilledError(Exception):
     pass
 

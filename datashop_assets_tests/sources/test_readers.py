@@ -1,6 +1,7 @@
 """Every row becomes a document or a reject: no row is lost, no file stops the others, whatever is in it."""
 
 import gzip
+import io
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,13 @@ def test_fields_may_be_named_and_nested(tmp_path: Path) -> None:
     assert found == Document("12", "a", "dotted", row)
 
 
+def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path: Path) -> None:
+    write_lines(tmp_path / "pool1.jsonl", [b'{"text": "another"}'])
+    found = only(write_lines(tmp_path / "pool[1]*.jsonl", [b'{"text": "a"}']))
+    assert isinstance(found, Document)
+    assert found.text == "a"
+
+
 def test_null_bytes_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
     found = only(write_lines(tmp_path / "pool.jsonl", [b'\xef\xbb\xbf{"text": "a\\u0000b"}']))
     assert isinstance(found, Document)
@@ -130,14 +138,9 @@ def test_a_file_that_is_not_what_its_name_says_is_one_reject(tmp_path: Path, suf
 def test_a_connection_that_fails_is_an_error_and_no_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_documents(tmp_path / "pool.jsonl.zst", ROWS)
 
-    class Failing:
-        closed = False
-
-        def read(self, size: int) -> bytes:
+    class Failing(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
             raise ConnectionResetError("the bucket hung up")
-
-        def close(self) -> None:
-            pass
 
     monkeypatch.setattr(LocalFileSystem, "_open", lambda *args, **named: Failing())
     with pytest.raises(ConnectionResetError, match="the bucket hung up"):
