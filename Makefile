@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help env demo ui test test-faults check format locks clean
 
+-include .env
+export
+
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin

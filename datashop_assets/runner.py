@@ -19,6 +19,7 @@ It makes the same stages in the same folders as Dagster and the terminal do: wha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from datashop_assets.graph import GRAPH
@@ -68,14 +69,20 @@ class DatashopRunnerConfig:
 
 
 class DatashopRunner:
-    """Runs an experiment. `tools` and `root` are for those who bring their own annotator or storage."""
+    """Runs an experiment. The other arguments are for those who bring their own storage, prompts or annotator."""
 
-    def __init__(self, config: DatashopRunnerConfig, root: Root | None = None, tools: Tools | None = None) -> None:
+    def __init__(
+        self,
+        config: DatashopRunnerConfig,
+        root: Root | None = None,
+        tools: Tools | None = None,
+        prompts: Path | None = None,
+    ) -> None:
         self.config = config
         self.root = root or default_root()
         self.prompt = config.prompt()
         self._tools = tools
-        PromptStore(default_prompts(), self.root).keep(self.prompt)
+        PromptStore(prompts or default_prompts(), self.root).keep(self.prompt)
 
     def run_eval_cluster_steps(self) -> dict[str, Outcome]:
         """Everything the encoder needs, and the encoder: what the original ran on its vLLM cluster."""

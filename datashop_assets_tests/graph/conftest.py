@@ -1,0 +1,42 @@
+"""The small graph made once, by the Python door and without interruption: what other runs are compared with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from datashop_assets.planning import Planned, plan
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.runner import DatashopRunner
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.small import experiment, small_pool, write_prompt
+
+SLUG = "tides"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A root in which every stage of the small experiment is current."""
+
+    root: Root
+    pool: str
+    prompts: Path  # a folder with the same experiment as a prompt file
+
+    def plan(self) -> dict[str, Planned]:
+        return plan(PromptStore(self.prompts, self.root).load(SLUG), self.root)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("graph")
+    (folder / "pool").mkdir()
+    pool = small_pool(folder / "pool", folder / "cache")
+    file = write_prompt(folder / "prompts", SLUG, pool)
+    root = Root(str(folder / "root"))
+    DatashopRunner(experiment(SLUG, pool), root, prompts=file.parent).run_all_steps()
+    return Made(root, pool, file.parent)
+
+
+def digests(planned: dict[str, Planned]) -> dict[str, tuple[str, str]]:
+    """Plan and content digest of every stage."""
+    return {name: (stage.digest, stage.output.manifest.content_digest) for name, stage in planned.items()}

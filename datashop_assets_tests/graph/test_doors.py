@@ -1,0 +1,89 @@
+"""Python, the terminal and Dagster make the same stages, and what one made the others find."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from datashop_assets.definitions import ASSETS, definitions
+from datashop_assets.graph import GRAPH
+from datashop_assets.partitions import PROMPTS
+from datashop_assets.planning import plan
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.runner import DatashopRunner
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.graph.conftest import SLUG, Made, digests
+from datashop_assets_tests.small import experiment
+
+STAGES = [stage.name for stage in GRAPH]
+
+
+def terminal(made: Made, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "DATASHOP_ROOT": str(root),
+        "DATASHOP_PROMPTS": str(made.prompts),
+        "DAGSTER_HOME": str(root.parent / "home"),
+        "NO_COLOR": "1",
+    }
+    command = [str(Path(sys.executable).with_name("datashop")), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_terminal_makes_what_python_makes(made: Made, tmp_path: Path) -> None:
+    done = terminal(made, tmp_path / "root", "run", SLUG)
+    assert done.returncode == 0, done.stderr
+    assert "trained minus control" in done.stdout
+    root = Root(str(tmp_path / "root"))
+    assert digests(plan(PromptStore(made.prompts, root).load(SLUG), root)) == digests(made.plan())
+    again = terminal(made, tmp_path / "root", "run", SLUG)
+    assert "Nothing to do" in again.stdout
+    shown = json.loads(terminal(made, tmp_path / "root", "status", "--json").stdout)
+    assert {stage["state"] for stage in shown["prompts"][SLUG].values()} == {"current"}
+    assert list(shown["prompts"][SLUG]) == STAGES
+
+
+def test_dagster_makes_what_python_makes(made: Made, tmp_path: Path) -> None:
+    store = PromptStore(made.prompts, Root(str(tmp_path / "root")))
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions(PROMPTS.name or "", [SLUG])
+        resources = {**definitions().resources, "prompts": store}
+        assert dg.materialize(ASSETS, instance=instance, partition_key=SLUG, resources=resources).success
+    assert digests(plan(store.load(SLUG), store.root)) == digests(made.plan())
+
+
+def test_a_finished_stage_is_reused(made: Made) -> None:
+    outcomes = DatashopRunner(experiment(SLUG, made.pool), made.root, prompts=made.prompts).run_all_steps()
+    assert list(outcomes) == STAGES
+    assert all(outcome.reused for outcome in outcomes.values())
+
+
+def test_the_eval_cluster_steps_end_with_the_encoder(made: Made) -> None:
+    outcomes = DatashopRunner(experiment(SLUG, made.pool), made.root, prompts=made.prompts).run_eval_cluster_steps()
+    assert list(outcomes)[-1] == "encoder"
+    assert "filtered_pool" not in outcomes
+
+
+@pytest.mark.parametrize(
+    ("changes", "redone"),
+    [
+        ({"keep": {"fraction": 0.3}}, ["filtered_pool", "trained_lm", "evaluation"]),
+        ({"encoder": {"epochs": 7}}, STAGES[STAGES.index("encoder") :]),
+        ({"rubric": "Another question about {example}."}, STAGES[STAGES.index("rubric") :]),
+    ],
+)
+def test_an_edit_redoes_what_follows_and_nothing_else(
+    made: Made, changes: dict[str, object], redone: list[str]
+) -> None:
+    before = made.plan()
+    after = plan(experiment(SLUG, made.pool, **changes).prompt(), made.root)
+    shared = {"pool_tokens", "control_lm"}  # they do not depend on a prompt
+    expected = [
+        name for name in redone if name not in shared and not (name == "evaluation_targets" and "rubric" not in changes)
+    ]
+    assert [name for name in STAGES if after[name].digest != before[name].digest] == expected
+    assert {after[name].state.value for name in expected} == {"stale"}

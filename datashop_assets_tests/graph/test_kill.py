@@ -1,0 +1,53 @@
+"""A run that is killed and started again gives what an uninterrupted run gives."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datashop_assets.planning import State, plan
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.runner import local_tools
+from datashop_assets.running import run_stage
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.graph.conftest import SLUG, Made
+
+KILLED = "datashop_assets_tests.graph.killed"
+
+
+def without(made: Made, stage: str, folder: Path) -> Root:
+    """A copy of the finished root in which one stage was never made."""
+    shutil.copytree(made.root.uri, folder / "root")
+    shutil.rmtree(folder / "root" / "stages" / stage)
+    return Root(str(folder / "root"))
+
+
+@pytest.mark.parametrize(
+    ("stage", "moment"),
+    [
+        # annotations: before the first shard is in place, between a shard and its receipt, in the second round
+        ("annotations", ["--at-write", "1"]),
+        ("annotations", ["--at-write", "2"]),
+        ("annotations", ["--at-write", "5"]),
+        # scoring: before the first shard's receipt, and in the second shard
+        ("pool_scores", ["--at-write", "2"]),
+        ("pool_scores", ["--at-write", "3"]),
+        # training: at the first checkpoint of a seed, and while the trained models are exported
+        ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-*/1?/*"]),
+        ("trained_lm", ["--at-write", "4"]),
+    ],
+)
+def test_killed_and_started_again_gives_the_same_content(
+    made: Made, tmp_path: Path, stage: str, moment: list[str]
+) -> None:
+    root = without(made, stage, tmp_path)
+    command = [sys.executable, "-m", KILLED, root.uri, str(made.prompts), SLUG, stage, *moment]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    planned = plan(PromptStore(made.prompts, root).load(SLUG), root)
+    assert planned[stage].state is State.STALE
+    again = run_stage(stage, planned, SLUG, root, local_tools())
+    assert not again.reused
+    assert again.output.manifest.content_digest == made.plan()[stage].output.manifest.content_digest
