@@ -1,0 +1,85 @@
+"""How many documents are drawn in which round, and how much each stands for.
+
+The first round is a simple random draw of n1 from N documents. The second cuts the rest into strata by a pilot
+encoder's score and draws at random within each: nh of Nh. The strata were learned from the first round, so that the
+probability of being in either round is not known exactly. Two totals are, whatever the pilot learned:
+
+    first round alone          N / n1 for each document
+    both rounds, conditional   1 for each of the first (they are known), Nh / nh for each of stratum h
+
+Each is unbiased for the sample, and so is a mixture with a share fixed beforehand: `share` of the first, the rest of
+the second. It is n1 / (n1 + n2), or less where a stratum is nearly exhausted, so that no document stands for less than
+itself.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """`size` documents of which `drawn` are drawn at random."""
+
+    size: int
+    drawn: int
+
+    @property
+    def probability(self) -> float:
+        return self.drawn / self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """Both rounds over a sample of `size`. `strata` go from the lowest pilot score to the highest."""
+
+    first: Stratum
+    strata: tuple[Stratum, ...]
+
+    @property
+    def share(self) -> float:
+        """How much of a weight comes from the first round's own total."""
+        second = sum(stratum.drawn for stratum in self.strata)
+        if not second:
+            return 1.0
+        densest = max(stratum.probability for stratum in self.strata if stratum.drawn)
+        return min(self.first.drawn / (self.first.drawn + second), 1 - densest)
+
+    @property
+    def first_weight(self) -> float:
+        """How many documents of the sample one of the first round stands for, at least 1."""
+        return self.share / self.first.probability + (1 - self.share)
+
+    def second_weight(self, stratum: Stratum) -> float:
+        """How many one of this stratum stands for, at least 1. First and second weights add up to the sample."""
+        return (1 - self.share) / stratum.probability
+
+
+def plan_rounds(size: int, documents: int, second: int, strata: int) -> Design:
+    """`documents` in the first round and `second` in the other, or as many as a sample of `size` has.
+
+    From the lowest score up each stratum holds half of what is left, and the last all of it: with four, the top eighth
+    of documents gets a quarter of the draws. Raises `ValueError` for an empty sample.
+    """
+    if not size or not documents:
+        raise ValueError(f"{documents} documents to annotate from a sample of {size}; both must be above 0")
+    first = Stratum(size, min(documents, size))
+    rest = size - first.drawn
+    return Design(first, _dealt(_halves(rest, strata), min(second, rest)))
+
+
+def _halves(size: int, strata: int) -> list[int]:
+    sizes: list[int] = []
+    for _ in range(strata - 1):
+        sizes.append((size - sum(sizes) + 1) // 2)
+    return [part for part in [*sizes, size - sum(sizes)] if part]
+
+
+def _dealt(sizes: list[int], draws: int) -> tuple[Stratum, ...]:
+    """Draws dealt one by one, from the top down, to strata that have documents left; every stratum gets its first."""
+    if draws < len(sizes):
+        sizes = [sum(sizes)] if draws else []
+    drawn = [0] * len(sizes)
+    while sum(drawn) < draws:
+        for place in reversed(range(len(sizes))):
+            if drawn[place] < sizes[place] and sum(drawn) < draws:
+                drawn[place] += 1
+    return tuple(Stratum(size, count) for size, count in zip(sizes, drawn, strict=True))
