@@ -1,4 +1,10 @@
-"""The check that every asset has: whether what is there is what the prompt file asks for now."""
+"""What all checks have in common, and the one that every asset has: is this what the prompt file asks for now?
+
+A check runs with its asset, for the run's prompt. Executed by itself in the UI it has no partition (Dagster's own
+partitioned checks are a preview), and then looks at every prompt for which the asset was made.
+"""
+
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -9,6 +15,36 @@ from datashop_assets.stage import Stage
 from datashop_assets.storage.stage_folder import StageFolder
 
 DATA_VERSION = "dagster/data_version"
+Judge = Callable[[str], dg.AssetCheckResult]
+
+
+def judge_prompts(
+    context: dg.AssetCheckExecutionContext, prompts: PromptStore, stage: Stage, judge: Judge
+) -> dg.AssetCheckResult:
+    """What `judge` says of the run's prompt, or of all prompts for which `stage` was made, taken together."""
+    op = context.op_execution_context
+    if op.has_partition_key:
+        return _named(op.partition_key, judge)
+    slugs = [slug for slug in prompts.slugs() if stage.name in prompts.root.made(slug)]
+    results = [_named(slug, judge) for slug in slugs]
+    worst = dg.AssetCheckSeverity.ERROR
+    if all(result.severity is dg.AssetCheckSeverity.WARN for result in results if not result.passed):
+        worst = dg.AssetCheckSeverity.WARN
+    said = "\n".join(str(result.description) for result in results) or f"{stage.name} was made for no prompt yet"
+    return dg.AssetCheckResult(passed=all(result.passed for result in results), severity=worst, description=said)
+
+
+def outputs_of(slug: str, prompts: PromptStore, *stages: str) -> tuple[StageFolder, ...]:
+    """Finished stages of a prompt, for a check to read. Raises `dg.Failure` where one is not there."""
+    try:
+        planned = plan(prompts.load(slug), prompts.root)
+    except PromptError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    for name in stages:
+        if planned[name].state is not State.CURRENT:
+            says = f"{name} of {slug!r} is {planned[name].state.value}; materialize it, then check again"
+            raise dg.Failure(says, allow_retries=False)
+    return tuple(planned[name].output for name in stages)
 
 
 def matches_prompt_file(stage: Stage) -> dg.AssetChecksDefinition:
@@ -21,37 +57,27 @@ def matches_prompt_file(stage: Stage) -> dg.AssetChecksDefinition:
         "materialize the asset for this prompt together with what is upstream of it.",
     )
     def check(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
-        slug = context.op_execution_context.partition_key
-        try:
-            planned = plan(prompts.load(slug), prompts.root)[stage.name]
-        except PromptError as error:
-            return _result(str(error))
-        return _result(_difference(planned, _shown(context, stage.name, slug), slug))
+        def judge(slug: str) -> dg.AssetCheckResult:
+            try:
+                planned = plan(prompts.load(slug), prompts.root)[stage.name]
+                difference = _difference(planned, _shown(context.instance, stage.name, slug))
+            except PromptError as error:
+                difference = str(error)
+            severity = dg.AssetCheckSeverity.WARN
+            return dg.AssetCheckResult(passed=not difference, severity=severity, description=difference or "it does")
+
+        return judge_prompts(context, prompts, stage, judge)
 
     return check
 
 
-def outputs_of(context: dg.AssetCheckExecutionContext, prompts: PromptStore, *stages: Stage) -> tuple[StageFolder, ...]:
-    """The finished stages of the partition's prompt that a check reads. Raises `dg.Failure` where one is not there."""
-    slug = context.op_execution_context.partition_key
-    try:
-        planned = plan(prompts.load(slug), prompts.root)
-    except PromptError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    for name in stages:
-        if planned[name].state is not State.CURRENT:
-            says = f"{name} of {slug!r} is {planned[name].state.value}; materialize it, then check again"
-            raise dg.Failure(says, allow_retries=False)
-    return tuple(planned[name].output for name in stages)
-
-
-def _difference(planned: Planned, shown: str | None, slug: str) -> str:
+def _difference(planned: Planned, shown: str | None) -> str:
     name = planned.stage.name
     match planned.state:
         case State.MISSING:
-            return f"{name} has never been made for {slug!r}; materialize it"
+            return f"{name} has never been made; materialize it"
         case State.STALE:
-            return f"the prompt {slug!r}, its sources or the code changed after {name} was made; materialize it again"
+            return f"the prompt, its sources or the code changed after {name} was made; materialize it again"
     if shown not in (None, planned.digest):
         return (
             f"what is shown here is {shown}, the prompt asks for {planned.digest}, which is there; materialize {name}"
@@ -59,13 +85,15 @@ def _difference(planned: Planned, shown: str | None, slug: str) -> str:
     return ""
 
 
-def _shown(context: dg.AssetCheckExecutionContext, name: str, slug: str) -> str | None:
+def _shown(instance: dg.DagsterInstance, name: str, slug: str) -> str | None:
     """The plan digest that Dagster's latest materialization for this prompt carries."""
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[slug])
-    records = context.instance.fetch_materializations(wanted, limit=1).records
+    records = instance.fetch_materializations(wanted, limit=1).records
     event = records[0].asset_materialization if records else None
     return event.tags.get(DATA_VERSION) if event and event.tags else None
 
 
-def _result(difference: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=not difference, severity=dg.AssetCheckSeverity.WARN, description=difference)
+def _named(slug: str, judge: Judge) -> dg.AssetCheckResult:
+    """The result with the prompt's slug in it: the UI shows one result an asset, whichever prompt came last."""
+    result = judge(slug)
+    return result._replace(description=f"{slug}: {result.description}", metadata={**result.metadata, "prompt": slug})

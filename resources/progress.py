@@ -90,8 +90,7 @@ class _Lines:
             return
         self._said = now
         rate = self._done / max(now - self._started, 1e-9)
-        left = (self._total - self._done) / rate if rate else float("inf")
+        left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "just begun"
         self._say(
-            f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, "
-            f"{rate:,.1f} {self._unit}/s, {left:,.0f} s left"
+            f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, {rate:,.1f} {self._unit}/s, {left}"
         )

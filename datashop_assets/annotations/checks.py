@@ -5,7 +5,7 @@ from collections import Counter
 import dagster as dg
 
 from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.checking import outputs_of
+from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.protocols.annotator import Status
 from datashop_assets.storage.stage_folder import StageFolder
@@ -17,7 +17,23 @@ MOST_UNPARSED = 0.10  # share of the asked documents whose reply holds no score
 @dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
 def coverage(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
     """At least 95% of the asked documents have a score. If not, look at `status` and `reason` in the shards."""
-    (annotations,) = outputs_of(context, prompts, ANNOTATIONS.name)
+    return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _covered(_answers(slug, prompts)))
+
+
+@dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
+def unparsed_share(
+    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
+) -> dg.AssetCheckResult:
+    """At most 10% of the replies hold no score. If more do, look at `raw` in the shards, then at the rubric's end."""
+    return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _parsed(_answers(slug, prompts)))
+
+
+def _answers(slug: str, prompts: PromptStore) -> StageFolder:
+    (annotations,) = outputs_of(slug, prompts, ANNOTATIONS.name)
+    return annotations
+
+
+def _covered(annotations: StageFolder) -> dg.AssetCheckResult:
     scored = Counter("scored" if row["expected_score"] is not None else "without" for row in annotations.all_rows())
     share = scored["scored"] / max(scored.total(), 1)
     return dg.AssetCheckResult(
@@ -27,12 +43,7 @@ def coverage(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[P
     )
 
 
-@dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
-def unparsed_share(
-    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
-) -> dg.AssetCheckResult:
-    """At most 10% of the replies hold no score. If more do, look at `raw` in the shards, then at the rubric's end."""
-    (annotations,) = outputs_of(context, prompts, ANNOTATIONS.name)
+def _parsed(annotations: StageFolder) -> dg.AssetCheckResult:
     counts = _by_status(annotations)
     unparsed, asked = counts.get(Status.UNPARSED, 0), sum(counts.values())
     share = unparsed / max(asked, 1)

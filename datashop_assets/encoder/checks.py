@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.checking import outputs_of
+from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.encoder.stage import ENCODER
 from datashop_assets.prompt_store import PromptStore
 
@@ -21,8 +21,12 @@ def better_than_baselines(
     An error where its AUC is not above theirs, a warning where only its interval reaches down to them. It does not
     stop the run: what follows is the comparison that says whether the kept documents help.
     """
-    (encoder,) = outputs_of(context, prompts, ENCODER.name)
-    return judged(encoder.metrics)
+
+    def judge(slug: str) -> dg.AssetCheckResult:
+        (encoder,) = outputs_of(slug, prompts, ENCODER.name)
+        return judged(encoder.metrics)
+
+    return judge_prompts(context, prompts, ENCODER, judge)
 
 
 def judged(metrics: Mapping[str, Any]) -> dg.AssetCheckResult:

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.checking import outputs_of
+from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
 from datashop_assets.prompt_store import PromptStore
 
@@ -14,8 +14,11 @@ def pool_fully_scored(
     """Every document of the pool has exactly one score. If not, remove the folder and materialize the scores again."""
     from datashop_assets.filtered_pool.audit import unscored
 
-    pool, scores = outputs_of(context, prompts, "pretraining_pool", POOL_SCORES.name)
-    return _exact(unscored(pool, scores), f"{scores.manifest.rows} documents, each with one score")
+    def judge(slug: str) -> dg.AssetCheckResult:
+        pool, scores = outputs_of(slug, prompts, "pretraining_pool", POOL_SCORES.name)
+        return _exact(unscored(pool, scores), f"{scores.manifest.rows} documents, each with one score")
+
+    return judge_prompts(context, prompts, POOL_SCORES, judge)
 
 
 @dg.asset_check(asset=FILTERED_POOL.name, blocking=True)
@@ -25,9 +28,12 @@ def keep_count_exact(
     """What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores."""
     from datashop_assets.filtered_pool.audit import miskept
 
-    filtered, scores, tokens = outputs_of(context, prompts, FILTERED_POOL.name, POOL_SCORES.name, "pool_tokens")
-    rule = filtered.manifest.config["keep"]
-    return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
+    def judge(slug: str) -> dg.AssetCheckResult:
+        filtered, scores, tokens = outputs_of(slug, prompts, FILTERED_POOL.name, POOL_SCORES.name, "pool_tokens")
+        rule = filtered.manifest.config["keep"]
+        return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
+
+    return judge_prompts(context, prompts, FILTERED_POOL, judge)
 
 
 def _exact(wrong: list[str], right: str) -> dg.AssetCheckResult:

@@ -1,0 +1,39 @@
+"""What loading the definitions costs, and that they say what the stages say."""
+
+import subprocess
+import sys
+
+import pytest
+
+from datashop_assets.definitions import ASSETS, CHECKS, defs
+from datashop_assets.graph import GRAPH
+
+HEAVY = {"jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray"}
+LOADING = "import sys, datashop_assets.definitions; print(*sys.modules)"
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    loaded = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True).stdout.split()
+    assert "dagster" in loaded
+    assert not HEAVY & set(loaded)
+
+
+@pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: stage.name)
+def test_every_stage_has_an_asset_with_its_inputs_and_version(stage) -> None:
+    (asset,) = [asset for asset in ASSETS if asset.key.to_user_string() == stage.name]
+    assert {key.to_user_string() for key in asset.asset_deps[asset.key]} == set(stage.inputs)
+    assert asset.specs_by_key[asset.key].code_version == stage.code_version
+    assert asset.specs_by_key[asset.key].description
+    assert asset.specs_by_key[asset.key].owners == ["team:datashop"]
+
+
+def test_the_job_is_partitioned_and_holds_everything() -> None:
+    job = defs.resolve_job_def("datashop")
+    assert job.partitions_def is not None
+    assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == {stage.name for stage in GRAPH}
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == len(CHECKS)
+
+
+def test_only_what_computes_with_a_large_model_waits_for_the_accelerator() -> None:
+    pools = {asset.key.to_user_string() for asset in ASSETS if asset.op.pool == "accelerator"}
+    assert pools == {"annotations", "control_lm", "trained_lm", "evaluation_targets", "evaluation"}

@@ -1,0 +1,161 @@
+"""Assets as Dagster runs them: real stages over a small pool, what the UI is told, and what goes wrong."""
+
+import dagster as dg
+import pytest
+
+from datashop_assets.checking import matches_prompt_file
+from datashop_assets.definitions import ASSETS, CHECKS
+from datashop_assets.partitions import PROMPTS
+from datashop_assets.rubric.stage import RUBRIC
+from datashop_assets.stage import Stage
+from datashop_assets_tests.dagster_door.workshop import Workshop
+from resources.compute import LocalCompute
+from resources.progress import RunLogProgress
+
+FIRST = ("pretraining_pool", "annotation_sample", "rubric")
+
+
+def made(
+    workshop: Workshop, instance: dg.DagsterInstance, *names: str, checks: bool = False
+) -> dg.ExecuteInProcessResult:
+    """Materializes assets for the prompt `numbers`, as a run of the local profile does."""
+    if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
+        instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
+    chosen = dg.AssetSelection.assets(*names)
+    return dg.materialize(
+        [*ASSETS, *CHECKS] if checks else ASSETS,
+        instance=instance,
+        partition_key="numbers",
+        selection=chosen if checks else chosen.without_checks(),
+        resources={
+            "prompts": workshop.store,
+            "annotator": None,
+            "trainer": None,
+            "compute": LocalCompute(processes=1),
+            "progress": RunLogProgress(),
+        },
+        raise_on_error=False,
+    )
+
+
+def materialization(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetMaterialization:
+    (event,) = result.asset_materializations_for_node(name)
+    return event
+
+
+def check(result: dg.ExecuteInProcessResult, asset: str, name: str) -> dg.AssetCheckEvaluation:
+    (found,) = [
+        each
+        for each in result.get_asset_check_evaluations()
+        if (each.asset_key, each.check_name) == (dg.AssetKey(asset), name)
+    ]
+    return found
+
+
+def test_a_materialization_says_where_what_and_how_much(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    workshop.write("numbers")
+    result = made(workshop, instance, *FIRST)
+    assert result.success
+    pool = materialization(result, "pretraining_pool")
+    planned = workshop.plan("numbers")["pretraining_pool"]
+    assert pool.tags["dagster/data_version"] == planned.digest
+    assert pool.metadata["path"].value == planned.folder.uri
+    assert pool.metadata["dagster/row_count"].value == 200
+    assert pool.metadata["content_digest"].value == planned.output.manifest.content_digest
+    assert pool.metadata["reused"].value is False
+    assert any(isinstance(value, dg.MarkdownMetadataValue) for value in pool.metadata.values())
+
+
+def test_what_is_there_is_reused_and_says_so(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    workshop.write("numbers")
+    made(workshop, instance, "rubric")
+    again = materialization(made(workshop, instance, "rubric"), "rubric")
+    assert again.metadata["reused"].value is True
+
+
+def test_an_asset_alone_names_the_stage_it_lacks_and_how_to_get_it(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    workshop.write("numbers")
+    said = _failure(made(workshop, instance, "training_set"), "training_set")
+    assert "training_set of 'numbers' is made from annotations, which has never been made" in said
+    assert "materialize annotations for 'numbers' first" in said
+
+
+def test_an_input_made_for_an_older_prompt_is_not_taken(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    workshop.write("numbers", rubric="First {example}")
+    workshop.finish("numbers")
+    workshop.write("numbers", rubric="Second {example}")
+    said = _failure(made(workshop, instance, "training_set"), "training_set")
+    assert "annotations, which was made before the prompt, its sources or code changed" in said
+
+
+def test_a_bad_prompt_file_is_quoted_in_the_failure(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    workshop.write("numbers", rubric="nothing to fill in")
+    said = _failure(made(workshop, instance, "rubric"), "rubric")
+    assert "numbers.yaml" in said
+    assert "holds {example} 0 times" in said
+
+
+def test_the_prompt_check_passes_warns_after_an_edit_and_passes_again(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    workshop.write("numbers", rubric="First {example}")
+    assert check(made(workshop, instance, "rubric", checks=True), "rubric", "matches_prompt_file").passed
+    workshop.write("numbers", rubric="Second {example}")
+    after = _prompt_check(workshop, instance, RUBRIC)
+    assert not after.passed
+    assert after.severity is dg.AssetCheckSeverity.WARN
+    assert "changed after rubric was made" in (after.description or "")
+    workshop.write("numbers", rubric="First {example}")
+    assert _prompt_check(workshop, instance, RUBRIC).passed
+
+
+def test_the_prompt_check_notices_that_another_version_is_shown(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    for rubric in ("First {example}", "Second {example}"):
+        workshop.write("numbers", rubric=rubric)
+        made(workshop, instance, "rubric")
+    workshop.write("numbers", rubric="First {example}")
+    result = _prompt_check(workshop, instance, RUBRIC)
+    assert not result.passed
+    assert "which is there; materialize rubric" in (result.description or "")
+
+
+def test_a_check_by_itself_looks_at_every_prompt_that_was_made(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    assert "made for no prompt yet" in (_prompt_check(workshop, instance, RUBRIC).description or "")
+    for slug in ("numbers", "letters", "unmade"):
+        workshop.write(slug, rubric=f"{slug} {{example}}")
+    workshop.finish("numbers", "rubric")
+    workshop.finish("letters", "rubric")
+    workshop.write("letters", rubric="Other {example}")
+    result = _prompt_check(workshop, instance, RUBRIC)
+    assert not result.passed
+    letters, numbers = (result.description or "").splitlines()
+    assert numbers == "numbers: it does"
+    assert letters.startswith("letters: the prompt, its sources or the code changed")
+
+
+def _prompt_check(workshop: Workshop, instance: dg.DagsterInstance, stage: Stage) -> dg.AssetCheckEvaluation:
+    """The check by itself, as the UI executes it: without a partition."""
+    definition = matches_prompt_file(stage)
+    result = dg.materialize(
+        [*ASSETS, definition],
+        instance=instance,
+        selection=dg.AssetSelection.checks(definition),
+        resources={name: workshop.store if name == "prompts" else None for name in RESOURCES},
+    )
+    return check(result, stage.name, "matches_prompt_file")
+
+
+RESOURCES = ("prompts", "annotator", "trainer", "compute", "progress")
+
+
+def _failure(result: dg.ExecuteInProcessResult, step: str) -> str:
+    assert not result.success
+    (event,) = [event for event in result.get_step_failure_events() if event.step_key == step]
+    data = event.step_failure_data.user_failure_data
+    return (data.description or "") if data else pytest.fail(event.step_failure_data.error_display_string)
