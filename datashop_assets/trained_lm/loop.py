@@ -44,7 +44,6 @@ def train_seeds(
     scratch: Path,
     *,
     advance: Callable[[float], None],
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> list[Trained]:
     """Trains a model for every seed 0, 1, ... on its rows; `advance` is told of steps done.
 
@@ -58,7 +57,7 @@ def train_seeds(
             advance(steps)
 
     def one(seed: int) -> Trained:
-        with Checkpoints(scratch / f"seed-{seed}", checkpoint_seconds) as checkpoints:
+        with Checkpoints(scratch / f"seed-{seed}", CHECKPOINT_SECONDS) as checkpoints:
             return _Run(seed, program, settings, checkpoints, told).train(rows[seed]())
 
     with ThreadPoolExecutor(workers()) as pool:

@@ -73,10 +73,17 @@ def _offer(reading: Reading, batch: _Batch, kept: np.ndarray | None, share: floa
     reading.kept_tokens += int(sizes[is_kept].sum())
     for seed, streams in enumerate(reading.seeds):
         second = row_keys(f"stream {seed}", batch.shard, batch.rows) < np.uint64(share * 2.0**64)
-        keys = row_keys(f"documents {seed}", batch.shard, batch.rows)
-        for draw, wanted in ((streams.shared, ~second), (streams.own, second if kept is None else is_kept)):
-            for index in np.flatnonzero(wanted & (keys <= np.uint64(min(draw.limit, (1 << 64) - 1)))):
-                draw.offer(int(keys[index]), int(sizes[index]), batch.tokens[index])
+        _draw(streams.shared, batch, sizes, ~second, f"pool {seed}")
+        if kept is None:
+            _draw(streams.own, batch, sizes, second, f"pool {seed}")
+        else:
+            _draw(streams.own, batch, sizes, is_kept, f"kept {seed}")
+
+
+def _draw(draw: Draw[np.ndarray], batch: _Batch, sizes: np.ndarray, wanted: np.ndarray, purpose: str) -> None:
+    keys = row_keys(purpose, batch.shard, batch.rows)
+    for index in np.flatnonzero(wanted & (keys <= np.uint64(min(draw.limit, (1 << 64) - 1)))):
+        draw.offer(int(keys[index]), int(sizes[index]), batch.tokens[index])
 
 
 def _train_batches(tokens: StageFolder, shard: str) -> Iterator[_Batch]:

@@ -1,0 +1,82 @@
+"""A small comparison from pool to report, made once: the candidate learns from sums, the control from everything."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from datashop_assets.evaluation.build import build
+from datashop_assets.evaluation.targets import build as build_targets
+from datashop_assets.protocols.annotator import Question, Reply, Status
+from datashop_assets.protocols.documents import Document
+from datashop_assets.stage import Tools
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.small_lm import make_filtered, make_pool, make_tokens, train_candidate, train_control
+from datashop_assets_tests.stages import run_build
+
+LIKELIHOOD = {"question": "{example}", "answer_begins": "It is", "options": ["sums", "prose"], "targets": ["sums"]}
+BY_ANNOTATOR = {
+    "targets": None,
+    "gold": [],
+    "gold_uri": "",
+    "target_documents": 60,
+    "general_documents": 60,
+    "annotator": {"model": "counter", "scoring": "likelihood", "likelihood": LIKELIHOOD, "read_characters": 400},
+    "positive_from": 2.5,
+}
+
+
+class CountsPluses:
+    """An annotator that scores a text for its plus signs, and gives none where it reads `refuse`."""
+
+    def annotate(self, documents: Iterable[Document], question: Question) -> Iterator[Reply]:
+        for one in documents:
+            score = None if "refuse" in one.text else min(5, one.text.count("+"))
+            status = Status.REFUSED if score is None else Status.PARSED
+            yield Reply(one.id, status, "", "", score, score, one.text, False, 1, 1, 0.0)
+
+
+@pytest.fixture(scope="session")
+def lm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("evaluation")
+
+
+@pytest.fixture(scope="session")
+def pool(lm_root: Path) -> StageFolder:
+    return make_pool(lm_root)
+
+
+@pytest.fixture(scope="session")
+def tokens(lm_root: Path, pool: StageFolder) -> StageFolder:
+    return make_tokens(lm_root, pool)
+
+
+@pytest.fixture(scope="session")
+def targets(lm_root: Path, pool: StageFolder) -> StageFolder:
+    tools = Tools(annotator=CountsPluses())
+    return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, {"pretraining_pool": pool}, tools)
+
+
+@pytest.fixture(scope="session")
+def control(lm_root: Path, tokens: StageFolder) -> StageFolder:
+    return train_control(lm_root, tokens)
+
+
+@pytest.fixture(scope="session")
+def candidate(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> StageFolder:
+    sums = make_filtered(lm_root, pool, lambda row: row["source"] == "sums")
+    return train_candidate(lm_root, tokens, sums)
+
+
+@pytest.fixture(scope="session")
+def evaluation(
+    lm_root: Path, control: StageFolder, candidate: StageFolder, tokens: StageFolder, targets: StageFolder
+) -> StageFolder:
+    return evaluate(lm_root, control, candidate, tokens, targets)
+
+
+def evaluate(
+    root: Path, control: StageFolder, candidate: StageFolder, tokens: StageFolder, targets: StageFolder
+) -> StageFolder:
+    inputs = {"control_lm": control, "trained_lm": candidate, "pool_tokens": tokens, "evaluation_targets": targets}
+    return run_build(build, "evaluation", root, {}, inputs)

@@ -1,0 +1,56 @@
+"""Real models compared: a difference that is there, and one that is not."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from datashop_assets.evaluation.build import COMPARISON, LOSSES, REPORT
+from datashop_assets.evaluation.describe import describe
+from datashop_assets.storage.digests import unit_hash
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.evaluation.conftest import evaluate
+from datashop_assets_tests.small_lm import TRAINING, make_filtered, train_candidate
+
+
+def test_a_candidate_that_read_more_of_the_target_is_better(evaluation: StageFolder) -> None:
+    found = evaluation.metrics
+    assert found["verdict"] == "better"
+    assert found["target_bpb_difference_low"] < found["target_bpb_difference"] < found["target_bpb_difference_high"] < 0
+    difference = found["trained_target_bpb"] - found["control_target_bpb"]
+    assert found["target_bpb_difference"] == pytest.approx(difference)
+
+
+def test_two_controls_that_read_other_random_documents_are_not_distinguishable(
+    pool: StageFolder, control: StageFolder, tokens: StageFolder, targets: StageFolder, tmp_path: Path
+) -> None:
+    at_random = make_filtered(tmp_path, pool, lambda row: unit_hash("any", row["content"]) < 0.5)
+    other = train_candidate(tmp_path, tokens, at_random)
+    found = evaluate(tmp_path, control, other, tokens, targets).metrics
+    assert found["verdict"] == "not distinguishable"
+    assert found["target_bpb_difference_low"] < 0 < found["target_bpb_difference_high"]
+
+
+def test_the_figures_follow_from_the_losses_by_document(evaluation: StageFolder) -> None:
+    losses = evaluation.table(LOSSES)
+    totals = losses.filter(kind="target").group_by("model", "seed").agg(pl.col("bits").sum() / pl.col("bytes").sum())
+    means = dict(totals.group_by("model").agg(pl.col("bits").mean()).iter_rows())
+    assert means["control"] == pytest.approx(evaluation.metrics["control_target_bpb"])
+    assert means["trained"] == pytest.approx(evaluation.metrics["trained_target_bpb"])
+    assert len(losses) == 2 * TRAINING["seeds"] * losses["id"].n_unique()
+
+
+def test_every_source_of_every_kind_has_a_line(evaluation: StageFolder) -> None:
+    lines = evaluation.table(COMPARISON).select("kind", "source").rows()
+    assert lines == [("target", ""), ("target", "sums"), ("general", ""), ("general", "sentences")]
+
+
+def test_the_report_says_what_it_is_conditional_on(evaluation: StageFolder) -> None:
+    text = evaluation.file(REPORT).read_text()
+    assert "The candidate is better" in text
+    assert "over 4 seeds" in text
+    assert "conditional on this annotator, this encoder and this filtered pool" in text
+    assert f"went {evaluation.metrics['filtered_epochs']:.2f} times through" in text
+    assert "The mix of sources is part of the effect" in text
+    assert "This is circular" in text
+    assert set(describe(evaluation)) == {"comparison", "report"}

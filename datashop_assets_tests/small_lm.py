@@ -1,0 +1,83 @@
+"""Language models of 30,000 weights on sums and sentences: small enough to train in a test, real in every part."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+
+from datashop_assets.sources.pool_index import build as build_pool
+from datashop_assets.stage import Tools
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.build import build_candidate, build_control
+from datashop_assets.trained_lm.tokens import build as build_tokens
+from datashop_assets_tests.stages import run_build, stage_of_rows
+from resources.training import InProcessTrainer
+
+FIELDS = {"text_field": "text", "id_field": "id", "source_field": "source"}
+KEPT = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "kept": pl.Boolean}
+TRAINING: Mapping[str, Any] = {
+    "depth": 1,
+    "length": 32,
+    "batch": 4,
+    "steps": 40,
+    "seeds": 4,
+    "learning_rate": 0.01,
+    "warmup_fraction": 0.1,
+    "filtered_share": 0.3,
+}
+SENTENCE = "the keeper of the old stone tower carries a light over cold water until morning and the wind falls"
+WORDS = SENTENCE.split()
+TOOLS = Tools(trainer=InProcessTrainer())
+
+
+def documents() -> Iterator[dict[str, Any]]:
+    """700 documents of sentences and 300 of sums, each of some 300 characters."""
+    random = np.random.default_rng(7)
+    for number in range(1000):
+        if number % 10 < 7:
+            text, source = " ".join(random.choice(WORDS, 50)), "sentences"
+        else:
+            pairs = random.integers(0, 100, (20, 2)).tolist()
+            text, source = "\n".join(f"{one} + {two} = {one + two}" for one, two in pairs), "sums"
+        yield {"id": f"{source}-{number}", "text": text, "source": source}
+
+
+def make_pool(root: Path) -> StageFolder:
+    """The documents as a pool of two shards."""
+    folder = root / "documents"
+    folder.mkdir(parents=True)
+    rows = [orjson.dumps(document) + b"\n" for document in documents()]
+    for shard in range(2):
+        (folder / f"part-{shard}.jsonl").write_bytes(b"".join(rows[shard::2]))
+    data = {"uri": f"{folder}/*.jsonl", **FIELDS}
+    return run_build(
+        build_pool, "pretraining_pool", root, {"data": data, "fingerprint": None, "heldout_fraction": 0.2}, {}
+    )
+
+
+def make_tokens(root: Path, pool: StageFolder, vocabulary: int = 384) -> StageFolder:
+    return run_build(build_tokens, "pool_tokens", root, {"vocabulary": vocabulary}, {"pretraining_pool": pool})
+
+
+def make_filtered(root: Path, pool: StageFolder, kept: Callable[[Mapping[str, Any]], bool]) -> StageFolder:
+    """What `filtered_pool` says of every document: kept or not."""
+    shards = {
+        shard.name: [
+            {"row": row["row"], "id": row["id"], "score": 1.0 if kept(row) else 0.0, "kept": kept(row)}
+            for row in pool.rows(shard.name)
+        ]
+        for shard in pool.shards
+    }
+    return stage_of_rows(root, "filtered_pool", shards, KEPT)
+
+
+def train_control(root: Path, tokens: StageFolder, **changes: Any) -> StageFolder:
+    return run_build(build_control, "control_lm", root, {**TRAINING, **changes}, {"pool_tokens": tokens}, TOOLS)
+
+
+def train_candidate(root: Path, tokens: StageFolder, filtered: StageFolder, **changes: Any) -> StageFolder:
+    inputs = {"filtered_pool": filtered, "pool_tokens": tokens}
+    return run_build(build_candidate, "trained_lm", root, {**TRAINING, **changes}, inputs, TOOLS)

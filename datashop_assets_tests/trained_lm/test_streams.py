@@ -1,0 +1,71 @@
+"""Which documents a model may read, and which it does."""
+
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.streams import Reading, read_streams
+from datashop_assets.trained_lm.tokenizer import end_token
+from datashop_assets.trained_lm.tokens import TOKENIZER
+from datashop_assets_tests.small_lm import TRAINING, make_filtered
+
+SETTINGS = TrainingSettings.from_config(TRAINING)
+Read = set[tuple[int, ...]]
+
+
+def drawn(reading: Reading) -> Read:
+    """The documents of all seeds, as tokens."""
+    both = [draw for seed in reading.seeds for draw in (seed.shared, seed.own)]
+    return {tuple(tokens.tolist()) for draw in both for _, tokens in draw.keyed()}
+
+
+def of_split(tokens: StageFolder, *splits: str) -> Read:
+    return {
+        tuple(row["tokens"]) for shard in tokens.shards for row in tokens.rows(shard.name) if row["split"] in splits
+    }
+
+
+def test_nothing_held_out_is_read_even_where_it_was_kept(tokens: StageFolder, sums: StageFolder) -> None:
+    heldout = of_split(tokens, "heldout", "near_heldout")
+    for filtered in (None, sums):
+        read = drawn(read_streams(tokens, filtered, SETTINGS))
+        assert read <= of_split(tokens, "train")
+        assert not read & heldout
+
+
+def test_control_and_candidate_share_their_shared_rows(tokens: StageFolder, sums: StageFolder) -> None:
+    end = end_token(Tokenizer.from_file(str(tokens.file(TOKENIZER))))
+    control, candidate = (read_streams(tokens, filtered, SETTINGS) for filtered in (None, sums))
+    for one, two in zip(control.seeds, candidate.seeds, strict=True):
+        rows, others = one.rows(SETTINGS, end).tokens, two.rows(SETTINGS, end).tokens
+        same = (rows == others).all(axis=1)
+        assert same[~SETTINGS.own_rows].all()
+        assert not same[SETTINGS.own_rows].any()
+
+
+def test_seeds_read_different_documents(tokens: StageFolder) -> None:
+    one, two = read_streams(tokens, None, SETTINGS).seeds[:2]
+    assert {key for key, _ in one.shared.keyed()} != {key for key, _ in two.shared.keyed()}
+
+
+def test_the_candidates_own_stream_holds_kept_documents_only(tokens: StageFolder, sums: StageFolder) -> None:
+    kept = {
+        tuple(row["tokens"]) for shard in tokens.shards for row in tokens.rows(shard.name) if row["source"] == "sums"
+    }
+    for seed in read_streams(tokens, sums, SETTINGS).seeds:
+        assert {tuple(found.tolist()) for _, found in seed.own.keyed()} <= kept
+
+
+def test_a_pool_smaller_than_a_batch_is_refused_with_what_to_lower(tokens: StageFolder) -> None:
+    large = TrainingSettings.from_config({**TRAINING, "batch": 4096, "length": 1024})
+    with pytest.raises(ValueError, match=r"fewer than one batch of 4194304 \(training.batch 4096 x training.length"):
+        read_streams(tokens, None, large)
+
+
+def test_a_filtered_pool_that_kept_nothing_is_refused(tokens: StageFolder, pool: StageFolder, tmp_path: Path) -> None:
+    nothing = make_filtered(tmp_path, pool, lambda row: False)
+    with pytest.raises(ValueError, match=r"hold 0 tokens, .* keep more: raise keep.fraction or lower keep.threshold"):
+        read_streams(tokens, nothing, SETTINGS)

@@ -1,0 +1,132 @@
+"""Control and candidate as their stages train them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from transformers import AutoConfig, AutoTokenizer
+
+from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.stage import StageTask, Tools
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm import loop
+from datashop_assets.trained_lm.build import CURVE, build_control
+from datashop_assets.trained_lm.describe import describe
+from datashop_assets.trained_lm.program import Program, compiled
+from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets_tests.small_lm import TOOLS, TRAINING, train_candidate, train_control
+from datashop_assets_tests.stages import finish, writer
+
+
+class StopsAfter:
+    """A progress bar at which the power fails after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def bar(self, name: str, total: float, unit: str) -> "StopsAfter":
+        return self
+
+    def __enter__(self) -> "StopsAfter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def advance(self, amount: float = 1) -> None:
+        self.left -= int(amount)
+        if self.left < 0:
+            raise InterruptedError
+
+
+def test_the_loss_of_every_seed_falls(control: StageFolder) -> None:
+    curve = control.table(CURVE)
+    assert curve["seed"].unique().to_list() == [0, 1, 2, 3]
+    for seed in range(4):
+        losses = curve.filter(seed=seed)["loss"].to_list()
+        assert len(losses) == TRAINING["steps"]
+        assert np.mean(losses[-5:]) < losses[0] - 1
+
+
+def test_the_learning_rate_warms_up_and_decays_to_a_tenth(control: StageFolder) -> None:
+    rates = control.table(CURVE).filter(seed=0)["learning_rate"].to_list()
+    assert rates[0] == 0.0
+    assert max(rates) == pytest.approx(TRAINING["learning_rate"]) == rates[4]
+    assert rates[-1] == pytest.approx(TRAINING["learning_rate"] / 10, rel=0.1)
+
+
+def test_the_same_settings_give_the_same_bits(control: StageFolder, tokens: StageFolder, tmp_path: Path) -> None:
+    again = train_control(tmp_path, tokens)
+    assert again.manifest.content_digest == control.manifest.content_digest
+
+
+def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
+    control: StageFolder, tokens: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    output = writer(tmp_path, "control_lm")
+
+    def task(tools: Tools) -> StageTask:
+        return StageTask(TRAINING, {"pool_tokens": tokens}, output, tools, tmp_path)
+
+    with pytest.raises(InterruptedError):
+        build_control(task(Tools(trainer=TOOLS.trainer, progress=StopsAfter(90))))
+    checkpoints = [int(path.name) for path in output.scratch.glob("seed-*/*") if path.name.isdigit()]
+    assert checkpoints
+    assert min(checkpoints) < TRAINING["steps"]
+    again = finish(output, "control_lm", build_control(task(TOOLS)), TRAINING)
+    assert again.manifest.content_digest == control.manifest.content_digest
+
+
+def test_control_and_candidate_begin_alike_and_end_apart(
+    control: StageFolder, tokens: StageFolder, sums: StageFolder, tmp_path: Path
+) -> None:
+    candidate = train_candidate(tmp_path, tokens, sums)
+    for seed in range(4):
+        one, two = (folder.table(CURVE).filter(seed=seed)["loss"].to_list() for folder in (control, candidate))
+        assert abs(one[0] - two[0]) < 0.1
+        assert one[-1] != two[-1]
+    own = candidate.metrics["filtered_tokens_read"]
+    assert own == 40 * 4 * 0.3 * 32
+    assert candidate.metrics["filtered_epochs"] == round(own / candidate.metrics["filtered_tokens_held"], 3)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(tmp_path: Path, monkeypatch: Any) -> None:
+    settings = TrainingSettings.from_config(TRAINING)
+    real = compiled(settings.llama(384), settings)
+
+    def start(seed: int) -> Any:
+        weights, moments = real.start(seed)
+        return jax.tree.map(lambda leaf: leaf * np.nan, weights), moments
+
+    broken = Program(start, real.step)
+    monkeypatch.setattr(loop, "compiled", lambda *settings: broken)
+    with pytest.raises(FloatingPointError, match=r"the loss of seed 0 is nan at step 0; lower training.learning_rate"):
+        loop.train_seeds([_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None)
+
+
+def test_every_seed_is_exported_as_a_hugging_face_folder(control: StageFolder) -> None:
+    for seed in range(4):
+        folder = control.files(f"seed-{seed}/")[f"seed-{seed}/config.json"].parent
+        config = AutoConfig.from_pretrained(folder)
+        assert (config.model_type, config.vocab_size, config.hidden_size) == ("llama", 384, 32)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        assert tokenizer.decode(tokenizer("one + one")["input_ids"]) == "one + one"
+        assert json.loads((folder / "config.json").read_text())["eos_token_id"] == tokenizer.eos_token_id
+        assert load_folder(folder).config.num_hidden_layers == 1
+
+
+def test_a_reader_sees_the_losses_and_a_drawing_of_them(control: StageFolder) -> None:
+    shown = describe(control)
+    assert shown["loss by seed"].count("\n| ") == 5
+    assert shown["loss curve"].startswith("![loss by step](data:image/svg+xml;base64,")
+    assert len(shown["loss curve"]) < 30_000
+
+
+def _rows() -> Any:
+    from datashop_assets.trained_lm.mixture import laid_out
+
+    return laid_out(np.ones((160, 33), dtype=np.int32), 0)
