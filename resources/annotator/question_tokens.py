@@ -43,6 +43,7 @@ class QuestionTokens:
     def ask(self, text: str) -> Asked:
         """Cuts by characters as the question says, and then by tokens to what a row holds, never within a character."""
         read, cut = excerpt(text, self._characters)
+        read.encode()  # names the place of what UTF-8 cannot hold; the tokenizer would only say that it is no text
         self._tokenizer.encode_special_tokens = True
         encoded = self._tokenizer.encode(read, add_special_tokens=False)
         tokens = encoded.ids
