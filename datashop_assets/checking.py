@@ -27,11 +27,10 @@ def judge_prompts(
         return _named(op.partition_key, judge)
     slugs = [slug for slug in prompts.slugs() if stage.name in prompts.root.made(slug)]
     results = [_named(slug, judge) for slug in slugs]
-    worst = dg.AssetCheckSeverity.ERROR
-    if all(result.severity is dg.AssetCheckSeverity.WARN for result in results if not result.passed):
-        worst = dg.AssetCheckSeverity.WARN
+    failed = {result.severity for result in results if not result.passed}
+    worst = dg.AssetCheckSeverity.WARN if failed == {dg.AssetCheckSeverity.WARN} else dg.AssetCheckSeverity.ERROR
     said = "\n".join(str(result.description) for result in results) or f"{stage.name} was made for no prompt yet"
-    return dg.AssetCheckResult(passed=all(result.passed for result in results), severity=worst, description=said)
+    return dg.AssetCheckResult(passed=not failed, severity=worst, description=said)
 
 
 def outputs_of(slug: str, prompts: PromptStore, *stages: str) -> tuple[StageFolder, ...]:

@@ -22,7 +22,8 @@ class TerminalProgress:
     """
 
     def __init__(self) -> None:
-        self.console = Console(file=os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1))
+        # kept open until the process ends
+        self.console = Console(file=open(os.dup(sys.stderr.fileno()), "w", buffering=1, closefd=False))  # noqa: SIM115
         rate = TextColumn("{task.fields[rate]}")
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
         self._shown = Progress(*columns, console=self.console, transient=True)

@@ -15,5 +15,13 @@ def workshop(tmp_path: Path) -> Workshop:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance in memory: it takes no time to make."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def stored_instance() -> Iterator[dg.DagsterInstance]:
+    """An instance on disk, as a daemon or a run has it."""
     with dg.instance_for_test() as instance:
         yield instance

@@ -145,14 +145,14 @@ def test_a_bad_file_is_named_and_the_others_go_on(daemon: Daemon) -> None:
     assert daemon.partitions == ["adrift", "numbers"]
 
 
-def test_the_daemon_s_own_door_accepts_the_tick(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+def test_the_daemon_s_own_door_accepts_the_tick(workshop: Workshop, stored_instance: dg.DagsterInstance) -> None:
     from datashop_assets.definitions import definitions
 
     workshop.write("numbers")
     repository = definitions(prompts=workshop.store).get_repository_def()
-    reference, resources = instance.get_ref(), {"prompts": workshop.store}
+    reference, resources = stored_instance.get_ref(), {"prompts": workshop.store}
     with dg.build_sensor_context(
-        instance_ref=reference, instance=instance, repository_def=repository, resources=resources
+        instance_ref=reference, instance=stored_instance, repository_def=repository, resources=resources
     ) as context:
         tick = prompt_sensor.evaluate_tick(context)
     (request,) = tick.run_requests or []

@@ -1,0 +1,117 @@
+"""A run from the terminal: recorded like any other, fit to be executed again from the UI, and never in the way."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
+
+from datashop_assets.home import dagster_home
+from datashop_assets.launching import launch
+from datashop_assets.run_locks import end_dead_runs
+from datashop_assets.storage.root import project
+from datashop_assets_tests.dagster_door.workshop import Workshop
+
+REEXECUTE = """mutation($parameters: ReexecutionParams) {
+  launchRunReexecution(reexecutionParams: $parameters) { __typename ... on PythonError { message } }
+}"""
+RUNS_FOR_EVER = """
+import sys, time, dagster as dg
+from datashop_assets.run_locks import hold
+with dg.DagsterInstance.get() as instance:
+    run = instance.create_run_for_job(dg.GraphDefinition("job", node_defs=[]).to_job())
+    instance.report_engine_event("begun", run)
+    hold(instance, run.run_id)
+    print(run.run_id, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def home(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, folder in {"DAGSTER_HOME": "home", "DATASHOP_ROOT": "root", "DATASHOP_PROMPTS": "prompts"}.items():
+        monkeypatch.setenv(name, str(workshop.place / folder))
+    return dagster_home()
+
+
+@pytest.fixture
+def recorded(home: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def test_a_home_is_made_once_with_its_settings(home: Path) -> None:
+    settings = home / "dagster.yaml"
+    assert "max_concurrent_runs: 1" in settings.read_text()
+    settings.write_text("telemetry: {enabled: false}\n")
+    assert dagster_home() == home
+    assert settings.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_a_launched_run_makes_its_stages_and_is_recorded(
+    workshop: Workshop, recorded: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workshop.write("numbers")
+    assert launch("numbers", ["pretraining_pool", "annotation_sample", "rubric"])
+    assert "rubric" not in workshop.to_do("numbers")
+    said = capfd.readouterr().err
+    assert "pretraining_pool" in said
+    assert "200 rows" in said
+    (run,) = recorded.get_runs()
+    assert run.tags["dagster/partition"] == "numbers"
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == "datashop"
+    captured = Path(recorded.root_directory, "storage", run.run_id, "compute_logs")
+    assert {log.suffix for log in captured.iterdir()} >= {".out", ".err"}
+
+
+def test_the_ui_can_execute_a_launched_run_again(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
+    from dagster_graphql.schema import create_schema
+
+    workshop.write("numbers")
+    launch("numbers", ["rubric"])
+    (run,) = recorded.get_runs()
+    workspace = load_workspace_process_context_from_yaml_paths(recorded, [str(project() / "workspace.yaml")])
+    variables = {"parameters": {"parentRunId": run.run_id, "strategy": "ALL_STEPS"}}
+    with workspace as context:
+        answer = asyncio.run(
+            create_schema().execute_async(
+                REEXECUTE, variable_values=variables, context_value=context.create_request_context()
+            )
+        )
+    assert answer.errors is None
+    assert answer.data == {"launchRunReexecution": {"__typename": "LaunchRunSuccess"}}
+    again = recorded.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
+    assert [each.parent_run_id for each in again] == [run.run_id]
+    assert again[0].asset_selection == {dg.AssetKey("rubric")}
+
+
+def test_a_stage_that_fails_is_named_with_what_it_said(
+    workshop: Workshop, recorded: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workshop.write("numbers")
+    workshop.documents().write_text("not json")
+    assert not launch("numbers", ["training_set"])
+    assert "training_set failed: training_set of 'numbers' is made from annotations" in capfd.readouterr().err
+
+
+def test_a_run_whose_process_was_killed_is_ended(home: Path, recorded: dg.DagsterInstance) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", RUNS_FOR_EVER], stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    run_id = killed.stdout.readline().strip()
+    recorded.event_log_storage.set_concurrency_slots("accelerator", 1)
+    recorded.event_log_storage.claim_concurrency_slot("accelerator", run_id, "step")
+    assert end_dead_runs(recorded) == [], "its process lives"
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    killed.stdout.close()
+    assert end_dead_runs(recorded) == [run_id]
+    assert recorded.get_run_by_id(run_id).status is dg.DagsterRunStatus.FAILURE
+    assert recorded.event_log_storage.get_concurrency_info("accelerator").active_slot_count == 0
+    assert end_dead_runs(recorded) == []

@@ -1,0 +1,115 @@
+"""The audit agrees with what the stages write, and notices every document that is one too many or too few."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from datashop_assets.filtered_pool.audit import miskept, unscored
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.stages import finish, stage_of_rows, writer
+
+MARGINS = [[3.0, 1.0, 2.0], [0.5, 2.5, -1.0]]  # two shards of three documents
+TOKENS = [[10, 20, 30], [40, 50, 60]]
+SCHEMAS: Mapping[str, Any] = {
+    "scores": {"row": pl.Int64, "score": pl.Float64, "margin": pl.Float64},
+    "kept": {"row": pl.Int64, "kept": pl.Boolean},
+    "tokens": {"row": pl.Int64, "tokens": pl.List(pl.Int64)},
+}
+HALF = {"fraction": 0.5, "of": "documents"}
+TWO_THIRDS_OF_TOKENS = {"fraction": 0.67, "of": "tokens"}  # 140 of 210
+
+
+def scores(root: Path, margins: Sequence[Sequence[float]] = MARGINS) -> StageFolder:
+    shards = {
+        f"part-{n}.parquet": [{"row": r, "score": m / 4, "margin": m} for r, m in enumerate(shard)]
+        for n, shard in enumerate(margins)
+    }
+    return stage_of_rows(root, "pool_scores", shards, SCHEMAS["scores"])
+
+
+def tokens(root: Path) -> StageFolder:
+    shards = {
+        f"part-{n}.parquet": [{"row": r, "tokens": [0] * t} for r, t in enumerate(shard)]
+        for n, shard in enumerate(TOKENS)
+    }
+    return stage_of_rows(root, "pool_tokens", shards, SCHEMAS["tokens"])
+
+
+def filtered(root: Path, kept: Sequence[Sequence[bool]], forgotten: int = 0) -> StageFolder:
+    output = writer(root, "filtered_pool")
+    for n, flags in enumerate(kept):
+        rows = [{"row": r, "kept": flag} for r, flag in enumerate(flags)]
+        output.write_rows(f"part-{n}.parquet", rows, SCHEMAS["kept"])
+        chosen = [{"id": str(r)} for r, flag in enumerate(flags) if flag]
+        output.write_rows(f"part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
+    return finish(output, "filtered_pool", {}, {})
+
+
+def audit(root: Path, rule: Mapping[str, Any], kept: Sequence[Sequence[bool]], forgotten: int = 0) -> list[str]:
+    return miskept(rule, filtered(root, kept, forgotten), scores(root), tokens(root))
+
+
+EXACT = [[True, False, True], [False, True, False]]  # margins 3, 2.5, 2: half the documents
+
+
+def test_the_exact_half_has_nothing_wrong(tmp_path: Path) -> None:
+    assert audit(tmp_path, HALF, EXACT) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ([[True, True, True], [False, True, False]], "0.5 of 6 documents are 3, 4 are kept"),
+        ([[True, False, False], [False, True, False]], "the next document, of 1, would fit"),
+        ([[True, True, False], [False, True, False]], "margin 1.0 is kept and 2.0 is left out"),
+    ],
+)
+def test_one_too_many_one_too_few_and_a_wrong_one_are_named(
+    tmp_path: Path, kept: Sequence[Sequence[bool]], said: str
+) -> None:
+    assert said in "; ".join(audit(tmp_path, HALF, kept))
+
+
+def test_a_kept_document_that_was_not_written_is_named(tmp_path: Path) -> None:
+    assert audit(tmp_path, HALF, EXACT, forgotten=1) == ["part-0.parquet marks 2 documents as kept and 1 were written"]
+
+
+def test_tokens_are_counted_where_the_rule_counts_tokens(tmp_path: Path) -> None:
+    # in order of margin: 10, 50, 30, 20, 40, 60 tokens; 140 hold the first four and not the fifth
+    kept = [[True, True, True], [False, True, False]]
+    assert audit(tmp_path / "exact", TWO_THIRDS_OF_TOKENS, kept) == []
+    short = audit(tmp_path / "short", TWO_THIRDS_OF_TOKENS, EXACT)
+    assert short == ["0.67 of 210 tokens are 140, 90 are kept; the next document, of 20, would fit"]
+
+
+def test_a_threshold_keeps_exactly_what_reaches_it(tmp_path: Path) -> None:
+    rule = {"threshold": 0.5, "of": "documents"}  # margins from 2 upward
+    assert audit(tmp_path / "exact", rule, EXACT) == []
+    wrong = audit(tmp_path / "wrong", rule, [[True, False, True], [False, True, True]])
+    assert wrong == ["part-1.parquet does not keep exactly the scores from 0.5 upward"]
+
+
+def test_missing_extra_and_shifted_scores_are_named(tmp_path: Path) -> None:
+    index = {"row": pl.Int64, "status": pl.String}
+    output = writer(tmp_path, "pretraining_pool")
+    for name, statuses in {"part-0": ["ok", "no text", "ok"], "part-1": ["ok"], "part-2": ["ok"]}.items():
+        output.write_rows(f"{name}.parquet", [{"row": r, "status": s} for r, s in enumerate(statuses)], index)
+    output.put_bytes("sources.json", b'[{"shard": "part-0"}, {"shard": "part-1"}, {"shard": "part-2"}]')
+    pool = finish(output, "pretraining_pool", {}, {})
+
+    def scored(place: str, **rows: Sequence[int]) -> StageFolder:
+        shards = {
+            f"{name.replace('_', '-')}.parquet": [{"row": r, "score": 0.5, "margin": 0.0} for r in found]
+            for name, found in rows.items()
+        }
+        return stage_of_rows(tmp_path / place, "pool_scores", shards, SCHEMAS["scores"])
+
+    assert unscored(pool, scored("exact", part_0=[0, 2], part_1=[0], part_2=[0])) == []
+    assert unscored(pool, scored("wrong", part_0=[0, 1], part_1=[0], part_3=[0])) == [
+        "part-2.parquet is in the pool only",
+        "part-3.parquet is in the scores only",
+        "part-0.parquet has 2 documents and 2 scores, or of other rows",
+    ]

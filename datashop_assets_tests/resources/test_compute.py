@@ -1,0 +1,58 @@
+"""Work over shards: all of it is done, here or in processes, and a process that dies is named."""
+
+import os
+import time
+
+import pytest
+
+from resources.compute import LocalCompute, default_processes
+
+
+def process_and_square(number: int) -> tuple[int, int]:
+    return os.getpid(), number * number
+
+
+def slow_square(number: int) -> tuple[int, int]:
+    time.sleep(0.05)
+    return process_and_square(number)
+
+
+def refuse(number: int) -> int:
+    raise ValueError(f"no {number}")
+
+
+def die_elsewhere(parent: int) -> int:
+    if os.getpid() != parent:
+        os._exit(9)
+    time.sleep(0.01)
+    return parent
+
+
+def test_short_work_stays_in_this_process() -> None:
+    results = list(LocalCompute(processes=2).map(process_and_square, range(5)))
+    assert results == [(os.getpid(), n * n) for n in range(5)]
+
+
+def test_long_work_is_spread_and_nothing_is_lost() -> None:
+    results = list(LocalCompute(processes=2, worth_it=0.01).map(slow_square, range(6)))
+    assert sorted(square for _, square in results) == [n * n for n in range(6)]
+    assert {process for process, _ in results} - {os.getpid()}
+
+
+def test_nothing_to_do_is_nothing_done() -> None:
+    assert list(LocalCompute(processes=2).map(process_and_square, [])) == []
+
+
+def test_what_the_function_raises_is_raised() -> None:
+    with pytest.raises(ValueError, match="no 1"):
+        list(LocalCompute().map(refuse, [1, 2]))
+
+
+def test_a_process_that_dies_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match="set DATASHOP_PROCESSES to less than 2"):
+        list(LocalCompute(processes=2, worth_it=0.001).map(die_elsewhere, [os.getpid()] * 4))
+
+
+def test_the_number_of_processes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASHOP_PROCESSES", "3")
+    assert LocalCompute().processes == default_processes() == 3

@@ -1,0 +1,50 @@
+"""What a long stage says of itself, in lines and on a terminal."""
+
+import os
+import pty
+import sys
+
+import pytest
+
+from resources.progress import LineProgress, TerminalProgress
+
+
+def test_lines_say_how_far_how_fast_and_how_long() -> None:
+    said: list[str] = []
+    with LineProgress(said.append, every=0).bar("scoring", 10, "documents") as bar:
+        bar.advance(4)
+    (line,) = said
+    assert line.startswith("scoring: 4 of 10 documents, ")
+    assert line.endswith(" s left")
+
+
+def test_lines_are_few_but_the_last_is_always_said() -> None:
+    said: list[str] = []
+    with LineProgress(said.append, every=1000).bar("scoring", 10, "documents") as bar:
+        for _ in range(10):
+            bar.advance()
+    assert [line[:14] for line in said] == ["scoring: 10 of"]
+
+
+def test_where_there_is_no_terminal_lines_go_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    progress = TerminalProgress()
+    with progress.bar("scoring", 2, "documents") as bar:
+        bar.advance(2)
+    progress.say("[not] markup")
+    assert "scoring: 2 of 2 documents" in capfd.readouterr().err
+
+
+def test_a_terminal_shows_bars_one_inside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    leader, follower = pty.openpty()
+    with open(follower, "w", closefd=False) as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        progress = TerminalProgress()
+        with progress.bar("outer", 2, "shards") as outer, progress.bar("inner", 5, "documents") as inner:
+            inner.advance(5)
+            outer.advance()
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    os.close(follower)
+    assert "outer" in shown
+    assert "inner" in shown
