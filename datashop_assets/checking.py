@@ -95,4 +95,5 @@ def _shown(instance: dg.DagsterInstance, name: str, slug: str) -> str | None:
 def _named(slug: str, judge: Judge) -> dg.AssetCheckResult:
     """The result with the prompt's slug in it: the UI shows one result an asset, whichever prompt came last."""
     result = judge(slug)
-    return result._replace(description=f"{slug}: {result.description}", metadata={**result.metadata, "prompt": slug})
+    metadata = {**result.metadata, "prompt": dg.MetadataValue.text(slug)}
+    return result._replace(description=f"{slug}: {result.description}", metadata=metadata)

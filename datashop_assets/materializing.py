@@ -1,7 +1,6 @@
 """What all assets have in common: their settings, and how one stage becomes one materialization."""
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -102,7 +101,5 @@ def _typed(value: Any) -> dg.MetadataValue[Any]:
 def _described(folder: StageFolder, stage: Stage) -> Mapping[str, str]:
     """Title -> markdown, as the room that makes the stage describes it."""
     room = stage.build.rpartition(".")[0]
-    if importlib.util.find_spec(f"{room}.describe") is None:
-        return {}
     described: Mapping[str, str] = importlib.import_module(f"{room}.describe").describe(folder)
     return described

@@ -1,5 +1,6 @@
 """What loading the definitions costs, and that they say what the stages say."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from datashop_assets.definitions import ASSETS, CHECKS, defs
 from datashop_assets.graph import GRAPH
+from datashop_assets.stage import Stage
 
 HEAVY = {"jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray"}
 LOADING = "import sys, datashop_assets.definitions; print(*sys.modules)"
@@ -19,12 +21,18 @@ def test_loading_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: stage.name)
-def test_every_stage_has_an_asset_with_its_inputs_and_version(stage) -> None:
+def test_every_stage_has_an_asset_with_its_inputs_and_version(stage: Stage) -> None:
     (asset,) = [asset for asset in ASSETS if asset.key.to_user_string() == stage.name]
     assert {key.to_user_string() for key in asset.asset_deps[asset.key]} == set(stage.inputs)
     assert asset.specs_by_key[asset.key].code_version == stage.code_version
     assert asset.specs_by_key[asset.key].description
     assert asset.specs_by_key[asset.key].owners == ["team:datashop"]
+
+
+@pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: stage.name)
+def test_every_stage_can_be_built_and_described(stage: Stage) -> None:
+    assert callable(stage.resolve())
+    assert callable(importlib.import_module(f"{stage.build.rpartition('.')[0]}.describe").describe)
 
 
 def test_the_job_is_partitioned_and_holds_everything() -> None:
