@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from datashop_assets.graph import GRAPH
-from datashop_assets.partitions import PROMPTS
+from datashop_assets.partitions import NAME, PROMPTS
 from datashop_assets.planning import digest_of_plan, plan, to_do
 from datashop_assets.prompt_store import PromptStore
 from datashop_assets.prompts import Prompt
@@ -57,7 +57,7 @@ def prompt_sensor(context: dg.SensorEvaluationContext, prompts: dg.ResourceParam
             requests.append(_request(slug, asked[slug], stages))
     for problem in problems.values():
         context.log.error(problem)
-    new = [slug for slug in found if not context.instance.has_dynamic_partition(PROMPTS.name or "", slug)]
+    new = [slug for slug in found if not context.instance.has_dynamic_partition(NAME, slug)]
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else _reason(problems),

@@ -15,7 +15,7 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from datashop_assets.definitions import definitions
 from datashop_assets.home import dagster_home
-from datashop_assets.partitions import PROMPTS
+from datashop_assets.partitions import NAME, PROMPTS
 from datashop_assets.run_locks import end_dead_runs, hold
 from datashop_assets.storage.root import project
 from resources.progress import TerminalProgress
@@ -41,8 +41,8 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
 
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, stages: Iterable[str]) -> dg.DagsterRun:
-    if not instance.has_dynamic_partition(PROMPTS.name or "", slug):
-        instance.add_dynamic_partitions(PROMPTS.name or "", [slug])
+    if not instance.has_dynamic_partition(NAME, slug):
+        instance.add_dynamic_partitions(NAME, [slug])
     return instance.create_run_for_job(
         job,
         run_config=QUIET,

@@ -6,4 +6,5 @@ All assets share it (assets of different dynamic definitions cannot stand in one
 
 import dagster as dg
 
-PROMPTS = dg.DynamicPartitionsDefinition(name="prompts")
+NAME = "prompts"
+PROMPTS = dg.DynamicPartitionsDefinition(name=NAME)
