@@ -1,10 +1,14 @@
-"""Predictions for every labelled document by models that did not see it: with few labels none can be set aside."""
+"""Predictions for every labelled document by models that did not see it: with few labels none can be set aside.
 
+The folds' models train side by side, a thread each, because each waits for a process of its own.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.baselines import Baselines
@@ -24,16 +28,19 @@ def baselines_of(rows: pl.DataFrame) -> Baselines:
 
 def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> tuple[Array, dict[str, Array]]:
     """Margins of the encoder and scores of the baselines, float64 [documents], in the order of `rows`."""
-    margins = np.zeros(len(rows))
-    beside = {"length": np.zeros(len(rows)), "source": np.zeros(len(rows))}
-    for fold in sorted(set(rows["fold"])):
-        inside: NDArray[np.bool_] = (rows["fold"] == fold).to_numpy()
-        seen, unseen = rows.filter(~inside), rows.filter(inside)
-        margins[inside] = fit(kind, seen, folder / f"fold-{fold}").margin(unseen["text"].to_list())
-        guesses = baselines_of(seen).scores(unseen["text"].to_list(), unseen["source"].to_list())
-        for name, scores in guesses.items():
-            beside[name][inside] = scores
-    return margins, beside
+    found = {name: np.zeros(len(rows)) for name in ("margin", "length", "source")}
+    folds = sorted(set(rows["fold"]))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        models = threads.map(
+            lambda fold: fit(kind, rows.filter(pl.col("fold") != fold), folder / f"fold-{fold}"), folds
+        )
+        for fold, model in zip(folds, models, strict=True):
+            inside, unseen = (rows["fold"] == fold).to_numpy(), rows.filter(pl.col("fold") == fold)
+            texts, sources = unseen["text"].to_list(), unseen["source"].to_list()
+            guesses = baselines_of(rows.filter(pl.col("fold") != fold)).scores(texts, sources)
+            for name, scores in {"margin": model.margin(texts), **guesses}.items():
+                found[name][inside] = scores
+    return found.pop("margin"), found
 
 
 def floats(rows: pl.DataFrame, column: str) -> Array:

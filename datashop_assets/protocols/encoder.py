@@ -26,7 +26,7 @@ class EncoderKind(Protocol):
     def fit(
         self, texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], *, seed: int, folder: Path
     ) -> Encoder:
-        """Trains on labels 0 and 1, a text with `repeats` of 3 read three times as often; leaves its files in `folder`."""
+        """Trains on labels 0 and 1, each text read `repeats` times an epoch, and leaves its files in `folder`."""
         ...
 
     def load(self, paths: Sequence[Path]) -> Encoder: ...

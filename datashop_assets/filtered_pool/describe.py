@@ -1,0 +1,72 @@
+"""Scores, certificate and kept documents as a person browses them."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from datashop_assets.markdown import bar, table
+from datashop_assets.sources.describe import escaped
+from datashop_assets.storage.stage_folder import StageFolder
+
+SHOWN = 5
+DOCUMENTS = ".jsonl.zst"
+
+
+def describe(folder: StageFolder) -> Mapping[str, str]:
+    """Title -> markdown, for each of this room's stages. Text of documents is escaped."""
+    match folder.manifest.stage:
+        case "pool_scores":
+            return {"scores": histogram(folder.metrics["histogram"])}
+        case "keep_certificate":
+            return {"certificate": f"State: {folder.metrics['state']}."}
+        case _:
+            return {"kept": kept(folder.metrics), "at the cut and above": samples(folder)}
+
+
+def histogram(counts: list[int]) -> str:
+    """Documents by score, bars by the square root of the count: most documents score near zero."""
+    longest, width = max(counts) ** 0.5 or 1.0, 1 / len(counts)
+    rows = [
+        (f"{place * width:.2f} to {(place + 1) * width:.2f}", count, bar(count**0.5 / longest))
+        for place, count in enumerate(counts)
+    ]
+    return table(("score", "documents", ""), rows)
+
+
+def kept(metrics: Mapping[str, Any]) -> str:
+    """What the rule did, by source and by split."""
+    head = ("", "documents", "kept", "tokens", "kept tokens")
+    groups = {"all": metrics, **metrics["by_source"], **metrics["by_split"]}
+    rows = [
+        (escaped(name), one["documents"], one["kept_documents"], one["tokens"], one["kept_tokens"])
+        for name, one in groups.items()
+    ]
+    rule = ", ".join(f"{name} {value}" for name, value in metrics["rule"].items())
+    cut = "nothing is kept" if metrics["cut_score"] is None else f"the lowest score kept is {metrics['cut_score']:.4f}"
+    return f"Rule: {rule}; {cut}.{_gold(metrics)}\n\n{table(head, rows)}"
+
+
+def _gold(metrics: Mapping[str, Any]) -> str:
+    if "gold_precision" not in metrics:
+        return ""
+    ends = [[metrics[f"gold_{name}{end}"] for end in ("", "_low", "_high")] for name in ("precision", "recall")]
+    precision, recall = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in ends)
+    return f" Against gold on held-out documents: precision {precision}, recall {recall}."
+
+
+def samples(folder: StageFolder) -> str:
+    """The kept documents of the first shard that has any, lowest scores first."""
+    first = sorted(islice(_kept(folder), 1000), key=lambda row: (row["datashop_score"], str(row)))
+    chosen = first[:SHOWN] + first[SHOWN:][-SHOWN:]
+    return table(("document", "score"), [(escaped(str(_text(row))), f"{row['datashop_score']:.4f}") for row in chosen])
+
+
+def _kept(folder: StageFolder) -> Iterator[Mapping[str, Any]]:
+    for shard in folder.shards:
+        if shard.name.endswith(DOCUMENTS) and shard.rows:
+            yield from folder.rows(shard.name)
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    """The longest text among a document's fields: what the text field is called depends on the pool."""
+    return max((value for value in row.values() if isinstance(value, str)), key=len, default="")

@@ -1,0 +1,94 @@
+"""Summaries: intervals that cover the truth, reliability that adds up, and silence where there is too little."""
+
+import numpy as np
+import pytest
+
+from datashop_assets.encoder.calibration import Calibration, fit_platt
+from datashop_assets.encoder.metrics import Sample, measures, resampled, summary, with_intervals
+
+
+def drawn(documents: int, seed: int, shift: float = 2.0) -> Sample:
+    """Scores whose log-odds are normal, one apart for each class by `shift`: the true AUC is that of d-prime."""
+    random = np.random.default_rng(seed)
+    label = (random.random(documents) < 0.3).astype(np.float64)
+    margin = random.normal(size=documents) + shift * label
+    return Sample(1 / (1 + np.exp(-margin)), label, np.ones(documents), {"length": random.random(documents)})
+
+
+def test_auc_intervals_cover_the_true_auc_about_as_often_as_they_say() -> None:
+    truth = 0.92135  # of two normals two apart: Phi(2 / sqrt(2))
+    covered = 0
+    for seed in range(30):
+        auc = with_intervals(measures, drawn(200, seed), seed)["auc"]
+        covered += auc["low"] <= truth <= auc["high"]
+    assert 24 <= covered <= 30
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    assert summary(drawn(100, 0), seed=3) == summary(drawn(100, 0), seed=3)
+
+
+def test_importance_weights_undo_an_uneven_draw() -> None:
+    whole = drawn(20_000, 1)
+    random = np.random.default_rng(2)
+    probability = np.where(whole.score > 0.5, 0.9, 0.1)
+    some = whole.take(random.random(20_000) < probability)
+    weighed = Sample(some.score, some.label, 1 / np.where(some.score > 0.5, 0.9, 0.1), some.baselines)
+    for name in ("precision", "recall", "auc"):
+        one = {key: value[0] for key, value in measures(whole, whole.weight[None]).items()}[name]
+        assert measures(weighed, weighed.weight[None])[name][0] == pytest.approx(one, abs=0.02)
+
+
+def test_reliability_bins_hold_every_document_and_observe_what_was_predicted() -> None:
+    random = np.random.default_rng(0)
+    score = random.random(4_000)
+    honest = Sample(score, (random.random(4_000) < score).astype(np.float64), np.ones(4_000))
+    bins = summary(honest)["reliability"]
+    assert sum(one["documents"] for one in bins) == 4_000
+    for one in bins:
+        assert one["from"] <= one["predicted"] <= one["to"]
+        assert one["observed"]["value"] == pytest.approx(one["predicted"], abs=0.08)
+
+
+def test_confusion_counts_add_up() -> None:
+    found = summary(drawn(300, 0))
+    assert sum(found["confusion"].values()) == found["documents"]
+    assert found["confusion"]["true_positives"] + found["confusion"]["false_negatives"] == found["positives"]
+
+
+def test_too_few_positives_give_counts_and_no_figures() -> None:
+    sample = drawn(300, 0)
+    four = np.flatnonzero(sample.label == 1)[:4].tolist() + np.flatnonzero(sample.label == 0).tolist()
+    chosen = np.zeros(300, dtype=bool)
+    chosen[four] = True
+    found = summary(sample.take(chosen))
+    assert found["positives"] == 4
+    assert found["metrics"] == {}
+    assert "fewer than 5" in found["note"]
+
+
+def test_every_resample_holds_both_classes() -> None:
+    rare = Sample(np.linspace(0, 1, 30), np.array([1.0] + [0.0] * 29), np.ones(30))
+    weights = np.concatenate(list(resampled(rare, 0)))
+    assert (weights[:, 0] > 0).all()
+    assert 500 < len(weights) < 800  # a resample misses one of 30 documents with probability 0.36
+
+
+def test_calibration_finds_the_curve_that_labels_were_drawn_from() -> None:
+    random = np.random.default_rng(0)
+    margins = random.normal(size=50_000) * 3
+    truth = Calibration(0.7, -1.0)
+    labels = (random.random(50_000) < truth.probability(margins)).astype(np.float64)
+    found = fit_platt(margins, labels, np.ones(50_000))
+    assert found.slope == pytest.approx(0.7, abs=0.03)
+    assert found.intercept == pytest.approx(-1.0, abs=0.05)
+
+
+def test_calibration_of_separable_labels_stays_finite() -> None:
+    found = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([0.0, 0.0, 1.0, 1.0]), np.ones(4))
+    assert 0 < found.slope < 10
+
+
+def test_margins_that_point_the_wrong_way_are_refused() -> None:
+    with pytest.raises(ValueError, match="learnt nothing"):
+        fit_platt(np.array([2.0, 1.0, -1.0, -2.0]), np.array([0.0, 0.0, 1.0, 1.0]), np.ones(4))

@@ -1,0 +1,55 @@
+"""The embedded pool, indexed, and labels from its gold: real documents without an annotator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from datashop_assets.sources.gold import load_gold
+from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.sources.pool_index import build
+from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.stages import run_build
+
+GOLD = ["Mathematics", "sympy", "mpmath"]
+CONFIG = {
+    "kind": "fasttext",
+    "dimensions": 8,
+    "epochs": 5,
+    "learning_rate": 0.5,
+    "min_subword": 3,
+    "max_subword": 5,
+    "buckets": 20_000,
+    "read_characters": 1000,
+    "gold": [],
+    "gold_uri": "embedded",
+}
+DATA = {"uri": "embedded", "text_field": "text", "id_field": "id", "source_field": "source"}
+
+
+def gold_pool(root: Path, data: dict[str, str] | None = None) -> StageFolder:
+    """An indexed pool below `root`: the embedded one unless `data` names another."""
+    if (root / "pretraining_pool" / "manifest.json").exists():
+        return StageFolder(Folder(str(root / "pretraining_pool")))
+    return run_build(build, "pretraining_pool", root, {"data": data or DATA, "heldout_fraction": 0.3}, {})
+
+
+def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
+    """Documents of the training split, drawn by hash, labelled by their gold."""
+    pool, gold = gold_pool(root), load_gold(root / "cache", "embedded")
+    found = [
+        (row, document)
+        for shard in pool_shards(pool)
+        for row, (_, document) in zip(read_index(pool, shard), read_pool(pool, shard), strict=True)
+        if row["split"] == "train" and document.id in gold
+    ]
+    chosen = sorted(found, key=lambda one: keyed_hash("labels", one[1].id))[:documents]
+    for place, (_, document) in enumerate(chosen):
+        label = int(gold[document.id] in GOLD)
+        yield {"id": document.id, "source": document.source, "text": document.text[:1000], "label": label} | {
+            "expected_score": 5.0 * label,
+            "weight": 1.0,
+            "repeat": 1,
+            "fold": place % 5,
+        }

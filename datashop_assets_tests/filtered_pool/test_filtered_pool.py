@@ -1,0 +1,189 @@
+"""Scoring and filtering on real documents: complete, exact, in order, and the same after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+
+from datashop_assets.encoder.build import build as build_encoder
+from datashop_assets.filtered_pool import build as keeping
+from datashop_assets.filtered_pool import certificate, score
+from datashop_assets.filtered_pool.describe import describe
+from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.stage import Tools
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.shards import read_rows
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
+from datashop_assets_tests.stages import run_build, stage_of_rows
+
+SCORE = """
+import sys
+from pathlib import Path
+from datashop_assets.filtered_pool import score
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.stages import run_build
+root, name = Path(sys.argv[1]), sys.argv[2]
+inputs = {stage: StageFolder(Folder(str(root / stage))) for stage in ("encoder", "pretraining_pool")}
+run_build(score.build, name, root, {}, inputs)
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An indexed pool, an encoder, its scores, and token counts of four characters a token."""
+    root = tmp_path_factory.mktemp("filtered")
+    pool = gold_pool(root)
+    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 400)}, SCHEMA)
+    encoder = run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
+    run_build(score.build, "pool_scores", root, {}, {"encoder": encoder, "pretraining_pool": pool})
+    tokens = {
+        f"{shard}.parquet": [
+            {"row": row, "tokens": [7] * (len(document.text) // 4)} for row, document in read_pool(pool, shard)
+        ]
+        for shard in pool_shards(pool)
+    }
+    stage_of_rows(root, "pool_tokens", tokens, {"row": pl.Int64, "tokens": pl.List(pl.Int32)})
+    run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
+    return root
+
+
+class LostAfterOne:
+    """A compute that does one item and is gone."""
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            yield function(item)
+            raise RuntimeError("lost")
+
+
+def inputs(root: Path) -> dict[str, StageFolder]:
+    names = ("pretraining_pool", "pool_tokens", "pool_scores", "keep_certificate")
+    return {name: StageFolder(Folder(str(root / name))) for name in names}
+
+
+def kept(root: Path, name: str, keep: dict[str, Any]) -> StageFolder:
+    config = {"keep": keep, "slug": "mathematics", "gold": GOLD, "gold_uri": "embedded"}
+    return run_build(keeping.build, name, root, config, inputs(root))
+
+
+def documents(filtered: StageFolder) -> Iterator[dict[str, Any]]:
+    for shard in filtered.shards:
+        if shard.name.endswith(".jsonl.zst"):
+            yield from filtered.rows(shard.name)
+
+
+@pytest.fixture(scope="module")
+def by_documents(root: Path) -> StageFolder:
+    return kept(root, "by-documents", {"fraction": 0.082, "of": "documents"})
+
+
+def test_every_document_of_the_pool_is_scored_once_in_order(root: Path) -> None:
+    pool, scores = inputs(root)["pretraining_pool"], inputs(root)["pool_scores"]
+    for shard in pool_shards(pool):
+        expected = [(row["row"], row["id"]) for row in read_index(pool, shard)]
+        assert [(row["row"], row["id"]) for row in scores.rows(f"{shard}.parquet")] == expected
+    assert sum(scores.metrics["histogram"]) == scores.metrics["documents"] == 11_709
+
+
+def test_a_fraction_of_documents_is_kept_exactly(by_documents: StageFolder) -> None:
+    metrics = by_documents.metrics
+    assert metrics["kept_documents"] == metrics["budget"] == int(0.082 * 11_709)
+    assert len(list(documents(by_documents))) == metrics["kept_documents"]
+    assert sum(one["kept_documents"] for one in metrics["by_source"].values()) == metrics["kept_documents"]
+    assert sum(one["kept_tokens"] for one in metrics["by_split"].values()) == metrics["kept_tokens"]
+
+
+def test_nothing_that_is_left_out_scores_above_what_is_kept(by_documents: StageFolder) -> None:
+    table = by_documents.table()
+    lowest = table.filter("kept")["score"].min()
+    assert by_documents.metrics["cut_score"] == lowest
+    assert (table.filter(~pl.col("kept"))["score"] <= lowest).all()
+
+
+def test_kept_documents_keep_their_fields_and_gain_score_and_prompt(root: Path, by_documents: StageFolder) -> None:
+    [source] = [
+        one
+        for one in orjson.loads(inputs(root)["pretraining_pool"].file("sources.json").read_bytes())
+        if one["shard"] == pool_shards(inputs(root)["pretraining_pool"])[0]
+    ]
+    with Path(source["uri"].removeprefix("file://")).open("rb") as file:
+        originals = {row["id"]: row for row in read_rows("shard.jsonl.zst", file)}
+    found = list(by_documents.rows(f"{source['shard']}.jsonl.zst"))
+    assert [row["id"] for row in found] == [name for name in originals if name in {row["id"] for row in found}]
+    for row in found:
+        assert row.pop("datashop_prompt") == "mathematics"
+        assert 0 <= row.pop("datashop_score") <= 1
+        assert row == originals[row["id"]]
+
+
+def test_most_of_what_is_kept_is_mathematics_by_gold(by_documents: StageFolder) -> None:
+    metrics = by_documents.metrics
+    assert metrics["gold_precision"] > 0.75
+    assert metrics["gold_precision_low"] < metrics["gold_precision"] < metrics["gold_precision_high"]
+
+
+def test_a_fraction_of_tokens_is_never_exceeded_and_one_more_document_would(root: Path) -> None:
+    filtered = kept(root, "by-tokens", {"fraction": 0.1, "of": "tokens"})
+    metrics = filtered.metrics
+    assert metrics["kept_tokens"] <= metrics["budget"] == metrics["tokens"] // 10
+    lengths = inputs(root)["pool_tokens"].table().select(pl.col("tokens").list.len())["tokens"].to_numpy()
+    table = filtered.table().with_columns(length=pl.Series(lengths))
+    following = table.filter(~pl.col("kept")).sort("score", descending=True)["length"][0]
+    assert metrics["kept_tokens"] + following > metrics["budget"]
+
+
+def test_a_threshold_keeps_every_score_from_it_upward(root: Path) -> None:
+    filtered = kept(root, "by-threshold", {"threshold": 0.5})
+    scores = inputs(root)["pool_scores"].table()["score"]
+    assert filtered.metrics["kept_documents"] == int((scores >= 0.5).sum())
+
+
+def test_a_killed_build_goes_on_to_the_same_content(root: Path, by_documents: StageFolder) -> None:
+    config = {"keep": {"fraction": 0.082, "of": "documents"}, "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
+    with pytest.raises(RuntimeError, match="lost"):
+        run_build(keeping.build, "resumed", root, config, inputs(root), Tools(compute=LostAfterOne()))
+    resumed = run_build(keeping.build, "resumed", root, config, inputs(root))
+    assert resumed.manifest.content_digest == by_documents.manifest.content_digest
+
+
+def test_scoring_that_is_killed_goes_on_to_the_same_content(root: Path) -> None:
+    command = [sys.executable, "-c", SCORE, str(root), "killed"]
+    killed = subprocess.Popen(command)
+    receipts = root / "killed" / "receipts"
+    while not list(receipts.glob("*.json")) and killed.poll() is None:
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (root / "killed" / "manifest.json").exists()
+    subprocess.run(command, check=True)
+    digests = [StageFolder(Folder(str(root / name))).manifest.content_digest for name in ("killed", "pool_scores")]
+    assert digests[0] == digests[1]
+
+
+def test_a_stage_that_does_not_match_the_pool_is_named(root: Path) -> None:
+    short = stage_of_rows(
+        root, "short_tokens", {f"{shard}.parquet": [] for shard in pool_shards(inputs(root)["pretraining_pool"])},
+        {"row": pl.Int64, "tokens": pl.List(pl.Int32)},
+    )  # fmt: skip
+    config = {"keep": {"fraction": 0.5}, "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
+    with pytest.raises(ValueError, match="pool_tokens has 0 rows"):
+        run_build(keeping.build, "mismatch", root, config, {**inputs(root), "pool_tokens": short})
+
+
+def test_each_stage_is_shown(root: Path, by_documents: StageFolder) -> None:
+    assert "█" in describe(inputs(root)["pool_scores"])["scores"]
+    assert "not asked" in describe(inputs(root)["keep_certificate"])["certificate"]
+    shown = describe(by_documents)
+    assert "fraction 0.082" in shown["kept"]
+    assert shown["at the cut and above"].count("\n") == 11

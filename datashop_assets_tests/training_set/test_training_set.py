@@ -1,0 +1,101 @@
+"""Every annotation ends in the training set or is left out with its reason; folds, repeats and weights are as said."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datashop_assets.training_set.build import build
+from datashop_assets.training_set.describe import describe
+from datashop_assets.training_set.labels import FOLDS, LARGEST_REPEAT, folds_of, labelled, positive_repeat, split_usable
+from datashop_assets_tests.stages import run_build, stage_of_rows
+
+SCHEMA = {
+    **dict.fromkeys(("id", "source", "text", "status", "reason"), pl.String),
+    "expected_score": pl.Float64,
+    "probability": pl.Float64,
+}
+
+
+def annotation(number: int, score: float | None, **changes: Any) -> dict[str, Any]:
+    status = "parsed" if score is not None else "failed"
+    row = {"id": f"doc{number}", "source": "wikipedia", "text": f"text {number}", "status": status, "reason": ""}
+    return {**row, "expected_score": score, "probability": 0.5, **changes}
+
+
+def test_an_annotation_without_a_score_is_left_out_with_its_reason() -> None:
+    rows = [annotation(1, 4.0), annotation(2, None, status="failed", reason="out of memory")]
+    used, left_out = split_usable(rows)
+    assert [row["id"] for row in used] == ["doc1"]
+    assert left_out == [{"id": "doc2", "source": "wikipedia", "status": "failed", "reason": "out of memory"}]
+
+
+def test_a_repaired_reply_counts() -> None:
+    assert split_usable([annotation(1, 4.0, status="repaired")])[1] == []
+
+
+def test_a_label_is_positive_from_the_score_that_the_prompt_names() -> None:
+    rows = labelled([annotation(1, 2.4999), annotation(2, 2.5), annotation(3, 5.0)], 2.5, balance=False)
+    assert [row["label"] for row in rows] == [0, 1, 1]
+
+
+def test_a_weight_is_one_over_the_probability_of_being_drawn() -> None:
+    assert labelled([annotation(1, 1.0, probability=0.04)], 2.5, balance=False)[0]["weight"] == 25.0
+
+
+@pytest.mark.parametrize("probability", [0.0, -1.0, 1.5, float("nan")])
+def test_an_impossible_probability_names_its_annotation(probability: float) -> None:
+    with pytest.raises(ValueError, match="'doc7'"):
+        labelled([annotation(7, 1.0, probability=probability)], 2.5, balance=False)
+
+
+def test_balance_repeats_positives_and_leaves_weights_alone() -> None:
+    annotations = [annotation(n, 5.0 if n < 10 else 0.0) for n in range(40)]
+    rows = labelled(annotations, 2.5, balance=True)
+    assert {(row["label"], row["repeat"]) for row in rows} == {(1, 3), (0, 1)}
+    assert {row["weight"] for row in rows} == {2.0}
+
+
+@given(st.lists(st.integers(0, 1), max_size=200))
+def test_positives_are_never_repeated_beyond_the_negatives_or_the_limit(labels: list[int]) -> None:
+    repeat = positive_repeat(labels)
+    positives = sum(labels)
+    assert 1 <= repeat <= LARGEST_REPEAT
+    assert repeat == 1 or repeat * positives <= len(labels) - positives + positives / 2
+
+
+@given(st.lists(st.tuples(st.text(max_size=3), st.integers(0, 1)), max_size=60))
+def test_folds_are_even_within_each_label_and_keep_equal_texts_together(drawn: list[tuple[str, int]]) -> None:
+    label_of = dict(drawn)
+    folds = folds_of(list(label_of), list(label_of.values()))
+    assert set(folds) == set(label_of)
+    for label in (0, 1):
+        sizes = Counter(fold for content, fold in folds.items() if label_of[content] == label)
+        counts = [sizes[fold] for fold in range(FOLDS)]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_folds_do_not_depend_on_the_order_of_documents() -> None:
+    contents, labels = [str(n) for n in range(50)], [n % 3 == 0 for n in range(50)]
+    assert folds_of(contents, labels) == folds_of(contents[::-1], labels[::-1])
+
+
+def test_the_stage_accounts_for_every_annotation(tmp_path: Path) -> None:
+    rows = [annotation(n, 5.0 if n % 4 == 0 else 0.5, probability=0.25 if n % 4 else 0.5) for n in range(20)]
+    rows += [annotation(20, None), annotation(21, None, status="unparsed", reason="no number")]
+    annotations = stage_of_rows(tmp_path, "annotations", {"round1-000.parquet": rows}, SCHEMA)
+    made = run_build(
+        build, "training_set", tmp_path, {"positive_from": 2.5, "balance": True}, {"annotations": annotations}
+    )
+    assert made.table("training_set.parquet")["id"].to_list() == [f"doc{n}" for n in range(20)]
+    assert made.table("left_out.parquet")["reason"].to_list() == ["", "no number"]
+    assert made.metrics["annotated"] == 22
+    assert made.metrics["left_out"] == {"failed": 1, "unparsed": 1}
+    assert made.metrics["positives"] == 5
+    assert made.metrics["positive_share"] == pytest.approx(5 * 2 / (5 * 2 + 15 * 4))
+    assert made.metrics["by_fold"] == [4] * 5
+    assert "1 failed, 1 unparsed" in describe(made)["labels"]
