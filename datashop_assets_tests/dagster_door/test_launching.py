@@ -101,6 +101,20 @@ def test_a_stage_that_fails_is_named_with_what_it_said(
     assert "training_set failed: training_set of 'numbers' is made from annotations" in capfd.readouterr().err
 
 
+def test_an_interrupted_run_is_over(
+    workshop: Workshop, recorded: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupted:
+        def map(self, function: object, items: object) -> None:
+            raise KeyboardInterrupt
+
+    workshop.write("numbers")
+    assert not launch("numbers", ["pretraining_pool"], {"compute": Interrupted()})
+    assert "pretraining_pool failed: KeyboardInterrupt" in capfd.readouterr().err
+    (run,) = recorded.get_runs()
+    assert run.is_finished
+
+
 def test_a_run_whose_process_was_killed_is_ended(home: Path, recorded: dg.DagsterInstance) -> None:
     killed = subprocess.Popen([sys.executable, "-c", RUNS_FOR_EVER], stdout=subprocess.PIPE, text=True)
     assert killed.stdout is not None
