@@ -109,7 +109,7 @@ class GGUF:
 
 
 def halves(matrix: np.ndarray, heads: int) -> np.ndarray:
-    """[N * H, D] whose rows hold the pairs of a rotation side by side -> the same with pairs as two halves of a head."""
+    """[N * H, D] whose rows hold the pairs of a rotation side by side -> with the pairs as two halves of each head."""
     rows, width = matrix.shape
     return matrix.reshape(heads, rows // heads // 2, 2, width).swapaxes(1, 2).reshape(rows, width)
 

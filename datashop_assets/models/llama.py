@@ -1,22 +1,22 @@
-"""The Llama decoder: grouped-query attention, rotary positions, RMSNorm, SwiGLU.
+"""The Llama decoder: layers of `attention.py` and a gated feed-forward, each behind an RMSNorm.
 
 Layers are stacked and scanned, so that a program compiles in about the time of one layer whatever the depth; the price
 is one copy of a layer's weights a step, under 2% of the arithmetic at 1,000 tokens. The network is that of
-LLaMA (Touvron et al., 2023, arXiv:2302.13971) with grouped queries (Ainslie et al., 2023, arXiv:2305.13245), laid out
-as in Hugging Face `LlamaForCausalLM`: rotary pairs are the two halves of a head.
+LLaMA (Touvron et al., 2023, arXiv:2302.13971), its parts named as in Hugging Face `LlamaForCausalLM`.
 
-Letters in shapes: B batch, T tokens, P prefix tokens, S = P + T, L layers, N query heads, K key heads, H head width,
-D hidden width, V vocabulary.
+Letters in shapes: B batch, T tokens, P prefix tokens, D hidden width, V vocabulary.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
+
+from datashop_assets.models.attention import Attention, KeysValues, Rotation, causal_mask, linear, rotary
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class LlamaConfig:
 
     @classmethod
     def from_hugging_face(cls, config: Mapping[str, Any]) -> "LlamaConfig":
-        """Reads the mapping of a `config.json`. Raises `ValueError` for a variant that this network does not compute."""
+        """Reads the mapping of a `config.json`. Raises `ValueError` for a variant that is not computed here."""
         rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
         _refuse_variants(config, rope)
         heads = config["num_attention_heads"]
@@ -79,42 +79,13 @@ def _refuse_variants(config: Mapping[str, Any], rope: Mapping[str, Any]) -> None
         raise ValueError(f"config.json: rotary positions of type {kind!r}; only 'default' is computed here.")
 
 
-class KeysValues(NamedTuple):
-    """What attention remembers of a prefix, for every layer."""
-
-    keys: jax.Array  # [L, P, K, H], already rotated
-    values: jax.Array  # [L, P, K, H]
-
-
-class Attention(nnx.Module):
-    """Grouped-query attention with rotary positions."""
-
-    def __init__(self, config: LlamaConfig, *, dtype: DTypeLike, rngs: nnx.Rngs) -> None:
-        self.head_dim = config.head_dim
-        queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
-        self.q_proj = _linear(config.hidden_size, queries, dtype, rngs)
-        self.k_proj = _linear(config.hidden_size, keys, dtype, rngs)
-        self.v_proj = _linear(config.hidden_size, keys, dtype, rngs)
-        self.o_proj = _linear(queries, config.hidden_size, dtype, rngs)
-
-    def __call__(
-        self, x: jax.Array, rotation: tuple[jax.Array, jax.Array], mask: jax.Array, prefix: KeysValues | None
-    ) -> tuple[jax.Array, KeysValues]:
-        """x [B, T, D], rotation 2 x [B, T, 1, H], mask [B, 1, T, S], prefix [P, K, H] -> [B, T, D], own [B, T, K, H]."""
-        query, key = (rotate(_heads(proj(x), self.head_dim), rotation) for proj in (self.q_proj, self.k_proj))
-        own = KeysValues(key, _heads(self.v_proj(x), self.head_dim))
-        keys, values = own if prefix is None else (_after(part, mine) for part, mine in zip(prefix, own, strict=True))
-        mixed = jax.nn.dot_product_attention(query, keys, values, mask=mask)
-        return self.o_proj(mixed.reshape(*x.shape[:-1], -1)), own
-
-
 class SwiGLU(nnx.Module):
     """The gated feed-forward layer (Shazeer, 2020, arXiv:2002.05202)."""
 
     def __init__(self, config: LlamaConfig, *, dtype: DTypeLike, rngs: nnx.Rngs) -> None:
-        self.gate_proj = _linear(config.hidden_size, config.intermediate_size, dtype, rngs)
-        self.up_proj = _linear(config.hidden_size, config.intermediate_size, dtype, rngs)
-        self.down_proj = _linear(config.intermediate_size, config.hidden_size, dtype, rngs)
+        self.gate_proj = linear(config.hidden_size, config.intermediate_size, dtype=dtype, rngs=rngs)
+        self.up_proj = linear(config.hidden_size, config.intermediate_size, dtype=dtype, rngs=rngs)
+        self.down_proj = linear(config.intermediate_size, config.hidden_size, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, D] -> [B, T, D]."""
@@ -126,12 +97,13 @@ class Block(nnx.Module):
 
     def __init__(self, config: LlamaConfig, *, dtype: DTypeLike, rngs: nnx.Rngs) -> None:
         self.input_layernorm = _norm(config, dtype, rngs)
-        self.self_attn = Attention(config, dtype=dtype, rngs=rngs)
+        heads, key_heads = config.num_attention_heads, config.num_key_value_heads
+        self.self_attn = Attention(config.hidden_size, heads, key_heads, config.head_dim, dtype=dtype, rngs=rngs)
         self.post_attention_layernorm = _norm(config, dtype, rngs)
         self.mlp = SwiGLU(config, dtype=dtype, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, rotation: tuple[jax.Array, jax.Array], mask: jax.Array, prefix: KeysValues | None
+        self, x: jax.Array, rotation: Rotation, mask: jax.Array, prefix: KeysValues | None
     ) -> tuple[jax.Array, KeysValues]:
         """The shapes of `Attention`."""
         attended, own = self.self_attn(self.input_layernorm(x), rotation, mask, prefix)
@@ -154,7 +126,7 @@ class Llama(nnx.Module):
         self.layers = _stacked_blocks(config, dtype, rngs)
         self.norm = _norm(config, dtype, rngs)
         if not config.tie_word_embeddings:
-            self.lm_head = _linear(config.hidden_size, config.vocab_size, dtype, rngs)
+            self.lm_head = linear(config.hidden_size, config.vocab_size, dtype=dtype, rngs=rngs)
 
     def hidden(
         self,
@@ -199,41 +171,6 @@ class Llama(nnx.Module):
 
         x, own = jax.lax.scan(step, self.embed_tokens(tokens), (weights, prefix))
         return self.norm(x), own
-
-
-def rotary(positions: jax.Array, head_dim: int, theta: float) -> tuple[jax.Array, jax.Array]:
-    """positions [B, T] -> cosines and sines [B, T, 1, H] in float32, the two halves of a head alike."""
-    frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    angles = positions[..., None, None].astype(jnp.float32) * jnp.concatenate([frequencies, frequencies])
-    return jnp.cos(angles), jnp.sin(angles)
-
-
-def rotate(x: jax.Array, rotation: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """x [B, T, N, H] turned by its position, computed in float32."""
-    cosines, sines = rotation
-    first, second = jnp.split(x, 2, axis=-1)
-    return (x * cosines + jnp.concatenate([-second, first], axis=-1) * sines).astype(x.dtype)
-
-
-def causal_mask(tokens: int, before: int, segments: jax.Array | None) -> jax.Array:
-    """True where a query may look: [1 or B, 1, T, P + T]. The prefix of `before` tokens is always seen."""
-    seen = jnp.tril(jnp.ones((1, tokens, tokens), dtype=bool))
-    if segments is not None:
-        seen = seen & (segments[:, :, None] == segments[:, None, :])
-    return jnp.pad(seen, ((0, 0), (0, 0), (before, 0)), constant_values=True)[:, None]
-
-
-def _heads(x: jax.Array, head_dim: int) -> jax.Array:
-    return x.reshape(*x.shape[:-1], -1, head_dim)
-
-
-def _after(prefix: jax.Array, own: jax.Array) -> jax.Array:
-    """prefix [P, K, H] before every row of own [B, T, K, H] -> [B, P + T, K, H]."""
-    return jnp.concatenate([jnp.broadcast_to(prefix, (own.shape[0], *prefix.shape)), own], axis=1)
-
-
-def _linear(inputs: int, outputs: int, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.Linear:
-    return nnx.Linear(inputs, outputs, use_bias=False, dtype=dtype, rngs=rngs)
 
 
 def _norm(config: LlamaConfig, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.RMSNorm:

