@@ -1,6 +1,7 @@
 """The embedded annotator on real documents with the real model."""
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -91,7 +92,7 @@ def test_what_is_longer_than_a_row_is_cut_between_characters_and_marked(annotato
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused_with_the_mend(
-    annotator: EmbeddedAnnotator, change: dict[str, object], message: str
+    annotator: EmbeddedAnnotator, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         next(annotator.annotate(DOCUMENTS, replace(QUESTION, **change)))

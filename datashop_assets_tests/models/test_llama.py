@@ -58,7 +58,10 @@ def test_a_prefix_computed_once_gives_what_the_whole_row_gives(llama: Llama, tok
 
 def test_documents_packed_in_a_row_do_not_see_each_other(llama: Llama, tokens: jax.Array) -> None:
     packed = hidden(
-        llama, tokens, positions=jnp.tile(jnp.r_[:5, :7], (2, 1)), segments=jnp.tile(jnp.r_[[1] * 5, [2] * 7], (2, 1))
+        llama,
+        tokens,
+        positions=jnp.tile(jnp.array([*range(5), *range(7)]), (2, 1)),
+        segments=jnp.tile(jnp.array([1] * 5 + [2] * 7), (2, 1)),
     )
 
     np.testing.assert_allclose(packed[:, :5], hidden(llama, tokens[:, :5]), atol=1e-5)
