@@ -22,11 +22,11 @@ TRAINING: Mapping[str, Any] = {
     "depth": 1,
     "length": 32,
     "batch": 4,
-    "steps": 40,
+    "steps": 80,
     "seeds": 4,
-    "learning_rate": 0.01,
+    "learning_rate": 0.03,
     "warmup_fraction": 0.1,
-    "filtered_share": 0.3,
+    "filtered_share": 0.5,
 }
 SENTENCE = "the keeper of the old stone tower carries a light over cold water until morning and the wind falls"
 WORDS = SENTENCE.split()
@@ -34,10 +34,10 @@ TOOLS = Tools(trainer=InProcessTrainer())
 
 
 def documents() -> Iterator[dict[str, Any]]:
-    """700 documents of sentences and 300 of sums, each of some 300 characters."""
+    """850 documents of sentences and 150 of sums, each of some 300 characters."""
     random = np.random.default_rng(7)
     for number in range(1000):
-        if number % 10 < 7:
+        if number % 20 < 17:
             text, source = " ".join(random.choice(WORDS, 50)), "sentences"
         else:
             pairs = random.integers(0, 100, (20, 2)).tolist()

@@ -79,5 +79,5 @@ def test_a_document_without_tokens_costs_nothing(folder: Path) -> None:
 def test_models_of_two_sizes_are_refused(folder: Path, tmp_path: Path) -> None:
     other = replace(CONFIG, intermediate_size=32)
     save_folder(Llama(other, rngs=nnx.Rngs(0)), tmp_path)
-    with pytest.raises(ValueError, match="is of another size than .* train both with the same settings"):
+    with pytest.raises(ValueError, match=r"is of another size than .* train both with the same settings"):
         document_bits([folder, tmp_path], [np.array([3], dtype=np.int32)], END, lambda models: None)
