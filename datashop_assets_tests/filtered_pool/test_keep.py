@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def shards_of(pool: Documents, cuts: list[int], same_hash: bool = False) -> Shar
     hashes = np.array([0 if same_hash else keyed_hash("test", str(n)) % 50 for n in range(len(pool))], np.uint64)
 
     def shards() -> Iterator[Shard]:
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             part, ties = pool[start:end], hashes[start:end]
             scores = np.array([margin for margin, _ in part], dtype=np.float64)
             sizes = np.array([size for _, size in part], dtype=np.int64)
