@@ -64,6 +64,8 @@ def _report(event: dg.DagsterEvent, say: Callable[[str], None]) -> None:
         say(f"  {event.step_key:<20} {took:>10}  {metadata['dagster/row_count'].value:>10,} rows")
     elif event.is_step_failure:
         say(f"  {event.step_key} failed: {_why(event)}")
+    elif event.is_step_up_for_retry:
+        say(f"  {event.step_key} failed and is tried again")
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
         check = event.asset_check_evaluation_data
         if not check.passed:

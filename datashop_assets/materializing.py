@@ -17,6 +17,7 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model: one at a time
 OWNERS = ["team:datashop"]
+RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)  # seconds; for what passes by itself
 
 
 def stage_asset(
@@ -32,6 +33,7 @@ def stage_asset(
         group_name=group,
         kinds=kinds,
         pool=pool,
+        retry_policy=RETRIES,
     )
 
 
@@ -45,7 +47,7 @@ def materialize(
         planned = plan(prompts.load(slug), prompts.root)
         _inputs_are_there(planned[stage.name], planned, slug)
         outcome = run_stage(stage.name, planned, slug, prompts.root, tools)
-    except (PromptError, DamagedStageError) as error:
+    except (PromptError, DamagedStageError, ValueError) as error:  # rooms say with ValueError what a person must mend
         raise dg.Failure(str(error), allow_retries=False) from error
     digest = dg.DataVersion(planned[stage.name].digest)
     return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage))
@@ -61,8 +63,8 @@ def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[An
         "seconds": dg.MetadataValue.float(manifest.seconds),
         "content_digest": dg.MetadataValue.text(manifest.content_digest),
     }
-    shown |= {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
-    return shown | {title: dg.MetadataValue.md(text) for title, text in _described(outcome.output, stage).items()}
+    shown |= {title: dg.MetadataValue.md(text) for title, text in _described(outcome.output, stage).items()}
+    return shown | {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
 
 
 def _inputs_are_there(wanted: Planned, planned: Plan, slug: str) -> None:

@@ -1,22 +1,37 @@
 """Assets as Dagster runs them: real stages over a small pool, what the UI is told, and what goes wrong."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 import pytest
 
 from datashop_assets.checking import matches_prompt_file
 from datashop_assets.definitions import ASSETS, CHECKS
 from datashop_assets.partitions import PROMPTS
+from datashop_assets.protocols.compute import Compute
 from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets.stage import Stage
 from datashop_assets_tests.dagster_door.workshop import Workshop
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress
 
+
+class Failing:
+    """Compute that fails whatever it is asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def map(self, function: object, items: object) -> Iterator[Any]:
+        raise self.error
+
+
 FIRST = ("pretraining_pool", "annotation_sample", "rubric")
 
 
 def made(
-    workshop: Workshop, instance: dg.DagsterInstance, *names: str, checks: bool = False
+    workshop: Workshop, instance: dg.DagsterInstance, *names: str, checks: bool = False, compute: Compute | None = None
 ) -> dg.ExecuteInProcessResult:
     """Materializes assets for the prompt `numbers`, as a run of the local profile does."""
     if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
@@ -31,7 +46,7 @@ def made(
             "prompts": workshop.store,
             "annotator": None,
             "trainer": None,
-            "compute": LocalCompute(processes=1),
+            "compute": compute or LocalCompute(processes=1),
             "progress": RunLogProgress(),
         },
         raise_on_error=False,
@@ -95,6 +110,17 @@ def test_a_bad_prompt_file_is_quoted_in_the_failure(workshop: Workshop, instance
     said = _failure(made(workshop, instance, "rubric"), "rubric")
     assert "numbers.yaml" in said
     assert "holds {example} 0 times" in said
+
+
+def test_what_a_person_must_mend_is_not_retried_and_the_rest_is(
+    workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dg.RetryPolicy, "calculate_delay", lambda policy, attempt: 0.0)
+    workshop.write("numbers")
+    for error, tries in ((ValueError("too few documents"), 1), (ConnectionError("reset by peer"), 3)):
+        result = made(workshop, instance, "pretraining_pool", compute=Failing(error))
+        starts = [event for event in result.all_events if event.event_type_value in ("STEP_START", "STEP_RESTARTED")]
+        assert (result.success, len(starts)) == (False, tries)
 
 
 def test_the_prompt_check_passes_warns_after_an_edit_and_passes_again(
