@@ -96,7 +96,8 @@ def _comparison_table(metrics: Mapping[str, Any]) -> Table:
 
 
 def _sentence(metrics: Mapping[str, Any]) -> str:
-    return f"On target documents the trained model is {metrics['verdict']} ({metrics['seeds']} seeds; below zero is better)."
+    seeds, verdict = metrics["seeds"], metrics["verdict"]
+    return f"On target documents the trained model is {verdict} ({seeds} seeds; below zero is better)."
 
 
 def _number(value: Any) -> str:

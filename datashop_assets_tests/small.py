@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def small_pool(folder: Path, cache: Path) -> str:
-    """Writes 300 mathematical and 700 other documents in two shards below `folder`. Returns the glob that names them."""
+    """Writes 300 mathematical and 700 other documents as two shards in `folder`. Returns the glob for them."""
     made = embedded_pool(cache)
     gold = load_gold(cache, "embedded")
     rows = [row for path in sorted((made / DOCUMENTS).iterdir()) for row in read_rows(path.name, path.open("rb"))]

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-import orjson
 import polars as pl
 
 from datashop_assets.annotations.design import Design, plan_rounds
 from datashop_assets.annotations.draws import Drawn, first_round, second_round
 from datashop_assets.annotations.metrics import metrics_of
 from datashop_assets.annotations.pilot import pilot_scores
-from datashop_assets.annotations.question import question_of
+from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.protocols.annotator import Annotator, Question, Reply
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
@@ -62,7 +61,7 @@ def _ask_both_rounds(
     task: StageTask, annotator: Annotator, sample: Sequence[Any], design: Design
 ) -> tuple[list[dict[str, Any]], str]:
     """All answers, and how the second round was drawn."""
-    question = question_of(task.config, _rubric(task))
+    question = question_of(task.config, rubric_of(task))
     first, rest = first_round(sample, design)
     second = sum(stratum.drawn for stratum in design.strata)
     with task.tools.progress.bar("annotations", len(first) + second, "documents") as bar:
@@ -76,10 +75,6 @@ def _ask_both_rounds(
         answers,
         "strata of its score" if scores else "none: the first round's answers are all alike; drawn at random",
     )
-
-
-def _rubric(task: StageTask) -> str:
-    return str(orjson.loads(task.inputs["rubric"].file("rubric.json").read_bytes())["text"])
 
 
 def _ask(

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from datashop_assets.protocols.annotator import Question
+from datashop_assets.stage import StageTask
 
 
 def question_of(annotator: Mapping[str, Any], rubric: str) -> Question:
@@ -21,3 +24,8 @@ def question_of(annotator: Mapping[str, Any], rubric: str) -> Question:
         targets=tuple(asked.get("targets", ())),
         read_characters=annotator["read_characters"],
     )
+
+
+def rubric_of(task: StageTask) -> str:
+    """The text of the stage's `rubric` input."""
+    return str(orjson.loads(task.inputs["rubric"].file("rubric.json").read_bytes())["text"])

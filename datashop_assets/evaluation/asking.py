@@ -1,9 +1,8 @@
 """Asking the annotator which held-out documents are target documents, where nothing else says so."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from datashop_assets.protocols.annotator import Question
+from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.stage import StageTask
@@ -17,27 +16,14 @@ def annotator_choice(task: StageTask, pool: StageFolder, places: set[Place]) -> 
     if task.tools.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
     found = list(_read(pool, places))
-    replies = task.tools.annotator.annotate((document for _, document in found), question_of(task.config["annotator"]))
+    question = question_of(task.config["annotator"], rubric_of(task))
+    replies = task.tools.annotator.annotate((document for _, document in found), question)
     scores: dict[Place, float | None] = {}
     with task.tools.progress.bar("asking about held-out documents", len(found), "documents") as bar:
         for (place, _), reply in zip(found, replies, strict=True):
             scores[place] = reply.expected_score
             bar.advance()
     return scores
-
-
-def question_of(settings: Mapping[str, Any]) -> Question:
-    """The question of a prompt's `annotator` section, as JSON."""
-    asked = settings["likelihood"]
-    return Question(
-        model=settings["model"],
-        scoring=settings["scoring"],
-        prompt=asked["question"],
-        answer_begins=asked["answer_begins"],
-        options=tuple(asked["options"]),
-        targets=tuple(asked["targets"]),
-        read_characters=settings["read_characters"],
-    )
 
 
 def _read(pool: StageFolder, places: set[Place]) -> Iterator[tuple[Place, Document]]:

@@ -22,7 +22,7 @@ def _targets(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _evaluation(prompt: Prompt) -> dict[str, Any]:
+def _evaluation(_: Prompt) -> dict[str, Any]:
     return {}
 
 

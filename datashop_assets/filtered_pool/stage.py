@@ -6,11 +6,11 @@ from datashop_assets.prompts import Prompt
 from datashop_assets.stage import Stage
 
 
-def _scores(prompt: Prompt) -> dict[str, Any]:
+def _scores(_: Prompt) -> dict[str, Any]:
     return {}
 
 
-def _certificate(prompt: Prompt) -> dict[str, Any]:
+def _certificate(_: Prompt) -> dict[str, Any]:
     return {"asked": False}
 
 

@@ -1,7 +1,7 @@
 """How a long stage says how far it is: a bar in the terminal, lines in Dagster's log, nothing in a test."""
 
-from contextlib import AbstractContextManager, contextmanager
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def die_at_write(count: int) -> None:
-    """Dies just before the `count`-th file takes its place: what was written for it is lost, what came before is kept."""
+    """Dies just before the `count`-th file takes its place: what was written for it is lost."""
     left = [count]
     put = Path.replace
 
