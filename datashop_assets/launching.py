@@ -12,6 +12,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from dagster._utils.interrupts import capture_interrupts
 
 from datashop_assets.definitions import definitions
 from datashop_assets.home import dagster_home
@@ -34,8 +35,9 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
         end_dead_runs(instance)
         run = _run(instance, job, slug, stages)
         hold(instance, run.run_id)
-        for event in execute_run_iterator(InMemoryJob(job), run, instance):
-            _report(event, terminal.say)
+        with capture_interrupts():  # so that Ctrl-C ends the run, not only the step that it happens to meet
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                _report(event, terminal.say)
         finished = instance.get_run_by_id(run.run_id)
         return finished is not None and finished.is_success
 
@@ -64,8 +66,6 @@ def _report(event: dg.DagsterEvent, say: Callable[[str], None]) -> None:
         say(f"  {event.step_key:<20} {took:>10}  {metadata['dagster/row_count'].value:>10,} rows")
     elif event.is_step_failure:
         say(f"  {event.step_key} failed: {_why(event)}")
-    elif event.is_step_up_for_retry:
-        say(f"  {event.step_key} failed and is tried again")
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
         check = event.asset_check_evaluation_data
         if not check.passed:

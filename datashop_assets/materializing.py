@@ -17,7 +17,6 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model: one at a time
 OWNERS = ["team:datashop"]
-RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)  # seconds; for what passes by itself
 
 
 def stage_asset(
@@ -33,7 +32,6 @@ def stage_asset(
         group_name=group,
         kinds=kinds,
         pool=pool,
-        retry_policy=RETRIES,
     )
 
 
