@@ -78,7 +78,7 @@ class AnnotatorSettings(Section):
     sample: Count = 4000
     documents: Count = 450
     second_round: SecondRound = SecondRound()
-    read_characters: Annotated[int, Field(ge=50, le=100_000)] = 1000
+    read_characters: Annotated[int, Field(ge=50, le=100_000)] = 500  # by encoder and annotator alike
 
     @model_validator(mode="after")
     def _sample_is_large_enough(self) -> Self:
@@ -147,9 +147,9 @@ class Training(Section):
     vocabulary: Annotated[int, Field(ge=300, le=200_000)] = 1024
     length: Annotated[int, Field(ge=16, le=131_072)] = 128
     batch: Count = 8
-    steps: Count = 300
+    steps: Count = 200
     seeds: Annotated[int, Field(ge=1, le=100)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.003
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.006
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     filtered_share: Share = 0.3
 
@@ -160,7 +160,7 @@ class Evaluation(Section):
     targets: Data | None = None
     gold: tuple[str, ...] = ()
     target_documents: Count = 300
-    general_documents: Count = 600
+    general_documents: Count = 300
 
 
 class Prompt(Section):

@@ -26,6 +26,7 @@ SCHEMA = {
     "id": pl.String,
     "source": pl.String,
     "text": pl.String,  # what the annotator read, and the encoder will
+    "characters": pl.Int64,  # of the whole document
     "status": pl.String,
     "reason": pl.String,
     "raw": pl.String,
@@ -104,6 +105,7 @@ def _row(drawn: Drawn, reply: Reply) -> dict[str, Any]:
         "id": reply.id,
         "source": drawn.row["source"],
         "text": reply.text,
+        "characters": len(drawn.row["text"]),
         "status": str(reply.status),
         "reason": reply.reason,
         "raw": reply.raw,

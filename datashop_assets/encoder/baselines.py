@@ -16,16 +16,19 @@ Array = NDArray[np.float64]
 class Baselines:
     """Length-only and source-only scores, fit on labelled documents."""
 
-    def __init__(self, texts: Sequence[str], sources: Sequence[str], labels: Array, weights: Array) -> None:
+    def __init__(self, lengths: Sequence[int], sources: Sequence[str], labels: Array, weights: Array) -> None:
         self._sources = sorted(set(sources))
         scale = weights / weights.mean()
-        self._length = LogisticRegression(max_iter=1000).fit(_lengths(texts), labels, sample_weight=scale)
+        self._length = LogisticRegression(max_iter=1000).fit(_curve(lengths), labels, sample_weight=scale)
         self._source = LogisticRegression(max_iter=1000).fit(self._one_hot(sources), labels, sample_weight=scale)
 
-    def scores(self, texts: Sequence[str], sources: Sequence[str]) -> Mapping[str, Array]:
-        """Log-odds by length and by source, each float64 [documents]. A source never seen gets the average."""
+    def scores(self, lengths: Sequence[int], sources: Sequence[str]) -> Mapping[str, Array]:
+        """Log-odds by length (characters of whole documents) and by source, each float64 [documents].
+
+        A source never seen gets the average.
+        """
         return {
-            "length": np.asarray(self._length.decision_function(_lengths(texts))),
+            "length": np.asarray(self._length.decision_function(_curve(lengths))),
             "source": np.asarray(self._source.decision_function(self._one_hot(sources))),
         }
 
@@ -33,7 +36,7 @@ class Baselines:
         return np.array([[float(source == known) for known in self._sources] for source in sources])
 
 
-def _lengths(texts: Sequence[str]) -> Array:
-    """The logarithm of the characters read and its square: the share of positives may rise and fall with length."""
-    log = np.log1p([len(text) for text in texts]) / 10
+def _curve(lengths: Sequence[int]) -> Array:
+    """The logarithm of a length and its square: the share of positives may rise and fall with length."""
+    log = np.log1p(np.asarray(lengths, dtype=np.float64)) / 10
     return np.stack([log, log**2], axis=1)

@@ -18,7 +18,7 @@ from datashop_assets.encoder.kinds import kind_of
 from datashop_assets.encoder.metrics import FEWEST
 from datashop_assets.encoder.report import Gold, annotator_on_gold, headline, on_gold, on_labels
 from datashop_assets.encoder.trained import TrainedEncoder
-from datashop_assets.excerpts import excerpt
+from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import read_pool
 from datashop_assets.stage import Metrics, StageTask
@@ -76,20 +76,20 @@ def _gold_reports(task: StageTask, encoder: TrainedEncoder, rows: pl.DataFrame) 
     gold = Gold(load_gold(task.cache, task.config["gold_uri"]), task.config["gold"])
     if not gold:
         return {"gold": None, "annotator": None}
-    documents = heldout(task.inputs["pretraining_pool"], encoder.read_characters)
+    documents = heldout(task.inputs["pretraining_pool"])
     return {
         "gold": on_gold(encoder, baselines_of(rows), documents, gold),
         "annotator": annotator_on_gold(rows, gold),
     }
 
 
-def heldout(pool: StageFolder, read_characters: int) -> Iterator[tuple[str, str, str]]:
-    """Id, source and text as the encoder reads it, of every held-out document."""
+def heldout(pool: StageFolder) -> Iterator[Document]:
+    """Every held-out document."""
     for shard in (file.name for file in pool.shards):
         chosen = {row["row"] for row in pool.rows(shard) if row["split"] == "heldout"}
         for row, document in read_pool(pool, Path(shard).stem):
             if row in chosen:
-                yield document.id, document.source, excerpt(document.text, read_characters)[0]
+                yield document
 
 
 def _predictions(rows: pl.DataFrame, margins: Array, scores: Array) -> Iterator[dict[str, Any]]:

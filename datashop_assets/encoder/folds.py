@@ -23,7 +23,8 @@ def fit(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> Encoder:
 
 
 def baselines_of(rows: pl.DataFrame) -> Baselines:
-    return Baselines(rows["text"].to_list(), rows["source"].to_list(), floats(rows, "label"), floats(rows, "weight"))
+    lengths, sources = rows["characters"].to_list(), rows["source"].to_list()
+    return Baselines(lengths, sources, floats(rows, "label"), floats(rows, "weight"))
 
 
 def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> tuple[Array, dict[str, Array]]:
@@ -36,9 +37,9 @@ def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> tuple[Ar
         )
         for fold, model in zip(folds, models, strict=True):
             inside, unseen = (rows["fold"] == fold).to_numpy(), rows.filter(pl.col("fold") == fold)
-            texts, sources = unseen["text"].to_list(), unseen["source"].to_list()
-            guesses = baselines_of(rows.filter(pl.col("fold") != fold)).scores(texts, sources)
-            for name, scores in {"margin": model.margin(texts), **guesses}.items():
+            lengths, sources = unseen["characters"].to_list(), unseen["source"].to_list()
+            guesses = baselines_of(rows.filter(pl.col("fold") != fold)).scores(lengths, sources)
+            for name, scores in {"margin": model.margin(unseen["text"].to_list()), **guesses}.items():
                 found[name][inside] = scores
     return found.pop("margin"), found
 

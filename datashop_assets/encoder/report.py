@@ -19,6 +19,7 @@ from datashop_assets.encoder.baselines import Baselines
 from datashop_assets.encoder.folds import floats
 from datashop_assets.encoder.metrics import Sample, summary
 from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.protocols.documents import Document
 
 HIGHEST_SCORE = 5.0
 SHOWN = ("auc", "spearman", "average_precision", "precision", "recall", "f1", "length_auc", "source_auc")
@@ -45,18 +46,16 @@ def on_labels(rows: pl.DataFrame, scores: Array, baselines: Mapping[str, Array])
     return by_source(sample, rows["source"].to_list())
 
 
-def on_gold(
-    encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[tuple[str, str, str]], gold: Gold
-) -> dict[str, Any]:
-    """The encoder against gold on (id, source, text as the encoder reads it) of held-out documents."""
-    found = [(gold.of(identifier), source, text) for identifier, source, text in documents]
-    known = [one for one in found if one[0] is not None]
-    sources, texts = [source for _, source, _ in known], [text for _, _, text in known]
+def on_gold(encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[Document], gold: Gold) -> dict[str, Any]:
+    """The encoder against gold on held-out documents."""
+    found = [(gold.of(document.id), document) for document in documents]
+    known = [(label, document) for label, document in found if label is not None]
+    sources, texts = [document.source for _, document in known], [document.text for _, document in known]
     sample = Sample(
         encoder.calibration.probability(encoder.margins(texts)),
-        np.array([label for label, _, _ in known], dtype=np.float64),
+        np.array([label for label, _ in known], dtype=np.float64),
         np.ones(len(known)),
-        baselines.scores(texts, sources),
+        baselines.scores([len(text) for text in texts], sources),
     )
     return {**by_source(sample, sources), "without_gold": len(found) - len(known)}
 

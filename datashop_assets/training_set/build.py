@@ -13,6 +13,7 @@ SCHEMA = {
     "id": pl.String,
     "source": pl.String,
     "text": pl.String,
+    "characters": pl.Int64,  # of the whole document, of which `text` may be a part
     "expected_score": pl.Float64,
     "label": pl.Int8,
     "weight": pl.Float64,

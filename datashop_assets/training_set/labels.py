@@ -41,6 +41,7 @@ def labelled(annotations: Sequence[Mapping[str, Any]], positive_from: float, bal
             "id": row["id"],
             "source": row["source"],
             "text": row["text"],
+            "characters": row["characters"],
             "expected_score": row["expected_score"],
             "label": label,
             "weight": importance(row),

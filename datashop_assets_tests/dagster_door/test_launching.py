@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
 from datashop_assets.home import dagster_home
-from datashop_assets.launching import launch
 from datashop_assets.run_locks import end_dead_runs
 from datashop_assets.storage.root import project
 from datashop_assets_tests.dagster_door.workshop import Workshop
@@ -22,6 +20,13 @@ from datashop_assets_tests.dagster_door.workshop import Workshop
 REEXECUTE = """mutation($parameters: ReexecutionParams) {
   launchRunReexecution(reexecutionParams: $parameters) { __typename ... on PythonError { message } }
 }"""
+INTERRUPTED = """
+import os, signal, time
+class Interrupted:
+    def map(self, function, items):
+        os.kill(os.getpid(), signal.SIGINT)  # what Ctrl-C sends
+        time.sleep(60)
+"""
 RUNS_FOR_EVER = """
 import sys, time, dagster as dg
 from datashop_assets.run_locks import hold
@@ -32,6 +37,13 @@ with dg.DagsterInstance.get() as instance:
     print(run.run_id, flush=True)
     time.sleep(600)
 """
+
+
+def launched(*stages: str, before: str = "", resources: str = "{}") -> tuple[bool, str]:
+    """Launches in a process of its own, as the terminal does: whether it succeeded, and what it said."""
+    call = f"from datashop_assets.launching import launch; assert launch('numbers', {list(stages)}, {resources})"
+    done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=False)
+    return done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -55,13 +67,11 @@ def test_a_home_is_made_once_with_its_settings(home: Path) -> None:
     assert settings.read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_a_launched_run_makes_its_stages_and_is_recorded(
-    workshop: Workshop, recorded: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_launched_run_makes_its_stages_and_is_recorded(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    assert launch("numbers", ["pretraining_pool", "annotation_sample", "rubric"])
+    succeeded, said = launched("pretraining_pool", "annotation_sample", "rubric")
+    assert succeeded, said
     assert "rubric" not in workshop.to_do("numbers")
-    said = capfd.readouterr().err
     assert "pretraining_pool" in said
     assert "200 rows" in said
     (run,) = recorded.get_runs()
@@ -76,7 +86,7 @@ def test_the_ui_can_execute_a_launched_run_again(workshop: Workshop, recorded: d
     from dagster_graphql.schema import create_schema
 
     workshop.write("numbers")
-    launch("numbers", ["rubric"])
+    launched("rubric")
     (run,) = recorded.get_runs()
     workspace = load_workspace_process_context_from_yaml_paths(recorded, [str(project() / "workspace.yaml")])
     variables = {"parameters": {"parentRunId": run.run_id, "strategy": "ALL_STEPS"}}
@@ -93,23 +103,17 @@ def test_the_ui_can_execute_a_launched_run_again(workshop: Workshop, recorded: d
     assert again[0].asset_selection == {dg.AssetKey("rubric")}
 
 
-def test_a_stage_that_fails_is_named_with_what_it_said(
-    workshop: Workshop, recorded: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stage_that_fails_is_named_with_what_it_said(workshop: Workshop, home: Path) -> None:
     workshop.write("numbers")
-    workshop.documents().write_text("not json")
-    assert not launch("numbers", ["training_set"])
-    assert "training_set failed: training_set of 'numbers' is made from annotations" in capfd.readouterr().err
+    succeeded, said = launched("training_set")
+    assert not succeeded
+    assert "training_set failed: training_set of 'numbers' is made from annotations" in said
 
 
 def test_an_interrupt_ends_the_whole_run(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
-    class Interrupted:
-        def map(self, function: object, items: object) -> None:
-            os.kill(os.getpid(), signal.SIGINT)  # what Ctrl-C sends
-            time.sleep(60)
-
     workshop.write("numbers")
-    assert not launch("numbers", ["pretraining_pool", "rubric"], {"compute": Interrupted()})
+    succeeded, _ = launched("pretraining_pool", "rubric", before=INTERRUPTED, resources="{'compute': Interrupted()}")
+    assert not succeeded
     (run,) = recorded.get_runs()
     assert run.is_finished
     assert "rubric" in workshop.to_do("numbers")

@@ -48,6 +48,7 @@ def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
     for place, (_, document) in enumerate(chosen):
         label = int(gold[document.id] in GOLD)
         yield {"id": document.id, "source": document.source, "text": document.text[:1000], "label": label} | {
+            "characters": len(document.text),
             "expected_score": 5.0 * label,
             "weight": 1.0,
             "repeat": 1,

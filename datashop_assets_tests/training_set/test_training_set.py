@@ -16,6 +16,7 @@ from datashop_assets_tests.stages import run_build, stage_of_rows
 
 SCHEMA = {
     **dict.fromkeys(("id", "source", "text", "status", "reason"), pl.String),
+    "characters": pl.Int64,
     "expected_score": pl.Float64,
     "probability": pl.Float64,
 }
@@ -23,7 +24,8 @@ SCHEMA = {
 
 def annotation(number: int, score: float | None, **changes: Any) -> dict[str, Any]:
     status = "parsed" if score is not None else "failed"
-    row = {"id": f"doc{number}", "source": "wikipedia", "text": f"text {number}", "status": status, "reason": ""}
+    row: dict[str, Any] = {"id": f"doc{number}", "source": "wikipedia", "text": f"text {number}", "status": status, "reason": ""}
+    row["characters"] = 1000
     return {**row, "expected_score": score, "probability": 0.5, **changes}
 
 
