@@ -6,8 +6,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help env demo ui test test-faults check format locks clean
 
--include .env
-export
+ifneq (,$(wildcard .env))
+include .env
+export $(shell sed -nE 's/^([A-Z_]+)=.*/\1/p' .env)
+endif
 
 PYTHON ?= python3.11
 VENV := .venv

@@ -4,14 +4,15 @@ A worker process costs 1 to 4 s to start, which a small pool is not worth: shard
 the other, until what is left would take longer than `WORTH_IT` seconds; then the rest goes to a process a core.
 """
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+from loky import ProcessPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,20 +46,19 @@ class LocalCompute:
             done += 1
 
     def _spread(self, function: Callable[[Item], Result], items: list[Item]) -> Iterator[Result]:
-        # spawned, not forked: JAX and polars hold threads that a forked child would wait for
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self.processes, len(items)), mp_context=context) as pool:
-            futures = [pool.submit(function, item) for item in items]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    f"a process of {self.processes} died, most likely for want of memory; "
-                    f"set DATASHOP_PROCESSES to less than {self.processes} and run again: finished shards are kept"
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+        # loky starts fresh processes (JAX and polars hold threads that a forked child would wait for), and unlike
+        # multiprocessing it does not run the caller's script again in each, so a script needs no __main__ guard
+        pool = ProcessPoolExecutor(min(self.processes, len(items)))
+        try:
+            for future in as_completed([pool.submit(function, item) for item in items]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"one of {self.processes} processes died ({error}). If memory ran out, set DATASHOP_PROCESSES "
+                f"to less than {self.processes}. Run again: finished shards are kept"
+            ) from error
+        finally:
+            pool.shutdown(kill_workers=True)
 
 
 def _expected(started: float, done: int, left: int) -> float:

@@ -70,7 +70,7 @@ def build(task: StageTask) -> Metrics:
     losses = Losses(bits[: len(seeds)], bits[len(seeds) :], np.array([document.bytes for document in documents]))
     compared = list(_compared(losses, documents))
     task.output.write_rows(LOSSES, _loss_rows(losses, documents, seeds), LOSSES_SCHEMA)
-    task.output.write_rows(COMPARISON, (_row(*each) for each in compared), COMPARISON_SCHEMA)
+    task.output.write_rows(COMPARISON, (_row(*each) for each in compared), COMPARISON_SCHEMA, beside=True)
     facts = _facts(task, seeds)
     rows = [_row(*each) for each in compared]
     task.output.put_bytes(REPORT, report(rows, facts).encode())

@@ -44,7 +44,7 @@ def build(task: StageTask) -> Metrics:
     flags, decision = decide(rule, joined.shards)
     for shard, kept in zip(joined.names, flags, strict=True):
         if not task.output.finished(f"{shard}.parquet"):
-            task.output.write_rows(f"{shard}.parquet", attributes(joined, shard, kept), SCHEMA)
+            task.output.write_rows(f"{shard}.parquet", attributes(joined, shard, kept), SCHEMA, beside=True)
     _write_kept(task, joined.names)
     gold = load_gold(task.cache, task.config["gold_uri"]) if task.config["gold"] else {}
     return {**decision, **counts_of(joined, task.output, gold, task.config["gold"])}

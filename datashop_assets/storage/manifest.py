@@ -22,6 +22,7 @@ class File(_Record):
     content: str
     rows: int | None = None  # None where the file is no shard
     columns: dict[str, str] | None = None  # a Parquet shard's schema
+    beside: bool = False  # rows that stand beside the stage's own and are not counted with them
     identity: bool = True  # False for files that hold times or costs: they are no part of the content digest
 
 
@@ -45,7 +46,8 @@ class Manifest(_Record):
 
     @property
     def rows(self) -> int:
-        return sum(file.rows or 0 for file in self.files)
+        """The stage's own rows: of `filtered_pool` the kept documents, not their attributes."""
+        return sum(file.rows or 0 for file in self.files if not file.beside)
 
     def file(self, name: str) -> File:
         """The entry of one file. Raises `KeyError` naming the stage and what it has."""

@@ -34,15 +34,24 @@ class StageWriter:
         return File.model_validate_json(self.folder.read(f"{RECEIPTS}/{name}.json"))
 
     def write_rows(
-        self, name: str, rows: "Iterable[Row]", schema: "Schema | None" = None, *, volatile: Collection[str] = ()
+        self,
+        name: str,
+        rows: "Iterable[Row]",
+        schema: "Schema | None" = None,
+        *,
+        volatile: Collection[str] = (),
+        beside: bool = False,
     ) -> File:
-        """Writes one shard, streaming. Columns in `volatile` (times, costs) are no part of the content digest."""
+        """Writes one shard, streaming. Columns in `volatile` (times, costs) are no part of the content digest.
+
+        `beside` marks rows that are not counted as the stage's own.
+        """
         from datashop_assets.storage.shards import columns_of, write_rows
 
         with self.folder.writing(name) as file:
             count, content = write_rows(name, file, rows, schema, volatile)
         columns = columns_of(schema) if schema is not None else None
-        return self._finish(name, content=content, rows=count, columns=columns)
+        return self._finish(name, content=content, rows=count, columns=columns, beside=beside)
 
     def put_file(self, name: str, path: Path, *, identity: bool = True) -> File:
         """Copies a local file into the stage. `identity=False` keeps it out of the content digest (times, costs)."""

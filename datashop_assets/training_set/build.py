@@ -28,7 +28,7 @@ def build(task: StageTask) -> Metrics:
     used, left_out = split_usable(task.inputs["annotations"].all_rows())
     rows = labelled(used, task.config["positive_from"], task.config["balance"])
     task.output.write_rows(LABELS, rows, SCHEMA)
-    task.output.write_rows(LEFT_OUT, left_out, LEFT_OUT_SCHEMA)
+    task.output.write_rows(LEFT_OUT, left_out, LEFT_OUT_SCHEMA, beside=True)
     return _metrics(rows, left_out)
 
 

@@ -1,7 +1,10 @@
 """Work over shards: all of it is done, here or in processes, and a process that dies is named."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +40,21 @@ def test_long_work_is_spread_and_nothing_is_lost() -> None:
     results = list(LocalCompute(processes=2, worth_it=0.01).map(slow_square, range(6)))
     assert sorted(square for _, square in results) == [n * n for n in range(6)]
     assert {process for process, _ in results} - {os.getpid()}
+
+
+UNGUARDED = """
+from datashop_assets_tests.resources.test_compute import slow_square
+from resources.compute import LocalCompute
+print(sorted(square for _, square in LocalCompute(processes=2, worth_it=0.01).map(slow_square, range(6))))
+"""
+
+
+def test_a_script_without_a_main_guard_is_run_once(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[0, 1, 4, 9, 16, 25]\n"
 
 
 def test_nothing_to_do_is_nothing_done() -> None:

@@ -24,7 +24,13 @@ SCHEMA = {
 
 def annotation(number: int, score: float | None, **changes: Any) -> dict[str, Any]:
     status = "parsed" if score is not None else "failed"
-    row: dict[str, Any] = {"id": f"doc{number}", "source": "wikipedia", "text": f"text {number}", "status": status, "reason": ""}
+    row: dict[str, Any] = {
+        "id": f"doc{number}",
+        "source": "wikipedia",
+        "text": f"text {number}",
+        "status": status,
+        "reason": "",
+    }
     row["characters"] = 1000
     return {**row, "expected_score": score, "probability": 0.5, **changes}
 

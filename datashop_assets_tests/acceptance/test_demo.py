@@ -1,0 +1,109 @@
+"""What the demo must reach on the embedded pool. Runs it where `make demo` has not."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from transformers import AutoConfig, AutoTokenizer, LlamaConfig
+
+from datashop_assets.evaluation.build import build as evaluate
+from datashop_assets.planning import Planned, plan
+from datashop_assets.prompt_store import PromptStore, default_prompts
+from datashop_assets.runner import local_tools
+from datashop_assets.storage.root import default_root
+from datashop_assets.trained_lm.build import build_candidate
+from datashop_assets_tests.stages import run_build, stage_of_rows
+
+pytestmark = pytest.mark.timeout(900)
+Stages = dict[str, dict[str, Any]]
+
+
+def datashop(*arguments: str) -> str:
+    command = [str(Path(sys.executable).with_name("datashop")), *arguments]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def demo() -> Stages:
+    datashop("run", "mathematics")
+    stages: Stages = json.loads(datashop("status", "--json"))["prompts"]["mathematics"]
+    return stages
+
+
+@pytest.fixture(scope="module")
+def planned(demo: Stages) -> dict[str, Planned]:
+    root = default_root()
+    return plan(PromptStore(default_prompts(), root).load("mathematics"), root)
+
+
+def test_a_second_run_has_nothing_to_do(demo: Stages) -> None:
+    assert "Nothing to do" in datashop("run", "mathematics")
+    assert {stage["state"] for stage in demo.values()} == {"current"}
+
+
+def test_every_document_is_accounted_for(demo: Stages) -> None:
+    pool, answers = demo["pretraining_pool"]["metrics"], demo["annotations"]["metrics"]
+    assert pool["rows"] == pool["documents"] + pool["rejected"] == demo["pool_scores"]["rows"] == 11_709
+    assert answers["asked"] + answers["not_drawn"] == demo["annotation_sample"]["rows"]
+    assert sum(answers["by_status"].values()) == answers["asked"] == demo["annotations"]["rows"]
+    assert answers["coverage"] == 1.0
+
+
+def test_the_encoder_finds_mathematics_by_gold(demo: Stages) -> None:
+    metrics = demo["encoder"]["metrics"]
+    assert metrics["gold_auc"] >= 0.97
+    assert metrics["gold_auc_low"] > max(metrics["gold_length_auc_high"], metrics["gold_source_auc_high"])
+    assert metrics["gold_auc_within_wikipedia"] > 0.9
+    assert metrics["gold_auc_within_docstring"] > 0.9
+    assert metrics["annotator_gold_auc"] > 0.97
+
+
+def test_four_in_five_kept_documents_are_mathematics_by_gold(demo: Stages) -> None:
+    metrics = demo["filtered_pool"]["metrics"]
+    assert metrics["kept_documents"] == demo["filtered_pool"]["rows"] == int(0.082 * 11_709)
+    assert metrics["gold_precision"] >= 0.80
+
+
+def test_the_trained_model_beats_the_control_on_mathematics(demo: Stages) -> None:
+    metrics = demo["evaluation"]["metrics"]
+    assert metrics["verdict"] == "better"
+    assert metrics["target_bpb_difference_low"] < metrics["target_bpb_difference"]
+    assert metrics["target_bpb_difference"] < metrics["target_bpb_difference_high"] < 0
+    assert metrics["seeds"] == 5
+
+
+def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
+    planned: dict[str, Planned], tmp_path: Path
+) -> None:
+    pool, tokens = planned["pretraining_pool"].output, planned["pool_tokens"].output
+    everything = {
+        shard.name: ({"row": row["row"], "kept": True} for row in pool.rows(shard.name)) for shard in pool.shards
+    }
+    kept = stage_of_rows(tmp_path, "filtered_pool", everything, {"row": pl.Int64, "kept": pl.Boolean})
+    inputs = {"filtered_pool": kept, "pool_tokens": tokens}
+    other = run_build(build_candidate, "trained_lm", tmp_path, planned["trained_lm"].config, inputs, local_tools())
+    compared = {
+        "control_lm": planned["control_lm"].output,
+        "trained_lm": other,
+        "pool_tokens": tokens,
+        "evaluation_targets": planned["evaluation_targets"].output,
+    }
+    metrics = run_build(evaluate, "evaluation", tmp_path, {}, compared, local_tools()).metrics
+    assert metrics["verdict"] == "not distinguishable"
+    assert metrics["target_bpb_difference_low"] < 0 < metrics["target_bpb_difference_high"]
+
+
+def test_every_seed_is_exported_as_transformers_has_it(planned: dict[str, Planned]) -> None:
+    for seed in range(5):
+        folder = planned["trained_lm"].output.files(f"seed-{seed}/")[f"seed-{seed}/config.json"].parent
+        config, tokenizer = AutoConfig.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+        assert isinstance(config, LlamaConfig)
+        assert config.vocab_size == len(tokenizer) == 1024
+        assert (folder / "model.safetensors").exists()
+        assert tokenizer.decode(tokenizer("2 + 2 = 4").input_ids) == "2 + 2 = 4"
