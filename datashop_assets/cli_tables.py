@@ -12,9 +12,9 @@ from rich.text import Text
 COLOURS = {"current": "green", "stale": "yellow", "missing": "red"}
 # What a person asks first of a stage that is done.
 HEADLINES = {
-    "annotations": ("coverage", "documents_per_second"),
-    "encoder": ("auc", "gold_auc", "length_auc", "source_auc"),
-    "filtered_pool": ("kept_documents", "gold_precision"),
+    "annotations": ("coverage",),
+    "encoder": ("auc", "gold_auc"),
+    "filtered_pool": ("gold_precision",),
     "evaluation": ("verdict",),
 }
 

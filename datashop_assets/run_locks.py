@@ -5,8 +5,8 @@ ends, however it ends: a run that Dagster calls running and whose lock is free i
 """
 
 import fcntl
+import os
 from pathlib import Path
-from typing import IO
 
 import dagster as dg
 
@@ -16,14 +16,14 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_held: dict[str, IO[bytes]] = {}  # locks of this process, kept until it ends
+_held: dict[str, int] = {}  # open files of this process by run, kept until it ends
 
 
 def hold(instance: dg.DagsterInstance, run_id: str) -> None:
     """Says that this process executes the run. To say so again changes nothing."""
     if run_id in _held or not instance.is_persistent:
         return
-    file = _lock(instance, run_id).open("ab")
+    file = os.open(_lock(instance, run_id), os.O_CREAT | os.O_WRONLY, 0o600)
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _held[run_id] = file
 

@@ -1,6 +1,7 @@
 """The real graph, small: 1,000 documents of the embedded pool, some dozens annotated, language models of 20 steps."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ LIKELIHOOD = {
 SETTINGS: dict[str, Any] = {
     "annotator": {
         "sample": 300,
-        "documents": 48,
-        "second_round": {"documents": 16, "strata": 2},
+        "documents": 28,
+        "second_round": {"documents": 8, "strata": 2},
         "read_characters": 400,
     },
     "keep": {"fraction": 0.2},
     "training": {"depth": 1, "vocabulary": 400, "length": 32, "batch": 4, "steps": 20, "seeds": 2},
-    "evaluation": {"target_documents": 20, "general_documents": 20},
+    "evaluation": {"target_documents": 8, "general_documents": 8},
 }
 
 
@@ -37,7 +38,8 @@ def small_pool(folder: Path, cache: Path) -> str:
     """Writes 300 mathematical and 700 other documents as two shards in `folder`. Returns the glob for them."""
     made = embedded_pool(cache)
     gold = load_gold(cache, "embedded")
-    rows = [row for path in sorted((made / DOCUMENTS).iterdir()) for row in read_rows(path.name, path.open("rb"))]
+    shards = sorted((made / DOCUMENTS).iterdir())
+    rows = [row for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
     labelled = [row for row in rows if row["id"] in gold]
     mathematics = [row for row in labelled if gold[row["id"]] in MATHEMATICS][:300]
     others = [row for row in labelled if gold[row["id"]] not in MATHEMATICS][:700]

@@ -43,6 +43,7 @@ class TerminalProgress:
         try:
             yield _TerminalBar(self._shown, task, unit)
         finally:
+            self._shown.refresh()  # a bar that was short between two refreshes is seen all the same
             self._shown.remove_task(task)
             if not self._shown.tasks:
                 self._shown.stop()

@@ -9,6 +9,7 @@ from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
 from datashop_assets.protocols.annotator import Question, Reply, Status
 from datashop_assets.protocols.documents import Document
+from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.small_lm import make_filtered, make_pool, make_tokens, train_candidate, train_control
@@ -52,9 +53,14 @@ def tokens(lm_root: Path, pool: StageFolder) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def targets(lm_root: Path, pool: StageFolder) -> StageFolder:
-    tools = Tools(annotator=CountsPluses())
-    return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, {"pretraining_pool": pool}, tools)
+def rubric(lm_root: Path) -> StageFolder:
+    return run_build(build_rubric, "rubric", lm_root, {"rubric": "Are there sums in {example}?"}, {})
+
+
+@pytest.fixture(scope="session")
+def targets(lm_root: Path, pool: StageFolder, rubric: StageFolder) -> StageFolder:
+    tools, inputs = Tools(annotator=CountsPluses()), {"pretraining_pool": pool, "rubric": rubric}
+    return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, inputs, tools)
 
 
 @pytest.fixture(scope="session")
