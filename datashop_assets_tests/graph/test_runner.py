@@ -1,0 +1,68 @@
+"""The Python door: a script of the original tutorial, with only its imports changed."""
+
+from pathlib import Path
+
+import pytest
+
+from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
+from datashop_assets.prompt_errors import PromptError
+from datashop_assets.prompt_store import PromptStore
+from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.graph.conftest import Made
+
+RUBRIC = "Score this from 0 to 5: {example}\nConclude with the score using the format: Final score: <total points>."
+
+
+def tutorial(**changes: object) -> DatashopRunnerConfig:
+    settings: dict[str, object] = {
+        "experiment_name": "finemath-replication",
+        "annotator_model_name": "Llama-3.3-70B-Instruct",
+        "pretraining_data_path": datashop_dclm_pretraining_subset,
+        "annotator_data_path": datashop_dclm_annotation_subset,
+        "data_filter_prompt": RUBRIC,
+        "dataset_output_processor_config_kwargs": {"processor_type": "finalscore0-5"},
+    }
+    return DatashopRunnerConfig(**{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_an_experiment_becomes_a_prompt_that_every_door_sees(tmp_path: Path) -> None:
+    root = Root(str(tmp_path / "root"))
+    (tmp_path / "prompts").mkdir()
+    runner = DatashopRunner(tutorial(), root, prompts=tmp_path / "prompts")
+    seen = PromptStore(tmp_path / "prompts", root).load("finemath-replication")
+    assert seen == runner.prompt
+    assert seen.rubric == RUBRIC
+    assert seen.annotator.model == "Llama-3.3-70B-Instruct"
+    assert seen.annotator.scoring == "generate"
+    assert seen.pretraining_pool.uri == "datashop_dclm_pretraining_subset"
+    assert seen.processor.type == "finalscore0-5"
+    assert not seen.automatic
+
+
+def test_a_processor_is_a_name_or_an_import_path_with_its_options() -> None:
+    options = {"processor_type": "my.package:Stars", "best": 7}
+    prompt = tutorial(dataset_output_processor_config_kwargs=options).prompt()
+    assert prompt.processor.type == "my.package:Stars"
+    assert prompt.processor.options == {"best": 7}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"experiment_name": "Fine Math"}, "a slug is"),
+        ({"data_filter_prompt": "no place for a document"}, "exactly once"),
+        ({"dataset_output_processor_config_kwargs": {"processor_type": "stars"}}, "unknown processor"),
+        ({"settings": {"keep": {"fraction": 2}}}, "keep.fraction"),
+    ],
+)
+def test_a_bad_experiment_is_told_what_to_mend(changes: dict[str, object], told: str) -> None:
+    with pytest.raises(PromptError, match=told):
+        tutorial(**changes).prompt()
+
+
+def test_an_annotator_that_is_not_here_is_named(made: Made, tmp_path: Path) -> None:
+    there = {"pretraining_data_path": made.pool, "annotator_data_path": made.pool}
+    runner = DatashopRunner(tutorial(**there), made.root, prompts=tmp_path)
+    with pytest.raises(ValueError, match=r"Llama-3.3-70B-Instruct.*the embedded annotator has"):
+        runner.run_eval_cluster_steps()
