@@ -20,6 +20,7 @@ def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collecti
     groups = pl.concat([counted for counted, _ in shards]).group_by(GROUPS).sum()
     cuts = [lowest for _, lowest in shards if lowest is not None]
     kept = groups.filter("kept")
+    judged = groups.filter((pl.col("split") == "heldout") & pl.col("gold").is_not_null())
     return {
         "documents": int(groups["documents"].sum()),
         "tokens": int(groups["tokens"].sum()),
@@ -28,7 +29,11 @@ def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collecti
         "cut_score": min(cuts, default=None),
         "by_source": _before_and_after(groups, "source"),
         "by_split": _before_and_after(groups, "split"),
-        **gold_figures(groups.filter((pl.col("split") == "heldout") & pl.col("gold").is_not_null())),
+        **gold_figures(judged),
+        "gold_within": {
+            source: gold_figures(judged.filter(pl.col("source") == source))
+            for source in sorted(set(judged["source"].to_list()))
+        },
     }
 
 

@@ -50,8 +50,13 @@ def _gold(metrics: Mapping[str, Any]) -> str:
     if "gold_precision" not in metrics:
         return ""
     ends = [[metrics[f"gold_{name}{end}"] for end in ("", "_low", "_high")] for name in ("precision", "recall")]
+    within = ", ".join(
+        f"{escaped(source)} {found['gold_precision']:.3f}"
+        for source, found in metrics["gold_within"].items()
+        if "gold_precision" in found
+    )
     precision, recall = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in ends)
-    return f" Against gold on held-out documents: precision {precision}, recall {recall}."
+    return f" Against gold on held-out documents: precision {precision}, recall {recall}. Precision within {within}."
 
 
 def samples(folder: StageFolder) -> str:

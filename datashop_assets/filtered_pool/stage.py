@@ -39,7 +39,7 @@ KEEP_CERTIFICATE = Stage(
 )
 FILTERED_POOL = Stage(
     "filtered_pool",
-    code_version="1",
+    code_version="2",
     inputs=("pretraining_pool", "pool_tokens", "pool_scores", "keep_certificate"),
     config=_kept,
     build="datashop_assets.filtered_pool.build:build",

@@ -68,6 +68,7 @@ def test_four_in_five_kept_documents_are_mathematics_by_gold(demo: Stages) -> No
     metrics = demo["filtered_pool"]["metrics"]
     assert metrics["kept_documents"] == demo["filtered_pool"]["rows"] == int(0.082 * 11_709)
     assert metrics["gold_precision"] >= 0.80
+    assert set(metrics["gold_within"]) == {"docstring", "wikipedia"}
 
 
 def test_the_trained_model_beats_the_control_on_mathematics(demo: Stages) -> None:

@@ -130,6 +130,9 @@ def test_kept_documents_keep_their_fields_and_gain_score_and_prompt(root: Path, 
 def test_most_of_what_is_kept_is_mathematics_by_gold(by_documents: StageFolder) -> None:
     metrics = by_documents.metrics
     assert metrics["gold_precision"] > 0.75
+    within = metrics["gold_within"]
+    assert sum(found["gold_kept"] for found in within.values()) == metrics["gold_kept"]
+    assert sum(found["gold_targets"] for found in within.values()) == metrics["gold_targets"]
     assert metrics["gold_precision_low"] < metrics["gold_precision"] < metrics["gold_precision_high"]
 
 
