@@ -12,8 +12,8 @@ import dagster as dg
 from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import NAME, PROMPTS
 from datashop_assets.planning import digest_of_plan, plan, to_do
-from datashop_assets.prompt_store import PromptStore
-from datashop_assets.prompts import Prompt
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.prompts.store import PromptStore
 
 EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
 

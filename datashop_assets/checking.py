@@ -9,8 +9,8 @@ from collections.abc import Callable
 import dagster as dg
 
 from datashop_assets.planning import Planned, State, plan
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.stage import Stage
 from datashop_assets.storage.stage_folder import StageFolder
 

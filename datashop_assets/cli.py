@@ -8,8 +8,8 @@ import orjson
 
 from datashop_assets import cli_tables as tables
 from datashop_assets.planning import plan, to_do, up_to
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore, default_prompts
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.status import status, status_of
 from datashop_assets.storage.root import default_root
 

@@ -8,8 +8,8 @@ import dagster as dg
 
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import Plan, Planned, State, plan
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.run_locks import hold
 from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Stage, Tools

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from datashop_assets.graph import GRAPH
-from datashop_assets.prompts import Prompt
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder

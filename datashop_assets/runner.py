@@ -24,8 +24,8 @@ from typing import Any
 
 from datashop_assets.graph import GRAPH
 from datashop_assets.planning import Planned, plan, up_to
-from datashop_assets.prompt_store import PromptStore, default_prompts
-from datashop_assets.prompts import Prompt, parse_prompt
+from datashop_assets.prompts.prompt import Prompt, parse_prompt
+from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root, default_root

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.prompts import Prompt
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress, SilentProgress

@@ -3,7 +3,7 @@
 from typing import Any
 
 from datashop_assets.planning import Plan, Planned, State, plan
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 
 

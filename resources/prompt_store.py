@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.prompt_store import PromptStore, default_prompts
+from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.storage.root import default_root
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools

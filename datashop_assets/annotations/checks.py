@@ -6,7 +6,7 @@ import dagster as dg
 
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.checking import judge_prompts, outputs_of
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Status
 from datashop_assets.storage.stage_folder import StageFolder
 

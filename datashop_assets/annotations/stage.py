@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datashop_assets.prompts import Prompt
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 
 

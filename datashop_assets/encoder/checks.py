@@ -7,7 +7,7 @@ import dagster as dg
 
 from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.encoder.stage import ENCODER
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 
 BASELINES = ("length", "source")
 

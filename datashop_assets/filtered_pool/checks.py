@@ -4,7 +4,7 @@ import dagster as dg
 
 from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 
 
 @dg.asset_check(asset=POOL_SCORES.name, blocking=True)

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets.stage import Tools
 

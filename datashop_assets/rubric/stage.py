@@ -1,6 +1,6 @@
 """The stage that says what is asked of every document."""
 
-from datashop_assets.prompts import Prompt
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from datashop_assets.datasets import resolve_uri
-from datashop_assets.prompts import Data, Prompt
+from datashop_assets.prompts.data import Data
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.sources.fingerprint import fingerprint
 from datashop_assets.stage import Stage
 

@@ -8,7 +8,7 @@ import orjson
 import yaml
 
 from datashop_assets.planning import Planned, plan, to_do
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_writer import StageWriter

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.planning import Planned, plan
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from datashop_assets.planning import plan
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_tools
 from datashop_assets.running import run_stage
 from datashop_assets.storage.root import Root

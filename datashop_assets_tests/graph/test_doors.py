@@ -13,7 +13,7 @@ from datashop_assets.definitions import ASSETS, definitions
 from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import plan
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, digests

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.planning import State, plan
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_tools
 from datashop_assets.running import run_stage
 from datashop_assets.storage.root import Root

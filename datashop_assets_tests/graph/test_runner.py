@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import Made

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore
-from datashop_assets.prompts import Prompt, fill, load_prompt
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.prompt import Prompt, load_prompt
+from datashop_assets.prompts.store import PromptStore
+from datashop_assets.prompts.template import fill
 from datashop_assets.storage.root import Root
 
 GOOD = """\

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from datashop_assets.prompt_errors import Problem, PromptError
-from datashop_assets.prompt_yaml import parse_yaml
-from datashop_assets.prompts import SLUG, Prompt, load_prompt, parse_prompt
+from datashop_assets.prompts.errors import Problem, PromptError
+from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
+from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root, project
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.prompt_errors import PromptError
-from datashop_assets.prompt_store import PromptStore
-from datashop_assets.prompts import parse_prompt
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 
 FIELDS = {

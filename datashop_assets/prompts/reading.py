@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from datashop_assets.prompt_errors import Problem, PromptError
+from datashop_assets.prompts.errors import Problem, PromptError
 
 LARGEST = 1_000_000  # bytes; a rubric is a page
 

@@ -1,0 +1,16 @@
+"""Text with `{example}` where the document goes. Every other brace in it is just text."""
+
+EXAMPLE = "{example}"
+
+
+def holds_example_once(text: str) -> str:
+    """`text`, if `{example}` stands in it exactly once. All other braces are just text."""
+    if (count := text.count(EXAMPLE)) != 1:
+        raise ValueError(f"holds {EXAMPLE} {count} times; put it exactly once, where the document goes")
+    return text
+
+
+def fill(template: str, text: str) -> str:
+    """The template with the document in place of `{example}`, both taken literally."""
+    before, after = template.split(EXAMPLE)
+    return before + text + after
