@@ -1,0 +1,85 @@
+"""Which axis of an array lies on which axis of the machine: one set of rules for weights and activations.
+
+A mesh has three axes. `data`: every device has all weights and reads other rows. `fsdp`: the same, with weights and
+optimizer state cut over the devices and gathered a layer at a time (ZeRO-3; Rajbhandari et al., 2020,
+arXiv:1910.02054). `tensor`: heads, the hidden width of feed-forward layers and the vocabulary are cut, so that a layer's
+products are shared out (Shoeybi et al., 2019, arXiv:1909.08053). Networks name the axes of their arrays; only this file
+knows where an axis goes, and the compiler puts in the communication that follows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXES = ("data", "fsdp", "tensor")
+Place = str | tuple[str, ...] | None
+
+RULES: Mapping[str, Place] = {
+    "batch": ("data", "fsdp"),
+    "width": "fsdp",  # of weights alone: activations keep their width whole
+    "heads": "tensor",
+    "hidden": "tensor",
+    "vocabulary": "tensor",
+}
+
+
+@dataclass(frozen=True)
+class MeshShape:
+    """How many devices stand along each axis."""
+
+    data: int = 1
+    fsdp: int = 1
+    tensor: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "MeshShape":
+        """Reads `fsdp=4,tensor=2`; axes that are not named are 1. Raises `ValueError`."""
+        try:
+            sizes = {name.strip(): int(size) for name, size in (part.split("=") for part in text.split(",") if part)}
+            shape = cls(**sizes)
+        except (TypeError, ValueError):
+            raise ValueError(f"a mesh is written as data=1,fsdp=4,tensor=2, not {text!r}") from None
+        if min(shape.sizes) < 1:
+            raise ValueError(f"mesh {text!r}: every axis is at least 1")
+        return shape
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        return self.data, self.fsdp, self.tensor
+
+    @property
+    def devices(self) -> int:
+        return prod(self.sizes)
+
+    def over(self, devices: Sequence[Any]) -> Mesh:
+        """The mesh over the first of `devices`. Raises `ValueError` where there are too few."""
+        if len(devices) < self.devices:
+            raise ValueError(
+                f"a mesh of {'x'.join(map(str, self.sizes))} ({', '.join(AXES)}) needs {self.devices} devices, "
+                f"and there are {len(devices)}; lower one of its axes"
+            )
+        return Mesh(np.array(devices[: self.devices], dtype=object).reshape(self.sizes), AXES)
+
+
+@dataclass(frozen=True)
+class ShardingRules:
+    """Where the named axes of arrays lie on `mesh`. An axis without a rule is whole on every device."""
+
+    mesh: Mesh
+    places: Mapping[str, Place] = field(default_factory=lambda: RULES, hash=False)
+
+    def spec(self, *axes: str | None) -> PartitionSpec:
+        return PartitionSpec(*(None if axis is None else self.places.get(axis) for axis in axes))
+
+    def sharding(self, *axes: str | None) -> NamedSharding:
+        """For an array with these axes, one name (or None) a dimension."""
+        return NamedSharding(self.mesh, self.spec(*axes))
+
+    def keep(self, x: jax.Array, *axes: str | None) -> jax.Array:
+        """`x`, told to the compiler to lie as its axes say."""
+        return jax.lax.with_sharding_constraint(x, self.sharding(*axes))
