@@ -26,7 +26,9 @@ def run_peer(script: str, python: str, **arguments: Any) -> dict[str, Any]:
     """
     interpreter = project() / python
     if not interpreter.exists():
-        raise FileNotFoundError(f"{interpreter} is not there; run `make {python.split('/')[0].removeprefix('.venv-')}`")
+        raise FileNotFoundError(
+            f"{interpreter} is not there; run `make {Path(python).parts[0].removeprefix('.venv-')}`"
+        )
     environment = {**os.environ, "PYTHONPATH": str(project())}
     command = [str(interpreter), str(HERE / script), json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
