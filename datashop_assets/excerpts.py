@@ -1,6 +1,39 @@
-"""The part of a document that annotator and encoder read: one rule for both, so that neither sees more."""
+"""The part of a document that annotator and encoder read: one rule for both, so that neither sees more.
+
+A cut is marked in the text, so that nobody takes the end of what was read for the end of what was written.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+Part = Literal["head", "windows"]
+MARK = " […] "
 
 
-def excerpt(text: str, characters: int) -> tuple[str, bool]:
-    """The first `characters` characters of `text`, and whether that is less than all of it."""
-    return (text, False) if len(text) <= characters else (text[:characters], True)
+def excerpt(text: str, characters: int, part: Part = "head") -> tuple[str, bool]:
+    """At most `characters` characters of `text` beside the marks, and whether that is less than all of it.
+
+    `head` is the beginning; `windows` are beginning, middle and end, a third each.
+    """
+    if len(text) <= characters:
+        return text, False
+    third = characters // 3
+    if part == "head" or not third:
+        return text[:characters] + MARK.rstrip(), True
+    middle = (len(text) - third) // 2
+    return MARK.join((text[: characters - 2 * third], text[middle : middle + third], text[-third:])), True
+
+
+def fitting(text: str, characters: int, part: Part, fits: Callable[[str], bool]) -> tuple[str, bool]:
+    """The longest excerpt of at most `characters` that `fits`, found by halving; the empty text if none does.
+
+    `fits` says whether a model takes the text, counted in its own tokens.
+    """
+    whole = excerpt(text, characters, part)
+    if fits(whole[0]):
+        return whole
+    least, most = 0, min(characters, len(text))
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if fits(excerpt(text, middle, part)[0]) else (least, middle)
+    return excerpt(text, least, part) if least else ("", True)

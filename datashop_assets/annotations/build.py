@@ -15,8 +15,8 @@ from datashop_assets.annotations.draws import Drawn, first_round, second_round
 from datashop_assets.annotations.metrics import metrics_of
 from datashop_assets.annotations.pilot import pilot_scores
 from datashop_assets.annotations.question import question_of, rubric_of
-from datashop_assets.protocols.annotator import Annotator, Question, Reply
-from datashop_assets.protocols.documents import Document
+from datashop_assets.processors.judging import Judge, judge_of
+from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Question
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.shards import read_rows
@@ -62,16 +62,17 @@ def _ask_both_rounds(
     task: StageTask, annotator: Annotator, sample: Sequence[Any], design: Design
 ) -> tuple[list[dict[str, Any]], str]:
     """All answers, and how the second round was drawn."""
-    question = question_of(task.config, rubric_of(task))
+    question = question_of(task.config["asked"], rubric_of(task), annotator)
+    judge = judge_of(task.config["parsing"])
     first, rest = first_round(sample, design)
     second = sum(stratum.drawn for stratum in design.strata)
     with task.tools.progress.bar("annotations", len(first) + second, "documents") as bar:
-        answers = list(_ask(task, annotator, question, first, bar))
+        answers = list(_ask(task, annotator, question, judge, first, bar))
         if not second:
             return answers, "not asked"
-        scores = pilot_scores(answers, [row["text"] for row in rest], question.read_characters, task.output.scratch)
+        scores = pilot_scores(answers, [row["text"] for row in rest], question.reading, task.output.scratch)
         drawn = second_round(rest, scores or [0.0] * len(rest), design)
-        answers += _ask(task, annotator, question, drawn, bar)
+        answers += _ask(task, annotator, question, judge, drawn, bar)
     return (
         answers,
         "strata of its score" if scores else "none: the first round's answers are all alike; drawn at random",
@@ -79,42 +80,44 @@ def _ask_both_rounds(
 
 
 def _ask(
-    task: StageTask, annotator: Annotator, question: Question, drawn: Iterable[Drawn], bar: Bar
+    task: StageTask, annotator: Annotator, question: Question, judge: Judge, drawn: Iterable[Drawn], bar: Bar
 ) -> Iterator[dict[str, Any]]:
     """Every answer of one round, from the shards: those that are there already, and those written now."""
     remaining = iter(drawn)
     for number, shard in enumerate(iter(lambda: list(islice(remaining, SHARD_DOCUMENTS)), [])):
         name = f"round{shard[0].round}-{number:03d}.parquet"
         if not task.output.finished(name):
-            task.output.write_rows(name, _answers(annotator, question, shard), SCHEMA, volatile=VOLATILE)
+            task.output.write_rows(name, _answers(annotator, question, judge, shard), SCHEMA, volatile=VOLATILE)
         with task.output.folder.open(name) as file:
             yield from read_rows(name, file)
         bar.advance(len(shard))
 
 
-def _answers(annotator: Annotator, question: Question, shard: Sequence[Drawn]) -> Iterator[dict[str, Any]]:
-    documents = [Document(one.row["id"], one.row["text"], one.row["source"]) for one in shard]
-    for one, reply in zip(shard, annotator.annotate(documents, question), strict=True):
-        if reply.id != one.row["id"]:
-            raise ValueError(f"the annotator answered about {reply.id!r} where {one.row['id']!r} was asked")
-        yield _row(one, reply)
+def _answers(
+    annotator: Annotator, question: Question, judge: Judge, shard: Sequence[Drawn]
+) -> Iterator[dict[str, Any]]:
+    asked = [Asked(one.row["id"], one.row["text"], one.row["source"]) for one in shard]
+    answers = {answer.id: answer for answer in annotator.answer(asked, question)}
+    for one in shard:
+        yield _row(one, answers[one.row["id"]], judge)
 
 
-def _row(drawn: Drawn, reply: Reply) -> dict[str, Any]:
+def _row(drawn: Drawn, answer: Answer, judge: Judge) -> dict[str, Any]:
+    verdict = judge.judge(answer)
     return {
-        "id": reply.id,
+        "id": answer.id,
         "source": drawn.row["source"],
-        "text": reply.text,
+        "text": answer.text,
         "characters": len(drawn.row["text"]),
-        "status": str(reply.status),
-        "reason": reply.reason,
-        "raw": reply.raw,
-        "score": reply.score,
-        "expected_score": reply.expected_score,
-        "cut": reply.cut,
-        "tokens_in": reply.tokens_in,
-        "tokens_out": reply.tokens_out,
-        "seconds": reply.seconds,
+        "status": str(verdict.status),
+        "reason": verdict.reason,
+        "raw": answer.raw,
+        "score": verdict.score,
+        "expected_score": verdict.expected_score,
+        "cut": answer.cut,
+        "tokens_in": answer.tokens_in,
+        "tokens_out": answer.tokens_out,
+        "seconds": answer.seconds,
         "round": drawn.round,
         "stratum": drawn.stratum,
         "draw_probability": drawn.draw_probability,

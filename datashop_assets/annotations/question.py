@@ -1,28 +1,46 @@
-"""The question that a prompt's annotator section asks of every document."""
+"""The question that a prompt's annotator section asks of every document, and how its answers are read."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from datashop_assets.protocols.annotator import Question
+from datashop_assets.processors.judging import HIGHEST_SCORE
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.annotator import Annotator, Question, Reading, Sampling
 from datashop_assets.stage import StageTask
 
 
-def question_of(annotator: Mapping[str, Any], rubric: str) -> Question:
+def parsing_of(prompt: Prompt) -> dict[str, Any]:
+    """All that the meaning of an answer depends on, as JSON: scores of options, or the processor of written replies."""
+    settings = prompt.annotator
+    if settings.scoring == "likelihood" and settings.likelihood:
+        targets = settings.likelihood.targets
+        return {"scores": {option: HIGHEST_SCORE * (option in targets) for option in settings.likelihood.options}}
+    if settings.scoring == "score_token":
+        return {"scores": settings.score_token.options}
+    return {"processor": prompt.processor.identity}
+
+
+def question_of(asked: Mapping[str, Any], rubric: str, annotator: Annotator) -> Question:
     """The rubric, or by likelihood the section's own question, because a small model cannot follow a rubric.
 
-    `annotator` is the section as JSON with every default filled in.
+    `asked` is what `AnnotatorSettings.asked` gives.
     """
-    asked = annotator["likelihood"] if annotator["scoring"] == "likelihood" else {"question": rubric}
+    own = asked.get(asked["scoring"]) or {}
+    options = own.get("options", ())
+    model, revision = annotator.identity(asked["model"])
     return Question(
-        model=annotator["model"],
-        scoring=annotator["scoring"],
-        prompt=asked["question"],
-        answer_begins=asked.get("answer_begins", ""),
-        options=tuple(asked.get("options", ())),
-        targets=tuple(asked.get("targets", ())),
-        read_characters=annotator["read_characters"],
+        model=model,
+        revision=asked["revision"] or revision,
+        scoring=asked["scoring"],
+        prompt=own.get("question", rubric),
+        answer_begins=own.get("answer_begins", ""),
+        options=tuple(sorted(options, key=lambda option: (options[option], option)))
+        if isinstance(options, Mapping)  # in one order, whatever the file's: from the lowest score up
+        else tuple(options),
+        sampling=Sampling(**asked["sampling"]),
+        reading=Reading(asked["read_characters"], asked["reading"]),
     )
 
 

@@ -2,17 +2,24 @@
 
 from typing import Any
 
+from datashop_assets.annotations.question import parsing_of
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 
 
 def _annotations(prompt: Prompt) -> dict[str, Any]:
-    return prompt.annotator.model_dump(mode="json", exclude={"sample"})
+    settings = prompt.annotator
+    return {
+        "asked": settings.asked(),
+        "parsing": parsing_of(prompt),
+        "documents": settings.documents,
+        "second_round": settings.second_round.model_dump(),
+    }
 
 
 ANNOTATIONS = Stage(
     "annotations",
-    code_version="1",
+    code_version="2",
     inputs=("annotation_sample", "rubric"),
     config=_annotations,
     build="datashop_assets.annotations.build:build",

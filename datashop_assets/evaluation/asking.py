@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from datashop_assets.annotations.question import question_of, rubric_of
+from datashop_assets.processors.judging import judge_of
+from datashop_assets.protocols.annotator import Asked
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.stage import StageTask
@@ -16,12 +18,13 @@ def annotator_choice(task: StageTask, pool: StageFolder, places: set[Place]) -> 
     if task.tools.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
     found = list(_read(pool, places))
-    question = question_of(task.config["annotator"], rubric_of(task))
-    replies = task.tools.annotator.annotate((document for _, document in found), question)
+    wanted, annotator = task.config["annotator"], task.tools.annotator
+    question, judge = question_of(wanted["asked"], rubric_of(task), annotator), judge_of(wanted["parsing"])
+    asked = (Asked(str(number), one.text, one.source) for number, (_, one) in enumerate(found))
     scores: dict[Place, float | None] = {}
     with task.tools.progress.bar("asking about held-out documents", len(found), "documents") as bar:
-        for (place, _), reply in zip(found, replies, strict=True):
-            scores[place] = reply.expected_score
+        for answer in annotator.answer(asked, question):
+            scores[found[int(answer.id)][0]] = judge.judge(answer).expected_score
             bar.advance()
     return scores
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from datashop_assets.annotations.question import parsing_of
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.sources.fingerprint import fingerprint
 from datashop_assets.stage import Stage
@@ -17,7 +18,7 @@ def _targets(prompt: Prompt) -> dict[str, Any]:
         "gold_uri": prompt.pretraining_pool.uri,
         "target_documents": wanted.target_documents,
         "general_documents": wanted.general_documents,
-        "annotator": prompt.annotator.model_dump(mode="json") if by_annotator else None,
+        "annotator": {"asked": prompt.annotator.asked(), "parsing": parsing_of(prompt)} if by_annotator else None,
         "positive_from": prompt.labels.positive_from if by_annotator else None,
     }
 
@@ -28,7 +29,7 @@ def _evaluation(_: Prompt) -> dict[str, Any]:
 
 EVALUATION_TARGETS = Stage(
     "evaluation_targets",
-    code_version="1",
+    code_version="2",
     inputs=("pretraining_pool", "rubric"),
     config=_targets,
     build="datashop_assets.evaluation.targets:build",

@@ -1,10 +1,12 @@
-"""The section `annotator`: who scores the sample, and how much of it."""
+"""The section `annotator`: who scores the sample, how, and how much of it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datashop_assets.prompts.gates import Gates
 from datashop_assets.prompts.likelihood import Likelihood
+from datashop_assets.prompts.score_token import ScoreToken
 from datashop_assets.prompts.section import Count, Section
 
 
@@ -15,19 +17,40 @@ class SecondRound(Section):
     strata: Annotated[int, Field(ge=2, le=20)] = 4
 
 
+class Sampling(Section):
+    """How new tokens are chosen."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1, le=100_000)] = 256
+    seed: int = 0
+
+
 class AnnotatorSettings(Section):
-    """Who scores the sample, and how much of it."""
+    """Who scores the sample, how, and how much of it."""
 
     model: str = "smollm2-135m-instruct"
-    scoring: Literal["likelihood", "generate"] = "likelihood"
+    revision: Annotated[str, Field(max_length=200)] = ""
+    scoring: Literal["likelihood", "generate", "score_token"] = "likelihood"
+    sampling: Sampling = Sampling()
     likelihood: Likelihood | None = None
+    score_token: ScoreToken = ScoreToken()
     sample: Count = 4000
     documents: Count = 450
     second_round: SecondRound = SecondRound()
     read_characters: Annotated[int, Field(ge=50, le=100_000)] = 500  # by encoder and annotator alike
+    reading: Literal["head", "windows"] = "head"  # the beginning, or beginning, middle and end
+    gates: Gates = Gates()
 
     @model_validator(mode="after")
     def _sample_is_large_enough(self) -> Self:
         if self.documents + self.second_round.documents > self.sample:
             raise ValueError("documents and second_round.documents together exceed sample; raise sample")
         return self
+
+    def asked(self) -> dict[str, Any]:
+        """What an answer depends on, as JSON: no size of a sample, no threshold, no section of another way to score."""
+        own = {self.scoring} & {"likelihood", "score_token"}
+        return self.model_dump(
+            mode="json", include={"model", "revision", "scoring", "sampling", "read_characters", "reading", *own}
+        )

@@ -1,59 +1,120 @@
 """What the graph agrees on with any annotator, wherever it runs."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
-from datashop_assets.protocols.documents import Document
+from datashop_assets.storage.digests import digest_of
 
 
 class Status(StrEnum):
     """How an asked document ended. Every one ends in exactly one of these."""
 
     PARSED = "parsed"
-    REPAIRED = "repaired"
-    TRUNCATED = "truncated"
+    REPAIRED = "repaired"  # by one second try with a constrained answer
+    TRUNCATED = "truncated"  # the reply reached the limit of tokens before its score
     REFUSED = "refused"
     UNPARSED = "unparsed"
+    FAILED = "failed"  # the call itself; asked again by the next run
+
+
+class Ended(StrEnum):
+    """How a generation ended, before anybody reads what it says."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"  # at the limit of new tokens
+    REFUSED = "refused"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked of every document, resolved: no default is left to fill in.
+class Sampling:
+    """How new tokens are chosen. The defaults are those of the original Datashop."""
 
-    `prompt` holds `{example}` exactly once, replaced literally by the document. For scoring by likelihood the
-    assistant's turn begins with `answer_begins`, and the answer is the softmax over the first token of each option.
-    """
-
-    model: str
-    scoring: str  # "likelihood"
-    prompt: str
-    answer_begins: str
-    options: tuple[str, ...]
-    targets: tuple[str, ...]
-    read_characters: int
+    temperature: float = 0.1
+    top_p: float = 1.0
+    max_tokens: int = 256  # new ones
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer about one document, with everything that is needed to trust or doubt it."""
+class Reading:
+    """How a document is cut before it is read; see `excerpts`."""
+
+    characters: int
+    part: Literal["head", "windows"] = "head"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that an answer depends on beside the document, resolved: no default is left to fill in.
+
+    `prompt` holds `{example}` exactly once, replaced literally by the document. `answer_begins` is what the assistant's
+    turn begins with. For `likelihood` the answer is the softmax over the first token of each option, for `score_token`
+    the probability of each option as the whole answer.
+    """
+
+    model: str  # in full, as its home names it
+    revision: str  # empty where the home knows none
+    scoring: str  # "generate", "score_token" or "likelihood"
+    prompt: str
+    answer_begins: str
+    options: tuple[str, ...]
+    sampling: Sampling
+    reading: Reading
+
+    @property
+    def digest(self) -> str:
+        """The generation digest: the name under which answers are stored."""
+        return digest_of(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One document to ask about. With `constrain` it is a repair: the answer must be one of these texts."""
 
     id: str
-    status: Status
-    reason: str  # empty where status is `parsed`
-    raw: str  # the model's own reply; for likelihood the probability of every option, as JSON
-    score: int | None  # 0..5
-    expected_score: float | None  # 0..5
-    text: str  # what the annotator read, and the encoder will read
-    cut: bool  # whether `text` is less than the document
+    text: str  # whole; the annotator cuts it as the question's `reading` says, and further if the model takes less
+    source: str
+    constrain: tuple[str, ...] = ()
+    before: str = ""  # the first reply, where this is a repair
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said about one document, not yet read for its score."""
+
+    id: str
+    ended: Ended
+    reason: str  # empty where it ended `complete`
+    raw: str  # the reply; for likelihood the probability of every option, as JSON
+    probabilities: Mapping[str, float] | None  # option -> probability, adding up to one; None for `generate`
+    text: str  # what was read of the document, cuts marked: the encoder reads the same
+    cut: bool  # whether that is less than all of it
     tokens_in: int
     tokens_out: int
-    seconds: float  # this document's share of its batch
+    seconds: float  # from request to reply, or this document's share of its batch
+    endpoint: str  # who answered
+
+
+def failed(id: str, reason: str) -> Answer:  # noqa: A002, the field's name
+    """The answer about a document that nobody could be asked about."""
+    return Answer(id, Ended.FAILED, reason, "", None, "", False, 0, 0, 0.0, "")
 
 
 class Annotator(Protocol):
-    """Documents in, replies out, one for each document and in the same order, streamed."""
+    """Documents in, answers out: exactly one for each, as they come, in any order, in bounded memory."""
 
-    def annotate(self, documents: Iterable[Document], question: Question) -> Iterator[Reply]: ...
+    @property
+    def group(self) -> int | None:
+        """How many documents are asked together, where answers repeat bit for bit only then; None: any number."""
+
+    def identity(self, model: str) -> tuple[str, str]:
+        """Full name and revision of what a prompt file's `model` means here. Raises `ValueError` where it is nothing.
+
+        The revision is empty where it is not known.
+        """
+
+    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+        """Raises `ValueError` for a question that cannot be asked here; what one document holds ends as `failed`."""

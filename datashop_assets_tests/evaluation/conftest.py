@@ -7,8 +7,7 @@ import pytest
 
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
-from datashop_assets.protocols.annotator import Question, Reply, Status
-from datashop_assets.protocols.documents import Document
+from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
@@ -16,13 +15,22 @@ from datashop_assets_tests.small_lm import make_filtered, make_pool, make_tokens
 from datashop_assets_tests.stages import run_build
 
 LIKELIHOOD = {"question": "{example}", "answer_begins": "It is", "options": ["sums", "prose"], "targets": ["sums"]}
+ASKED = {
+    "model": "counter",
+    "revision": "",
+    "scoring": "likelihood",
+    "likelihood": LIKELIHOOD,
+    "sampling": {},
+    "read_characters": 400,
+    "reading": "head",
+}
 BY_ANNOTATOR = {
     "targets": None,
     "gold": [],
     "gold_uri": "",
     "target_documents": 60,
     "general_documents": 60,
-    "annotator": {"model": "counter", "scoring": "likelihood", "likelihood": LIKELIHOOD, "read_characters": 400},
+    "annotator": {"asked": ASKED, "parsing": {"scores": {"sums": 5, "prose": 0}}},
     "positive_from": 2.5,
 }
 
@@ -30,11 +38,17 @@ BY_ANNOTATOR = {
 class CountsPluses:
     """An annotator that scores a text for its plus signs, and gives none where it reads `refuse`."""
 
-    def annotate(self, documents: Iterable[Document], question: Question) -> Iterator[Reply]:
-        for one in documents:
-            score = None if "refuse" in one.text else min(5, one.text.count("+"))
-            status = Status.REFUSED if score is None else Status.PARSED
-            yield Reply(one.id, status, "", "", score, score, one.text, False, 1, 1, 0.0)
+    group = None
+
+    def identity(self, model: str) -> tuple[str, str]:
+        return model, ""
+
+    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+        for one in asked:
+            sums = min(5, one.text.count("+")) / 5
+            ended = Ended.REFUSED if "refuse" in one.text else Ended.COMPLETE
+            said = {"sums": sums, "prose": 1 - sums}
+            yield Answer(one.id, ended, "", "", said, one.text, False, 1, 1, 0.0, "here")
 
 
 @pytest.fixture(scope="session")

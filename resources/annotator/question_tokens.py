@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
-from datashop_assets.excerpts import excerpt
+from datashop_assets.excerpts import excerpt, fitting
 from datashop_assets.protocols.annotator import Question
 
 EXAMPLE = "{example}"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Read:
     """One document as the model reads it."""
 
     text: str  # what was read
@@ -26,13 +26,13 @@ class Asked:
 
 
 class QuestionTokens:
-    """Turns documents into `Asked` for one question.
+    """Turns documents into tokens for one question.
 
     Raises `ValueError` when two options begin with the same token, or when the question leaves no room in a row.
     """
 
     def __init__(self, tokenizer: Tokenizer, chat_template: str, question: Question, room: int) -> None:
-        self._tokenizer, self._characters = tokenizer, question.read_characters
+        self._tokenizer, self._reading = tokenizer, question.reading
         before, after = conversation(chat_template, question).split(EXAMPLE)
         self.before, self.after = self._ids(before), self._ids(after)
         self.options = first_tokens(tokenizer, question.options)
@@ -40,18 +40,17 @@ class QuestionTokens:
         if self._room < 1:
             raise ValueError(f"what follows {EXAMPLE} takes {len(self.after)} of {room} tokens; shorten the question")
 
-    def ask(self, text: str) -> Asked:
+    def read(self, text: str) -> Read:
         """Cuts by characters as the question says, and then by tokens to what a row holds, never within a character."""
-        read, cut = excerpt(text, self._characters)
-        read.encode()  # names the place of what UTF-8 cannot hold; the tokenizer would only say that it is no text
+        characters, part = self._reading.characters, self._reading.part
+        # names the place of what UTF-8 cannot hold; the tokenizer would only say that it is no text
+        excerpt(text, characters, part)[0].encode()
         self._tokenizer.encode_special_tokens = True
-        encoded = self._tokenizer.encode(read, add_special_tokens=False)
-        tokens = encoded.ids
-        if len(tokens) > self._room:
-            end = encoded.offsets[self._room][0]
-            tokens = [token for token, (_, stop) in zip(tokens, encoded.offsets, strict=True) if stop <= end]
-            read, cut = read[:end], True
-        return Asked(read, cut, (*tokens, *self.after))
+        read, cut = fitting(text, characters, part, lambda read: len(self._tokens(read)) <= self._room)
+        return Read(read, cut, (*self._tokens(read), *self.after))
+
+    def _tokens(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def _ids(self, text: str) -> tuple[int, ...]:
         self._tokenizer.encode_special_tokens = False
