@@ -3,8 +3,8 @@
 Stock fastText leaves weights uninitialised when it trains with fewer than ten threads, and with ten it does not repeat.
 Here it trains on one thread in a subprocess whose allocator fills memory with zeros. It neither shuffles nor weighs:
 documents are shuffled by seed and weighed by how often they are repeated.
-After the lookup a softmax classifier is linear, so a document's margin is a mean over one number a word, and every word
-is looked up once. That is as fast as stock `predict` and, unlike it, does not round probabilities to 1e-5.
+After the lookup a softmax classifier is linear: the model that is kept is folded (`fasttext_file.py`), and a compiled
+kernel (`fasttext_kernel.py`) scores with it. Unlike stock `predict` it does not round probabilities to 1e-5.
 """
 
 import json
@@ -17,15 +17,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fasttext
 import numpy as np
 from numpy.typing import NDArray
+
+from datashop_assets.models.fasttext_file import FastTextFile, read_model, write_model
 
 CHILD = Path(__file__).with_name("fasttext_child.py")
 MODEL = "model.bin"
 POSITIVE, NEGATIVE = "__label__yes", "__label__no"
 LARGEST_WEIGHT = 1e4  # healthy weights stay below 100; memory read as floats reaches 1e30
-CACHED_WORDS = 1 << 20  # some 200 MB; a pool's words are mostly the same ones
 # Nine tenths of the weights start at zero, so learning sets in late: with 550 simulated labels AUC against gold was
 # 0.93 after 5,500 documents read and 0.976 after 14,000; from 12,000 to 24,000 it is flat.
 LEAST_READ = 16_000
@@ -41,6 +41,7 @@ class FastTextSettings:
     min_subword: int = 3
     max_subword: int = 5
     buckets: int = 50_000
+    each_word_once: bool = True  # and lower-cased; else a text is read as it stands, like stock `predict` reads it
 
 
 def words(text: str) -> list[str]:
@@ -52,11 +53,21 @@ def words(text: str) -> list[str]:
     return list(dict.fromkeys(plain.encode("utf-8", "replace").decode().split()))
 
 
-def training_lines(texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], seed: int) -> list[str]:
+def line_of(text: str, each_word_once: bool) -> str:
+    """A text as a line of a training file, without its end. What would be taken for a label is taken apart."""
+    if each_word_once:
+        return " ".join(words(text))
+    plain = text.replace("__label__", "label ").replace("\n", " ").replace("\0", " ")
+    return plain.encode("utf-8", "replace").decode()
+
+
+def training_lines(
+    texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], seed: int, each_word_once: bool = True
+) -> list[str]:
     """Lines of a training file, shuffled: every text with its label, as often as it is to be read in an epoch."""
     lines = []
     for text, label, repeat in zip(texts, labels, repeats, strict=True):
-        lines += [f"{POSITIVE if label else NEGATIVE} {' '.join(words(text))}\n"] * repeat
+        lines += [f"{POSITIVE if label else NEGATIVE} {line_of(text, each_word_once)}\n"] * repeat
     random.Random(seed).shuffle(lines)  # noqa: S311 - an order, no secret
     return lines
 
@@ -70,7 +81,7 @@ def fit(
     folder: Path,
     repeats: Sequence[int] | None = None,
 ) -> "FastText":
-    """Trains on labels 0 and 1 and leaves the model in `folder`, as `model.bin`.
+    """Trains on labels 0 and 1 and leaves the folded model in `folder`, as `model.bin`.
 
     Raises `ValueError` when one class is missing, and `RuntimeError` when a trained weight is not a plausible number.
     """
@@ -78,12 +89,19 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         text, arguments, model = (Path(scratch) / name for name in ("lines.txt", "arguments.json", MODEL))
-        lines = training_lines(texts, labels, repeats or [1] * len(texts), seed)
+        lines = training_lines(texts, labels, repeats or [1] * len(texts), seed, settings.each_word_once)
         text.write_text("".join(lines), encoding="utf-8")
         arguments.write_text(json.dumps({"input": str(text), "seed": seed, **_arguments(settings, len(lines))}))
         _run_child([sys.executable, "-P", str(CHILD), str(arguments), str(model)])
+        _fold(model)
         model.replace(folder / MODEL)
-    return FastText(folder / MODEL)
+    return FastText(folder / MODEL, settings.each_word_once)
+
+
+def _fold(path: Path) -> None:
+    model = read_model(path)
+    _refuse_implausible(path, model)
+    write_model(model.folded(), path)
 
 
 def _refuse_one_class(labels: Sequence[int]) -> None:
@@ -116,18 +134,19 @@ def _run_child(command: Sequence[str]) -> None:
 
 
 class FastText:
-    """A trained classifier, loaded from the file that `fit` left. Raises `RuntimeError` for implausible weights."""
+    """A trained classifier, loaded from a file of the stock library, folded or not.
 
-    def __init__(self, path: Path) -> None:
+    Raises `ValueError` for a file that cannot be scored with and `RuntimeError` for implausible weights.
+    """
+
+    def __init__(self, path: Path, each_word_once: bool = True) -> None:
+        from datashop_assets.models.fasttext_reader import Reader
+
         self.path = path
-        self._model = fasttext.load_model(str(path))
-        rows, columns = self._model.get_input_matrix(), self._model.get_output_matrix()
-        _refuse_implausible(path, rows, columns)
-        labels = self._model.get_labels()
-        difference = columns[labels.index(POSITIVE)] - columns[labels.index(NEGATIVE)]
-        self._folded = rows.astype(np.float64) @ difference
-        self._known: dict[str, tuple[float, int]] = {}
-        self._end = self._word("</s>")
+        model = read_model(path)
+        _refuse_implausible(path, model)
+        self._once = each_word_once
+        self._reader = Reader(model, model.labels.index(POSITIVE))
 
     @property
     def paths(self) -> Sequence[Path]:
@@ -135,32 +154,20 @@ class FastText:
 
     def margin(self, texts: Iterable[str]) -> NDArray[np.float64]:
         """Log-odds of the positive class, float64 [documents]."""
-        return np.array([self._margin(words(text)) for text in texts], dtype=np.float64)
+        return self._reader.margins([self._plain(text) for text in texts], self._once)
 
     def score(self, texts: Iterable[str]) -> NDArray[np.float64]:
         """P(positive), float64 [documents], by the model's own logistic: not calibrated."""
         return np.asarray(1.0 / (1.0 + np.exp(-self.margin(texts))))
 
-    def _margin(self, document: Iterable[str]) -> float:
-        total, count = self._end
-        for value, parts in map(self._word, document):
-            total += value
-            count += parts
-        return total / count
-
-    def _word(self, word: str) -> tuple[float, int]:
-        """Sum of the folded weights of a word and its subwords, and how many they are."""
-        found = self._known.get(word)
-        if found is None:
-            if len(self._known) >= CACHED_WORDS:
-                self._known.clear()
-            ids = self._model.get_subwords(word)[1].astype(np.int64)
-            found = self._known[word] = (float(self._folded[ids].sum()), len(ids))
-        return found
+    def _plain(self, text: str) -> bytes:
+        if self._once:
+            text = text.lower().replace("__label__", "label ")
+        return text.encode("utf-8", "replace")
 
 
-def _refuse_implausible(path: Path, *matrices: NDArray[np.float32]) -> None:
-    for matrix in matrices:
+def _refuse_implausible(path: Path, model: FastTextFile) -> None:
+    for matrix in (model.rows, model.output):
         if not np.isfinite(matrix).all() or np.abs(matrix).max() > LARGEST_WEIGHT:
             raise RuntimeError(
                 f"{path} holds weights that are not finite, or above {LARGEST_WEIGHT:g}: it was trained on memory that "

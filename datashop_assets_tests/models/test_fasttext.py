@@ -67,7 +67,7 @@ def test_one_class_alone_is_refused_with_its_counts(tmp_path: Path) -> None:
 
 def test_weights_that_are_no_plausible_numbers_are_refused(trained: FastText, tmp_path: Path) -> None:
     data = trained.path.read_bytes()
-    weights = np.frombuffer(data[-4 * 4 * 2 :], np.float32).copy()  # two labels of four dimensions end the file
+    weights = np.frombuffer(data[-4 * 2 * 2 :], np.float32).copy()  # the output of two labels ends the file
     for bad in (np.nan, np.inf, 1e30):
         weights[0] = bad
         broken = tmp_path / "broken.bin"

@@ -1,0 +1,248 @@
+"""Reads UTF-8 texts as fastText does and averages one row a word: compiled, on one core.
+
+It repeats `Dictionary::getLine`, `computeSubwords`, `addWordNgrams` and `Model::computeHidden` of fastText 0.9.2: white
+space is any of space, tab, line feed, vertical tab, form feed, carriage return and zero, a word's hash is 32-bit FNV-1a
+over sign-extended bytes, every text ends with the word `</s>`, which also ends a text in which it stands. A word is
+found by its hash and then compared byte by byte. Sums are float64 in the order of the text and depend on nothing else.
+"""
+
+# ruff: noqa: PLR0917, SIM110 - compiled functions take no keywords, and generators cost them a call
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Reals = NDArray[np.float64]
+BASIS, PRIME, NGRAM_PRIME = np.uint32(2166136261), np.uint32(16777619), np.uint64(116049371)
+LABEL = np.frombuffer(b"__label__", np.uint8)
+END = np.frombuffer(b"</s>", np.uint8)
+
+
+class Lexicon(NamedTuple):
+    """The words of a model and what each adds. K columns are averaged at once."""
+
+    letters: Bytes  # all words, one after the other
+    ends: Ints  # [words + 1], word w is letters[ends[w]:ends[w + 1]]
+    slots: NDArray[np.int32]  # open addressing by hash, -1 where empty; its size is a power of two
+    sums: Reals  # [words, K], a word's own row and those of its subwords
+    parts: Ints  # [words], how many rows that is
+    rows: Reals  # [words + buckets, K]
+    buckets: int
+    shortest: int  # subwords have this many characters at least,
+    longest: int  # and at most this many; 0: none
+    ngrams: int  # the longest run of words with a row of its own
+    end: int  # the word `</s>`
+
+
+class Seen(NamedTuple):
+    """Words met in the text being read, where each counts once: known ones by number, others by hash and letters."""
+
+    known: Ints  # [words], the text in which it was last met
+    texts: Ints  # open addressing by hash: the text that filled the slot,
+    begins: Ints  # and where in it the word stands
+    ends: Ints
+
+
+@njit(cache=True)  # type: ignore[misc]
+def hash_of(data: Bytes, begin: int, end: int) -> np.uint32:
+    found = BASIS
+    for place in range(begin, end):
+        found = _hashed(found, data[place])
+    return found
+
+
+@njit(cache=True, inline="always")  # type: ignore[misc]
+def _hashed(found: np.uint32, byte: np.uint8) -> np.uint32:
+    extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
+    return np.uint32((found ^ extended) * PRIME)
+
+
+@njit(cache=True)  # type: ignore[misc]
+def fill_slots(letters: Bytes, ends: Ints, slots: NDArray[np.int32]) -> None:
+    """Puts every word into its slot, or the next that is free."""
+    for word in range(len(ends) - 1):
+        slot = np.int64(hash_of(letters, ends[word], ends[word + 1])) & (len(slots) - 1)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = word
+
+
+@njit(cache=True)  # type: ignore[misc]
+def fill_sums(lexicon: Lexicon) -> None:
+    """The sum and number of every word's rows. `</s>` has no subwords."""
+    for word in range(len(lexicon.ends) - 1):
+        lexicon.sums[word] = lexicon.rows[word]
+        lexicon.parts[word] = 1
+        if word != lexicon.end:
+            begin, end = lexicon.ends[word], lexicon.ends[word + 1]
+            lexicon.parts[word] += _add_subwords(lexicon, lexicon.letters, begin, end, lexicon.sums[word])
+
+
+@njit(cache=True)  # type: ignore[misc]
+def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen, hashes: NDArray[np.uint32]) -> Reals:
+    """Texts data[ends[n]:ends[n + 1]] -> the mean of each one's rows [N, K].
+
+    `once`: every word of a text counts once, and white space is what Python splits at. `hashes` has room for those of
+    the words of any text.
+    """
+    means = np.zeros((len(ends) - 1, lexicon.rows.shape[1]))
+    for text in range(len(ends) - 1):
+        count = _add_text(data, ends, text, once, lexicon, seen, hashes, means[text])
+        means[text] /= count
+    return means
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _add_text(
+    data: Bytes,
+    ends: Ints,
+    text: int,
+    once: bool,
+    lexicon: Lexicon,
+    seen: Seen,
+    hashes: NDArray[np.uint32],
+    total: Reals,
+) -> int:
+    """Adds all rows of a text to `total`; returns how many they are."""
+    place, end, parts, words = ends[text], ends[text + 1], 0, 0
+    while place < end:
+        width = _space(data, place, end, once)
+        if width:
+            place += width
+            continue
+        begin, found = place, BASIS
+        while place < end and not _space(data, place, end, once):
+            found = _hashed(found, data[place])
+            place += 1
+        if _equal(data, begin, place, END, 0, len(END)):
+            break
+        word = _find(lexicon, data, begin, place, found)
+        if once and _met(seen, text, word, data, begin, place, found):
+            continue
+        if word < 0 and place - begin >= len(LABEL) and _equal(data, begin, begin + len(LABEL), LABEL, 0, len(LABEL)):
+            continue
+        hashes[words] = found
+        words += 1
+        if word >= 0:
+            parts += lexicon.parts[word]
+            for column in range(len(total)):
+                total[column] += lexicon.sums[word, column]
+        else:
+            parts += _add_subwords(lexicon, data, begin, place, total)
+    hashes[words] = hash_of(END, 0, len(END))
+    total += lexicon.sums[lexicon.end]
+    return parts + lexicon.parts[lexicon.end] + _add_ngrams(lexicon, hashes[: words + 1], total)
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _add_subwords(lexicon: Lexicon, data: Bytes, begin: int, end: int, total: Reals) -> int:
+    """Adds the rows of a word's subwords, of `<word>` between its brackets; returns how many they are."""
+    count, length = 0, end - begin + 2
+    if lexicon.longest <= 0:
+        return count
+    for first in range(length):
+        if 0 < first < length - 1 and data[begin + first - 1] & 0xC0 == 0x80:
+            continue
+        found, place, size = BASIS, first, 0
+        while place < length and size < lexicon.longest:
+            size += 1
+            found = _hashed(found, _letter(data, begin, end, place))
+            place += 1
+            while place < length - 1 and data[begin + place - 1] & 0xC0 == 0x80:
+                found = _hashed(found, data[begin + place - 1])
+                place += 1
+            if size >= lexicon.shortest and not (size == 1 and (first == 0 or place == length)):
+                row = len(lexicon.ends) - 1 + np.int64(found) % lexicon.buckets
+                for column in range(len(total)):
+                    total[column] += lexicon.rows[row, column]
+                count += 1
+    return count
+
+
+@njit(cache=True, inline="always")  # type: ignore[misc]
+def _letter(data: Bytes, begin: int, end: int, place: int) -> np.uint8:
+    if place == 0:
+        return np.uint8(60)  # <
+    return data[begin + place - 1] if begin + place - 1 < end else np.uint8(62)  # >
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _add_ngrams(lexicon: Lexicon, hashes: NDArray[np.uint32], total: Reals) -> int:
+    """Adds the rows of runs of words; returns how many they are."""
+    count = 0
+    for first in range(len(hashes) if lexicon.ngrams > 1 else 0):
+        found = np.uint64(np.int64(np.int32(hashes[first])))
+        for place in range(first + 1, min(first + lexicon.ngrams, len(hashes))):
+            found = found * NGRAM_PRIME + np.uint64(np.int64(np.int32(hashes[place])))
+            row = len(lexicon.ends) - 1 + np.int64(found % np.uint64(lexicon.buckets))
+            total += lexicon.rows[row]
+            count += 1
+    return count
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _find(lexicon: Lexicon, data: Bytes, begin: int, end: int, found: np.uint32) -> int:
+    """The number of a word, -1 for one that is not known."""
+    slot = np.int64(found) & (len(lexicon.slots) - 1)
+    while lexicon.slots[slot] >= 0:
+        word = lexicon.slots[slot]
+        if _equal(data, begin, end, lexicon.letters, lexicon.ends[word], lexicon.ends[word + 1]):
+            return np.int64(word)
+        slot = (slot + 1) & (len(lexicon.slots) - 1)
+    return -1
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, found: np.uint32) -> bool:
+    """Whether the text had this word before; from now on it had."""
+    if word >= 0:
+        met = seen.known[word] == text
+        seen.known[word] = text
+        return met
+    slot = np.int64(found) & (len(seen.texts) - 1)
+    while seen.texts[slot] == text:
+        if _equal(data, begin, end, data, seen.begins[slot], seen.ends[slot]):
+            return True
+        slot = (slot + 1) & (len(seen.texts) - 1)
+    seen.texts[slot], seen.begins[slot], seen.ends[slot] = text, begin, end
+    return False
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _equal(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: int) -> bool:
+    if end - begin != stop - start:
+        return False
+    for place in range(end - begin):
+        if data[begin + place] != other[start + place]:
+            return False
+    return True
+
+
+@njit(cache=True, inline="always")  # type: ignore[misc]
+def _space(data: Bytes, place: int, end: int, wide: bool) -> int:
+    """Bytes of the white space that begins here; 0 where none does."""
+    byte = data[place]
+    if 32 < byte < 128:
+        return 0
+    if byte == 32 or 9 <= byte <= 13 or byte == 0:
+        return 1
+    return _wide_space(data, place, end) if wide else 0
+
+
+@njit(cache=True)  # type: ignore[misc]
+def _wide_space(data: Bytes, place: int, end: int) -> int:
+    """What Python's `str.split` takes for white space and fastText does not, as UTF-8."""
+    byte = data[place]
+    if 28 <= byte <= 31:
+        return 1
+    if byte == 0xC2 and place + 1 < end:
+        return 2 if data[place + 1] in (0x85, 0xA0) else 0
+    if byte < 0xE1 or byte > 0xE3 or place + 2 >= end:
+        return 0
+    code = np.int64(byte & 0x0F) << 12 | np.int64(data[place + 1] & 0x3F) << 6 | np.int64(data[place + 2] & 0x3F)
+    found = code in (0x1680, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000) or 0x2000 <= code <= 0x200A
+    return 3 if found else 0
