@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env peers vllm demo ui test test-faults check format locks clean
+.PHONY: help env peers vllm demo ui test test-faults check format locks cluster_configs clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -26,7 +26,7 @@ export DATASHOP_ROOT ?= $(CURDIR)/datashop_root
 export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: $(ENV) ## the environment in .venv, from the locks
 
@@ -79,6 +79,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/lint-imports
 	@$(BIN)/mypy
 	@$(BIN)/dg check defs
+	@$(BIN)/python infra/update-cluster-configs.py --check
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
@@ -97,6 +98,9 @@ locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/vllm-without.txt locks/vllm.in -o locks/vllm.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
+
+cluster_configs: env ## the files for `ray up`, from the tables of infra/update-cluster-configs.py
+	@$(BIN)/python infra/update-cluster-configs.py
 
 clean: ## remove the results and Dagster's state, not the environment
 	@rm -rf "$(DATASHOP_ROOT)" "$(DAGSTER_HOME)"
