@@ -8,6 +8,7 @@ from datashop_assets.annotations.asset import annotations
 from datashop_assets.annotations.checks import coverage, unparsed_share
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
+from datashop_assets.data_card.asset import data_card
 from datashop_assets.encoder.asset import encoder
 from datashop_assets.encoder.checks import better_than_baselines
 from datashop_assets.evaluation.asset import evaluation, evaluation_targets
@@ -16,9 +17,9 @@ from datashop_assets.filtered_pool.checks import keep_count_exact, pool_fully_sc
 from datashop_assets.graph import GRAPH
 from datashop_assets.rubric.asset import rubric
 from datashop_assets.sources.asset import annotation_sample, pretraining_pool
-from datashop_assets.trained_lm.asset import control_lm, pool_tokens, trained_lm
+from datashop_assets.trained_lm.asset import control_lm, decontamination, matched_lm, pool_tokens, trained_lm
 from datashop_assets.training_set.asset import training_set
-from resources.annotator.resource import EmbeddedAnnotatorResource
+from resources.annotator.resource import AnnotatorResource
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress
 from resources.prompt_store import prompt_store
@@ -35,10 +36,13 @@ ASSETS = [
     pool_scores,
     keep_certificate,
     filtered_pool,
+    decontamination,
     control_lm,
+    matched_lm,
     trained_lm,
     evaluation_targets,
     evaluation,
+    data_card,
 ]
 CHECKS = [
     coverage,
@@ -54,7 +58,7 @@ def definitions(**resources: Any) -> dg.Definitions:
     """All definitions of the `local` profile, with other resources in place of some of its own."""
     local = {
         "prompts": prompt_store,
-        "annotator": EmbeddedAnnotatorResource(),
+        "annotator": AnnotatorResource(),
         "trainer": InProcessTrainer(),
         "compute": LocalCompute(),
         "progress": RunLogProgress(),

@@ -71,7 +71,7 @@ def test_the_eval_cluster_steps_end_with_the_encoder(made: Made) -> None:
 @pytest.mark.parametrize(
     ("changes", "redone"),
     [
-        ({"keep": {"fraction": 0.3}}, ["filtered_pool", "trained_lm", "evaluation"]),
+        ({"keep": {"fraction": 0.3}}, ["filtered_pool", "trained_lm", "evaluation", "data_card"]),
         ({"encoder": {"epochs": 7}}, STAGES[STAGES.index("encoder") :]),
         ({"rubric": "Another question about {example}."}, STAGES[STAGES.index("rubric") :]),
     ],

@@ -1,0 +1,24 @@
+"""The page a person reads."""
+
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.graph import DATA_CARD
+from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.prompts.store import PromptStore
+from datashop_assets.protocols.progress import Progress
+from datashop_assets.stage import Tools
+
+
+@stage_asset(DATA_CARD, group="6_card", kinds={"html"})
+def data_card(
+    context: dg.AssetExecutionContext,
+    prompts: dg.ResourceParam[PromptStore],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[Any]:
+    """One page about this prompt: rubric, funnel, scores, what is kept, the comparison, and documents to read.
+
+    `path` is the page; `documents.html` beside it shows up to 100,000 documents. Both need no network.
+    """
+    return materialize(context, DATA_CARD, prompts, Tools(progress=progress))

@@ -1,0 +1,78 @@
+"""Builds `data_card`: the page, the browser of documents, and the same as JSON and Markdown.
+
+`card.json` and `documents.html` follow from the inputs alone. What holds times and costs (`costs.json`, the page, the
+Markdown) is kept out of the content digest.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import polars as pl
+from markupsafe import Markup
+
+from datashop_assets.data_card import charts, page
+from datashop_assets.data_card.documents import browsed, unseen_scores
+from datashop_assets.data_card.facts import costs, facts
+from datashop_assets.data_card.hub import head
+from datashop_assets.data_card.samples import samples
+from datashop_assets.data_card.scan import Scan, scan
+from datashop_assets.describing import described
+from datashop_assets.sources.pool import pool_shards
+from datashop_assets.stage import Metrics, StageTask
+
+PAGE = "card.html"
+BROWSER = "documents.html"
+MARKDOWN = "card.md"
+FACTS = "card.json"
+COSTS = "costs.json"
+OWN_WORDS_SHOWN = ("annotations", "encoder", "keep_certificate", "filtered_pool", "evaluation")
+
+
+def build(task: StageTask) -> Metrics:
+    """Writes the five files. Metrics: where the page is, and how much it holds."""
+    shards = pool_shards(task.inputs["pretraining_pool"])
+    found, documents = scan(task, shards), browsed(task, shards)
+    known = facts(task, found, samples(task, found), documents)
+    spent = costs(task.inputs)
+    html = page.card(known, spent, drawn(task, found, known), own_words(task))
+    task.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
+    task.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
+    task.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
+    task.output.put_bytes(PAGE, html.encode(), identity=False)
+    task.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
+    return {
+        "path": f"{task.output.folder.uri}/{PAGE}",
+        "browsed_documents": len(documents.rows),
+        "documents": documents.documents,
+        "samples": sum(len(rows) for rows in known["samples"].values()),
+    }
+
+
+def drawn(task: StageTask, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:
+    """Name -> chart. A chart whose figures are not there is left out."""
+    measured = {name: stage["metrics"] for name, stage in known["stages"].items()}
+    cut, unseen = measured["filtered_pool"]["cut_score"], weighted(task)
+    made = {
+        "scores": charts.scores(measured["annotations"]["score_histogram"], found.cells, cut),
+        "yields": charts.yields(found.cells, cut),
+        "sources": charts.sources(measured["filtered_pool"]["by_source"]),
+        "comparison": charts.comparison(known["comparison"]),
+    }
+    reliability = known["encoder"].get("labels", {}).get("all", {}).get("reliability")
+    if reliability and len(unseen):
+        made |= {"trust": charts.trust(reliability, unseen), "agreement": charts.agreement(unseen)}
+    return made
+
+
+def weighted(task: StageTask) -> pl.DataFrame:
+    """Scores of unseen labels with each document's weight in the training set."""
+    labels = task.inputs["training_set"].table("training_set.parquet").select("id", "weight").unique("id")
+    return unseen_scores(task).join(labels, on="id", how="left", maintain_order="left")
+
+
+def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:
+    """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
+    from datashop_assets.graph import GRAPH
+
+    return {stage.name: described(task.inputs[stage.name], stage) for stage in GRAPH if stage.name in OWN_WORDS_SHOWN}

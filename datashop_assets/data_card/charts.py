@@ -1,0 +1,154 @@
+"""The charts of a data card, each from figures that the stages wrote."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from datashop_assets.data_card.drawing import FIRST, INK, MUTED, SECOND, THIRD, drawing
+from datashop_assets.data_card.scan import BINS
+
+MIXED = 8  # sources that have a bar of their own; the rest are one
+
+
+def scores(annotator: Sequence[int], cells: pl.DataFrame, cut: float | None) -> Markup:
+    """Left: the annotator's scores. Right: the encoder's over the pool, by source; the cut is a line."""
+    with drawing("Distributions of scores", columns=2) as made:
+        left, right = made.axes
+        left.bar(np.arange(len(annotator)) / 2 + 0.25, annotator, width=0.42, color=FIRST)
+        left.set(xlabel="annotator's expected score", ylabel="annotated documents")
+        bottom = np.zeros(BINS // 5)
+        for colour, (source, counts) in zip((FIRST, SECOND, THIRD, MUTED), _by_source(cells, 3).items(), strict=False):
+            coarse = counts.reshape(-1, 5).sum(axis=1)
+            right.bar(np.arange(len(coarse)) / 20 + 0.025, coarse, 0.045, bottom, color=colour, label=_short(source))
+            bottom += coarse
+        right.set(xlabel="encoder's score", ylabel="pool documents (log)", yscale="log", xlim=(0, 1))
+        right.yaxis.set_major_formatter("{x:,.0f}")
+        _cut(right, cut)
+        right.legend()
+    return made.svg
+
+
+def yields(cells: pl.DataFrame, cut: float | None) -> Markup:
+    """What share of documents and of bytes has at least each score."""
+    counts = _binned(cells, ("documents", "bytes"))
+    with drawing("Yield at every cut") as made:
+        (axes,) = made.axes
+        for name, colour in (("documents", FIRST), ("bytes", SECOND)):
+            left = counts[name][::-1].cumsum()[::-1] / max(1, counts[name].sum())
+            axes.step(np.arange(BINS) / BINS, left, where="post", color=colour, label=name)
+        axes.set(xlabel="kept from this score on", ylabel="share of the pool (log)", yscale="log", xlim=(0, 1))
+        axes.yaxis.set_major_formatter("{x:g}")
+        _cut(axes, cut)
+        axes.legend()
+    return made.svg
+
+
+def sources(by_source: Mapping[str, Mapping[str, int]]) -> Markup:
+    """The share of tokens each source has in the pool and in what is kept."""
+    largest = sorted(by_source, key=lambda name: -by_source[name]["tokens"])[:MIXED]
+    shown = {_short(name): by_source[name] for name in reversed(largest)}
+    rest = [found for name, found in by_source.items() if name not in largest]
+    if rest:
+        shown = {"all others": {key: sum(one[key] for one in rest) for key in ("tokens", "kept_tokens")}} | shown
+    with drawing("Sources before and after", height=1.2 + 0.45 * len(shown)) as made:
+        (axes,) = made.axes
+        for place, (key, colour) in enumerate((("kept_tokens", SECOND), ("tokens", FIRST))):
+            total = max(1, sum(found[key] for found in by_source.values()))
+            shares = [100 * found[key] / total for found in shown.values()]
+            label = "kept" if place == 0 else "pool"
+            axes.barh(np.arange(len(shown)) + 0.19 * (2 * place - 1), shares, 0.36, color=colour, label=label)
+        axes.set_yticks(np.arange(len(shown)), list(shown))
+        axes.set(xlabel="% of tokens")
+        axes.legend(reverse=True)
+    return made.svg
+
+
+def trust(reliability: Sequence[Mapping[str, Any]], unseen: pl.DataFrame) -> Markup:
+    """Left: predicted and observed share of positives. Right: precision at every recall on unseen labels."""
+    with drawing("Reliability, and precision by recall", columns=2) as made:
+        left, right = made.axes
+        left.plot((0, 1), (0, 1), color=MUTED, linewidth=0.8, linestyle="--")
+        where = [one["predicted"] for one in reliability]
+        observed = [one["observed"] for one in reliability]
+        left.errorbar(where, [one["value"] for one in observed], _arms(observed), fmt="o", color=FIRST, capsize=2)
+        left.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1), ylim=(0, 1))
+        if 0 < unseen["label"].sum() < len(unseen):
+            recall, precision = precision_by_recall(*(unseen[name].to_numpy() for name in ("label", "score", "weight")))
+            right.step(recall, precision, where="pre", color=FIRST)
+        right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    return made.svg
+
+
+def precision_by_recall(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Recall and precision of keeping every document from each distinct score on, highest score first. [N] each -> [K].
+
+    As scikit-learn has them (a test holds it), whose import takes 4 s here.
+    """
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # the last of every run of equal scores
+    kept, hits = weight[order].cumsum()[ends], (weight * label)[order].cumsum()[ends]
+    return hits / hits[-1], hits / kept
+
+
+def agreement(unseen: pl.DataFrame) -> Markup:
+    """Annotator against encoder on labelled documents that the encoder had not seen."""
+    with drawing("Annotator and encoder") as made:
+        (axes,) = made.axes
+        axes.plot(unseen["expected_score"], unseen["score"], "o", color=FIRST, alpha=0.35, markersize=3)
+        axes.set(xlabel="annotator's expected score", ylabel="encoder's score", ylim=(0, 1))
+    return made.svg
+
+
+def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """Candidate minus control in bits per byte, with intervals over seeds; left of zero is better."""
+    shown = list(reversed(rows))
+    with drawing("Language models: candidate minus control", height=1.0 + 0.34 * len(rows), width=6.0) as made:
+        (axes,) = made.axes
+        axes.axvline(0, color=INK, linewidth=0.8)
+        for place, row in enumerate(shown):
+            if row["low"] is not None:
+                axes.plot((row["low"], row["high"]), (place, place), color=_colour(row), linewidth=2)
+            axes.plot(row["difference"], place, "o", color=_colour(row))
+        names = [f"{row['kind']}: {_short(row['source']) or 'all'} ({row['documents']:,})" for row in shown]
+        axes.set_yticks(range(len(shown)), names)
+        axes.set(xlabel="bits per byte, candidate minus control, 95% over seeds")
+    return made.svg
+
+
+def _colour(row: Mapping[str, Any]) -> str:
+    return {"better": SECOND, "worse": THIRD}.get(row["verdict"], MUTED)
+
+
+def _arms(observed: Sequence[Mapping[str, float]]) -> list[list[float]]:
+    """Lengths of the error bars below and above."""
+    below = [max(0.0, one["value"] - one["low"]) for one in observed]
+    return [below, [max(0.0, one["high"] - one["value"]) for one in observed]]
+
+
+def _by_source(cells: pl.DataFrame, most: int) -> dict[str, np.ndarray]:
+    """Documents by bin of the largest sources, then of all others together. [BINS] each."""
+    sizes = cells.group_by("source").agg(pl.col("documents").sum()).sort("documents", "source", descending=True)
+    large = sizes["source"].head(most).to_list()
+    found = {name: _binned(cells.filter(pl.col("source") == name), ("documents",))["documents"] for name in large}
+    if len(sizes) > most:
+        found["all others"] = _binned(cells.filter(~pl.col("source").is_in(large)), ("documents",))["documents"]
+    return found
+
+
+def _binned(cells: pl.DataFrame, columns: Sequence[str]) -> dict[str, np.ndarray]:
+    every = pl.DataFrame({"bin": np.arange(BINS)}).join(
+        cells.group_by("bin").agg(pl.col(columns).sum()), on="bin", how="left", maintain_order="left"
+    )
+    return {name: every[name].fill_null(0).to_numpy() for name in columns}
+
+
+def _cut(axes: Any, cut: float | None) -> None:
+    if cut is not None:
+        axes.axvline(cut, color=INK, linewidth=0.9, linestyle="--", label=f"cut {cut:.3f}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"

@@ -1,0 +1,125 @@
+"""The documents that can be browsed: every annotated one and the pool beside it, up to a limit, by sample above it."""
+
+import base64
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+
+from datashop_assets.data_card.scan import attributes
+from datashop_assets.excerpts import excerpt
+from datashop_assets.sources.pool import read_pool
+from datashop_assets.stage import StageTask
+from datashop_assets.storage.digests import keyed_hash
+
+LIMIT = 100_000  # documents in the browser; more make it slow
+CHARACTERS = 40_000_000  # of text in the browser, all documents together
+SHOWN_CHARACTERS = 4000  # of an annotated text, whatever the annotator read
+NAMED = ("source", "split", "status")  # columns of few values: stored as numbers and a list of names
+OUT_OF_FOLD = "out_of_fold.parquet"
+COLUMNS: dict[str, Any] = {
+    "id": "",
+    "source": "",
+    "split": "not of the pool",
+    "score": None,  # the encoder's, as the pool was scored
+    "kept": False,
+    "status": "not asked",
+    "asked": None,  # the annotator's expected score
+    "label": None,
+    "unseen": None,  # the encoder's score from a fold that did not see the label
+    "reply": "",
+    "text": "",
+    "cut": False,
+}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Browsed:
+    """Rows with the columns above, and how many documents there are to choose from."""
+
+    rows: Sequence[Row]
+    documents: int
+
+    def payload(self) -> str:
+        """The rows as base64 of gzipped JSON, by column: `{"names": {...}, "columns": {...}, "documents": N}`."""
+        columns: dict[str, list[Any]] = {name: [row[name] for row in self.rows] for name in COLUMNS}
+        names = {name: sorted(set(columns[name])) for name in NAMED}
+        for name, values in names.items():
+            code = {value: place for place, value in enumerate(values)}
+            columns[name] = [code[value] for value in columns[name]]
+        value = {"names": names, "columns": columns, "documents": self.documents}
+        return base64.b64encode(gzip.compress(orjson.dumps(value), 6, mtime=0)).decode()
+
+
+def browsed(task: StageTask, shards: Sequence[str], limit: int = LIMIT) -> Browsed:
+    """Annotated documents first (at most half of `limit`), then whole shards of the pool, chosen by hash."""
+    answers = annotated(task)
+    asked = dict(sorted(answers.items(), key=lambda one: keyed_hash("browse", one[0]))[: limit // 2])
+    rows = list(_pool_rows(task, shards, asked, limit - len(asked)))
+    found = {row["id"] for row in rows}
+    alone = [COLUMNS | {"id": name} | answer for name, answer in asked.items() if name not in found]
+    total = task.inputs["pool_scores"].metrics["documents"] + sum(row["split"] == COLUMNS["split"] for row in alone)
+    return Browsed([*rows, *alone], int(total))
+
+
+def annotated(task: StageTask) -> dict[str, Row]:
+    """What annotator and encoder say of every annotated document, by id, with the text that both read."""
+    found = {
+        row["id"]: {
+            "source": row["source"],
+            "status": row["status"],
+            "asked": _rounded(row["expected_score"]),
+            "reply": row["raw"] or row["reason"],
+            "text": row["text"][:SHOWN_CHARACTERS],
+            "cut": row["cut"],
+        }
+        for row in task.inputs["annotations"].all_rows()
+    }
+    for row in unseen_scores(task).iter_rows(named=True):
+        found.get(row["id"], {}).update(label=row["label"], unseen=_rounded(row["score"]))
+    return found
+
+
+def unseen_scores(task: StageTask) -> pl.DataFrame:
+    """The encoder's scores of labelled documents it had not seen; empty where an encoder keeps none."""
+    folder = task.inputs["encoder"]
+    if OUT_OF_FOLD in {file.name for file in folder.manifest.files}:
+        return folder.table(OUT_OF_FOLD)
+    schema = {"id": pl.String, "source": pl.String, "label": pl.Int8, "expected_score": pl.Float64, "score": pl.Float64}
+    return pl.DataFrame([], schema)
+
+
+def _pool_rows(task: StageTask, shards: Sequence[str], asked: Mapping[str, Row], limit: int) -> Iterator[Row]:
+    pool, kept = task.inputs["pretraining_pool"], task.inputs["filtered_pool"]
+    characters = CHARACTERS // max(1, min(limit, task.inputs["pool_scores"].metrics["documents"]))
+    left = limit
+    with task.tools.progress.bar("data card: documents", len(shards), "shards") as bar:
+        for shard in sorted(shards, key=lambda name: keyed_hash("browse", name)):
+            if left <= 0:
+                break
+            known = {row["row"]: row for row in attributes(pool, kept, shard).head(left).iter_rows(named=True)}
+            texts = ((row, one.text) for row, one in read_pool(pool, shard) if row in known)
+            for row, text in texts:
+                yield _row(known[row], text, asked, task.config, characters)
+            left -= len(known)
+            bar.advance()
+
+
+def _row(known: Row, text: str, asked: Mapping[str, Row], config: Mapping[str, Any], characters: int) -> Row:
+    part, cut = seen(text, config, characters)
+    row: Row = COLUMNS | {name: known[name] for name in ("id", "source", "split", "kept")}
+    return row | {"score": _rounded(known["score"]), "text": part, "cut": cut} | asked.get(known["id"], {})
+
+
+def seen(text: str, config: Mapping[str, Any], characters: int) -> tuple[str, bool]:
+    """The part of a text that annotator and encoder read, and whether more was written."""
+    settings = config["annotator"]
+    return excerpt(text, min(settings["read_characters"], characters), settings.get("reading", "head"))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,59 @@
+"""Documents worth reading: the best, those on either side of the cut, and where annotator and encoder disagree most."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datashop_assets.data_card.documents import annotated, seen
+from datashop_assets.data_card.scan import SHOWN, Scan
+from datashop_assets.sources.pool import read_pool
+from datashop_assets.stage import StageTask
+
+CHARACTERS = 1200  # of a text on the page
+Samples = dict[str, list[dict[str, Any]]]
+
+
+def samples(task: StageTask, found: Scan) -> Samples:
+    """Title -> documents with id, source, score, what the annotator said, and the part that both read."""
+    texts = _texts(task, found.samples)
+
+    def shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [{**_named(row), "text": texts[row["shard"], row["row"]]} for row in rows]
+
+    return {
+        "Best": shown(found.best),
+        "Just kept": shown(found.above),
+        "Rejected, but close": shown(found.below),
+        **disagreements(task),
+    }
+
+
+def disagreements(task: StageTask) -> Samples:
+    """Labelled documents whose label is farthest from the score of an encoder that had not seen it."""
+    answers = [
+        {"id": name, **row, "text": row["text"][:CHARACTERS]}
+        for name, row in annotated(task).items()
+        if row.get("unseen") is not None
+    ]
+    ordered = sorted(answers, key=lambda row: (row["unseen"] - row["label"], row["id"]))
+    return {
+        "The annotator says yes, the encoder no": [row for row in ordered[:SHOWN] if row["unseen"] < row["label"]],
+        "The encoder says yes, the annotator no": [
+            row for row in ordered[: -SHOWN - 1 : -1] if row["unseen"] > row["label"]
+        ],
+    }
+
+
+def _texts(task: StageTask, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    """Reads the shards that hold one of these rows, and no other."""
+    wanted = {(row["shard"], row["row"]) for row in rows}
+    pool = task.inputs["pretraining_pool"]
+    return {
+        (shard, row): seen(document.text, task.config, CHARACTERS)[0]
+        for shard in sorted({shard for shard, _ in wanted})
+        for row, document in read_pool(pool, shard)
+        if (shard, row) in wanted
+    }
+
+
+def _named(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("id", "source", "split", "score", "kept")}
