@@ -19,6 +19,7 @@ from datashop_assets.home import dagster_home
 from datashop_assets.partitions import NAME, PROMPTS
 from datashop_assets.run_locks import end_dead_runs, hold
 from datashop_assets.storage.root import project
+from resources.annotator.resource import AnnotatorResource
 from resources.progress import TerminalProgress
 
 JOB, REPOSITORY = "datashop", "__repository__"
@@ -30,7 +31,8 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
     """Makes `stages` of a prompt as one Dagster run, showing how far it is; says whether it succeeded."""
     dagster_home()
     terminal = TerminalProgress()
-    job = definitions(**{"progress": terminal, **(resources or {})}).resolve_job_def(JOB)
+    own = {"progress": terminal, "annotator": AnnotatorResource(terminal.say)}
+    job = definitions(**(own | (resources or {}))).resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
         run = _run(instance, job, slug, stages)

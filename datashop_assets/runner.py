@@ -105,12 +105,13 @@ class DatashopRunner:
 
 def local_tools() -> Tools:
     """The tools of the `local` profile, with progress bars on the terminal."""
-    from resources.annotator.embedded import EmbeddedAnnotator
+    from resources.annotator.resource import AnnotatorResource
     from resources.compute import LocalCompute
     from resources.progress import TerminalProgress
     from resources.training import InProcessTrainer
 
-    return Tools(EmbeddedAnnotator(), InProcessTrainer(), LocalCompute(), TerminalProgress())
+    progress = TerminalProgress()
+    return Tools(AnnotatorResource(progress.say), InProcessTrainer(), LocalCompute(), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:

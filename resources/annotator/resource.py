@@ -1,15 +1,29 @@
-"""The embedded annotator as Dagster holds it: nothing of JAX is imported until something is asked of it."""
+"""The annotator as the graph holds it: one of three homes, chosen by the environment when something is first asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
 
 from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Question
+from resources.annotator.settings import AnnotatorSettings, from_environment
 
 
-class EmbeddedAnnotatorResource:
-    """The small language model of the data lock, in this process, loaded once for all stages that ask it."""
+def _run_log(line: str) -> None:
+    """Into the log of the Dagster run."""
+    import dagster as dg
 
-    def __init__(self) -> None:
+    dg.get_dagster_logger("datashop").info(line)
+
+
+class AnnotatorResource:
+    """An `Annotator` that costs nothing until it is asked, and is made once for all stages that ask it.
+
+    `say` gets a line now and then, about a server that starts. Without `settings` the environment is read.
+    """
+
+    def __init__(self, say: Callable[[str], object] = _run_log, settings: AnnotatorSettings | None = None) -> None:
+        self._say, self._settings = say, settings
         self._annotator: Annotator | None = None
+        self._lock = Lock()
 
     @property
     def group(self) -> int | None:
@@ -22,8 +36,22 @@ class EmbeddedAnnotatorResource:
         return self._made().answer(asked, question)
 
     def _made(self) -> Annotator:
-        if self._annotator is None:
-            from resources.annotator.embedded import EmbeddedAnnotator
+        with self._lock:
+            if self._annotator is None:
+                self._annotator = make_annotator(self._settings or from_environment(), self._say)
+            return self._annotator
 
-            self._annotator = EmbeddedAnnotator()
-        return self._annotator
+
+def make_annotator(settings: AnnotatorSettings, say: Callable[[str], object]) -> Annotator:
+    """The annotator of the home that `settings` name. Only that home's packages are imported."""
+    if settings.home == "embedded":
+        from resources.annotator.embedded import EmbeddedAnnotator
+
+        return EmbeddedAnnotator()
+    if settings.home == "server":
+        from resources.annotator.server.annotator import ServerAnnotator
+
+        return ServerAnnotator(settings.server, settings.policy, say)
+    from resources.annotator.endpoints.annotator import EndpointsAnnotator
+
+    return EndpointsAnnotator(settings.urls, settings.policy, settings.key)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datashop_assets.storage.root import default_root, project
-from resources.annotator.endpoints.endpoint import checked_url
+from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.policy import Policy
 
 HOMES = ("embedded", "server", "endpoints")

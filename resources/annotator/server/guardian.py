@@ -1,0 +1,71 @@
+"""Runs a command, and ends it and all its children when whoever started this is gone, `kill -9` included.
+
+    python guardian.py COMMAND...
+
+Standard input is a pipe that nobody writes to: its end is the death of the other side. A death signal of the kernel's
+(PR_SET_PDEATHSIG) alone would not do: it comes when the *thread* that started the server ends, and reaches no
+grandchildren. The command gets one all the same, for the case that this process is killed. Only the standard library:
+it runs in any environment.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+EVERY = 0.2  # seconds between looks at the command
+GRACE = 10.0  # seconds to end in peace
+PR_SET_PDEATHSIG = 1
+
+
+def main(command: list[str]) -> int:
+    """The command's exit code; negative for a signal, as subprocess has it."""
+    stopped = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.append(True))
+    child = subprocess.Popen(  # noqa: S603, the command is the project's own
+        command,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509, there is one thread
+    )
+    while child.poll() is None and not stopped and not _end_of_input():
+        pass
+    _end_group(child)
+    return child.wait()
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end_of_input() -> bool:
+    ready, _, _ = select.select([0], [], [], EVERY)
+    return bool(ready) and not os.read(0, 4096)
+
+
+def _end_group(child: "subprocess.Popen[bytes]") -> None:
+    """Its children too, also where it is dead itself: an engine without its server would hold the accelerator."""
+    _signal_group(child.pid, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    while _signal_group(child.pid, 0) and time.monotonic() < end:
+        child.poll()
+        time.sleep(EVERY / 4)
+    _signal_group(child.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Whether anybody was left to get it."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]) % 256)
