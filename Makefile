@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env peers vllm demo ui test test-faults check format locks cluster_configs clean
+.PHONY: help env peers vllm demo ui test test-vllm test-faults check format locks cluster_configs clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -83,7 +83,10 @@ check: env ## format, lint, types, import rule, definitions load
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not faults"
+	@$(BIN)/pytest -m "not faults and not vllm"
+
+test-vllm: env vllm ## the annotators against a real vLLM server
+	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator
 
 test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
