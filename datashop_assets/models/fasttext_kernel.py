@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     ends: Ints
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def hash_of(data: Bytes, begin: int, end: int) -> np.uint32:
     found = BASIS
     for place in range(begin, end):
@@ -55,13 +55,13 @@ def hash_of(data: Bytes, begin: int, end: int) -> np.uint32:
     return found
 
 
-@njit(cache=True, inline="always")  # type: ignore[misc]
+@njit(cache=True, inline="always")
 def _hashed(found: np.uint32, byte: np.uint8) -> np.uint32:
     extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
     return np.uint32((found ^ extended) * PRIME)
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def fill_slots(letters: Bytes, ends: Ints, slots: NDArray[np.int32]) -> None:
     """Puts every word into its slot, or the next that is free."""
     for word in range(len(ends) - 1):
@@ -71,7 +71,7 @@ def fill_slots(letters: Bytes, ends: Ints, slots: NDArray[np.int32]) -> None:
         slots[slot] = word
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def fill_sums(lexicon: Lexicon) -> None:
     """The sum and number of every word's rows. `</s>` has no subwords."""
     for word in range(len(lexicon.ends) - 1):
@@ -82,7 +82,7 @@ def fill_sums(lexicon: Lexicon) -> None:
             lexicon.parts[word] += _add_subwords(lexicon, lexicon.letters, begin, end, lexicon.sums[word])
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen, hashes: NDArray[np.uint32]) -> Reals:
     """Texts data[ends[n]:ends[n + 1]] -> the mean of each one's rows [N, K].
 
@@ -96,7 +96,7 @@ def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen,
     return means
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _add_text(
     data: Bytes,
     ends: Ints,
@@ -135,10 +135,11 @@ def _add_text(
             parts += _add_subwords(lexicon, data, begin, place, total)
     hashes[words] = hash_of(END, 0, len(END))
     total += lexicon.sums[lexicon.end]
-    return parts + lexicon.parts[lexicon.end] + _add_ngrams(lexicon, hashes[: words + 1], total)
+    parts += lexicon.parts[lexicon.end]
+    return int(parts + _add_ngrams(lexicon, hashes[: words + 1], total))
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _add_subwords(lexicon: Lexicon, data: Bytes, begin: int, end: int, total: Reals) -> int:
     """Adds the rows of a word's subwords, of `<word>` between its brackets; returns how many they are."""
     count, length = 0, end - begin + 2
@@ -163,14 +164,14 @@ def _add_subwords(lexicon: Lexicon, data: Bytes, begin: int, end: int, total: Re
     return count
 
 
-@njit(cache=True, inline="always")  # type: ignore[misc]
+@njit(cache=True, inline="always")
 def _letter(data: Bytes, begin: int, end: int, place: int) -> np.uint8:
     if place == 0:
         return np.uint8(60)  # <
     return data[begin + place - 1] if begin + place - 1 < end else np.uint8(62)  # >
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _add_ngrams(lexicon: Lexicon, hashes: NDArray[np.uint32], total: Reals) -> int:
     """Adds the rows of runs of words; returns how many they are."""
     count = 0
@@ -184,25 +185,25 @@ def _add_ngrams(lexicon: Lexicon, hashes: NDArray[np.uint32], total: Reals) -> i
     return count
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _find(lexicon: Lexicon, data: Bytes, begin: int, end: int, found: np.uint32) -> int:
     """The number of a word, -1 for one that is not known."""
     slot = np.int64(found) & (len(lexicon.slots) - 1)
     while lexicon.slots[slot] >= 0:
         word = lexicon.slots[slot]
         if _equal(data, begin, end, lexicon.letters, lexicon.ends[word], lexicon.ends[word + 1]):
-            return np.int64(word)
+            return int(word)
         slot = (slot + 1) & (len(lexicon.slots) - 1)
     return -1
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, found: np.uint32) -> bool:
     """Whether the text had this word before; from now on it had."""
     if word >= 0:
         met = seen.known[word] == text
         seen.known[word] = text
-        return met
+        return bool(met)
     slot = np.int64(found) & (len(seen.texts) - 1)
     while seen.texts[slot] == text:
         if _equal(data, begin, end, data, seen.begins[slot], seen.ends[slot]):
@@ -212,7 +213,7 @@ def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, fo
     return False
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _equal(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: int) -> bool:
     if end - begin != stop - start:
         return False
@@ -222,7 +223,7 @@ def _equal(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: in
     return True
 
 
-@njit(cache=True, inline="always")  # type: ignore[misc]
+@njit(cache=True, inline="always")
 def _space(data: Bytes, place: int, end: int, wide: bool) -> int:
     """Bytes of the white space that begins here; 0 where none does."""
     byte = data[place]
@@ -233,7 +234,7 @@ def _space(data: Bytes, place: int, end: int, wide: bool) -> int:
     return _wide_space(data, place, end) if wide else 0
 
 
-@njit(cache=True)  # type: ignore[misc]
+@njit(cache=True)
 def _wide_space(data: Bytes, place: int, end: int) -> int:
     """What Python's `str.split` takes for white space and fastText does not, as UTF-8."""
     byte = data[place]

@@ -67,7 +67,7 @@ def _logits(model: FastTextFile) -> NDArray[np.float64]:
     """Rows [words + buckets, labels]; those of a folded model as they are."""
     if np.array_equal(model.output, np.eye(len(model.labels))):
         return model.rows.astype(np.float64)
-    return np.einsum("rd,ld->rl", model.rows, model.output, dtype=np.float64)
+    return np.asarray(np.einsum("rd,ld->rl", model.rows, model.output, dtype=np.float64))
 
 
 def _seen(lexicon: Lexicon, words: int) -> Seen:

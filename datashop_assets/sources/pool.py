@@ -1,6 +1,6 @@
 """Reading a pool that has been indexed: the documents from the source files, each checked against the index."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,14 @@ from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.sources.embedded import embedded_pool
 from datashop_assets.sources.files import SourceFile
 from datashop_assets.sources.pool_index import OK, SOURCES
-from datashop_assets.sources.readers import fields_of, read_documents
+from datashop_assets.sources.readers import fields_of, read_wanted
+from datashop_assets.sources.rows import Wanted
 from datashop_assets.sources.split import content_of
+from datashop_assets.storage.shards import read_frames
 from datashop_assets.storage.stage_folder import StageFolder
+
+
+MISSING = object()  # beyond the end of the index, or of the file
 
 
 class ChangedPoolError(Exception):
@@ -33,11 +38,34 @@ def read_index(pool: StageFolder, shard: str) -> Iterator[dict[str, Any]]:
 
 def read_pool(pool: StageFolder, shard: str) -> Iterator[tuple[int, Document]]:
     """The documents of one shard in order, each with its row. Raises `ChangedPoolError` where a file has changed."""
+    return _read(pool, shard, None)
+
+
+def read_chosen(pool: StageFolder, shard: str, rows: Iterable[int]) -> Iterator[tuple[int, Document]]:
+    """The documents in these rows, which ascend. The others are counted and not read: of a file with as many rows,
+    a change in them goes unnoticed.
+    """
+    ascending = iter(rows)
+    following = next(ascending, None)
+
+    def wanted(row: int) -> bool:
+        nonlocal following
+        found = row == following
+        if found:
+            following = next(ascending, None)
+        return found
+
+    return _read(pool, shard, wanted)
+
+
+def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tuple[int, Document]]:
     [source] = [source for source in _sources(pool) if source["shard"] == shard]
     file = SourceFile(shard, source["name"], _uri(source), source["bytes"], version="")
-    pairs = zip_longest(pool.rows(f"{shard}.parquet"), read_documents(file, fields_of(source)))
-    for row, (entry, found) in enumerate(pairs):
-        if not _agrees(entry, found):
+    pairs = zip_longest(_contents(pool, shard), read_wanted(file, fields_of(source), wanted), fillvalue=MISSING)
+    for row, (content, found) in enumerate(pairs):
+        if found is None and content is not MISSING:
+            continue  # not wanted
+        if not _agrees(content, found):
             raise ChangedPoolError(
                 f"{source['uri']} is not the file that was indexed: row {row} of shard {shard} differs; put the old "
                 f"file back, or remove {pool.uri} and materialize pretraining_pool again"
@@ -46,11 +74,17 @@ def read_pool(pool: StageFolder, shard: str) -> Iterator[tuple[int, Document]]:
             yield row, found
 
 
-def _agrees(entry: Mapping[str, Any] | None, found: Document | Reject | None) -> bool:
-    """Whether the index has this row, and has it as it was found."""
-    if entry is None or found is None:
-        return False
-    return bool(entry["content"] == content_of(found.text) if isinstance(found, Document) else entry["content"] is None)
+def _agrees(content: object, found: object) -> bool:
+    """Whether the index says of a row what was found there."""
+    if isinstance(found, Document):
+        return bool(content == content_of(found.text))
+    return content is None and isinstance(found, Reject)
+
+
+def _contents(pool: StageFolder, shard: str) -> Iterator[str | None]:
+    """The digest of every row's text; None of a reject."""
+    for frame in read_frames(pool.file(f"{shard}.parquet"), ["content"]):
+        yield from frame["content"].to_list()
 
 
 def _sources(pool: StageFolder) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.sources.files import SourceFile
-from datashop_assets.sources.rows import Broken, read_rows
+from datashop_assets.sources.rows import Broken, Wanted, read_rows
 
 UNKNOWN_SOURCE = "unknown"
 LONGEST_DETAIL = 300  # characters; a detail may quote the row
@@ -27,7 +27,15 @@ def fields_of(data: Mapping[str, Any]) -> Fields:
 
 def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reject]:
     """One item for every row of the file, in order. A document without an id is called `<shard>:<row>`."""
-    for position, row in enumerate(read_rows(file)):
+    return (found for found in read_wanted(file, fields, None) if found is not None)
+
+
+def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iterator[Document | Reject | None]:
+    """As `read_documents`, with None for a row that is not wanted, which costs a twentieth of one that is."""
+    for position, row in enumerate(read_rows(file, wanted=wanted)):
+        if row is None:
+            yield None
+            continue
         found = row if isinstance(row, Broken) else _document(row, fields, f"{file.shard}:{position}")
         if isinstance(found, Broken):
             yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])

@@ -7,7 +7,7 @@ lines a second. At most one line of 64 MB, or one batch of a Parquet file, is in
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import IO, Any
@@ -34,6 +34,7 @@ class Broken:
 
 
 Row = Mapping[str, Any] | Broken
+Wanted = Callable[[int], bool]  # asked once for every row, in order
 
 
 class _Watched:
@@ -54,15 +55,21 @@ class _Watched:
         return getattr(self.file, name)
 
 
-def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE) -> Iterator[Row]:
-    """The rows of a file, in order. Raises what the connection to the file raises."""
+def read_rows(
+    file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None
+) -> Iterator[Row | None]:
+    """The rows of a file, in order, and None for one that is not wanted. Raises what the connection to it raises."""
     compression = FORMATS[suffix_of(file.name)]
     row = 0
     filesystem, path = fsspec.core.url_to_fs(file.uri)  # fsspec.open would take a '*' in a file's name for a glob
     with filesystem.open(path, "rb") as opened:
         watched = _Watched(opened)
         try:
-            for found in _parquet(watched) if compression is None else _lines(watched, compression, longest_line):
+            for found in (
+                _parquet(watched, wanted)
+                if compression is None
+                else _lines(watched, compression, longest_line, wanted)
+            ):
                 yield found
                 row += 1
         except (OSError, pa.ArrowException) as error:
@@ -72,13 +79,16 @@ def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE) -> Iterator[Ro
             yield Broken("truncated", f"truncated {after}: {error}")
 
 
-def _lines(file: Any, compression: str, longest: int) -> Iterator[Row]:
+def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> Iterator[Row | None]:
     raw = pa.PythonFile(file, mode="r")
     stream = pa.CompressedInputStream(raw, compression) if compression else raw
     with closing(io.BufferedReader(stream, BUFFER)) as lines:
-        mark = BYTE_ORDER_MARK
+        mark, row = BYTE_ORDER_MARK, 0
         while line := lines.readline(longest + 1):
-            if len(line) > longest and not line.endswith(b"\n"):
+            skipped, row = wanted is not None and not wanted(row), row + 1
+            if skipped and line.endswith(b"\n"):
+                yield None
+            elif len(line) > longest and not line.endswith(b"\n"):
                 yield Broken("line too long", f"{_rest_of_line(lines, longest) + len(line)} bytes, {longest} at most")
             else:
                 yield _parse(line.removeprefix(mark))
@@ -113,12 +123,13 @@ def _what_is_wrong(line: bytes) -> str:
     return "broken json"
 
 
-def _parquet(file: Any) -> Iterator[Row]:
-    table = pq.ParquetFile(file)
+def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | None]:
+    table, row = pq.ParquetFile(file), 0
     plain = all(_is_plain(field.type) for field in table.schema_arrow)
     for batch in table.iter_batches(BATCH_ROWS):
         for position in range(batch.num_rows):
-            yield _parquet_row(batch.slice(position, 1), plain)
+            skipped, row = wanted is not None and not wanted(row), row + 1
+            yield None if skipped else _parquet_row(batch.slice(position, 1), plain)
 
 
 def _parquet_row(row: pa.RecordBatch, plain: bool) -> Row:

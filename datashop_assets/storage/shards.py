@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from datashop_assets.storage.digests import RowsDigest
+from datashop_assets.storage.digests import ColumnsDigest, RowsDigest
 
 BATCH_ROWS = 8192
 ZSTD_LEVEL = 3  # 10 times the speed of level 19 for some 15% more bytes
@@ -46,6 +46,41 @@ def write_rows(
     return count, digest.hexdigest()
 
 
+def write_frames(file: IO[bytes], frames: Iterable[pl.DataFrame], schema: Schema) -> tuple[int, str]:
+    """Writes a Parquet table from frames of its columns. Returns how many rows there were, and the digest of them.
+
+    Some ten times the speed of rows, and another digest: of columns, whatever the frames' sizes.
+    """
+    digest, count = ColumnsDigest(), 0
+    arrow = _arrow_schema(schema)
+    with pq.ParquetWriter(file, arrow, compression="zstd") as writer:
+        for frame in rechunked(frames, BATCH_ROWS):
+            digest.add(frame)
+            count += len(frame)
+            writer.write_table(frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow))
+    digest.add(pl.DataFrame(schema=schema))
+    return count, digest.hexdigest()
+
+
+def read_frames(file: Any, columns: Collection[str], size: int = BATCH_ROWS) -> Iterator[pl.DataFrame]:
+    """Columns of a Parquet file in frames of `size` rows, the last one shorter: one frame is in memory."""
+    batches = pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=list(columns))
+    return rechunked((pl.DataFrame(pl.from_arrow(batch)).select(columns) for batch in batches), size)
+
+
+def rechunked(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of `size`, the last one shorter; none is empty."""
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame)
+        while sum(map(len, waiting)) >= size:
+            together = pl.concat(waiting)
+            yield together[:size]
+            waiting = [together[size:]]
+    if rest := [frame for frame in waiting if len(frame)]:
+        yield pl.concat(rest)
+
+
 def read_rows(name: str, file: IO[bytes]) -> Iterator[dict[str, Any]]:
     """The rows of a shard, in order."""
     if name.endswith(".jsonl.zst"):
@@ -76,7 +111,11 @@ def _read_jsonl(file: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _write_parquet(file: IO[bytes], rows: Iterator[Row], schema: Schema) -> None:
-    arrow = pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    arrow = _arrow_schema(schema)
     with pq.ParquetWriter(file, arrow, compression="zstd") as writer:
         while batch := list(islice(rows, BATCH_ROWS)):
             writer.write_table(pa.Table.from_pylist(batch, schema=arrow))
+
+
+def _arrow_schema(schema: Schema) -> pa.Schema:
+    return pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
