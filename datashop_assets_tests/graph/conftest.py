@@ -7,7 +7,8 @@ import pytest
 
 from datashop_assets.planning import Planned, plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.runner import DatashopRunner
+from datashop_assets.runner import DatashopRunner, local_tools
+from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
@@ -27,13 +28,19 @@ class Made:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def tools() -> Tools:
+    """One annotator for all tests: its weights are loaded and its programs compiled once."""
+    return local_tools()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Made:
     folder = tmp_path_factory.mktemp("graph")
     (folder / "pool").mkdir()
     pool = small_pool(folder / "pool", folder / "cache")
     file = write_prompt(folder / "prompts", SLUG, pool)
     root = Root(str(folder / "root"))
-    DatashopRunner(experiment(SLUG, pool), root, prompts=file.parent).run_all_steps()
+    DatashopRunner(experiment(SLUG, pool), root, tools, file.parent).run_all_steps()
     return Made(root, pool, file.parent)
 
 

@@ -15,6 +15,7 @@ from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
+from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, digests
 from datashop_assets_tests.small import experiment
@@ -47,11 +48,11 @@ def test_the_terminal_makes_what_python_makes(made: Made, tmp_path: Path) -> Non
     assert list(shown["prompts"][SLUG]) == STAGES
 
 
-def test_dagster_makes_what_python_makes(made: Made, tmp_path: Path) -> None:
+def test_dagster_makes_what_python_makes(made: Made, tools: Tools, tmp_path: Path) -> None:
     store = PromptStore(made.prompts, Root(str(tmp_path / "root")))
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(PROMPTS.name or "", [SLUG])
-        resources = {**definitions().resources, "prompts": store}
+        resources = {**definitions().resources, "prompts": store, "annotator": tools.annotator}
         assert dg.materialize(ASSETS, instance=instance, partition_key=SLUG, resources=resources).success
     assert digests(plan(store.load(SLUG), store.root)) == digests(made.plan())
 

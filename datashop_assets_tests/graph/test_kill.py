@@ -10,8 +10,8 @@ import pytest
 
 from datashop_assets.planning import State, plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.runner import local_tools
 from datashop_assets.running import run_stage
+from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
 
@@ -41,13 +41,13 @@ def without(made: Made, stage: str, folder: Path) -> Root:
     ],
 )
 def test_killed_and_started_again_gives_the_same_content(
-    made: Made, tmp_path: Path, stage: str, moment: list[str]
+    made: Made, tools: Tools, tmp_path: Path, stage: str, moment: list[str]
 ) -> None:
     root = without(made, stage, tmp_path)
     command = [sys.executable, "-m", KILLED, root.uri, str(made.prompts), SLUG, stage, *moment]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     planned = plan(PromptStore(made.prompts, root).load(SLUG), root)
     assert planned[stage].state is State.STALE
-    again = run_stage(stage, planned, SLUG, root, local_tools())
+    again = run_stage(stage, planned, SLUG, root, tools)
     assert not again.reused
     assert again.output.manifest.content_digest == made.plan()[stage].output.manifest.content_digest
