@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env peers vllm demo ui test test-vllm test-faults check format locks cluster_configs clean
+.PHONY: help env peers vllm demo ui test test-vllm test-deploy test-faults check format locks cluster_configs cluster_docker clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -20,6 +20,7 @@ PEERS := .venv-peers
 VLLM := .venv-vllm
 # By pip, and in no lock: a lock would hold the CUDA build's hashes.
 TORCH := torch==2.13.0
+IMAGE_LOCK = $(UV) pip compile --quiet --generate-hashes --no-header --python-platform x86_64-manylinux_2_34 --python-version
 PROMPT ?= mathematics
 UI_PORT ?= 3000
 export DATASHOP_ROOT ?= $(CURDIR)/datashop_root
@@ -77,16 +78,20 @@ check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
+	@$(BIN)/hadolint infra/images/*.Dockerfile
 	@$(BIN)/mypy
 	@$(BIN)/dg check defs
 	@$(BIN)/python infra/update-cluster-configs.py --check
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not faults and not vllm"
+	@$(BIN)/pytest -m "not faults and not vllm and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator
+
+test-deploy: env ## Dagster as separate services with a PostgreSQL, and the commands of the images
+	@$(BIN)/pytest -m deploy datashop_assets_tests/infra
 
 test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
@@ -101,9 +106,17 @@ locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/vllm-without.txt locks/vllm.in -o locks/vllm.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
+	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt --extra ray --extra deploy pyproject.toml -o locks/image-datashop.txt
+	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt locks/image-tpu.in -o locks/image-tpu.txt
+	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt locks/image-gpu.in -o locks/image-gpu.txt
+	@$(IMAGE_LOCK) 3.12 locks/image-vllm-tpu.in -o locks/image-vllm-tpu.txt
+	@$(IMAGE_LOCK) 3.12 locks/image-vllm-gpu.in -o locks/image-vllm-gpu.txt
 
 cluster_configs: env ## the files for `ray up`, from the tables of infra/update-cluster-configs.py
 	@$(BIN)/python infra/update-cluster-configs.py
+
+cluster_docker: env ## an image for the clusters, built and pushed; VLLM=1, VLLM=gpu, GPU=1, DAGSTER=1, DRY_RUN=1
+	@$(BIN)/python -m infra.images.build
 
 clean: ## remove the results and Dagster's state, not the environment
 	@rm -rf "$(DATASHOP_ROOT)" "$(DAGSTER_HOME)"

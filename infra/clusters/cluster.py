@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from infra.clusters.accelerators import Tpu, accelerator
+from infra.clusters.accelerators import Gpu, Tpu
 
 PROJECT = Path(__file__).parents[2]
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -33,11 +33,11 @@ class Cluster:
         return self.purpose == "annotation"
 
 
-def image_name(cluster: Cluster) -> str:
+def image_name(annotates: bool, chip: Tpu | Gpu) -> str:
     """Annotator and trainer never share an image: each brings the `libtpu` that it was built with."""
-    if not cluster.annotates:
-        return "cluster"
-    return "vllm-tpu" if isinstance(accelerator(cluster.zone), Tpu) else "vllm-gpu"
+    if annotates:
+        return "vllm-tpu" if isinstance(chip, Tpu) else "vllm-gpu"
+    return "cluster" if isinstance(chip, Tpu) else "cluster-gpu"
 
 
 def checked_tag(tag: str, where: str) -> str:

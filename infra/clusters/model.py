@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from infra.clusters import commands
 from infra.clusters.accelerators import ZONES, Gpu, Tpu, accelerator
-from infra.clusters.cluster import COMMIT, ray_version
+from infra.clusters.cluster import COMMIT, image_name, ray_version
 from infra.clusters.nodes import Closed, NodeType, Number, check_worker, is_head, refuse
 
 Commands = list[Annotated[str, StringConstraints(min_length=1)]]
@@ -76,8 +76,7 @@ class ClusterFile(Closed):
             refuse("cluster_name, docker.image, zone and region name different regions")
         if image["project"] != self.provider.project_id or not COMMIT.fullmatch(image["tag"]):
             refuse(f"docker.image {self.docker.image!r} is of another project, or its tag is no commit")
-        wanted = ("vllm-tpu" if isinstance(self.chip, Tpu) else "vllm-gpu") if self.annotates else "cluster"
-        if image["name"] != wanted:
+        if image["name"] != (wanted := image_name(self.annotates, self.chip)):
             refuse(f"{self.cluster_name} needs the image {wanted!r}")
         return self
 

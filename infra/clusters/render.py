@@ -51,7 +51,7 @@ def config(cluster: Cluster, tag: str, settings: Settings) -> dict[str, Any]:
 def _docker(cluster: Cluster, chip: Tpu | Gpu, tag: str, settings: Settings) -> dict[str, Any]:
     device = ["--privileged"] if isinstance(chip, Tpu) else ["--gpus=all"]  # a TPU's device files need it
     return {
-        "image": settings.image(cluster.region, image_name(cluster), checked_tag(tag, cluster.name)),
+        "image": settings.image(cluster.region, image_name(cluster.annotates, chip), checked_tag(tag, cluster.name)),
         "container_name": "datashop",
         "pull_before_run": True,
         "run_options": [
