@@ -1,0 +1,31 @@
+"""Writes the annotator's Ray Serve file: `python -m infra.serving.render --model Llama-3.3-70B-Instruct > serve.yaml`.
+
+The settings are those of the server home (DATASHOP_VLLM_*); `serve deploy serve.yaml` on a cluster starts it, and
+DATASHOP_ANNOTATOR=endpoints with DATASHOP_ANNOTATOR_URLS=http://<head>:8000/v1 uses it.
+"""
+
+import sys
+
+import click
+import yaml
+
+from infra.serving.llm import Replicas, serve_config
+from resources.annotator.settings import from_environment
+
+
+@click.command(help=__doc__)
+@click.option("--model", default="Llama-3.3-70B-Instruct", show_default=True, help="A short name or a full one.")
+@click.option("--accelerator", default="TPU-V6E", show_default=True, help="Ray's name of the accelerator.")
+@click.option("--topology", default="2x4", show_default=True, help="Of the TPU slice; empty for GPUs.")
+@click.option("--replicas", nargs=2, type=int, default=(1, 8), show_default=True, help="The fewest and the most.")
+def main(model: str, accelerator: str, topology: str, replicas: tuple[int, int]) -> None:
+    try:
+        wanted = Replicas(accelerator, topology, *replicas)
+        config = serve_config(model, from_environment().server, wanted)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    yaml.safe_dump(config, sys.stdout, sort_keys=False)
+
+
+if __name__ == "__main__":
+    main()
