@@ -36,6 +36,7 @@ SETTINGS: dict[Any, Any] = {
     "ytick.color": MUTED,
     "legend.frameon": False,
 }
+FONTS = re.compile(r" font-family: [^;]*;")  # thirteen of them on every text; the page names its own
 OUTER = re.compile(r' (?:width|height)="[^"]*pt"')
 
 
@@ -70,7 +71,9 @@ def _svg(figure: "Figure", name: str) -> Markup:
     text = text[text.index("<svg") :]
     head, rest = text.split(">", 1)
     label = Markup(' role="img" aria-label="{}">').format(name)
-    text = OUTER.sub("", head) + str(label) + re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL)
+    text = (
+        OUTER.sub("", head) + str(label) + FONTS.sub("", re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL))
+    )
     prefix = re.sub(r"\W+", "-", name)
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
     for number, variable in VARIABLES.items():

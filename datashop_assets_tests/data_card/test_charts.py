@@ -1,0 +1,59 @@
+"""Charts take their colours from the page, keep hostile names text, and their mathematics from a reference."""
+
+import re
+from typing import Any
+
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_curve
+
+from datashop_assets.data_card import charts
+from datashop_assets.data_card.scan import CELL, merged, scan_shard
+from datashop_assets_tests.data_card.cards import SOURCES
+from datashop_assets_tests.data_card.test_scan import pool
+
+
+def hostile_cells() -> pl.DataFrame:
+    parts = [scan_shard(pool(100).with_columns(source=pl.lit(name))) for name in SOURCES]
+    return merged(parts).cells.sort(CELL)
+
+
+def test_a_source_called_like_markup_is_a_name() -> None:
+    counts = {name: {"tokens": 10, "kept_tokens": place} for place, name in enumerate(SOURCES)}
+    for svg in (charts.scores([3, 2, 1], hostile_cells(), 0.5), charts.sources(counts)):
+        assert not re.search(r"<script|<img", svg)
+    assert "&lt;img" in charts.sources(counts)
+
+
+def test_colours_are_the_pages_and_the_same_figures_give_the_same_bytes() -> None:
+    svg = charts.yields(hostile_cells(), 0.5)
+    assert "var(--first)" in svg
+    assert not re.search(r"(?:fill|stroke): #0[1-6]0", svg)
+    assert svg == charts.yields(hostile_cells(), 0.5)
+
+
+def test_the_ids_of_two_charts_never_meet() -> None:
+    row: dict[str, Any] = {
+        "kind": "target",
+        "source": "",
+        "documents": 3,
+        "difference": -0.1,
+        "low": None,
+        "high": None,
+    }
+    both = charts.yields(hostile_cells(), None) + charts.comparison([row | {"verdict": "better"}])
+    ids = re.findall(r'\bid="([^"]+)"', both)
+    assert len(ids) == len(set(ids))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 5)), min_size=2, max_size=30))
+def test_precision_by_recall_is_scikit_learns(rows: list[tuple[bool, int, int]]) -> None:
+    label, score, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    if not label.any():
+        return
+    recall, precision = charts.precision_by_recall(label, score, weight)
+    theirs, found, _ = precision_recall_curve(label, score, sample_weight=weight, drop_intermediate=False)
+    np.testing.assert_allclose(recall, found[:-1][::-1])
+    np.testing.assert_allclose(precision, theirs[:-1][::-1])

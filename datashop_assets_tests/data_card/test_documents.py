@@ -1,0 +1,43 @@
+"""Which documents can be browsed, and how they travel in the page."""
+
+import base64
+import gzip
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from datashop_assets.data_card.documents import COLUMNS, Browsed, browsed
+from datashop_assets_tests.data_card.cards import names, task
+
+
+def unpacked(found: Browsed) -> dict[str, Any]:
+    value: dict[str, Any] = orjson.loads(gzip.decompress(base64.b64decode(found.payload())))
+    return value
+
+
+def test_every_document_of_a_small_pool_is_there_with_what_was_said_of_it(tmp_path: Path) -> None:
+    found = browsed(task(tmp_path), names(2))
+    assert found.documents == len(found.rows) == 40
+    answered = [row for row in found.rows if row["status"] == "parsed"]
+    assert len(answered) == 10
+    assert all(row["reply"] and row["unseen"] is not None and row["score"] is not None for row in answered)
+    assert {row["status"] for row in found.rows} == {"parsed", "not asked"}
+
+
+def test_a_large_pool_is_a_sample_that_keeps_annotated_documents(tmp_path: Path) -> None:
+    found = browsed(task(tmp_path), names(2), limit=12)
+    assert found.documents >= 40
+    assert len(found.rows) <= 12
+    assert sum(row["status"] == "parsed" for row in found.rows) >= 6
+    assert sum(row["status"] == "not asked" for row in found.rows) > 0
+
+
+def test_the_payload_holds_every_row_and_is_the_same_each_time(tmp_path: Path) -> None:
+    found = browsed(task(tmp_path), names(2))
+    value = unpacked(found)
+    assert found.payload() == found.payload()
+    assert set(value["columns"]) == set(COLUMNS)
+    sources = [value["names"]["source"][code] for code in value["columns"]["source"]]
+    assert sources == [row["source"] for row in found.rows]
+    assert value["columns"]["text"] == [row["text"] for row in found.rows]

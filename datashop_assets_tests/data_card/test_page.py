@@ -1,0 +1,49 @@
+"""What is text stays text on every page; nothing on a page asks the network for anything."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from datashop_assets.data_card import page
+from datashop_assets.data_card.documents import browsed
+from datashop_assets.data_card.hub import head, size_category
+from datashop_assets_tests.data_card.cards import SCRIPT, names, prompt, task
+
+
+@pytest.mark.parametrize(
+    "text",
+    [SCRIPT, "<b onclick=alert(1)>x</b>", "[x](javascript:alert(1))", "![x](http://somewhere/x.png)", "<http://a.b>"],
+)
+def test_markdown_of_a_room_cannot_bring_markup_or_links(text: str) -> None:
+    html = page.markdown(f"| a |\n| --- |\n| {text} |\n\n{text}")
+    assert not re.search(r"<script|<b |<a |src=\"http", html)
+
+
+def test_pictures_inside_the_page_are_shown() -> None:
+    assert '<img src="data:image/png;base64,AAAA"' in page.markdown("![](data:image/png;base64,AAAA)")
+
+
+def test_the_browser_runs_one_script_whose_hash_its_policy_names(tmp_path: Path) -> None:
+    html = page.browser({"prompt": prompt()}, browsed(task(tmp_path), names(2)).payload())
+    assert SCRIPT not in html
+    assert html.count("<script") == 2  # the data, and what reads them
+    assert re.search(r"script-src &#39;sha256-[A-Za-z0-9+/=]{44}&#39;", html)
+    assert not re.search(r"(?:src|href)=\"(?!card\.html)", html)
+
+
+def test_figures_that_are_not_there_are_said_to_be_so() -> None:
+    assert [page.number(value) for value in (None, 0.12345, 1234, "better")] == ["n/a", "0.123", "1,234", "better"]
+    assert page.number(-0.3, 3, sign=True) == "-0.300"
+    assert page.share(1, 0) == "n/a"
+    assert [page.took(value) for value in (3.0, 240.0, 7200.0)] == ["3.0 s", "4.0 min", "2.0 h"]
+
+
+def test_the_head_for_a_hub_is_yaml_whatever_the_name() -> None:
+    kept = {"metrics": {"kept_documents": 960, "kept_tokens": 331_086}, "content_digest": "0" * 32}
+    text = head({"prompt": prompt(name='a: "b" # c'), "stages": {"filtered_pool": kept}})
+    fields = yaml.safe_load(text.strip("-"))
+    assert fields["pretty_name"] == 'a: "b" # c'
+    assert fields["size_categories"] == ["n<1K"]
+    assert [size_category(n) for n in (1_000, 99_999, 10**11)] == ["1K<n<10K", "10K<n<100K", "10B<n<100B"]
