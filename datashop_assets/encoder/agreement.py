@@ -44,6 +44,14 @@ def precision_recall_f1(score: Array, label: Array, weights: Array) -> tuple[Arr
     return ratio(hits, chosen), ratio(hits, positives), ratio(2 * hits, chosen + positives)
 
 
+def macro_f1(score: Array, label: Array, weights: Array) -> Array:
+    """Mean of the F1 of positives and that of negatives, at a score of 0.5."""
+    of_positives = precision_recall_f1(score, label, weights)[2]
+    kept = (score >= 0.5).astype(np.float64)
+    hits, chosen, negatives = weights @ ((1 - kept) * (1 - label)), weights @ (1 - kept), weights @ (1 - label)
+    return (of_positives + ratio(2 * hits, chosen + negatives)) / 2
+
+
 def brier(score: Array, label: Array, weights: Array) -> Array:
     """Mean squared difference between probability and label."""
     return ratio(weights @ (score - label) ** 2, weights.sum(axis=1))

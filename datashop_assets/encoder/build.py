@@ -1,6 +1,7 @@
 """Makes the encoder: predictions out of fold, calibration on them, one model on all labels, and the report.
 
-Artifacts: the model's files, `encoder.json`, `report.json`; shard `out_of_fold.parquet`, a row a labelled document.
+Artifacts: the model's files, `encoder.json`, `report.json`, two plots; shard `out_of_fold.parquet`, a row a labelled
+document. A transformer's files are a folder that `AutoModelForSequenceClassification` loads.
 """
 
 import json
@@ -12,11 +13,20 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.encoder.agreement import Array
-from datashop_assets.encoder.calibration import fit_platt
-from datashop_assets.encoder.folds import baselines_of, fit, floats, out_of_fold
-from datashop_assets.encoder.kinds import kind_of
+from datashop_assets.encoder.folds import baselines_of, baselines_out_of_fold
+from datashop_assets.encoder.learning import learn
 from datashop_assets.encoder.metrics import FEWEST
-from datashop_assets.encoder.report import Gold, annotator_on_gold, headline, on_gold, on_labels
+from datashop_assets.encoder.plots import precision_recall, reliability
+from datashop_assets.encoder.reading import errors_to_read
+from datashop_assets.encoder.report import (
+    Gold,
+    annotator_on_gold,
+    headline,
+    labels_sample,
+    on_cascade,
+    on_gold,
+    on_labels,
+)
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
@@ -25,6 +35,7 @@ from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 REPORT, PREDICTIONS = "report.json", "out_of_fold.parquet"
+RELIABILITY, PRECISION_RECALL = "reliability.png", "precision_recall.png"
 PREDICTED = {
     "id": pl.String,
     "source": pl.String,
@@ -39,17 +50,21 @@ def build(task: StageTask) -> Metrics:
     """Metrics: the headline figures of the report, each with `_low` and `_high`."""
     rows = task.inputs["training_set"].table("training_set.parquet")
     refuse_few(rows)
-    kind = kind_of(task.config)
-    margins, baselines = out_of_fold(kind, rows, task.output.scratch)
-    calibration = fit_platt(margins, floats(rows, "label"), floats(rows, "weight"))
-    scores = calibration.probability(margins)
-    model = fit(kind, rows, task.output.scratch / "final")
-    encoder = TrainedEncoder(model, calibration, task.config["read_characters"])
-    report = {"labels": on_labels(rows, scores, baselines), **_gold_reports(task, encoder, rows)}
+    learnt = learn(task, rows)
+    encoder = TrainedEncoder(learnt.model, learnt.calibration, task.config["read_characters"], task.config["reading"])
+    sample = labels_sample(rows, learnt.scores, baselines_out_of_fold(rows))
+    report = {
+        "labels": on_labels(sample, rows),
+        **_gold_reports(task, encoder, rows),
+        "cascade": on_cascade(learnt, rows),
+        "errors": errors_to_read(rows, learnt.scores),
+    }
     refuse_useless(report["labels"]["all"]["metrics"]["auc"])
     encoder.save(task.output, task.config)
-    task.output.write_rows(PREDICTIONS, _predictions(rows, margins, scores), PREDICTED)
+    task.output.write_rows(PREDICTIONS, _predictions(rows, learnt.margins, learnt.scores), PREDICTED)
     task.output.put_bytes(REPORT, json.dumps(report, indent=1).encode())
+    task.output.put_bytes(RELIABILITY, reliability(report["labels"]["all"]), identity=False)
+    task.output.put_bytes(PRECISION_RECALL, precision_recall(sample), identity=False)
     return headline(report)
 
 

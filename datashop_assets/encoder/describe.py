@@ -1,5 +1,6 @@
 """The encoder's report as a person browses it: figures with intervals beside what length and source alone reach."""
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ FIGURES = {
     "precision": "precision at 0.5",
     "recall": "recall at 0.5",
     "f1": "F1 at 0.5",
+    "macro_f1": "macro F1 at 0.5",
     "precision_at_share": "precision when as many are kept as there are positives",
     "brier": "Brier score",
 }
@@ -31,10 +33,57 @@ SHOWN = 6
 
 
 def describe(folder: StageFolder) -> Mapping[str, str]:
-    """Title -> markdown. Text of documents is escaped."""
+    """Title -> markdown, for each of this room's stages. Text of documents is escaped."""
+    if folder.manifest.stage == "pool_embeddings":
+        return {"embeddings": embeddings(folder.metrics)}
     report = json.loads(folder.file("report.json").read_text())
     shown = {title: figures(report[part]) for part, title in TITLES.items() if report[part]}
-    return {**shown, "reliability": reliability(report["labels"]["all"]), "least certain": least_certain(folder)}
+    if report["cascade"]:
+        shown["cascade"] = cascade(report["cascade"])
+    return {
+        **shown,
+        "reliability": f"{picture(folder, 'reliability.png')}\n\n{reliability(report['labels']['all'])}",
+        "precision and recall": picture(folder, "precision_recall.png"),
+        "least certain": least_certain(folder),
+        **{name.replace("_", " "): errors(rows) for name, rows in report["errors"].items()},
+    }
+
+
+def embeddings(metrics: Mapping[str, Any]) -> str:
+    if metrics["state"] == "not asked":
+        return "Not asked: the prompt's encoder reads texts, not embeddings."
+    return f"{metrics['documents']} documents, {metrics['width']} numbers each, {metrics['bytes'] / 1e6:.1f} MB."
+
+
+def picture(folder: StageFolder, name: str) -> str:
+    data = base64.b64encode(folder.file(name).read_bytes()).decode()
+    return f"![{name}](data:image/png;base64,{data})"
+
+
+def cascade(found: Mapping[str, Any]) -> str:
+    """What the first encoder keeps from the second."""
+    names = {
+        "recall": "recall of the first encoder: positives passed on",
+        "auc": "AUC of the cascade",
+        "auc_second_alone": "AUC where the second encoder reads everything",
+        "auc_cost": "what passing on costs in AUC",
+    }
+    rows = [(title, interval(found["metrics"][name])) for name, title in names.items()]
+    said = (
+        f"{found['passed']} of {found['documents']} labelled documents are passed on ({found['share']:.1%} by weight); "
+        f"{found['lost_positives']} of {found['positives']} positives are not."
+    )
+    return f"{said}\n\n{table(('on labels out of fold', ''), rows)}"
+
+
+def errors(rows: list[Mapping[str, Any]]) -> str:
+    return table(
+        ("text", "source", "annotator's score", "encoder's score"),
+        [
+            (escaped(row["text"]), escaped(row["source"]), f"{row['expected_score']:.2f}", f"{row['score']:.3f}")
+            for row in rows
+        ],
+    )
 
 
 def figures(part: Mapping[str, Any]) -> str:

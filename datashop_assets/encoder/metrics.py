@@ -68,6 +68,7 @@ def measures(sample: Sample, weights: Array) -> Figures:
         "precision": precision,
         "recall": recall,
         "f1": f1,
+        "macro_f1": agreement.macro_f1(score, label, weights),
         "precision_at_share": agreement.precision_at_share(score, label, weights),
         "brier": agreement.brier(score, label, weights),
     }

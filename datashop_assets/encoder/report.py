@@ -5,6 +5,7 @@ that has only learnt to tell them apart:
 - `labels`: out-of-fold predictions on the annotator's labels, weighted to describe the whole sample;
 - `gold`: the final encoder on the pool's held-out documents, which no annotator was asked about;
 - `annotator`: the annotator's own expected score against gold on the documents that it labelled.
+Beside them `cascade`: what a cascade's first encoder keeps from the second, on labels out of fold.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,15 +15,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.encoder.agreement import Array
+from datashop_assets.encoder.agreement import Array, auc, precision_recall_f1
 from datashop_assets.encoder.baselines import Baselines
+from datashop_assets.encoder.cascade import was_passed
 from datashop_assets.encoder.folds import floats
-from datashop_assets.encoder.metrics import Sample, summary
+from datashop_assets.encoder.learning import Learnt
+from datashop_assets.encoder.metrics import Sample, summary, with_intervals
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
 
 HIGHEST_SCORE = 5.0
-SHOWN = ("auc", "spearman", "average_precision", "precision", "recall", "f1", "length_auc", "source_auc")
+SHOWN = (
+    "auc", "spearman", "average_precision", "precision", "recall", "f1", "macro_f1", "length_auc", "source_auc",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,35 @@ class Gold:
         return None if label is None else int(label in self.targets)
 
 
-def on_labels(rows: pl.DataFrame, scores: Array, baselines: Mapping[str, Array]) -> dict[str, Any]:
-    """Out-of-fold scores and baselines, all float64 [documents], against the labels of a training set."""
-    sample = Sample(scores, floats(rows, "label"), floats(rows, "weight"), baselines, floats(rows, "expected_score"))
+def labels_sample(rows: pl.DataFrame, scores: Array, baselines: Mapping[str, Array]) -> Sample:
+    """Out-of-fold scores and baselines, all float64 [documents], beside the labels of a training set."""
+    return Sample(scores, floats(rows, "label"), floats(rows, "weight"), baselines, floats(rows, "expected_score"))
+
+
+def on_labels(sample: Sample, rows: pl.DataFrame) -> dict[str, Any]:
     return by_source(sample, rows["source"].to_list())
+
+
+def on_cascade(learnt: Learnt, rows: pl.DataFrame, seed: int = 0) -> dict[str, Any] | None:
+    """What the cascade costs, None where there is none: `recall` is the share of positives that are passed on."""
+    if learnt.cascade is None:
+        return None
+    said = {name: value for name, value in learnt.cascade.items() if name != "alone"}
+    label, weight = floats(rows, "label"), floats(rows, "weight")
+    passed = Sample(was_passed(learnt.margins).astype(np.float64), label, weight)
+    both = Sample(learnt.margins, label, weight, {"second": learnt.cascade["alone"]})
+    figures = with_intervals(_recall, passed, seed) | with_intervals(_aucs, both, seed)
+    return {**said, "metrics": figures}
+
+
+def _recall(sample: Sample, weights: Array) -> dict[str, Array]:
+    return {"recall": precision_recall_f1(sample.score, sample.label, weights)[1]}
+
+
+def _aucs(sample: Sample, weights: Array) -> dict[str, Array]:
+    """Of the cascade and of its second encoder where that reads everything, and what passing on costs."""
+    first, second = (auc(scores, sample.label, weights) for scores in (sample.score, sample.baselines["second"]))
+    return {"auc": first, "auc_second_alone": second, "auc_cost": second - first}
 
 
 def on_gold(encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[Document], gold: Gold) -> dict[str, Any]:
@@ -86,6 +116,9 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
     labels = report["labels"]["all"]
     found = {"documents": labels["documents"], "positives": labels["positives"]}
     found |= _named(labels, "", SHOWN)
+    if report["cascade"]:
+        found |= _named(report["cascade"], "cascade_", ("recall", "auc_cost"))
+        found["cascade_passed"] = report["cascade"]["passed"]
     if report["gold"]:
         found |= _named(report["gold"]["all"], "gold_", ("auc", "precision_at_share", "length_auc", "source_auc"))
         found["gold_documents"] = report["gold"]["all"]["documents"]

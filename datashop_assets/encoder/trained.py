@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.encoder.calibration import Calibration
-from datashop_assets.encoder.kinds import kind_of
-from datashop_assets.excerpts import excerpt
-from datashop_assets.protocols.encoder import Encoder
+from datashop_assets.encoder.calibration import Calibrated, from_json, to_json
+from datashop_assets.encoder.cascade import CascadeCalibration, CascadeEncoder, was_passed
+from datashop_assets.encoder.kinds import FastTextKind, kind_of
+from datashop_assets.excerpts import Part, excerpt
+from datashop_assets.protocols.encoder import EmbeddingEncoder, Encoder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -23,11 +24,27 @@ class TrainedEncoder:
     """Scores texts by reading the same part of them as the annotator did."""
 
     model: Encoder
-    calibration: Calibration
+    calibration: Calibrated
     read_characters: int
+    reading: Part = "head"
+
+    @property
+    def scores_embeddings(self) -> bool:
+        """Whether `pool_embeddings` holds all that scoring needs, so that no text is read."""
+        return isinstance(self.model, EmbeddingEncoder)
 
     def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return self.model.margin([excerpt(text, self.read_characters)[0] for text in texts])
+        return self.model.margin([excerpt(text, self.read_characters, self.reading)[0] for text in texts])
+
+    def margins_of(self, vectors: NDArray[np.float16]) -> NDArray[np.float64]:
+        """What `margins` gives of the texts whose vectors these are. Raises `TypeError` where the kind has none."""
+        if not isinstance(self.model, EmbeddingEncoder):
+            raise TypeError(f"{type(self.model).__name__} reads texts, not embeddings; call margins")
+        return self.model.margin_of(vectors)
+
+    def passed(self, margins: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which documents the last encoder has read: all, unless a cascade's first one kept them back."""
+        return was_passed(margins)
 
     def save(self, output: StageWriter, config: Mapping[str, Any]) -> None:
         """Writes the model's files and `encoder.json`, which holds all that `load` needs beside them."""
@@ -36,13 +53,31 @@ class TrainedEncoder:
         description = {
             "config": {key: config[key] for key in config if not key.startswith("gold")},
             "files": [path.name for path in self.model.paths],
-            "calibration": asdict(self.calibration),
+            **_described(self.model, self.calibration),
         }
         output.put_bytes(DESCRIPTION, json.dumps(description, indent=1, sort_keys=True).encode())
 
 
 def load(folder: StageFolder) -> TrainedEncoder:
     """The encoder that a finished encoder stage holds."""
-    description = json.loads(folder.file(DESCRIPTION).read_text())
-    model = kind_of(description["config"]).load([folder.file(name) for name in description["files"]])
-    return TrainedEncoder(model, Calibration(**description["calibration"]), description["config"]["read_characters"])
+    said = json.loads(folder.file(DESCRIPTION).read_text())
+    config, curve = said["config"], from_json(said["calibration"])
+    paths = {name: folder.file(name) for name in said["files"]}
+    if "cascade" not in said:
+        return TrainedEncoder(kind_of(config).load(list(paths.values())), curve, **_read(config))
+    early = [paths.pop(name) for name in said["cascade"]["first"]]
+    second = kind_of(config).load(list(paths.values()))
+    model = CascadeEncoder(FastTextKind(config).load(early), second, said["cascade"]["cut"])
+    return TrainedEncoder(model, CascadeCalibration(curve, said["cascade"]["beneath"]), **_read(config))
+
+
+def _read(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: config[name] for name in ("read_characters", "reading")}
+
+
+def _described(model: Encoder, calibration: Calibrated) -> dict[str, Any]:
+    if not (isinstance(model, CascadeEncoder) and isinstance(calibration, CascadeCalibration)):
+        return {"calibration": to_json(calibration)}
+    first = [path.name for path in model.first.paths]
+    cascade = {"first": first, "cut": model.cut, "beneath": calibration.beneath}
+    return {"calibration": to_json(calibration.passed), "cascade": cascade}

@@ -1,32 +1,61 @@
 """What the graph agrees on with any small model that learns an annotator's labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts with what the annotator said of them, all sequences [documents]."""
+
+    texts: Sequence[str]
+    labels: Sequence[int]  # 0 or 1
+    expected: Sequence[float]  # the annotator's score, 0 to 5
+    weights: Sequence[float]  # one over the probability of being drawn
+    repeats: Sequence[int]  # how often each is read, to even out rare positives
+
+
 class Encoder(Protocol):
-    """A trained model. `paths` are all the files that it is loaded from."""
+    """A trained model."""
 
     @property
-    def paths(self) -> Sequence[Path]: ...
+    def paths(self) -> Sequence[Path]:
+        """All the files that it is loaded from, their names different. A kind may write them when first asked."""
+        ...
 
     def margin(self, texts: Sequence[str]) -> "NDArray[np.float64]":
-        """Log-odds of the positive class, float64 [documents]. Two processes on one machine give the same bits."""
+        """What documents are ranked by, higher for the positive class, float64 [documents].
+
+        Log-odds where the kind has a classifier; calibration makes probabilities of it. Two processes on one machine
+        give the same bits for the same texts.
+        """
+        ...
+
+
+@runtime_checkable
+class EmbeddingEncoder(Encoder, Protocol):
+    """An encoder whose margins follow from the vectors that `pool_embeddings` holds."""
+
+    def margin_of(self, vectors: "NDArray[np.float16]") -> "NDArray[np.float64]":
+        """Vectors [documents, D] -> [documents], what `margin` gives of their texts."""
         ...
 
 
 class EncoderKind(Protocol):
     """A way to train encoders, with its settings."""
 
-    def fit(
-        self, texts: Sequence[str], labels: Sequence[int], repeats: Sequence[int], *, seed: int, folder: Path
-    ) -> Encoder:
-        """Trains on labels 0 and 1, each text read `repeats` times an epoch, and leaves its files in `folder`."""
+    def prepare(self, texts: Sequence[str], folder: Path) -> None:
+        """Told once of all the texts that any `fit` will see; what is computed for all of them is kept in `folder`."""
+        ...
+
+    def fit(self, labelled: Labelled, *, seed: int, folder: Path) -> Encoder:
+        """Trains and leaves its files in `folder`, a checkpoint too if it takes long: a killed run goes on from it."""
         ...
 
     def load(self, paths: Sequence[Path]) -> Encoder: ...

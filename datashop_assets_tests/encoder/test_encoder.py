@@ -74,7 +74,7 @@ def test_building_again_gives_the_same_content(built: tuple[Path, StageFolder], 
     again = run_build(build, "encoder", tmp_path, {**CONFIG, "gold": [], "gold_uri": "embedded"}, inputs)
     content = {file.name: file.content for file in first.manifest.files}
     for file in again.manifest.files:
-        if file.name != "report.json":
+        if file.identity and file.name != "report.json":
             assert file.content == content[file.name]
 
 
@@ -82,6 +82,7 @@ def test_it_is_shown_with_intervals_and_escaped_names(built: tuple[Path, StageFo
     shown = describe(built[1])
     assert set(shown) == {
         "on labels it has not seen", "on held-out gold", "the annotator on gold", "reliability", "least certain",
+        "precision and recall", "false positives", "false negatives",
     }  # fmt: skip
     assert "AUC of source alone" in shown["on held-out gold"]
     assert " to " in shown["reliability"]

@@ -15,6 +15,7 @@ from datashop_assets_tests.stages import run_build
 GOLD = ["Mathematics", "sympy", "mpmath"]
 CONFIG = {
     "kind": "fasttext",
+    "calibration": "platt",
     "dimensions": 8,
     "epochs": 5,
     "learning_rate": 0.5,
@@ -22,6 +23,7 @@ CONFIG = {
     "max_subword": 5,
     "buckets": 20_000,
     "read_characters": 1000,
+    "reading": "head",
     "gold": [],
     "gold_uri": "embedded",
 }

@@ -1,0 +1,118 @@
+"""Makes `pool_embeddings`: a vector for every document of the pool, once, for every prompt that scores by vectors.
+
+A shard is one matrix [documents, D] float16 in `<shard>.npy`, its rows those of the pool's documents in order. It is
+written through a memory map, so memory holds `BATCH` documents whatever the size of the shard.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datashop_assets.encoder.static import embedding_of
+from datashop_assets.excerpts import Part, excerpt
+from datashop_assets.models.static_embeddings import StaticEmbedding
+from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
+
+STATE = "state.json"
+BATCH = 4096
+
+
+@dataclass(frozen=True)
+class EmbedJob:
+    """One shard to embed. It travels between processes, so it holds places and no open files."""
+
+    model: str
+    cache: Path
+    read_characters: int
+    reading: Part
+    pool: str
+    shard: str
+    output: StageWriter
+
+
+def build(task: StageTask) -> Metrics:
+    """Metrics: the state, `made` or `not asked`; documents, width and bytes of what was made."""
+    state = "made" if task.config["asked"] else "not asked"
+    task.output.put_bytes(STATE, json.dumps({"state": state}).encode())
+    if not task.config["asked"]:
+        return {"state": state}
+    shards = pool_shards(task.inputs["pretraining_pool"])
+    jobs = [_job(task, shard) for shard in shards if not task.output.finished(f"{shard}.npy")]
+    results = task.tools.compute.map(embed_shard, jobs) if task.tools.compute else map(embed_shard, jobs)
+    with task.tools.progress.bar("pool embeddings", len(jobs), "shards") as bar:
+        for _ in results:
+            bar.advance()
+    return {"state": state, **_sizes(task.output, shards)}
+
+
+def _job(task: StageTask, shard: str) -> EmbedJob:
+    model, read, reading = (task.config[name] for name in ("model", "read_characters", "reading"))
+    return EmbedJob(model, task.cache, read, reading, task.inputs["pretraining_pool"].uri, shard, task.output)
+
+
+def embed_shard(job: EmbedJob) -> str:
+    """Embeds one shard and writes its matrix. Returns its name."""
+    embedding, pool = embedding_of(job.model, job.cache), StageFolder(Folder(job.pool))
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{job.shard}.npy"
+        matrix = _matrix(path, (documents_of(pool, job.shard), embedding.width))
+        start = 0
+        for vectors in _embedded(embedding, read_pool(pool, job.shard), job):
+            matrix[start : start + len(vectors)] = vectors
+            start += len(vectors)
+        if isinstance(matrix, np.memmap):
+            matrix.flush()
+        job.output.put_file(path.name, path)
+    return job.shard
+
+
+def vectors_of(folder: StageFolder, shard: str) -> NDArray[np.float16]:
+    """The matrix of one shard, read from disk as it is used. Raises `KeyError` where there is none."""
+    path = folder.file(f"{shard}.npy")
+    empty = path.stat().st_size == _HEADER
+    return np.asarray(np.load(path, mmap_mode=None if empty else "r", allow_pickle=False))
+
+
+def documents_of(pool: StageFolder, shard: str) -> int:
+    """How many of a shard's rows are documents."""
+    return int((pl.read_parquet(pool.file(f"{shard}.parquet"), columns=["status"])["status"] == "ok").sum())
+
+
+_HEADER = 128  # bytes of an .npy file before its numbers
+
+
+def _matrix(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
+    if not shape[0]:  # nothing can be mapped to memory
+        np.save(path, np.zeros(shape, np.float16))
+    return np.lib.format.open_memmap(path, "w+", np.float16, shape) if shape[0] else np.zeros(shape, np.float16)
+
+
+def _embedded(
+    embedding: StaticEmbedding, documents: Iterator[tuple[int, Document]], job: EmbedJob
+) -> Iterator[NDArray[np.float16]]:
+    while batch := list(islice(documents, BATCH)):
+        texts = [excerpt(document.text, job.read_characters, job.reading)[0] for _, document in batch]
+        yield embedding.embed(texts)
+
+
+def _sizes(output: StageWriter, shards: list[str]) -> dict[str, Any]:
+    documents, width = 0, 0
+    for shard in shards:
+        with output.folder.open(f"{shard}.npy") as file:
+            np.lib.format.read_magic(file)
+            (rows, width), _, _ = np.lib.format.read_array_header_1_0(file)
+        documents += rows
+    return {"documents": documents, "width": width, "bytes": documents * width * 2}

@@ -1,0 +1,35 @@
+"""Margins of a pool's documents, from their texts or from their vectors, whichever the encoder scores by."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datashop_assets.encoder.embeddings import vectors_of
+from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.sources.pool import read_index, read_pool
+from datashop_assets.storage.stage_folder import StageFolder
+
+BATCH = 1024
+Batch = tuple[list[tuple[int, str]], NDArray[np.float64]]  # rows with ids, margins
+
+
+def pool_margins(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
+    """A shard's documents in order, `BATCH` at a time. Batches are the same in every run."""
+    return (
+        _of_vectors(encoder, pool, embeddings, shard) if encoder.scores_embeddings else _of_texts(encoder, pool, shard)
+    )
+
+
+def _of_texts(encoder: TrainedEncoder, pool: StageFolder, shard: str) -> Iterator[Batch]:
+    documents = read_pool(pool, shard)
+    while batch := list(islice(documents, BATCH)):
+        yield [(row, document.id) for row, document in batch], encoder.margins([one.text for _, one in batch])
+
+
+def _of_vectors(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
+    vectors, index, start = vectors_of(embeddings, shard), read_index(pool, shard), 0
+    while batch := [(entry["row"], entry["id"]) for entry in islice(index, BATCH)]:
+        yield batch, encoder.margins_of(np.asarray(vectors[start : start + len(batch)]))
+        start += len(batch)

@@ -1,0 +1,31 @@
+"""The errors that a person should read: the labelled documents on which encoder and annotator differ most."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.encoder.agreement import Array
+
+SHOWN = 8  # of each side
+BEGINNING = 300  # characters
+
+
+def errors_to_read(rows: pl.DataFrame, scores: Array) -> dict[str, list[dict[str, Any]]]:
+    """False positives with the highest scores out of fold [documents], false negatives with the lowest.
+
+    Texts are data from the pool: escape them where they are shown.
+    """
+    scored = rows.with_columns(score=pl.Series(np.asarray(scores)))
+    wrong = {
+        "false_positives": scored.filter((pl.col("label") == 0) & (pl.col("score") >= 0.5)).sort("score", "id"),
+        "false_negatives": scored.filter((pl.col("label") == 1) & (pl.col("score") < 0.5)).sort("score", "id"),
+    }
+    highest_first = wrong["false_positives"].reverse()
+    return {name: _shown(found) for name, found in (wrong | {"false_positives": highest_first}).items()}
+
+
+def _shown(found: pl.DataFrame) -> list[dict[str, Any]]:
+    columns = ("id", "source", "expected_score", "score")
+    beginning = pl.col("text").str.slice(0, BEGINNING).alias("text")
+    return found.head(SHOWN).select(*columns, beginning).to_dicts()

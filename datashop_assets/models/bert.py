@@ -1,0 +1,119 @@
+"""BERT-type encoders in JAX: BERT, MiniLM, bge, arctic-embed, e5, and the RoBERTa layout of multilingual e5.
+
+Several documents share a row and do not see each other: attention is masked by segment, so that rows are packed instead
+of padded. Layers are stacked and scanned. There is no dropout: tuning is deterministic given its order of documents.
+The network is that of Devlin et al., 2018 (arXiv:1810.04805), its tensors named as in Hugging Face `BertModel`.
+
+Letters in shapes: B batch, T tokens, N documents a row, D hidden width, L layers, K outputs of a head.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+Weights = Mapping[str, Any]  # tensors by their name in `BertModel`; those of layers stacked: `layer.output.dense.bias`
+MASKED = -1e30
+
+
+@dataclass(frozen=True, slots=True)
+class BertConfig:
+    """Sizes of an encoder, under the names of a Hugging Face `config.json`."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_position_embeddings: int
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+    model_type: str = "bert"
+
+    @classmethod
+    def from_hugging_face(cls, config: Mapping[str, Any]) -> "BertConfig":
+        """Reads the mapping of a `config.json`. Raises `ValueError` for a variant that is not computed here."""
+        _refuse_variants(config)
+        return cls(**{name: config[name] for name in cls.__dataclass_fields__ if name in config})
+
+    @property
+    def first_position(self) -> int:
+        """The row of the position embeddings that a text's first token has: RoBERTa counts on from its padding."""
+        return 0 if self.model_type == "bert" else self.pad_token_id + 1
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that a text may have, `[CLS]` and `[SEP]` included."""
+        return self.max_position_embeddings - self.first_position
+
+
+def _refuse_variants(config: Mapping[str, Any]) -> None:
+    computed = {
+        "model_type": ("bert", "roberta", "xlm-roberta"),
+        "hidden_act": ("gelu",),
+        "position_embedding_type": ("absolute",),
+    }
+    for field, values in computed.items():
+        if config.get(field, values[0]) not in values:
+            raise ValueError(f"config.json: {field} is {config[field]!r}; computed here: {', '.join(values)}")
+
+
+def hidden(
+    weights: Weights, config: BertConfig, tokens: jax.Array, positions: jax.Array, segments: jax.Array
+) -> jax.Array:
+    """tokens, positions, segments [B, T] int32 -> [B, T, D].
+
+    positions count from 0 in every document. segments number a row's documents from 1; 0 is padding.
+    """
+    embedded = (
+        weights["embeddings.word_embeddings.weight"][tokens]
+        + weights["embeddings.position_embeddings.weight"][positions + config.first_position]
+        + weights["embeddings.token_type_embeddings.weight"][0]
+    )
+    mask = jnp.where(segments[:, None, :, None] == segments[:, None, None, :], 0.0, MASKED)
+    stacked = {name.removeprefix("layer."): value for name, value in weights.items() if name.startswith("layer.")}
+
+    def layer(x: jax.Array, one: Weights) -> tuple[jax.Array, None]:
+        return _layer(x, one, config, mask), None
+
+    x: jax.Array = jax.lax.scan(layer, _norm(embedded, weights, "embeddings", config), stacked)[0]
+    return x
+
+
+def pooled(x: jax.Array, positions: jax.Array, segments: jax.Array, documents: int, pooling: str) -> jax.Array:
+    """x [B, T, D] -> [B, N, D]: the mean of each document's tokens, or its first token. N is `documents`."""
+    mine = jax.nn.one_hot(segments - 1, documents, dtype=x.dtype)  # [B, T, N]; padding is -1: all zero
+    if pooling == "first":
+        mine = mine * (positions == 0)[:, :, None]
+    counts = jnp.maximum(mine.sum(axis=1), 1.0)
+    mean: jax.Array = jnp.einsum("btn,btd->bnd", mine, x) / counts[:, :, None]
+    return mean
+
+
+def _layer(x: jax.Array, one: Weights, config: BertConfig, mask: jax.Array) -> jax.Array:
+    attended = _dense(_attention(x, one, config, mask), one, "attention.output.dense")
+    x = _norm(x + attended, one, "attention.output", config)
+    inner = jax.nn.gelu(_dense(x, one, "intermediate.dense"), approximate=False)
+    return _norm(x + _dense(inner, one, "output.dense"), one, "output", config)
+
+
+def _attention(x: jax.Array, one: Weights, config: BertConfig, mask: jax.Array) -> jax.Array:
+    heads = (*x.shape[:2], config.num_attention_heads, -1)
+    query, key, value = (_dense(x, one, f"attention.self.{name}").reshape(heads) for name in ("query", "key", "value"))
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / jnp.sqrt(query.shape[-1]) + mask
+    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), value).reshape(x.shape)
+
+
+def _dense(x: jax.Array, weights: Weights, name: str) -> jax.Array:
+    product: jax.Array = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+    return product
+
+
+def _norm(x: jax.Array, weights: Weights, name: str, config: BertConfig) -> jax.Array:
+    centred = x - x.mean(axis=-1, keepdims=True)
+    scaled = centred * jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + config.layer_norm_eps)
+    normed: jax.Array = scaled * weights[f"{name}.LayerNorm.weight"] + weights[f"{name}.LayerNorm.bias"]
+    return normed
