@@ -9,7 +9,7 @@ from datashop_assets.annotations.checks import coverage, unparsed_share
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
 from datashop_assets.data_card.asset import data_card
-from datashop_assets.encoder.asset import encoder
+from datashop_assets.encoder.asset import encoder, pool_embeddings
 from datashop_assets.encoder.checks import better_than_baselines
 from datashop_assets.evaluation.asset import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
@@ -28,6 +28,7 @@ from resources.training import InProcessTrainer
 ASSETS = [
     pretraining_pool,
     annotation_sample,
+    pool_embeddings,
     rubric,
     annotations,
     training_set,

@@ -2,7 +2,7 @@
 
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.data_card.stage import data_card
-from datashop_assets.encoder.stage import ENCODER
+from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
 from datashop_assets.rubric.stage import RUBRIC
@@ -14,6 +14,7 @@ from datashop_assets.training_set.stage import TRAINING_SET
 BEFORE_THE_CARD: tuple[Stage, ...] = (
     PRETRAINING_POOL,
     ANNOTATION_SAMPLE,
+    POOL_EMBEDDINGS,
     RUBRIC,
     ANNOTATIONS,
     TRAINING_SET,
