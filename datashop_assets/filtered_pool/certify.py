@@ -1,0 +1,161 @@
+"""The lowest threshold whose precision is certified: at least `p` with probability `1 - delta`, from few labels.
+
+Candidates are tested from the strictest down, each at level `delta`, and the search ends at the first that fails: the
+chance to pass any threshold whose precision is below `p` stays at most `delta`, whatever the precisions are and however
+they rise and fall (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). The labels of a candidate are the first
+in one random order of the pool, among the documents that it keeps: uniform draws without replacement.
+
+`fixed`: an exact hypergeometric test at a number of labels that was settled before. `anytime`: a betting test that may
+be looked at after every label, so that labels may be added after a refusal (Waudby-Smith and Ramdas, Estimating means
+of bounded random variables by betting, 2024, section 6: sampling without replacement). A bettor of every precision in
+`BETS` starts with the same share; their wealth is a martingale at most while precision is below `p`, so that
+it reaches `1 / delta` with probability at most `delta` (Ville's inequality).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+Reals = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+BETS = 10  # bettors, for precisions from halfway above `p` to 1
+STEP = 16  # labels asked for together
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is to be shown."""
+
+    precision: float
+    delta: float
+    anytime: bool = True
+
+    @property
+    def fewest(self) -> int:
+        """Labels without an error that a test of this level needs: p = 0.9 and delta = 0.05 need 29."""
+        return math.ceil(math.log(self.delta) / math.log(self.precision))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A threshold, how many documents it keeps, and where its labels stand: places in the random order, ascending."""
+
+    threshold: float
+    documents: int
+    places: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was found of one candidate."""
+
+    threshold: float
+    documents: int
+    labels: int
+    positives: int
+    passed: bool
+
+
+Label = Callable[[Sequence[int]], Sequence[bool]]  # places in the random order -> whether each is positive
+
+
+def certify(claim: Claim, candidates: Sequence[Candidate], label: Label, labels: int) -> list[Trial]:
+    """Tests the candidates, strictest first, with at most `labels` labels. The last that passed is certified.
+
+    A candidate with fewer documents than `claim.fewest` is left out, as it could be shown by none but all its labels.
+    """
+    asked: dict[int, bool] = {}
+    found: list[Trial] = []
+    eligible = [one for one in candidates if one.documents >= claim.fewest]
+    sizes = fixed_sizes(eligible, labels) if not claim.anytime else [len(one.places) for one in eligible]
+    for candidate, size in zip(eligible, sizes, strict=True):
+        test = _anytime if claim.anytime else _fixed
+        found.append(test(claim, candidate, _Labels(label, asked, labels), size))
+        if not found[-1].passed:
+            break
+    return found
+
+
+def fixed_sizes(candidates: Sequence[Candidate], labels: int) -> list[int]:
+    """As many labels for every candidate, so that together they need at most `labels`."""
+    least, most = 0, labels
+    while least < most:
+        middle = (least + most + 1) // 2
+        needed = {place for one in candidates for place in one.places[:middle]}
+        least, most = (middle, most) if len(needed) <= labels else (least, middle - 1)
+    return [min(least, len(one.places)) for one in candidates]
+
+
+def exact_p_value(positives: int, labels: int, documents: int, precision: float) -> float:
+    """The chance of as many positives or more, if the documents held the most that is still below `precision`."""
+    below = math.ceil(documents * precision) - 1
+    return float(hypergeom.sf(positives - 1, documents, below, labels))
+
+
+def wealth(draws: Bools, documents: int, precision: float) -> Reals:
+    """The bettors' mean wealth after every draw, float64 [draws], from uniform draws without replacement.
+
+    Infinite once the positives drawn are as many as `precision` asks of all documents.
+    """
+    drawn = np.arange(len(draws))
+    before = np.cumsum(draws) - draws
+    expected = (documents * precision - before) / (documents - drawn)  # of the next draw, at precision `p`
+    bets = _bets(precision)[:, None] / precision / max(1 - precision, 1e-12)
+    bets = np.minimum(bets, 1 / np.maximum(expected, 1e-12))
+    gains = np.log(np.maximum(1 + bets * (draws - expected), 0) + 1e-300)
+    total = np.logaddexp.reduce(np.cumsum(gains, axis=1), axis=0) - math.log(BETS)
+    reached = np.cumsum(draws) >= documents * precision
+    return np.asarray(np.where(reached, np.inf, np.exp(np.minimum(total, 700))))
+
+
+def _bets(precision: float) -> Reals:
+    """Each bettor's precision less `p`."""
+    return np.asarray((1 - precision) * np.arange(1, BETS + 1) / BETS)
+
+
+def labels_needed(claim: Claim, precision: float) -> int | None:
+    """Labels with which a precision of this size would be expected to pass; None where it would not.
+
+    The growth of the best bettor's wealth is the divergence of the two precisions; its share costs `log(BETS)`.
+    """
+    if precision <= claim.precision:
+        return None
+    q, p = precision, claim.precision
+    rest = 0.0 if q >= 1 else (1 - q) * math.log((1 - q) / (1 - p))
+    growth = q * math.log(q / p) + rest
+    return math.ceil((math.log(1 / claim.delta) + math.log(BETS)) / growth)
+
+
+class _Labels:
+    """Labels by place, asked for once, and no more of them than were granted."""
+
+    def __init__(self, label: Label, asked: dict[int, bool], limit: int) -> None:
+        self._label, self._asked, self._limit = label, asked, limit
+
+    def of(self, places: Sequence[int]) -> Bools:
+        """Those of as many of `places`, from the first, as may be asked."""
+        new = [place for place in places if place not in self._asked][: self._limit - len(self._asked)]
+        self._asked.update(zip(new, self._label(new), strict=True) if new else ())
+        known = next((n for n, place in enumerate(places) if place not in self._asked), len(places))
+        return np.array([self._asked[place] for place in places[:known]], dtype=bool)
+
+
+def _fixed(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Trial:
+    draws = labels.of(candidate.places[:size])
+    positives = int(draws.sum())
+    passed = exact_p_value(positives, len(draws), candidate.documents, claim.precision) <= claim.delta
+    return Trial(candidate.threshold, candidate.documents, len(draws), positives, passed)
+
+
+def _anytime(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Trial:
+    for asked in range(STEP, size + STEP, STEP):
+        draws = labels.of(candidate.places[: min(asked, size)])
+        grown = np.flatnonzero(wealth(draws, candidate.documents, claim.precision) >= 1 / claim.delta)
+        if len(grown) or len(draws) < asked:
+            break
+    used = int(grown[0]) + 1 if len(grown) else len(draws)
+    return Trial(candidate.threshold, candidate.documents, used, int(draws[:used].sum()), bool(len(grown)))
