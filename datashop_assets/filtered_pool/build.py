@@ -5,9 +5,10 @@ probability) and `datashop_prompt` (the prompt's slug). The rule ranks held-out 
 belong; `split` in the attributes says which they are, and no training reads them.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import tee
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from datashop_assets.filtered_pool.joined import Joined, join
 from datashop_assets.filtered_pool.keep import decide
 from datashop_assets.filtered_pool.shards import read_written
 from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import read_pool
+from datashop_assets.sources.pool import read_chosen
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -42,17 +43,21 @@ def build(task: StageTask) -> Metrics:
     rule = task.config["keep"]
     joined = join(task, sized_by_tokens=rule.get("of") == "tokens")
     flags, decision = decide(rule, joined.shards)
-    for shard, kept in zip(joined.names, flags, strict=True):
-        if not task.output.finished(f"{shard}.parquet"):
-            task.output.write_rows(f"{shard}.parquet", attributes(joined, shard, kept), SCHEMA, beside=True)
+    for shard in joined.names:
+        marked = attributes(joined, shard, flags)
+        if task.output.finished(f"{shard}.parquet"):
+            deque(marked, maxlen=0)  # the flags are one stream over all shards
+        else:
+            task.output.write_frames(f"{shard}.parquet", marked, SCHEMA, beside=True)
     _write_kept(task, joined.names)
     gold = load_gold(task.cache, task.config["gold_uri"]) if task.config["gold"] else {}
     return {**decision, **counts_of(joined, task.output, gold, task.config["gold"])}
 
 
-def attributes(joined: Joined, shard: str, kept: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
-    table = joined.columns(shard, ("row", "id", "score", "split")).with_columns(kept=pl.Series(kept))
-    return table.iter_rows(named=True)
+def attributes(joined: Joined, shard: str, flags: Iterator[NDArray[np.bool_]]) -> Iterator[pl.DataFrame]:
+    """What became of a shard's documents; takes its chunks' flags from `flags`."""
+    for chunk in joined.chunks(shard, ("row", "id", "score", "split")):
+        yield chunk.with_columns(kept=pl.Series(next(flags)))
 
 
 def _write_kept(task: StageTask, shards: Sequence[str]) -> None:
@@ -68,15 +73,16 @@ def _write_kept(task: StageTask, shards: Sequence[str]) -> None:
 
 def write_kept(job: KeepJob) -> str:
     """Writes one shard's kept documents, in order. Returns its name."""
-    chosen = read_written(job.output, f"{job.shard}.parquet", ["row", "score", "kept"]).filter("kept")
-    scores = dict(zip(chosen["row"], chosen["score"], strict=True))
-    documents = read_pool(StageFolder(Folder(job.pool)), job.shard)
+    rows, scores = tee(_kept_scores(job))
+    documents = read_chosen(StageFolder(Folder(job.pool)), job.shard, (row for row, _ in rows))
+    added = {"datashop_prompt": job.slug}
     job.output.write_rows(
         f"{job.shard}.jsonl.zst",
-        (
-            {**document.fields, "datashop_score": scores[row], "datashop_prompt": job.slug}
-            for row, document in documents
-            if row in scores
-        ),
+        ({**document.fields, "datashop_score": next(scores)[1], **added} for _, document in documents),
     )
     return job.shard
+
+
+def _kept_scores(job: KeepJob) -> Iterator[tuple[int, float]]:
+    for frame in read_written(job.output, f"{job.shard}.parquet", ["row", "score", "kept"]):
+        yield from frame.filter("kept").select("row", "score").iter_rows()

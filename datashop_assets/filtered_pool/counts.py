@@ -1,6 +1,6 @@
 """What a keep rule did to a pool: by source, by split, and against gold on the held-out documents."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -11,12 +11,14 @@ from datashop_assets.filtered_pool.shards import read_written
 from datashop_assets.storage.stage_writer import StageWriter
 
 Gold = Mapping[str, str]  # id -> label
+NO_LABEL = pl.lit(None, dtype=pl.Boolean)
 GROUPS = ("source", "split", "gold", "kept")
 
 
 def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collection[str]) -> dict[str, Any]:
     """Counts as JSON values. Gold figures leave out documents without a gold label."""
-    shards = [_grouped(joined, output, shard, gold, targets) for shard in joined.names]
+    labels = [label in targets for label in gold.values()]
+    shards = [found for shard in joined.names for found in _grouped(joined, output, shard, (list(gold), labels))]
     groups = pl.concat([counted for counted, _ in shards]).group_by(GROUPS).sum()
     cuts = [lowest for _, lowest in shards if lowest is not None]
     kept = groups.filter("kept")
@@ -38,17 +40,15 @@ def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collecti
 
 
 def _grouped(
-    joined: Joined, output: StageWriter, shard: str, gold: Gold, targets: Collection[str]
-) -> tuple[pl.DataFrame, float | None]:
-    """Documents and tokens of a shard by group, and the lowest score kept."""
-    table = joined.columns(shard, ("id", "source", "split", "tokens", "score")).with_columns(
-        kept=read_written(output, f"{shard}.parquet", ["kept"])["kept"],
-        gold=pl.col("id").replace_strict(
-            list(gold), [label in targets for label in gold.values()], default=None, return_dtype=pl.Boolean
-        ),
-    )
-    counted = table.group_by(GROUPS).agg(documents=pl.len().cast(pl.Int64), tokens=pl.col("tokens").sum())
-    return counted, table.filter("kept")["score"].min()  # type: ignore[return-value]
+    joined: Joined, output: StageWriter, shard: str, gold: tuple[list[str], list[bool]]
+) -> Iterator[tuple[pl.DataFrame, float | None]]:
+    """Documents and tokens of a shard's chunks by group, and the lowest score kept in each."""
+    known = joined.chunks(shard, ("id", "source", "split", "tokens", "score"))
+    labels = pl.col("id").replace_strict(*gold, default=None, return_dtype=pl.Boolean) if gold[0] else NO_LABEL
+    for chunk, written in zip(known, read_written(output, f"{shard}.parquet", ["kept"]), strict=True):
+        table = chunk.with_columns(kept=written["kept"], gold=labels)
+        counted = table.group_by(GROUPS).agg(documents=pl.len().cast(pl.Int64), tokens=pl.col("tokens").sum())
+        yield counted, table.filter("kept")["score"].min()  # type: ignore[misc]
 
 
 def _before_and_after(groups: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:

@@ -1,26 +1,31 @@
 """What is known of every pool document, side by side: score, source, split, content, tokens; one file a shard.
 
-Choosing reads a shard's margins up to nine times. They are joined once into Arrow files in the
-stage's scratch folder; memory holds one shard's columns.
+Choosing reads a shard's margins up to nine times. They are joined once into Arrow files in the stage's scratch folder,
+`CHUNK` documents at a time: memory holds one chunk's columns, however large the shard.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from datashop_assets.filtered_pool.keep import Keys, Shard
-from datashop_assets.sources.pool import pool_shards, read_index
+from datashop_assets.sources.pool import pool_shards
+from datashop_assets.sources.pool_index import OK
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 
+CHUNK = 1 << 16  # documents, some 10 MB
 STAGES = ("pretraining_pool", "pool_scores", "pool_tokens")
-INDEX: Mapping[str, Any] = {"row": pl.Int64} | dict.fromkeys(("id", "source", "split", "content"), pl.String)
+INDEX = ("row", "id", "source", "split", "content")
+NOTHING = pl.DataFrame({"row": pl.Series([], dtype=pl.Int64)})
 
 
 @dataclass(frozen=True)
@@ -31,25 +36,28 @@ class Joined:
     folder: Path
     sized_by_tokens: bool
 
-    def columns(self, shard: str, columns: Sequence[str]) -> pl.DataFrame:
-        return pl.read_ipc(self.folder / f"{shard}.arrow", columns=list(columns))
+    def chunks(self, shard: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Columns of one shard, `CHUNK` documents at a time."""
+        with pa.memory_map(str(self.folder / f"{shard}.arrow")) as file:
+            reader = pa.ipc.open_file(file)
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number).select(list(columns))
+                yield pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch])))
 
     def shards(self) -> Iterator[Shard]:
-        """What the keep rule sees, shard by shard."""
+        """What the keep rule sees, chunk by chunk."""
         for name in self.names:
-            table = self.columns(name, ("margin", "score", "tokens"))
-            sizes = table["tokens"] if self.sized_by_tokens else pl.repeat(1, len(table), dtype=pl.Int64, eager=True)
-            yield Shard(
-                table["margin"].to_numpy(),
-                table["score"].to_numpy(),
-                sizes.to_numpy(),
-                lambda chosen, name=name: self._ties(name, chosen),  # type: ignore[misc]
-            )
+            for table in self.chunks(name, ("margin", "score", "tokens", "content", "id")):
+                yield self._seen(table)
 
-    def _ties(self, shard: str, chosen: NDArray[np.bool_]) -> Keys:
-        """Hashes of documents by content and id: two documents with one text are still told apart."""
-        table = self.columns(shard, ("content", "id")).filter(pl.Series(chosen))
-        return np.array([keyed_hash("keep", f"{content} {name}") for content, name in table.iter_rows()], np.uint64)
+    def _seen(self, table: pl.DataFrame) -> Shard:
+        def ties(chosen: NDArray[np.bool_]) -> Keys:
+            """Hashes of documents by content and id: two documents with one text are still told apart."""
+            rows = table.select("content", "id").filter(pl.Series(chosen)).iter_rows()
+            return np.array([keyed_hash("keep", f"{content} {name}") for content, name in rows], np.uint64)
+
+        sizes = table["tokens"].to_numpy() if self.sized_by_tokens else np.ones(len(table), np.int64)
+        return Shard(table["margin"].to_numpy(), table["score"].to_numpy(), sizes, ties)
 
 
 def join(task: StageTask, sized_by_tokens: bool) -> Joined:
@@ -59,20 +67,36 @@ def join(task: StageTask, sized_by_tokens: bool) -> Joined:
         place = task.output.scratch / f"{name}.arrow"
         if not place.exists():
             ready = place.with_suffix(".part")
-            join_shard(name, *(task.inputs[stage] for stage in STAGES)).write_ipc(ready)
+            write_joined(ready, join_shard(name, *(task.inputs[stage] for stage in STAGES)))
             ready.replace(place)
     return Joined(names, task.output.scratch, sized_by_tokens)
 
 
-def join_shard(name: str, pool: StageFolder, scores: StageFolder, tokens: StageFolder) -> pl.DataFrame:
-    """The columns of one shard in pool order, one row a document."""
-    index = pl.DataFrame([{column: row[column] for column in INDEX} for row in read_index(pool, name)], INDEX)
-    scored = scores.table(f"{name}.parquet")
-    lengths = tokens.table(f"{name}.parquet").select("row", pl.col("tokens").list.len().cast(pl.Int64))
-    for stage, table in (("pool_scores", scored), ("pool_tokens", lengths)):
-        if not table["row"].equals(index["row"]):
-            raise ValueError(
-                f"shard {name}: {stage} has {len(table)} rows and the pool {len(index)} documents, or they are not the "
-                f"same ones; remove the folder of {stage} and materialize it again"
-            )
-    return pl.concat([index, scored.select("score", "margin"), lengths.select("tokens")], how="horizontal")
+def write_joined(place: Path, chunks: Iterator[pl.DataFrame]) -> None:
+    schema = dict.fromkeys(INDEX[1:], pl.String) | {"score": pl.Float64, "margin": pl.Float64, "tokens": pl.Int64}
+    arrow = pl.DataFrame(schema={"row": pl.Int64, **schema}).to_arrow().schema
+    with pa.OSFile(str(place), "wb") as file, pa.ipc.new_file(file, arrow) as writer:
+        for chunk in chunks:
+            writer.write_table(chunk.to_arrow().cast(arrow), max_chunksize=CHUNK)
+
+
+def join_shard(name: str, pool: StageFolder, scores: StageFolder, tokens: StageFolder) -> Iterator[pl.DataFrame]:
+    """The columns of one shard in pool order, one row a document, `CHUNK` at a time."""
+    file = f"{name}.parquet"
+    documents = read_frames(pool.file(file), (*INDEX, "status"))
+    index = rechunked((frame.filter(status=OK).select(INDEX) for frame in documents), CHUNK)
+    scored = read_frames(scores.file(file), ("row", "score", "margin"), CHUNK)
+    sized = read_frames(tokens.file(file), ("row", "tokens"))
+    lengths = rechunked((frame.with_columns(pl.col("tokens").list.len().cast(pl.Int64)) for frame in sized), CHUNK)
+    for known, *others in zip_longest(index, scored, lengths, fillvalue=NOTHING):
+        for stage, table in zip(STAGES[1:], others, strict=True):
+            _refuse_others(name, stage, known, table)
+        yield pl.concat([known, *(table.drop("row") for table in others)], how="horizontal")
+
+
+def _refuse_others(name: str, stage: str, known: pl.DataFrame, table: pl.DataFrame) -> None:
+    if not table["row"].equals(known["row"]):
+        raise ValueError(
+            f"shard {name}: {stage} has {len(table)} rows where the pool has {len(known)} documents, or they are not "
+            f"the same ones; remove the folder of {stage} and materialize it again"
+        )

@@ -1,29 +1,26 @@
 """Scores every document of the pool, shard by shard, each shard keeping its name and order.
 
 Shards are scored wherever the stage's compute runs them; each is written whole, so a killed run goes on after its last
-finished shard. Memory holds `BATCH` documents. On one core fastText scores some 2,500 documents/s whose words are new
-and 13,000 whose words were met before.
+finished shard. Memory holds a batch of documents and the scores of a row group.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from datashop_assets.encoder import trained
+from datashop_assets.encoder.cascade import was_passed
+from datashop_assets.encoder.pool_margins import Batch, pool_margins
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
-BATCH = 1024
 BINS = 20
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
 
@@ -34,16 +31,17 @@ class ScoreJob:
 
     encoder: str
     pool: str
+    embeddings: str
     shard: str
     output: StageWriter
 
 
 def build(task: StageTask) -> Metrics:
     """Metrics: documents, the histogram of scores in `BINS` equal bins, and the share scored 0.5 or more."""
-    pool = task.inputs["pretraining_pool"]
+    encoder, pool, embeddings = (task.inputs[name] for name in ("encoder", "pretraining_pool", "pool_embeddings"))
     shards = pool_shards(pool)
     jobs = [
-        ScoreJob(task.inputs["encoder"].uri, pool.uri, shard, task.output)
+        ScoreJob(encoder.uri, pool.uri, embeddings.uri, shard, task.output)
         for shard in shards
         if not task.output.finished(f"{shard}.parquet")
     ]
@@ -57,30 +55,32 @@ def build(task: StageTask) -> Metrics:
 def score_shard(job: ScoreJob) -> str:
     """Scores one shard and writes it. Returns its name."""
     encoder = trained.load(StageFolder(Folder(job.encoder)))
-    documents = read_pool(StageFolder(Folder(job.pool)), job.shard)
-    job.output.write_rows(f"{job.shard}.parquet", scored(encoder, documents), SCHEMA)
+    pool, embeddings = StageFolder(Folder(job.pool)), StageFolder(Folder(job.embeddings))
+    batches = pool_margins(encoder, pool, embeddings, job.shard)
+    job.output.write_frames(f"{job.shard}.parquet", scored(encoder, batches), SCHEMA)
     return job.shard
 
 
-def scored(encoder: TrainedEncoder, documents: Iterator[tuple[int, Document]]) -> Iterator[dict[str, Any]]:
+def scored(encoder: TrainedEncoder, batches: Iterator[Batch]) -> Iterator[pl.DataFrame]:
     """A row for every document, in order."""
-    while batch := list(islice(documents, BATCH)):
-        margins = encoder.margins([document.text for _, document in batch])
+    for documents, margins in batches:
         scores = encoder.calibration.probability(margins)
-        for (row, document), score, margin in zip(batch, scores, margins, strict=True):
-            yield {"row": row, "id": document.id, "score": float(score), "margin": float(margin)}
+        rows, names = [row for row, _ in documents], [name for _, name in documents]
+        yield pl.DataFrame({"row": rows, "id": names, "score": scores, "margin": margins}, SCHEMA)
 
 
 def _metrics(output: StageWriter, shards: list[str]) -> Metrics:
-    counts, positive = np.zeros(BINS, dtype=np.int64), 0
+    counts, positive, not_passed = np.zeros(BINS, dtype=np.int64), 0, 0
     for shard in shards:
-        scores = read_written(output, f"{shard}.parquet", ["score"])["score"].to_numpy()
-        counts += np.histogram(scores, bins=BINS, range=(0.0, 1.0))[0]
-        positive += int((scores >= 0.5).sum())
+        for frame in read_written(output, f"{shard}.parquet", ["score", "margin"]):
+            counts += np.histogram(frame["score"].to_numpy(), bins=BINS, range=(0.0, 1.0))[0]
+            positive += int((frame["score"] >= 0.5).sum())
+            not_passed += int((~was_passed(frame["margin"].to_numpy())).sum())
     documents = int(counts.sum())
     return {
         "documents": documents,
         "positive": positive,
+        "not_passed": not_passed,  # kept from a cascade's second encoder
         "positive_share": positive / documents if documents else None,
         "histogram": counts.tolist(),
     }

@@ -25,8 +25,8 @@ def _kept(prompt: Prompt) -> dict[str, Any]:
 
 POOL_SCORES = Stage(
     "pool_scores",
-    code_version="1",
-    inputs=("encoder", "pretraining_pool"),
+    code_version="2",
+    inputs=("encoder", "pretraining_pool", "pool_embeddings"),
     config=_scores,
     build="datashop_assets.filtered_pool.score:build",
 )
@@ -39,7 +39,7 @@ KEEP_CERTIFICATE = Stage(
 )
 FILTERED_POOL = Stage(
     "filtered_pool",
-    code_version="2",
+    code_version="3",
     inputs=("pretraining_pool", "pool_tokens", "pool_scores", "keep_certificate"),
     config=_kept,
     build="datashop_assets.filtered_pool.build:build",

@@ -18,7 +18,6 @@ from datashop_assets.sources.split import content_of
 from datashop_assets.storage.shards import read_frames
 from datashop_assets.storage.stage_folder import StageFolder
 
-
 MISSING = object()  # beyond the end of the index, or of the file
 
 

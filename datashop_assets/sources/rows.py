@@ -55,9 +55,7 @@ class _Watched:
         return getattr(self.file, name)
 
 
-def read_rows(
-    file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None
-) -> Iterator[Row | None]:
+def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None) -> Iterator[Row | None]:
     """The rows of a file, in order, and None for one that is not wanted. Raises what the connection to it raises."""
     compression = FORMATS[suffix_of(file.name)]
     row = 0
@@ -66,9 +64,7 @@ def read_rows(
         watched = _Watched(opened)
         try:
             for found in (
-                _parquet(watched, wanted)
-                if compression is None
-                else _lines(watched, compression, longest_line, wanted)
+                _parquet(watched, wanted) if compression is None else _lines(watched, compression, longest_line, wanted)
             ):
                 yield found
                 row += 1

@@ -70,15 +70,16 @@ class ColumnsDigest:
 def _bytes_of(column: "pl.Series") -> Iterator[tuple[str, bytes]]:
     """What a column's values are, little-endian: which are missing, and either the numbers or lengths and letters."""
     yield "missing", column.is_null().to_numpy().tobytes()
-    if column.dtype == "String":
+    kind = str(column.dtype)
+    if kind == "String":
         values = column.fill_null("")
         yield "lengths", values.str.len_bytes().to_numpy().astype("<i8").tobytes()
         yield "letters", "".join(values).encode()
-    elif column.dtype.is_numeric() or column.dtype == "Boolean":
-        numbers = column.fill_null(False if column.dtype == "Boolean" else 0).to_numpy()
+    elif column.dtype.is_numeric() or kind == "Boolean":
+        numbers = column.fill_null(False if kind == "Boolean" else 0).to_numpy()
         yield "numbers", numbers.astype(numbers.dtype.newbyteorder("<")).tobytes()
     else:
-        raise TypeError(f"column {column.name!r} is {column.dtype}; a table holds numbers and text")
+        raise TypeError(f"column {column.name!r} is {kind}; a table holds numbers and text")
 
 
 def digest_of_parts(parts: Iterable[tuple[str, str]]) -> str:

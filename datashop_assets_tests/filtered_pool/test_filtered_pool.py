@@ -13,6 +13,7 @@ import orjson
 import polars as pl
 import pytest
 
+from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
@@ -46,7 +47,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pool = gold_pool(root)
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 400)}, SCHEMA)
     encoder = run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
-    run_build(score.build, "pool_scores", root, {}, {"encoder": encoder, "pretraining_pool": pool})
+    vectors = run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
+    inputs = {"encoder": encoder, "pretraining_pool": pool, "pool_embeddings": vectors}
+    run_build(score.build, "pool_scores", root, {}, inputs)
     tokens = {
         f"{shard}.parquet": [
             {"row": row, "tokens": [7] * (len(document.text) // 4)} for row, document in read_pool(pool, shard)

@@ -1,0 +1,179 @@
+"""Documents a second from jsonl.zst to what is kept, one core, against datatrove with the same model.
+
+    python -m datashop_assets_tests.benchmarks.filter_fasttext
+
+Ours are the stages `pool_scores` and `filtered_pool` as the graph runs them, on a pool that has been indexed and
+tokenized, as it is before any prompt; the peer reads, filters and writes in one pass. Both get each document whole, as
+it stands, and the model is the same file of the stock library. Documents are those of the embedded pool, each with
+the one before and after it, in six orders, some 1.5 kB each.
+"""
+
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from datashop_assets.encoder import embeddings
+from datashop_assets.filtered_pool import build as keeping
+from datashop_assets.filtered_pool import certificate, score
+from datashop_assets.models.fasttext import CHILD, NEGATIVE, POSITIVE, _run_child
+from datashop_assets.sources import pool_index
+from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
+from datashop_assets.sources.gold import load_gold
+from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.storage.shards import read_rows, write_rows
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
+from datashop_assets_tests.stages import finish, run_build, stage_of_rows, writer
+
+TARGETS = {"Mathematics", "sympy", "mpmath"}
+ROUNDS, SHARDS, CHARACTERS = 5, 4, 1500
+THRESHOLD = 0.5
+PEER_OFFSET = 1e-5  # fastText adds it to every probability it shows
+NEAR = 1e-6  # of the cut: where decisions may differ
+DATA = {"text_field": "text", "id_field": "id", "source_field": "source"}
+
+
+def main() -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for both sides
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        documents = make_pool(root)
+        model = train(root)
+        inputs = prepare(root, model)
+        ours = run_ours(root, inputs)
+        peer = run_peer(
+            "filter_fasttext_peer.py",
+            PEERS,
+            pool=str(root / "pool"),
+            model=str(model),
+            output=str(root / "peer"),
+            label=POSITIVE.removeprefix("__label__"),
+            threshold=THRESHOLD + PEER_OFFSET,
+        )
+        report(documents, ours, peer)
+
+
+def report(documents: int, ours: dict[str, Any], peer: dict[str, Any]) -> None:
+    differ = set(ours["kept"]) ^ set(peer["kept"])
+    near = [name for name in differ if abs(ours["score"][name] - THRESHOLD) <= NEAR]
+    print_result(
+        documents / ours["seconds"],
+        documents / peer["seconds"],
+        unit="documents a second, one core",
+        documents=documents,
+        kept=len(ours["kept"]),
+        peer_kept=len(peer["kept"]),
+        same_kept=len(differ) == len(near),
+        near_the_cut=sorted(near),
+        bytes=ours["bytes"],
+        score_seconds=ours["score_seconds"],
+        keep_seconds=ours["keep_seconds"],
+    )
+    sys.exit(0 if len(differ) == len(near) else f"{len(differ)} decisions differ, {len(near)} of them near the cut")
+
+
+def make_pool(root: Path) -> int:
+    """Writes the pool and returns how many documents it has."""
+    (root / "pool").mkdir()
+    rows = list(_documents(root))
+    for shard in range(SHARDS):
+        with (root / "pool" / f"part-{shard}.jsonl.zst").open("wb") as file:
+            write_rows("part.jsonl.zst", file, rows[shard::SHARDS], None)
+    return len(rows)
+
+
+def _documents(root: Path) -> Iterator[dict[str, Any]]:
+    originals = _embedded(root)
+    for number in range(ROUNDS):
+        random.Random(number).shuffle(originals)
+        for place, row in enumerate(originals):
+            text, following = row["text"], place
+            while len(text) < CHARACTERS:
+                following = (following + 1) % len(originals)
+                text += "\n\n" + originals[following]["text"]
+            yield {"text": text, "id": f"{row['id']} {number}", "source": row["source"]}
+
+
+def _embedded(root: Path) -> list[dict[str, Any]]:
+    shards = sorted((embedded_pool(root / "cache") / DOCUMENTS).iterdir())
+    return [row for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
+
+
+def train(root: Path) -> Path:
+    """A model of the stock library on the embedded gold: 100 dimensions, words as they stand."""
+    gold = load_gold(root / "cache", "embedded")
+    lines = [
+        f"{POSITIVE if gold[row['id']] in TARGETS else NEGATIVE} {' '.join(row['text'].split())}\n"
+        for row in _embedded(root)
+        if row["id"] in gold
+    ]
+    (root / "lines.txt").write_text("".join(lines))
+    settings = {"input": str(root / "lines.txt"), "dim": 100, "minn": 3, "maxn": 5, "bucket": 50_000, "epoch": 5}
+    (root / "arguments.json").write_text(json.dumps({**settings, "thread": 1, "verbose": 0, "lr": 0.5}))
+    _run_child([sys.executable, "-P", str(CHILD), str(root / "arguments.json"), str(root / "stock.bin")])
+    return root / "stock.bin"
+
+
+def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
+    """What stands before filtering: the pool's index, its tokens, and an encoder stage with the folded model."""
+    from datashop_assets.models.fasttext_file import read_model, write_model
+
+    data = {**DATA, "uri": f"{root}/pool/*.jsonl.zst"}
+    pool = run_build(pool_index.build, "pretraining_pool", root, {"data": data, "heldout_fraction": 0.01}, {})
+    tokens = {
+        f"{shard}.parquet": [{"row": row, "tokens": [7] * (len(one.text) // 4)} for row, one in read_pool(pool, shard)]
+        for shard in pool_shards(pool)
+    }
+    sized = stage_of_rows(root, "pool_tokens", tokens, {"row": pl.Int64, "tokens": pl.List(pl.Int32)})
+    write_model(read_model(model).folded(), root / "model.bin")
+    output = writer(root, "encoder")
+    output.put_file("model.bin", root / "model.bin")
+    config = {"kind": "fasttext", "read_characters": 1 << 30, "each_word_once": False}
+    curve = {"kind": "Calibration", "slope": 1.0, "intercept": 0.0}
+    output.put_bytes(
+        "encoder.json", json.dumps({"config": config, "files": ["model.bin"], "calibration": curve}).encode()
+    )
+    asked = run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
+    encoder = finish(output, "encoder", {}, {})
+    vectors = run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
+    stages = {"pretraining_pool": pool, "pool_tokens": sized, "pool_embeddings": vectors, "encoder": encoder}
+    return {**stages, "keep_certificate": asked}
+
+
+def run_ours(root: Path, inputs: dict[str, StageFolder]) -> dict[str, Any]:
+    fasttext_reader_is_compiled(inputs["encoder"])
+    started = time.perf_counter()
+    scores = run_build(score.build, "pool_scores", root, {}, inputs)
+    scored = time.perf_counter()
+    config = {"keep": {"threshold": THRESHOLD}, "slug": "benchmark", "gold": [], "gold_uri": ""}
+    kept = run_build(keeping.build, "filtered_pool", root, config, {**inputs, "pool_scores": scores})
+    ended = time.perf_counter()
+    table = kept.table()
+    return {
+        "seconds": ended - started,
+        "score_seconds": round(scored - started, 3),
+        "keep_seconds": round(ended - scored, 3),
+        "kept": table.filter("kept")["id"].to_list(),
+        "score": dict(zip(table["id"], table["score"], strict=True)),
+        "bytes": sum(path.stat().st_size for path in (root / "pool").iterdir()),
+    }
+
+
+def fasttext_reader_is_compiled(encoder: StageFolder) -> None:
+    """The kernel is compiled once a machine, and kept on its disk."""
+    from datashop_assets.encoder.trained import load
+
+    load(encoder).margins(["compiled before the clock starts"])
+
+
+if __name__ == "__main__":
+    main()
