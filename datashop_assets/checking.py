@@ -27,6 +27,8 @@ def judge_prompts(
         return _named(op.partition_key, judge)
     slugs = [slug for slug in prompts.slugs() if stage.name in prompts.root.made(slug)]
     results = [_named(slug, judge) for slug in slugs]
+    if len(results) == 1:
+        return results[0]
     failed = {result.severity for result in results if not result.passed}
     worst = dg.AssetCheckSeverity.WARN if failed == {dg.AssetCheckSeverity.WARN} else dg.AssetCheckSeverity.ERROR
     said = "\n".join(str(result.description) for result in results) or f"{stage.name} was made for no prompt yet"
@@ -40,7 +42,7 @@ def outputs_of(slug: str, prompts: PromptStore, *stages: str) -> tuple[StageFold
     except PromptError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     for name in stages:
-        if planned[name].state is not State.CURRENT:
+        if not planned[name].usable:
             says = f"{name} of {slug!r} is {planned[name].state.value}; materialize it, then check again"
             raise dg.Failure(says, allow_retries=False)
     return tuple(planned[name].output for name in stages)
@@ -76,7 +78,10 @@ def _difference(planned: Planned, shown: str | None) -> str:
         case State.MISSING:
             return f"{name} has never been made; materialize it"
         case State.STALE:
-            return f"the prompt, its sources or the code changed after {name} was made; materialize it again"
+            what = " and ".join(planned.changed) or "the prompt, its sources or the code"
+            return f"{what} changed after {name} was made; materialize it again"
+        case State.INCOMPLETE:
+            return f"{planned.failed_calls} calls failed when {name} was made; materialize it to ask about those again"
     if shown not in (None, planned.digest):
         return (
             f"what is shown here is {shown}, the prompt asks for {planned.digest}, which is there; materialize {name}"

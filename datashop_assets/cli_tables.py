@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-COLOURS = {"current": "green", "stale": "yellow", "missing": "red"}
+COLOURS = {"current": "green", "incomplete": "yellow", "stale": "yellow", "missing": "red"}
 # What a person asks first of a stage that is done.
 HEADLINES = {
     "annotations": ("coverage",),
@@ -66,6 +66,7 @@ def _stage_table(slug: str, stages: Stages, made: Collection[str] = ()) -> Table
         table.add_column(column, justify="right" if column in ("rows", "took") else "left", overflow="fold")
     for name, stage in stages.items():
         state = "made now" if name in made and stage["state"] == "current" else stage["state"]
+        state += f": {stage['failed_calls']} failed" if stage.get("failed_calls") else ""
         table.add_row(
             name,
             Text(state, style=COLOURS[stage["state"]]),

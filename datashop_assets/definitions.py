@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annotations.asset import annotations
-from datashop_assets.annotations.checks import coverage, unparsed_share
+from datashop_assets.annotations.checks import GATE_CHECKS
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
 from datashop_assets.data_card.asset import data_card
@@ -46,8 +46,7 @@ ASSETS = [
     data_card,
 ]
 CHECKS = [
-    coverage,
-    unparsed_share,
+    *GATE_CHECKS,
     better_than_baselines,
     pool_fully_scored,
     keep_count_exact,

@@ -1,27 +1,29 @@
 """The plan: for every stage of a prompt, which folder holds it and whether that folder is there.
 
 It is the one truth that `datashop status`, the sensor and the checks "matches the prompt file" act on. Nothing is
-computed: a plan digest follows from the prompt, the stages' code versions and the fingerprints of the sources.
+computed: a plan digest follows from the prompt, the stages' code versions and the fingerprints of the sources. Where an
+input was made again with other content (after failed calls were repeated), the manifests say so.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.stage import Stage
+from datashop_assets.stage import FAILED_CALLS, Stage
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.manifest import MANIFEST
+from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 
 class State(StrEnum):
     MISSING = "missing"  # never made for this prompt
-    STALE = "stale"  # made, but the prompt, its sources or the code have changed since
+    STALE = "stale"  # made, but the prompt, its sources, the code or an input's content have changed since
+    INCOMPLETE = "incomplete"  # made and of use, but for documents whose calls failed; a run asks about those again
     CURRENT = "current"
 
 
@@ -32,8 +34,15 @@ class Planned:
     stage: Stage
     digest: str
     config: Mapping[str, Any]
-    state: State
     folder: Folder
+    state: State = State.MISSING
+    changed: Mapping[str, str] = field(default_factory=dict)  # inputs whose content is another now -> that content
+    failed_calls: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether other stages may be made from this one."""
+        return self.state in (State.CURRENT, State.INCOMPLETE)
 
     @property
     def output(self) -> StageFolder:
@@ -50,9 +59,14 @@ def plan(prompt: Prompt, root: Root) -> dict[str, Planned]:
     for stage in GRAPH:
         config = dict(stage.config(prompt))
         digest = plan_digest(stage, config, (planned[name].digest for name in stage.inputs))
-        folder = root.stage(stage.name, digest)
-        planned[stage.name] = Planned(stage, digest, config, _state(folder, stage.name in made), folder)
+        unseen = Planned(stage, digest, config, root.stage(stage.name, digest))
+        planned[stage.name] = _seen(unseen, planned, stage.name in made)
     return planned
+
+
+def look_again(name: str, plan: Plan) -> Planned:
+    """A stage as it stands now: it, or what it is made from, may have been made since the plan."""
+    return _seen(plan[name], plan, plan[name].state is not State.MISSING)
 
 
 def plan_digest(stage: Stage, config: Mapping[str, Any], inputs: Iterable[str]) -> str:
@@ -63,12 +77,19 @@ def plan_digest(stage: Stage, config: Mapping[str, Any], inputs: Iterable[str]) 
 
 def digest_of_plan(plan: Plan) -> str:
     """One digest for all stages: it changes when anything that would be computed does."""
-    return digest_of({name: planned.digest for name, planned in plan.items()})
+    return digest_of({name: [planned.digest, planned.changed] for name, planned in plan.items()})
 
 
 def to_do(plan: Plan) -> list[str]:
-    """The stages that are not current, in the order of the graph."""
-    return [name for name, planned in plan.items() if planned.state is not State.CURRENT]
+    """The stages that are not current, and those whose input may become another by that, in the order of the graph."""
+    found: list[str] = []
+    changing: set[str] = set()
+    for name, planned in plan.items():
+        if planned.state is State.INCOMPLETE or planned.changed or changing.intersection(planned.stage.inputs):
+            changing.add(name)
+        if planned.state is not State.CURRENT or name in changing:
+            found.append(name)
+    return found
 
 
 def up_to(name: str) -> list[str]:
@@ -81,7 +102,21 @@ def up_to(name: str) -> list[str]:
     return [stage.name for stage in GRAPH if stage.name in wanted]
 
 
-def _state(folder: Folder, made_before: bool) -> State:
-    if folder.exists(MANIFEST):
-        return State.CURRENT
-    return State.STALE if made_before else State.MISSING
+def _seen(planned: Planned, plan: Plan, made_before: bool) -> Planned:
+    manifest = _manifest(planned.folder)
+    if manifest is None:
+        state = State.CURRENT if planned.folder.exists(MANIFEST) else State.STALE if made_before else State.MISSING
+        return replace(planned, state=state, changed={}, failed_calls=0)
+    now = {name: found.content_digest for name in manifest.inputs if (found := _manifest(plan[name].folder))}
+    changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
+    failed = int(manifest.metrics.get(FAILED_CALLS, 0))
+    state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT
+    return replace(planned, state=state, changed=changed, failed_calls=failed)
+
+
+def _manifest(folder: Folder) -> Manifest | None:
+    """None where there is none, and where it is damaged: that is said by whoever reads the stage."""
+    try:
+        return StageFolder(folder).manifest
+    except DamagedStageError:
+        return None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from datashop_assets.planning import Plan, Planned
+from datashop_assets.planning import Plan, Planned, State, look_again
 from datashop_assets.stage import Metrics, StageTask, Tools
 from datashop_assets.storage.leases import lease
-from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
+from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
@@ -29,11 +29,12 @@ class Outcome:
 
 def run_stage(name: str, plan: Plan, slug: str, root: Root, tools: Tools) -> Outcome:
     """Makes one stage of a plan, whose inputs must be there. Two callers at once: one builds, the other reuses."""
-    planned = plan[name]
-    reused = planned.folder.exists(MANIFEST)
+    planned = look_again(name, plan)
+    reused = planned.state is State.CURRENT
     if not reused:
-        with lease(planned.folder):
-            reused = planned.folder.exists(MANIFEST)
+        with lease(planned.folder) as waited:
+            planned = look_again(name, plan)
+            reused = planned.state is State.CURRENT or (waited and planned.usable)
             if not reused:
                 _build(planned, _inputs(planned, plan), root, tools)
     outcome = Outcome(StageFolder(planned.folder), reused)
@@ -53,9 +54,10 @@ def _build(planned: Planned, inputs: Mapping[str, StageFolder], root: Root, tool
     scratch = root.scratch(planned.stage.name, planned.digest)
     scratch.mkdir(parents=True, exist_ok=True)
     writer = StageWriter(planned.folder, scratch)
+    writer.begin({name: folder.manifest.content_digest for name, folder in inputs.items()}, planned.usable)
     started = time.monotonic()
     build = planned.stage.resolve()
-    metrics = build(StageTask(planned.config, inputs, writer, tools, root.cache))
+    metrics = build(StageTask(planned.config, inputs, writer, tools, root.cache, root.answers))
     writer.close(_manifest(planned, inputs, writer, metrics, time.monotonic() - started))
 
 

@@ -11,10 +11,12 @@ from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress, SilentProgress
 from datashop_assets.protocols.trainer import Trainer
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
 Metrics = dict[str, Any]
+FAILED_CALLS = "failed_calls"  # the metric that says how many documents a further run of the stage asks about again
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class StageTask:
     output: StageWriter
     tools: Tools
     cache: Path  # a local folder shared by all stages, for what can be made again
+    answers: Folder  # what annotators said, by question; it outlives every stage
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datashop_assets.planning import Plan, Planned, State, plan
+from datashop_assets.planning import Plan, Planned, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 
@@ -10,7 +10,8 @@ from datashop_assets.storage.root import Root
 def status(store: PromptStore, root: Root) -> dict[str, Any]:
     """`{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
 
-    A stage has `state`, `digest` and `path`; a current one also `content_digest`, `rows`, `seconds`, `metrics`.
+    A stage has `state`, `digest` and `path`; a current or incomplete one also `content_digest`, `rows`,
+    `seconds`, `metrics` and `failed_calls`.
     """
     prompts, problems = {}, {slug: str(error) for slug, error in store.problems().items()}
     for slug in store.slugs():
@@ -27,7 +28,7 @@ def status_of(planned: Plan) -> dict[str, dict[str, Any]]:
 
 def _stage(planned: Planned) -> dict[str, Any]:
     known = {"state": planned.state.value, "digest": planned.digest, "path": planned.folder.uri}
-    if planned.state is not State.CURRENT:
+    if not planned.usable:
         return {**known, "rows": 0, "seconds": 0.0, "metrics": {}}
     manifest = planned.output.manifest
     return {
@@ -36,4 +37,5 @@ def _stage(planned: Planned) -> dict[str, Any]:
         "rows": manifest.rows,
         "seconds": manifest.seconds,
         "metrics": manifest.metrics,
+        "failed_calls": planned.failed_calls,
     }

@@ -22,7 +22,7 @@ def run_build(
     tools: Tools | None = None,
 ) -> StageFolder:
     """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
-    task = StageTask(config, inputs, writer(root, name), tools or Tools(), root / "cache")
+    task = StageTask(config, inputs, writer(root, name), tools or Tools(), root / "cache", Folder(f"{root}/answers"))
     return finish(task.output, name, build(task), config)
 
 

@@ -78,12 +78,21 @@ class _TerminalBar:
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
         self._shown.update(self._task, advance=amount, rate=f"{rate:,.1f} {self._unit}/s")
 
+    def skip(self, amount: float = 1) -> None:
+        """Less is left to do, rather than more done: the time left is that of the rest."""
+        left = self._shown.tasks[self._shown.task_ids.index(self._task)].total or 0
+        self._shown.update(self._task, total=max(left - amount, 0))
+
 
 class _Lines:
     def __init__(self, name: str, total: float, unit: str, say: Callable[[str], object], every: float) -> None:
         self._name, self._total, self._unit, self._say, self._every = name, total, unit, say, every
-        self._done, self._started = 0.0, time.monotonic()
+        self._done, self._skipped, self._started = 0.0, 0.0, time.monotonic()
         self._said = self._started
+
+    def skip(self, amount: float = 1) -> None:
+        self._done += amount
+        self._skipped += amount
 
     def advance(self, amount: float = 1) -> None:
         self._done += amount
@@ -91,7 +100,7 @@ class _Lines:
         if now - self._said < self._every and self._done < self._total:
             return
         self._said = now
-        rate = self._done / max(now - self._started, 1e-9)
+        rate = (self._done - self._skipped) / max(now - self._started, 1e-9)
         left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "just begun"
         self._say(
             f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, {rate:,.1f} {self._unit}/s, {left}"

@@ -1,58 +1,62 @@
-"""Checks that stop a run before anything is learnt from too few answers."""
+"""The gates as asset checks. Which of them stop a run, and at what figure, is said in the prompt file.
 
-from collections import Counter
+A check whose gate does not block for the prompt's way of scoring warns instead, so Dagster lets the run go on.
+"""
 
 import dagster as dg
 
+from datashop_assets.annotations.describe import replies_table
+from datashop_assets.annotations.gates import COLUMNS, GATES, Judged, spread_out
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.checking import judge_prompts, outputs_of
+from datashop_assets.prompts.gates import BLOCKING, Gate
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.protocols.annotator import Status
-from datashop_assets.storage.stage_folder import StageFolder
 
-LEAST_COVERAGE = 0.95  # share of the asked documents that have a score
-MOST_UNPARSED = 0.10  # share of the asked documents whose reply holds no score
-
-
-@dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
-def coverage(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
-    """At least 95% of the asked documents have a score. If not, look at `status` and `reason` in the shards."""
-    return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _covered(_answers(slug, prompts)))
-
-
-@dg.asset_check(asset=ANNOTATIONS.name, blocking=True)
-def unparsed_share(
-    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
-) -> dg.AssetCheckResult:
-    """At most 10% of the replies hold no score. If more do, look at `raw` in the shards, then at the rubric's end."""
-    return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _parsed(_answers(slug, prompts)))
+LOOK_AT: dict[Gate, str] = {
+    "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "
+    "calls are asked again by the next run, refusals need another rubric or model.",
+    "unparsed_share": "Few replies hold no score. If many do, look at `raw` of the documents shown and at the end of "
+    "the rubric, which must say how the score is written; another processor reads the same replies for nothing.",
+    "longest_decile_kept": "The longest documents got scores too. If not, look at `reason` of the documents shown: "
+    "read fewer characters, or serve the model with a longer context.",
+    "both_ends_used": "Some documents score low and some high. If not, look at the scores of the documents shown: "
+    "the rubric does not tell them apart, or the sample holds none of one kind.",
+    "length_score_band": "Within a source, length alone does not decide the score. If it does, look at the shortest "
+    "and longest documents shown: too little is read of long ones, or the rubric rewards length.",
+    "spread_within_sources": "Within a source, scores differ. If not, look at the documents shown: the annotator "
+    "judges by where a text comes from, or the source holds one kind only.",
+}
 
 
-def _answers(slug: str, prompts: PromptStore) -> StageFolder:
+def gate_check(gate: Gate) -> dg.AssetChecksDefinition:
+    """The check for one gate."""
+    always = ", ".join(scoring for scoring, gates in BLOCKING.items() if gate in gates) or "no way of scoring"
+    said = f"{LOOK_AT[gate]} Stops a run by default for: {always}. Thresholds: `annotator.gates` in the prompt file."
+
+    @dg.asset_check(asset=ANNOTATIONS.name, name=gate, blocking=True, description=said)
+    def check(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
+        return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _judged(gate, slug, prompts))
+
+    return check
+
+
+GATE_CHECKS = [gate_check(gate) for gate in GATES]
+
+
+def _judged(gate: Gate, slug: str, prompts: PromptStore) -> dg.AssetCheckResult:
+    settings = prompts.load(slug).annotator
     (annotations,) = outputs_of(slug, prompts, ANNOTATIONS.name)
-    return annotations
-
-
-def _covered(annotations: StageFolder) -> dg.AssetCheckResult:
-    scored = Counter("scored" if row["expected_score"] is not None else "without" for row in annotations.all_rows())
-    share = scored["scored"] / max(scored.total(), 1)
+    judged = GATES[gate](annotations.table().select(COLUMNS), settings.gates)
+    stops = gate in settings.gates.blocks(settings.scoring)
     return dg.AssetCheckResult(
-        passed=share >= LEAST_COVERAGE,
-        description=f"{scored['scored']} of {scored.total()} asked documents have a score ({share:.1%})",
-        metadata={"coverage": share, **_by_status(annotations)},
+        passed=judged.passed,
+        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
+        description=judged.says,
+        metadata={**judged.figures, "stops_a_run": stops, **_documents(judged)},
     )
 
 
-def _parsed(annotations: StageFolder) -> dg.AssetCheckResult:
-    counts = _by_status(annotations)
-    unparsed, asked = counts.get(Status.UNPARSED, 0), sum(counts.values())
-    share = unparsed / max(asked, 1)
-    return dg.AssetCheckResult(
-        passed=asked > 0 and share <= MOST_UNPARSED,
-        description=f"{unparsed} of {asked} replies hold no score ({share:.1%})",
-        metadata={"unparsed_share": share, **counts},
-    )
-
-
-def _by_status(annotations: StageFolder) -> dict[str, int]:
-    return dict(Counter(str(row["status"]) for row in annotations.all_rows()))
+def _documents(judged: Judged) -> dict[str, dg.MetadataValue]:
+    if judged.passed or not len(judged.look_at):
+        return {}
+    return {"look_at": dg.MetadataValue.md(replies_table(spread_out(judged.look_at)))}

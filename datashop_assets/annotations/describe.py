@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datashop_assets.markdown import table
 from datashop_assets.sources.describe import escaped
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -13,7 +14,7 @@ WIDTH = 40  # of the longest bar, in blocks
 def describe(folder: StageFolder) -> Mapping[str, str]:
     """Title -> markdown. Text of documents and replies is escaped."""
     return {
-        "how documents ended": _statuses(folder.metrics["by_status"]),
+        "how documents ended": _ended(folder.metrics),
         "scores": histogram_table(folder.metrics["score_histogram"]),
         "replies across the scores": replies_table(list(folder.all_rows())),
     }
@@ -33,21 +34,28 @@ def replies_table(answers: Sequence[Mapping[str, Any]]) -> str:
     ordered = sorted(answers, key=lambda answer: (_score(answer), answer["id"]))
     places = range(min(SHOWN, len(ordered)))
     chosen = [ordered[round(place * (len(ordered) - 1) / max(1, len(places) - 1))] for place in places]
-    return "\n".join(
-        ["| score | status | source | text | reply |", "| --- | --- | --- | --- | --- |", *map(_line, chosen)]
-    )
+    return "\n".join(["| id | score | status | source | text | reply |", f"|{' --- |' * 6}", *map(_line, chosen)])
 
 
 def _line(answer: Mapping[str, Any]) -> str:
     score = "none" if answer["expected_score"] is None else f"{answer['expected_score']:.2f}"
     shown = (answer["source"], answer["text"], answer["raw"] or answer["reason"])
-    return f"| {score} | {answer['status']} | {' | '.join(escaped(value) for value in shown)} |"
+    said = " | ".join(escaped(value) for value in shown)
+    return f"| {escaped(answer['id'], 60)} | {score} | {answer['status']} | {said} |"
 
 
 def _score(answer: Mapping[str, Any]) -> float:
     return -1.0 if answer["expected_score"] is None else float(answer["expected_score"])
 
 
-def _statuses(counts: Mapping[str, int]) -> str:
-    lines = [f"| {status} | {count} |" for status, count in counts.items() if count]
-    return "\n".join(["| status | documents |", "| --- | --- |", *lines])
+def _ended(metrics: Mapping[str, Any]) -> str:
+    """Statuses, the reasons behind them, and what the answers cost."""
+    ended = [(status, count) for status, count in metrics["by_status"].items() if count]
+    reasons = [(escaped(reason), count) for reason, count in metrics["reasons"].items()]
+    tables = [table(("status", "documents"), ended)]
+    tables += [table(("without a score because", "documents"), reasons)] if reasons else []
+    said = (
+        f"{metrics['asked_now']} of {metrics['asked']} documents were asked about by this run, the others before. "
+        f"Tokens: {metrics['tokens_in']:,} in, {metrics['tokens_out']:,} out. Cut: {metrics['cut']} documents."
+    )
+    return "\n\n".join([*tables, said])

@@ -35,13 +35,26 @@ class Design:
     strata: tuple[Stratum, ...]
 
     @property
+    def second(self) -> int:
+        """Documents drawn in the second round."""
+        return sum(stratum.drawn for stratum in self.strata)
+
+    @property
+    def rounds(self) -> tuple[tuple[int, int], ...]:
+        """Number of each round that is asked, and how many documents it draws."""
+        return tuple((number, count) for number, count in ((1, self.first.drawn), (2, self.second)) if count)
+
+    @property
+    def asked(self) -> int:
+        return self.first.drawn + self.second
+
+    @property
     def share(self) -> float:
         """How much of a weight comes from the first round's own total."""
-        second = sum(stratum.drawn for stratum in self.strata)
-        if not second:
+        if not self.second:
             return 1.0
         densest = max(stratum.probability for stratum in self.strata if stratum.drawn)
-        return min(self.first.drawn / (self.first.drawn + second), 1 - densest)
+        return min(self.first.drawn / self.asked, 1 - densest)
 
     @property
     def first_weight(self) -> float:

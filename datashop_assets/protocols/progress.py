@@ -6,15 +6,22 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    def advance(self, amount: float = 1) -> None: ...
+    def advance(self, amount: float = 1) -> None:
+        """This much was done now."""
+
+    def skip(self, amount: float = 1) -> None:
+        """This much was done before: it counts as done and not in the rate."""
 
 
 class Progress(Protocol):
     def bar(self, name: str, total: float, unit: str) -> AbstractContextManager[Bar]: ...
 
 
-class _Silent:
+class SilentBar:
     def advance(self, amount: float = 1) -> None:
+        pass
+
+    def skip(self, amount: float = 1) -> None:
         pass
 
 
@@ -23,4 +30,4 @@ class SilentProgress:
 
     @contextmanager
     def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
-        yield _Silent()
+        yield SilentBar()

@@ -1,6 +1,7 @@
 """The layout of `DATASHOP_ROOT`: where stages, prompts and caches stand.
 
 stages/<stage>/<plan digest>/   what a stage made
+answers/<generation digest>/    what annotators said, by question; see `answers.store`
 prompts/<slug>/made/<stage>     the digest of each stage that was made last for this prompt
 prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started from Python
 cache/                          what can be made again (local, also where the root is a bucket)
@@ -38,6 +39,10 @@ class Root:
 
     def stage(self, name: str, digest: str) -> Folder:
         return self.folder.child("stages", name, digest)
+
+    @property
+    def answers(self) -> Folder:
+        return self.folder.child("answers")
 
     def scratch(self, name: str, digest: str) -> Path:
         return self.cache / "scratch" / name / digest

@@ -5,18 +5,25 @@ finished file is made twice. The receipts become the manifest.
 """
 
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
+from datashop_assets.storage.stage_folder import StageFolder
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from datashop_assets.storage.shards import Row, Schema
 
 RECEIPTS = "receipts"
+BEGUN = "begun"  # beside the receipts: the content digests of the inputs
+LEASES = ("lease", "claim")
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,32 @@ class StageWriter:
 
     folder: Folder
     scratch: Path
+
+    def begin(self, inputs: Mapping[str, str], reopen: bool = False) -> None:
+        """Makes the folder ready to be written from inputs with these content digests.
+
+        What a killed run left stays if it was made from the same inputs. A finished stage is taken up again with all
+        its files (`reopen`), or else cleared.
+        """
+        begun = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
+        receipts = self.folder.child(RECEIPTS)
+        if self.folder.exists(MANIFEST) and reopen:
+            for file in StageFolder(self.folder).manifest.files:
+                receipts.write(f"{file.name}.json", file.model_dump_json().encode())
+            receipts.write(BEGUN, begun)
+            self.folder.remove(MANIFEST)
+        elif self.folder.exists(MANIFEST) or not receipts.exists(BEGUN) or receipts.read(BEGUN) != begun:
+            self._clear()
+            receipts.create(BEGUN, begun)
+
+    def _clear(self) -> None:
+        """Removes all but leases, the manifest first."""
+        self.folder.remove(MANIFEST)
+        for name in self.folder.names():
+            if not name.startswith(LEASES):
+                self.folder.remove(name)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
 
     def finished(self, name: str) -> bool:
         """Whether this file is already in place, from this run or a killed one before it."""
@@ -52,6 +85,16 @@ class StageWriter:
             count, content = write_rows(name, file, rows, schema, volatile)
         columns = columns_of(schema) if schema is not None else None
         return self._finish(name, content=content, rows=count, columns=columns, beside=beside)
+
+    def write_frames(
+        self, name: str, frames: "Iterable[pl.DataFrame]", schema: "Schema", *, beside: bool = False
+    ) -> File:
+        """Writes one Parquet shard from frames of its columns, streaming."""
+        from datashop_assets.storage.shards import columns_of, write_frames
+
+        with self.folder.writing(name) as file:
+            count, content = write_frames(file, frames, schema)
+        return self._finish(name, content=content, rows=count, columns=columns_of(schema), beside=beside)
 
     def put_file(self, name: str, path: Path, *, identity: bool = True) -> File:
         """Copies a local file into the stage. `identity=False` keeps it out of the content digest (times, costs)."""

@@ -1,21 +1,29 @@
 """What the checks of the rooms say of good and of bad stages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.annotations.checks import coverage, unparsed_share
+from datashop_assets.annotations.checks import gate_check
+from datashop_assets.annotations.gates import GATES
 from datashop_assets.encoder.checks import judged
+from datashop_assets.prompts.gates import Gate
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
-SCHEMA = {"status": pl.String, "expected_score": pl.Float64}
+SCHEMA = {
+    **dict.fromkeys(("id", "source", "status", "reason", "text", "raw"), pl.String),
+    "characters": pl.Int64,
+    "expected_score": pl.Float64,
+}
 
 
-def checked(workshop: Workshop, check: dg.AssetChecksDefinition, statuses: Sequence[str]) -> dg.AssetCheckEvaluation:
+def checked(workshop: Workshop, gate: Gate, statuses: Sequence[str], **scored: Any) -> dg.AssetCheckEvaluation:
     """The check, executed by itself on annotations that ended in these ways."""
-    rows = [{"status": status, "expected_score": 3.0 if status == "parsed" else None} for status in statuses]
+    check = gate_check(gate)
+    rows = [_row(place, status, **scored) for place, status in enumerate(statuses)]
     workshop.write("numbers")
     workshop.put("numbers", "annotations", round1=(rows, SCHEMA))
     result = dg.materialize(
@@ -28,9 +36,14 @@ def checked(workshop: Workshop, check: dg.AssetChecksDefinition, statuses: Seque
     return found
 
 
+def _row(place: int, status: str, score: float = 3.0) -> dict[str, Any]:
+    said = {"id": f"d{place}", "source": "made", "reason": "<b>no</b> | score", "text": "[text](x)", "raw": ""}
+    return {**said, "status": status, "characters": place, "expected_score": score if status == "parsed" else None}
+
+
 @pytest.mark.parametrize(("bad", "passes"), [(5, True), (6, False)])
 def test_coverage_wants_a_score_for_95_in_100(workshop: Workshop, bad: int, passes: bool) -> None:
-    result = checked(workshop, coverage, ["failed"] * bad + ["parsed"] * (100 - bad))
+    result = checked(workshop, "coverage", ["failed"] * bad + ["parsed"] * (100 - bad))
     assert result.passed is passes
     assert f"numbers: {100 - bad} of 100 asked documents have a score" in (result.description or "")
     assert result.severity is dg.AssetCheckSeverity.ERROR
@@ -38,16 +51,29 @@ def test_coverage_wants_a_score_for_95_in_100(workshop: Workshop, bad: int, pass
 
 @pytest.mark.parametrize(("bad", "passes"), [(10, True), (11, False)])
 def test_at_most_10_in_100_replies_may_hold_no_score(workshop: Workshop, bad: int, passes: bool) -> None:
-    result = checked(workshop, unparsed_share, ["unparsed"] * bad + ["parsed"] * (100 - bad))
+    result = checked(workshop, "unparsed_share", ["unparsed"] * bad + ["parsed"] * (100 - bad))
     assert result.passed is passes
     assert f"numbers: {bad} of 100 replies hold no score" in (result.description or "")
+
+
+def test_a_gate_that_fails_shows_documents_as_data(workshop: Workshop) -> None:
+    result = checked(workshop, "coverage", ["unparsed"] * 50 + ["parsed"] * 50)
+    shown = str(result.metadata["look_at"].value)
+    assert len(shown.splitlines()) == 2 + 5
+    assert r"\[text\]\(x\) | &lt;b&gt;no&lt;/b&gt; \| score |" in shown
+
+
+def test_a_gate_that_does_not_block_for_this_way_of_scoring_warns(workshop: Workshop) -> None:
+    result = checked(workshop, "spread_within_sources", ["parsed"] * 40)
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert result.metadata["stops_a_run"].value is False
 
 
 def test_what_must_not_be_built_upon_stops_the_run() -> None:
     from datashop_assets.definitions import CHECKS
 
     blocking = {spec.name for check in CHECKS for spec in check.check_specs if spec.blocking}
-    assert blocking == {"coverage", "unparsed_share", "pool_fully_scored", "keep_count_exact"}
+    assert blocking == {*GATES, "pool_fully_scored", "keep_count_exact"}
 
 
 @pytest.mark.parametrize(

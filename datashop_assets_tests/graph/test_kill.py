@@ -19,8 +19,8 @@ KILLED = "datashop_assets_tests.graph.killed"
 
 
 def without(made: Made, stage: str, folder: Path) -> Root:
-    """A copy of the finished root in which one stage was never made."""
-    shutil.copytree(made.root.uri, folder / "root")
+    """A copy of the finished root in which one stage was never made, nor anything asked."""
+    shutil.copytree(made.root.uri, folder / "root", ignore=shutil.ignore_patterns("answers"))
     shutil.rmtree(folder / "root" / "stages" / stage)
     return Root(str(folder / "root"))
 
@@ -28,7 +28,7 @@ def without(made: Made, stage: str, folder: Path) -> Root:
 @pytest.mark.parametrize(
     ("stage", "moment"),
     [
-        # annotations: before the first shard is in place, between a shard and its receipt, in the second round
+        # annotations: before the first answers are kept, before the first shard, in the second round
         ("annotations", ["--at-write", "1"]),
         ("annotations", ["--at-write", "2"]),
         ("annotations", ["--at-write", "5"]),

@@ -66,7 +66,7 @@ def make(
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     writer = StageWriter(Folder(str(folder / stage)), scratch)
-    metrics = build(StageTask(config, inputs, writer, tools or Tools(), folder / "cache"))
+    metrics = build(StageTask(config, inputs, writer, tools or Tools(), folder / "cache", Folder(f"{folder}/answers")))
     files = writer.files()
     writer.close(
         Manifest(

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 
 from datashop_assets.sources.pool import pool_shards, read_index, read_pool
 from datashop_assets.stage import StageTask, Tools
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.tokens import TOKENIZER, build
 from datashop_assets_tests.stages import finish, writer
@@ -33,9 +34,8 @@ def test_the_metrics_count_documents_and_tokens_by_split(tokens: StageFolder) ->
 def test_a_build_that_was_stopped_goes_on_after_its_last_shard(
     pool: StageFolder, tokens: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = StageTask(
-        {"vocabulary": 384}, {"pretraining_pool": pool}, writer(tmp_path, "pool_tokens"), Tools(), tmp_path
-    )
+    output, answers = writer(tmp_path, "pool_tokens"), Folder(f"{tmp_path}/answers")
+    task = StageTask({"vocabulary": 384}, {"pretraining_pool": pool}, output, Tools(), tmp_path, answers)
     read = []
 
     def stops_at_the_second(folder: StageFolder, shard: str) -> object:

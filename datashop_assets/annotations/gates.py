@@ -1,0 +1,127 @@
+"""What answers must be like before anything is learnt from them: pure figures, each with documents to look at."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.prompts.gates import Gate, Gates
+from datashop_assets.protocols.annotator import Status
+from datashop_assets.sources.describe import escaped
+
+SHOWN = 5  # documents
+COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score", "text", "raw")
+SCORED = pl.col("expected_score").is_not_null()
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a gate says: whether it is passed, in one sentence, in figures, and with documents to look at."""
+
+    passed: bool
+    says: str
+    figures: Figures
+    look_at: pl.DataFrame  # COLUMNS
+
+
+def coverage(rows: pl.DataFrame, gates: Gates) -> Judged:
+    scored, asked = len(rows.filter(SCORED)), len(rows)
+    share = _share(scored, asked)
+    says = f"{scored} of {asked} asked documents have a score ({share:.1%}, at least {gates.coverage:.0%})"
+    passed = asked > 0 and share >= gates.coverage
+    return Judged(passed, says, {"coverage": share, **_by_status(rows)}, rows.filter(~SCORED))
+
+
+def unparsed_share(rows: pl.DataFrame, gates: Gates) -> Judged:
+    unparsed, asked = rows.filter(status=str(Status.UNPARSED)), len(rows)
+    share = _share(len(unparsed), asked)
+    says = f"{len(unparsed)} of {asked} replies hold no score ({share:.1%}, at most {gates.unparsed:.0%})"
+    return Judged(asked > 0 and share <= gates.unparsed, says, {"unparsed_share": share, **_by_status(rows)}, unparsed)
+
+
+def both_ends_used(rows: pl.DataFrame, gates: Gates) -> Judged:
+    scores = rows.filter(SCORED)
+    low, high = scores.filter(pl.col("expected_score") <= gates.low_end), _from(scores, gates.high_end)
+    says = f"{len(low)} documents score at most {gates.low_end:g} and {len(high)} at least {gates.high_end:g}"
+    figures = {"at_the_low_end": len(low), "at_the_high_end": len(high)}
+    passed = min(len(low), len(high)) >= gates.ends
+    return Judged(passed, f"{says} (at least {gates.ends} each)", figures, scores.sort("expected_score", "id"))
+
+
+def longest_decile_kept(rows: pl.DataFrame, gates: Gates) -> Judged:
+    longest = rows.sort("characters", "id", descending=True).head(-(-len(rows) // 10))
+    scored = len(longest.filter(SCORED))
+    share = _share(scored, len(longest))
+    says = f"of the longest tenth, {scored} of {len(longest)} have a score ({share:.1%}"
+    says += f", at least {gates.longest_decile:.0%})"
+    return Judged(share >= gates.longest_decile, says, {"share": share}, longest.filter(~SCORED))
+
+
+def length_score_band(rows: pl.DataFrame, gates: Gates) -> Judged:
+    low, high = gates.length_score
+    wanted = f"Spearman's rho of length and score, {low:g} to {high:g}"
+    return _within(rows, gates, _rho, lambda rho: low <= rho <= high, wanted)
+
+
+def spread_within_sources(rows: pl.DataFrame, gates: Gates) -> Judged:
+    wanted = f"standard deviation of scores, at least {gates.spread:g}"
+    return _within(rows, gates, _deviation, lambda deviation: deviation >= gates.spread, wanted)
+
+
+GATES: Mapping[Gate, Callable[[pl.DataFrame, Gates], Judged]] = {
+    "coverage": coverage,
+    "unparsed_share": unparsed_share,
+    "longest_decile_kept": longest_decile_kept,
+    "both_ends_used": both_ends_used,
+    "length_score_band": length_score_band,
+    "spread_within_sources": spread_within_sources,
+}
+
+
+def _within(
+    rows: pl.DataFrame,
+    gates: Gates,
+    figure: Callable[[pl.DataFrame], float],
+    good: Callable[[float], bool],
+    wanted: str,
+) -> Judged:
+    """One figure for every source that has enough scores; a source where it does not exist is not judged."""
+    sources = {name: part for (name,), part in rows.filter(SCORED).group_by("source", maintain_order=True)}
+    large = {str(name): part for name, part in sources.items() if len(part) >= gates.source_documents}
+    figures = {name: value for name, part in sorted(large.items()) if np.isfinite(value := figure(part))}
+    bad = [name for name, value in figures.items() if not good(value)]
+    said = ", ".join(f"{escaped(name)} {value:.3f}" for name, value in figures.items())
+    says = f"within each source, {wanted}: {said or 'no source has enough scores'}; outside: {len(bad)}"
+    look_at = rows.filter(pl.col("source").is_in(bad), SCORED).sort("characters", "id")
+    return Judged(not bad, says, {"by_source": figures, "sources_not_judged": len(sources) - len(figures)}, look_at)
+
+
+def _rho(part: pl.DataFrame) -> float:
+    """Not a number where all lengths or all scores are alike."""
+    return float(part.select(pl.corr("characters", "expected_score", method="spearman")).item() or np.nan)
+
+
+def _deviation(part: pl.DataFrame) -> float:
+    return float(part["expected_score"].std(ddof=0))  # type: ignore[arg-type]
+
+
+def spread_out(look_at: pl.DataFrame) -> Sequence[Mapping[str, Any]]:
+    """A few of the documents to look at, from one end of their order to the other."""
+    count = min(SHOWN, len(look_at))
+    places = sorted({round(place * (len(look_at) - 1) / max(1, count - 1)) for place in range(count)})
+    return look_at[places].select(COLUMNS).to_dicts() if places else []
+
+
+def _from(scores: pl.DataFrame, least: float) -> pl.DataFrame:
+    return scores.filter(pl.col("expected_score") >= least)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / max(whole, 1)
+
+
+def _by_status(rows: pl.DataFrame) -> dict[str, int]:
+    return {str(status): count for status, count in sorted(rows["status"].value_counts().iter_rows())}
