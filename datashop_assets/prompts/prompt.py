@@ -1,6 +1,7 @@
 """A prompt file: what a researcher writes, checked on entry.
 
-`prompts/<slug>.yaml` holds a rubric and, each with a default, how to annotate, encode, keep, train and compare by it.
+`prompts/<slug>.yaml` holds a rubric, or documents to write one from, and, each with a default, how to annotate, encode,
+keep, train and compare by it.
 A bad file gets a `PromptError` that names the file, the field, the value and the mend.
 """
 
@@ -21,6 +22,7 @@ from datashop_assets.prompts.labels import Labels
 from datashop_assets.prompts.processor import Processor
 from datashop_assets.prompts.reading import read_yaml
 from datashop_assets.prompts.section import Section
+from datashop_assets.prompts.targets import Targets, Writing, with_targets
 from datashop_assets.prompts.template import holds_example_once
 from datashop_assets.prompts.training import Training
 
@@ -34,7 +36,9 @@ class Prompt(Section):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     about: Annotated[str, Field(max_length=2000)] = ""
     automatic: bool = True
-    rubric: str
+    rubric: str | None = None
+    targets: Targets | None = None
+    writing: Writing = Writing()
     pretraining_pool: Data = Data()
     annotation_sample: Data = Data()
     heldout_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.3
@@ -53,8 +57,8 @@ class Prompt(Section):
 
     @field_validator("rubric")
     @classmethod
-    def _rubric_holds_example(cls, rubric: str) -> str:
-        return holds_example_once(rubric)
+    def _rubric_holds_example(cls, rubric: str | None) -> str | None:
+        return None if rubric is None else holds_example_once(rubric)
 
     @field_validator("pretraining_pool", "annotation_sample", mode="before")
     @classmethod
@@ -62,9 +66,23 @@ class Prompt(Section):
         return {"uri": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
+    def _one_rubric(self) -> Self:
+        if self.rubric is None and self.targets is None:
+            raise ValueError("rubric is missing; add it, or documents to write it from as `targets`")
+        if self.rubric is not None and self.targets is not None:
+            raise ValueError("rubric and targets are both given; remove one")
+        return self
+
+    @model_validator(mode="after")
     def _likelihood_is_asked(self) -> Self:
         if self.annotator.scoring == "likelihood" and self.annotator.likelihood is None:
             raise ValueError("annotator.likelihood is missing; give question, answer_begins and targets")
+        return self
+
+    @model_validator(mode="after")
+    def _primary_is_measured(self) -> Self:
+        if self.evaluation.primary.against == "matched" and not self.training.matched_control:
+            raise ValueError("evaluation.primary.against is matched, and training.matched_control is false; change one")
         return self
 
 
@@ -87,6 +105,6 @@ def parse_prompt(fields: Any, slug: str, file: str) -> Prompt:
     if "slug" in fields:
         raise PromptError(file, [Problem("slug", fields["slug"], "the file's name is the slug; remove the field")])
     try:
-        return Prompt.model_validate_json(orjson.dumps({**fields, "slug": slug}))
+        return Prompt.model_validate_json(orjson.dumps({**with_targets(fields), "slug": slug}))
     except ValidationError as error:
         raise PromptError(file, problems_of(error, Prompt)) from None

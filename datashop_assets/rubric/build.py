@@ -2,13 +2,17 @@
 
 import orjson
 
+from datashop_assets.rubric.written import written
 from datashop_assets.stage import Metrics, StageTask
 
 RUBRIC_FILE = "rubric.json"
 
 
 def build(task: StageTask) -> Metrics:
-    """The rubric of the prompt file, unchanged. `origin` says where it came from. Metrics: characters."""
-    rubric = {"text": task.config["rubric"], "origin": "given"}
+    """The rubric of the prompt file unchanged, or one written from its targets. `origin` says which."""
+    if "targets" in task.config:
+        rubric, metrics = written(task)
+    else:
+        rubric, metrics = {"text": task.config["rubric"], "origin": "given"}, {}
     task.output.put_bytes(RUBRIC_FILE, orjson.dumps(rubric, option=orjson.OPT_INDENT_2))
-    return {"characters": len(rubric["text"]), "origin": rubric["origin"]}
+    return {"characters": len(rubric["text"]), "origin": rubric["origin"], **metrics}

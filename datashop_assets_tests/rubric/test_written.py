@@ -1,0 +1,122 @@
+"""A rubric written from target documents: described, merged set by set, wrapped, and every call accounted for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.prompts.template import EXAMPLE, fill
+from datashop_assets.rubric.build import build
+from datashop_assets.rubric.describe import describe
+from datashop_assets.rubric.stage import RUBRIC
+from datashop_assets.rubric.wording import wrapped
+from datashop_assets.stage import Tools
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.rubric.scribes import Scribbler
+from datashop_assets_tests.stages import run_build
+
+LIKELIHOOD = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
+SETS = {"algebra": ["a ROOT", "a RING {x}", "a FIELD"], "history": ["the KING"]}
+
+
+def config_of(targets: Any, **writing: Any) -> Mapping[str, Any]:
+    fields = {"name": "x", "targets": targets, "writing": writing, "annotator": {"likelihood": LIKELIHOOD}}
+    return RUBRIC.config(parse_prompt(fields, "x", "x.yaml"))
+
+
+def written(root: Path, targets: Any, annotator: Scribbler, **writing: Any) -> StageFolder:
+    return run_build(build, "rubric", root, config_of(targets, **writing), {}, Tools(annotator=annotator))
+
+
+def text_of(made: StageFolder) -> str:
+    return str(orjson.loads(made.file("rubric.json").read_bytes())["text"])
+
+
+def test_every_document_of_every_set_is_in_the_rubric_and_every_call_in_the_accounts(tmp_path: Path) -> None:
+    made = written(tmp_path, SETS, Scribbler())
+    calls = made.table("calls.parquet")
+
+    assert "algebra: FIELD RING ROOT\n\nhistory: KING" in text_of(made)
+    assert text_of(made).count(EXAMPLE) == 1
+    assert sorted(calls["step"]) == ["describe"] * 4 + ["merge 1", "merge 2"]
+    assert made.metrics["described"] == 4
+    assert made.metrics["calls"] == len(calls) == 6
+    assert "6 calls" in describe(made)["how it was written"]
+
+
+def test_what_was_written_once_is_not_asked_again(tmp_path: Path) -> None:
+    first, second = Scribbler(), Scribbler()
+    text = text_of(written(tmp_path, SETS, first))
+    again = run_build(build, "again", tmp_path, config_of(SETS), {}, Tools(annotator=second))
+
+    assert text_of(again) == text
+    assert (len(first.asked), second.asked) == (6, [])
+
+
+def test_the_order_of_merging_follows_the_seed_and_not_the_order_in_the_file(tmp_path: Path) -> None:
+    texts = [f"WORD{chr(65 + place)}" for place in range(5)]
+
+    def steps(name: str, listed: list[str], seed: int) -> list[str]:
+        annotator = Scribbler()
+        run_build(build, name, tmp_path / name, config_of(listed, seed=seed), {}, Tools(annotator=annotator))
+        return [text for text in annotator.asked if "Description 1" in text]
+
+    assert len(steps("one", texts, 0)) == 4
+    assert steps("other order", texts[::-1], 0) == steps("one order", texts, 0)
+    assert steps("other seed", texts, 1) != steps("one seed", texts, 0)
+
+
+def test_a_document_that_cannot_be_described_is_left_out_and_counted_if_enough_remain(tmp_path: Path) -> None:
+    texts = [*(f"a WORD{chr(65 + place)}" for place in range(9)), "a DEAD line"]
+    annotator = Scribbler(fails="DEAD")
+    made = written(tmp_path, texts, annotator)
+
+    assert made.metrics["described"] == 9
+    assert made.metrics["left_out"] == ["targets: targets 10: the line is dead"]
+    assert annotator.asked.count("a DEAD line") == 3  # attempts
+    assert "DEAD" not in text_of(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("a DEAD line", "the line is dead"), ("a SILENCE", "nothing was written"), ("SECRET", "refused")],
+)
+def test_too_few_descriptions_are_an_error_that_names_the_document(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"only 1 of 2 documents could be described.*'targets 2' \\({reason}\\)"):
+        written(tmp_path, ["a WORD", text], Scribbler(fails="DEAD"))
+
+
+def test_a_file_of_targets_is_drawn_from_whatever_its_order(tmp_path: Path) -> None:
+    rows = [{"body": f"number N{chr(65 + place)}"} for place in range(26)] + [{"other": 1}]
+    for name, order in (("one", rows), ("other", rows[::-1])):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"\n".join(map(orjson.dumps, order)))
+    made = [
+        written(tmp_path / name, {"uri": f"{tmp_path}/{name}.jsonl", "text_field": "body", "documents": 7}, Scribbler())
+        for name in ("one", "other")
+    ]
+
+    assert text_of(made[0]).split("-----")[0] == text_of(made[1]).split("-----")[0]
+    assert made[0].metrics["documents"] == {"targets": 7}
+    assert made[0].metrics["rejected"] == {"targets": 1}
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=500), min_size=1, max_size=5))
+def test_whatever_a_description_holds_the_document_goes_to_one_place(descriptions: dict[str, str]) -> None:
+    rubric = wrapped({**descriptions, "planted": "a {example} {0} $\\frac{a}{b}$"}, 6000)
+
+    assert rubric.count(EXAMPLE) == 1
+    assert "{0} $\\frac{a}{b}$" in rubric
+    assert "the DOCUMENT" in fill(rubric, "the DOCUMENT")
+
+
+def test_a_long_description_does_not_crowd_out_a_short_one() -> None:
+    rubric = wrapped({"long": "word " * 5000, "short": "the short one"}, 600)
+
+    assert "the short one" in rubric
+    assert len(rubric) < 2200
+    assert "[…]" in rubric
