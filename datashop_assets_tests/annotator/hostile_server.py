@@ -38,6 +38,7 @@ class HostileServer:
         application = web.Application(client_max_size=2**26)
         application.router.add_get("/v1/models", self.models)
         application.router.add_get("/requests", self.count)
+        application.router.add_get("/health", self.count)
         application.router.add_post("/tokenize", self.tokenize)
         application.router.add_post("/v1/chat/completions", self.complete)
         return application

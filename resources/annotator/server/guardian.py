@@ -1,8 +1,8 @@
 """Runs a command, and ends it and all its children when whoever started this is gone, `kill -9` included.
 
-    python guardian.py COMMAND...
+    python guardian.py GRACE COMMAND...
 
-Standard input is a pipe that nobody writes to: its end is the death of the other side. A death signal of the kernel's
+It gets GRACE seconds to end in peace. Standard input is a pipe that nobody writes to: its end is the death of the other side. A death signal of the kernel's
 (PR_SET_PDEATHSIG) alone would not do: it comes when the *thread* that started the server ends, and reaches no
 grandchildren. The command gets one all the same, for the case that this process is killed. Only the standard library:
 it runs in any environment.
@@ -17,11 +17,10 @@ import sys
 import time
 
 EVERY = 0.2  # seconds between looks at the command
-GRACE = 10.0  # seconds to end in peace
 PR_SET_PDEATHSIG = 1
 
 
-def main(command: list[str]) -> int:
+def main(grace: float, command: list[str]) -> int:
     """The command's exit code; negative for a signal, as subprocess has it."""
     stopped = []
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,7 +33,7 @@ def main(command: list[str]) -> int:
     )
     while child.poll() is None and not stopped and not _end_of_input():
         pass
-    _end_group(child)
+    _end_group(child, grace)
     return child.wait()
 
 
@@ -48,10 +47,10 @@ def _end_of_input() -> bool:
     return bool(ready) and not os.read(0, 4096)
 
 
-def _end_group(child: "subprocess.Popen[bytes]") -> None:
+def _end_group(child: "subprocess.Popen[bytes]", grace: float) -> None:
     """Its children too, also where it is dead itself: an engine without its server would hold the accelerator."""
     _signal_group(child.pid, signal.SIGTERM)
-    end = time.monotonic() + GRACE
+    end = time.monotonic() + grace
     while _signal_group(child.pid, 0) and time.monotonic() < end:
         child.poll()
         time.sleep(EVERY / 4)
@@ -68,4 +67,4 @@ def _signal_group(group: int, number: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) % 256)
+    sys.exit(main(float(sys.argv[1]), sys.argv[2:]) % 256)

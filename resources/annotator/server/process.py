@@ -14,7 +14,8 @@ GUARDIAN = Path(__file__).with_name("guardian.py")
 SAY_EVERY = 10.0  # seconds
 LOOK_EVERY = 0.25
 TAIL = 25  # lines of the log in an error
-STOPPING = 20.0  # seconds that the guardian gets; it needs 10 where the server does not end by itself
+GRACE = 10.0  # seconds that a server gets to end in peace
+STOPPING = 2 * GRACE  # that the guardian gets
 
 
 class ServerProcess:
@@ -34,7 +35,7 @@ class ServerProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._guardian = subprocess.Popen(  # noqa: S603, a command that settings name
-                [sys.executable, "-I", str(GUARDIAN), *self._command],
+                [sys.executable, "-I", str(GUARDIAN), str(GRACE), *self._command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
