@@ -11,8 +11,10 @@ import polars as pl
 from datashop_assets.sources.pool_index import build as build_pool
 from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.build import build_candidate, build_control
+from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
+from datashop_assets.trained_lm.decontamination import build as build_decontamination
 from datashop_assets.trained_lm.tokens import build as build_tokens
+from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.training import InProcessTrainer
 
@@ -74,10 +76,24 @@ def make_filtered(root: Path, pool: StageFolder, kept: Callable[[Mapping[str, An
     return stage_of_rows(root, "filtered_pool", shards, KEPT)
 
 
-def train_control(root: Path, tokens: StageFolder, **changes: Any) -> StageFolder:
-    return run_build(build_control, "control_lm", root, {**TRAINING, **changes}, {"pool_tokens": tokens}, TOOLS)
+def decontaminate(root: Path, pool: StageFolder, words: int = 13) -> StageFolder:
+    config = {"ngram": words, "sets": []}
+    return run_build(build_decontamination, "decontamination", root, config, {"pretraining_pool": pool})
 
 
-def train_candidate(root: Path, tokens: StageFolder, filtered: StageFolder, **changes: Any) -> StageFolder:
-    inputs = {"filtered_pool": filtered, "pool_tokens": tokens}
+def train_control(root: Path, pool: TrainingPool, **changes: Any) -> StageFolder:
+    return run_build(build_control, "control_lm", root, {**TRAINING, **changes}, inputs_of(pool), TOOLS)
+
+
+def train_candidate(root: Path, pool: TrainingPool, filtered: StageFolder, **changes: Any) -> StageFolder:
+    inputs = {"filtered_pool": filtered, **inputs_of(pool)}
     return run_build(build_candidate, "trained_lm", root, {**TRAINING, **changes}, inputs, TOOLS)
+
+
+def train_matched(root: Path, pool: TrainingPool, filtered: StageFolder, **changes: Any) -> StageFolder:
+    inputs = {"filtered_pool": filtered, **inputs_of(pool)}
+    return run_build(build_matched, "matched_lm", root, {**TRAINING, **changes}, inputs, TOOLS)
+
+
+def inputs_of(pool: TrainingPool) -> dict[str, StageFolder]:
+    return {"pool_tokens": pool.tokens, "decontamination": pool.decontamination}

@@ -12,26 +12,32 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from flax import nnx
 
 from datashop_assets.evaluation.windows import NOBODY, Windows, packed
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.models.losses import parts_of, token_losses
 from datashop_assets.trained_lm.program import compiler_options, workers
 
 BATCH_TOKENS = 4096  # tokens read at once
 
 
 def document_bits(
-    models: Sequence[Path], documents: Sequence[np.ndarray], end: int, advance: Callable[[float], None]
+    models: Sequence[Path],
+    documents: Sequence[np.ndarray],
+    end: int,
+    advance: Callable[[float], None],
+    *,
+    length: int | None = None,
 ) -> np.ndarray:
     """models: M folders of one configuration; documents: N arrays of tokens -> bits, float64 [M, N].
 
-    `end` is read before every document and is not counted. `advance` is told of every model done.
+    `end` is read before every document and is not counted. `advance` is told of every model done. `length`: tokens that
+    a model sees at once, by default all that it can.
     """
     first = load_folder(models[0]).config
-    length = first.max_position_embeddings
+    length = min(length or first.max_position_embeddings, first.max_position_embeddings)
     batch = max(1, BATCH_TOKENS // length)
     windows = packed(documents, length, end, batch)
     program = compiled(first, batch, length)
@@ -56,9 +62,8 @@ def compiled(config: LlamaConfig, batch: int, length: int) -> Callable[..., jax.
 
     def nats(weights: Any, tokens: jax.Array, targets: jax.Array, segments: jax.Array, places: jax.Array) -> jax.Array:
         model = nnx.merge(graph, weights)
-        logits = model.logits(model.hidden(tokens, positions=places, segments=segments))
-        loss: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
-        return loss
+        hidden = model.hidden(tokens, positions=places, segments=segments)
+        return token_losses(model.logits, hidden, targets, parts=parts_of(batch, length, config.vocab_size))
 
     row = np.zeros((batch, length), dtype=np.int32)
     return jax.jit(nats).lower(weights, row, row, row, row).compile(compiler_options())

@@ -5,6 +5,7 @@ of inference is the seed: documents resampled under one pair of models say how s
 recipe. Such an interval once called two controls different that differed only in which random documents they saw.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,7 +67,8 @@ class Comparison:
     trained: float
     over_seeds: Interval
     over_documents: Interval
-    verdict: Verdict
+    p: float | None  # of the paired t test over seeds; None for one seed
+    verdict: Verdict  # of this measure by itself
     seeds: int
     documents: int
     bytes: int
@@ -80,6 +82,7 @@ def compare(losses: Losses) -> Comparison:
         trained=float(trained.mean()),
         over_seeds=interval,
         over_documents=over_documents(losses),
+        p=p_value(trained - control),
         verdict=verdict(interval),
         seeds=len(control),
         documents=len(losses.bytes),
@@ -95,6 +98,16 @@ def over_seeds(differences: np.ndarray) -> Interval:
     error = float(differences.std(ddof=1)) / len(differences) ** 0.5
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error
     return Interval(mean, mean - reach, mean + reach)
+
+
+def p_value(differences: np.ndarray) -> float | None:
+    """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single seed."""
+    if len(differences) < 2:
+        return None
+    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
+    if not spread:
+        return 0.0 if mean else 1.0
+    return float(2 * stats.t.sf(abs(mean) / spread * len(differences) ** 0.5, len(differences) - 1))
 
 
 def over_documents(losses: Losses) -> Interval:
@@ -116,3 +129,25 @@ def verdict(interval: Interval) -> Verdict:
     if interval.high < 0:
         return Verdict.BETTER
     return Verdict.WORSE if interval.low > 0 else Verdict.SAME
+
+
+def corrected_verdict(estimate: float, p: float | None) -> Verdict:
+    """The verdict of one measure among many, by its corrected p."""
+    if p is None:
+        return Verdict.NONE
+    if p > 1 - LEVEL:
+        return Verdict.SAME
+    return Verdict.BETTER if estimate < 0 else Verdict.WORSE
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values [N] corrected for being N, in their order (Holm, 1979).
+
+    Judged by them at 5%, the chance that any of the N true nulls is called a difference is 5% at most, however the
+    measures depend on each other.
+    """
+    order = np.argsort(p, kind="stable")
+    scaled = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return [float(each) for each in corrected]

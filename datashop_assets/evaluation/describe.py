@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from datashop_assets.evaluation.build import COMPARISON, REPORT
+from datashop_assets.evaluation.build import REPORT
+from datashop_assets.evaluation.measures import COMPARISON
 from datashop_assets.evaluation.report import table
 from datashop_assets.evaluation.targets import TARGETS
 from datashop_assets.sources.describe import escaped

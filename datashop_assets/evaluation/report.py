@@ -6,6 +6,7 @@ from typing import Any
 from datashop_assets.sources.describe import escaped
 
 HEAD = (
+    "against",
     "documents",
     "source",
     "number",
@@ -13,7 +14,8 @@ HEAD = (
     "trained, bits/byte",
     "difference",
     "95% over seeds",
-    "95% over documents",
+    "95% over documents, these models",
+    "p, corrected",
     "verdict",
 )
 ORIGINS = {
@@ -28,8 +30,10 @@ ORIGINS = {
 
 def report(rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> str:
     """Markdown, for a person who decides whether to use the filtered pool."""
-    target = next(row for row in rows if row["kind"] == "target")
-    return "\n\n".join((f"**{_sentence(target, facts)}**", table(rows), *_conditions(facts))) + "\n"
+    primary = next(row for row in rows if row["primary"])
+    others = [row for row in rows if row["kind"] == primary["kind"] and not row["source"] and not row["primary"]]
+    sentences = (f"**{_sentence(primary, facts)}**", *(_sentence(row, facts) for row in others))
+    return "\n\n".join((*sentences, table(rows), *_conditions(facts))) + "\n"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -37,6 +41,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     for row in rows:
         cells = (
+            row["against"],
             row["kind"],
             escaped(row["source"]) or "all",
             str(row["documents"]),
@@ -45,6 +50,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{row['difference']:+.3f}",
             _bounds(row["low"], row["high"]),
             _bounds(row["documents_low"], row["documents_high"]),
+            "primary" if row["primary"] else "none" if row["p_corrected"] is None else f"{row['p_corrected']:.3f}",
             row["verdict"],
         )
         lines.append("| " + " | ".join(cells) + " |")
@@ -52,23 +58,44 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _sentence(row: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    change = f"{row['difference']:+.3f} bits per byte on held-out target documents"
+    change = f"{row['difference']:+.3f} bits per byte on held-out {row['kind']} documents"
+    other = {"control": "the plain control", "matched": "the matched control"}[row["against"]]
     if row["low"] is None:
-        return f"Candidate minus control: {change}, from one seed, which has no interval. Train two or more."
+        return f"Candidate minus {other}: {change}, from one seed, which has no interval. Train two or more."
     seeds = f"95% interval {row['low']:+.3f} to {row['high']:+.3f} over {facts['seeds']} seeds"
-    return f"The candidate is {row['verdict']}: {change}, {seeds}."
+    verdict = f"is {row['verdict']}" if row["verdict"] != "not distinguishable" else "is not distinguishable"
+    than = {"better": "than", "worse": "than"}.get(row["verdict"], "from")
+    kind = "primary measure" if row["primary"] else f"corrected p {row['p_corrected']:.3f}"
+    return f"The candidate {verdict} {than} {other}: {change}, {seeds} ({kind})."
 
 
 def _conditions(facts: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         "Differences are trained minus control in total bits over total bytes: below zero is better. The verdict goes "
-        "by the interval over seeds (Student's t on paired seeds). The interval over documents resamples documents "
-        "under these very models and is too narrow to judge the recipe by.",
+        "by seeds: the primary measure by its interval (Student's t on paired seeds), all others by p values that are "
+        "corrected together (Holm). The interval over documents resamples documents under these very models and is too "
+        "narrow to judge the recipe by.",
         "All of it is conditional on this annotator, this encoder and this filtered pool: none of them was made anew "
-        "by seed. The mix of sources is part of the effect, because the control is not matched in sources or lengths.",
+        "by seed.",
+        _matched(facts),
         f"The candidate went {facts['filtered_epochs']:.2f} times through the filtered documents that it may train "
-        f"on. Both models have {facts['parameters']:,} weights and were trained on {facts['tokens']:,} tokens.",
+        f"on. Every model has {facts['parameters']:,} weights and was trained on {facts['tokens']:,} tokens; all "
+        f"seeds of all models together took {facts['training_flops']:.3g} floating-point operations and "
+        f"{sum(facts['training_seconds'].values()):.0f} s of training.",
         ORIGINS[facts["targets_from"]],
+    )
+
+
+def _matched(facts: Mapping[str, Any]) -> str:
+    if facts["matched_epochs"] is None:
+        return (
+            "The mix of sources is part of the effect: the plain control has another one, and no matched control was "
+            "asked for."
+        )
+    return (
+        "The plain control reads more of the pool where the candidate reads kept documents, so that the mix of sources "
+        "and lengths is part of the effect. The matched control reads documents drawn at random with the mix of the "
+        f"kept ones, {facts['matched_epochs']:.2f} times: what remains against it is the rubric's own."
     )
 
 

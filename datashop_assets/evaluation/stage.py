@@ -23,8 +23,8 @@ def _targets(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _evaluation(_: Prompt) -> dict[str, Any]:
-    return {}
+def _evaluation(prompt: Prompt) -> dict[str, Any]:
+    return {"primary": prompt.evaluation.primary.model_dump()}
 
 
 EVALUATION_TARGETS = Stage(
@@ -36,8 +36,8 @@ EVALUATION_TARGETS = Stage(
 )
 EVALUATION = Stage(
     "evaluation",
-    code_version="1",
-    inputs=("control_lm", "trained_lm", "pool_tokens", "evaluation_targets"),
+    code_version="2",
+    inputs=("control_lm", "matched_lm", "trained_lm", "pool_tokens", "evaluation_targets"),
     config=_evaluation,
     build="datashop_assets.evaluation.build:build",
 )

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from datashop_assets.models.attention_kernels import Attend
+
 Rotation = tuple[jax.Array, jax.Array]  # cosines and sines [B, T, 1, H]
 
 
@@ -35,13 +37,13 @@ class Attention(nnx.Module):
         self.o_proj = linear(heads * head_dim, width, dtype=dtype, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, rotation: Rotation, mask: jax.Array, prefix: KeysValues | None
+        self, x: jax.Array, rotation: Rotation, attend: Attend, prefix: KeysValues | None
     ) -> tuple[jax.Array, KeysValues]:
-        """x [B, T, D], mask [B, 1, T, S], prefix [P, K, H] -> mixed [B, T, D], own keys and values [B, T, K, H]."""
+        """x [B, T, D], prefix [P, K, H] -> mixed [B, T, D], own keys and values [B, T, K, H]."""
         query, key = (rotate(_heads(proj(x), self.head_dim), rotation) for proj in (self.q_proj, self.k_proj))
         own = KeysValues(key, _heads(self.v_proj(x), self.head_dim))
         keys, values = own if prefix is None else (_after(part, mine) for part, mine in zip(prefix, own, strict=True))
-        mixed = jax.nn.dot_product_attention(query, keys, values, mask=mask)
+        mixed = attend(query, keys, values)
         return self.o_proj(mixed.reshape(*x.shape[:-1], -1)), own
 
 

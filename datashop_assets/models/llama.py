@@ -17,6 +17,20 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from datashop_assets.models.attention import Attention, KeysValues, Rotation, causal_mask, linear, rotary
+from datashop_assets.models.attention_kernels import PLAIN, Attend, Computing, masked, splash
+
+# Axes of every weight but the norms', inputs first; layers are stacked before them.
+AXES: Mapping[str, tuple[str, str]] = {
+    "embed_tokens": ("vocabulary", "width"),
+    "lm_head": ("width", "vocabulary"),
+    "q_proj": ("width", "heads"),
+    "k_proj": ("width", "heads"),
+    "v_proj": ("width", "heads"),
+    "o_proj": ("heads", "width"),
+    "gate_proj": ("width", "hidden"),
+    "up_proj": ("width", "hidden"),
+    "down_proj": ("hidden", "width"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,26 @@ class LlamaConfig:
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = True
     max_position_embeddings: int = 2048
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the model."""
+        heads, key_heads = self.num_attention_heads, self.num_key_value_heads
+        attention = self.hidden_size * self.head_dim * 2 * (heads + key_heads)
+        layer = attention + 3 * self.hidden_size * self.intermediate_size + 2 * self.hidden_size
+        embedding = self.vocab_size * self.hidden_size * (1 if self.tie_word_embeddings else 2)
+        return self.num_hidden_layers * layer + embedding + self.hidden_size
+
+    def training_flops(self, length: int) -> int:
+        """Floating-point operations to train on one token, forward and backward, in rows of `length` tokens.
+
+        Six a weight that multiplies (an embedding that is only looked up does not) and 12 a layer, head width and
+        attended token, the full square counted, as Chowdhery et al. do (2022, arXiv:2204.02311, appendix B). What is
+        recomputed is not counted.
+        """
+        looked_up = 0 if self.tie_word_embeddings else self.vocab_size * self.hidden_size
+        attended = self.num_hidden_layers * self.num_attention_heads * self.head_dim * length
+        return 6 * (self.parameters - looked_up) + 12 * attended
 
     @classmethod
     def from_hugging_face(cls, config: Mapping[str, Any]) -> "LlamaConfig":
@@ -103,10 +137,10 @@ class Block(nnx.Module):
         self.mlp = SwiGLU(config, dtype=dtype, rngs=rngs)
 
     def __call__(
-        self, x: jax.Array, rotation: Rotation, mask: jax.Array, prefix: KeysValues | None
+        self, x: jax.Array, rotation: Rotation, attend: Attend, prefix: KeysValues | None
     ) -> tuple[jax.Array, KeysValues]:
         """The shapes of `Attention`."""
-        attended, own = self.self_attn(self.input_layernorm(x), rotation, mask, prefix)
+        attended, own = self.self_attn(self.input_layernorm(x), rotation, attend, prefix)
         x = x + attended
         return x + self.mlp(self.post_attention_layernorm(x)), own
 
@@ -135,13 +169,14 @@ class Llama(nnx.Module):
         positions: jax.Array | None = None,
         segments: jax.Array | None = None,
         prefix: KeysValues | None = None,
+        computing: Computing = PLAIN,
     ) -> jax.Array:
         """tokens [B, T] int32 -> [B, T, D] after the last norm. Attention is causal.
 
         positions [B, T] default to 0, 1, 2, ... after the prefix. segments [B, T] int: a token attends only to its own
         segment (and to the prefix), so that several documents share a row. prefix: from `remember`, seen by every row.
         """
-        return self._run(tokens, positions, segments, prefix)[0]
+        return self._run(tokens, positions, segments, prefix, computing)[0]
 
     def logits(self, hidden: jax.Array) -> jax.Array:
         """[..., D] -> [..., V]."""
@@ -149,7 +184,7 @@ class Llama(nnx.Module):
 
     def remember(self, tokens: jax.Array) -> KeysValues:
         """tokens [P] int32 -> the keys and values of a prefix that many rows share."""
-        own = self._run(tokens[None], None, None, None)[1]
+        own = self._run(tokens[None], None, None, None, PLAIN)[1]
         return KeysValues(own.keys[:, 0], own.values[:, 0])
 
     def _run(
@@ -158,19 +193,35 @@ class Llama(nnx.Module):
         positions: jax.Array | None,
         segments: jax.Array | None,
         prefix: KeysValues | None,
+        computing: Computing,
     ) -> tuple[jax.Array, KeysValues]:
         before = 0 if prefix is None else prefix.keys.shape[1]
         if positions is None:
             positions = jnp.arange(before, before + tokens.shape[1])[None]
         rotation = rotary(positions, self.config.head_dim, self.config.rope_theta)
-        mask = causal_mask(tokens.shape[1], before, segments)
+        attend = _attending(tokens, before, segments, computing)
         block, weights = nnx.split(self.layers)
 
         def step(x: jax.Array, layer: tuple[Any, KeysValues | None]) -> tuple[jax.Array, KeysValues]:
-            return nnx.merge(block, layer[0])(x, rotation, mask, layer[1])
+            y, own = nnx.merge(block, layer[0])(x, rotation, attend, layer[1])
+            return computing.keep(y, "batch", None, None), own
 
-        x, own = jax.lax.scan(step, self.embed_tokens(tokens), (weights, prefix))
+        x = computing.keep(self.embed_tokens(tokens), "batch", None, None)
+        x, own = jax.lax.scan(computing.checkpointed(step), x, (weights, prefix))
         return self.norm(x), own
+
+
+def axes_of(place: tuple[Any, ...], dimensions: int) -> tuple[str | None, ...]:
+    """The named axes of the weight at `place`, a path of `jax.tree`, or of what an optimizer keeps for it."""
+    names = [str(key.key) for key in place if hasattr(key, "key")]
+    axes = next((AXES[name] for name in names if name in AXES), ())
+    return (None,) * (dimensions - len(axes)) + axes if dimensions >= len(axes) else (None,) * dimensions
+
+
+def _attending(tokens: jax.Array, before: int, segments: jax.Array | None, computing: Computing) -> Attend:
+    if computing.kernel == "splash" and not before:
+        return splash(jnp.ones_like(tokens) if segments is None else segments, computing.rules)
+    return masked(causal_mask(tokens.shape[1], before, segments), computing.kernel)
 
 
 def _norm(config: LlamaConfig, dtype: DTypeLike, rngs: nnx.Rngs) -> nnx.RMSNorm:

@@ -2,9 +2,9 @@
 
 A mesh has three axes. `data`: every device has all weights and reads other rows. `fsdp`: the same, with weights and
 optimizer state cut over the devices and gathered a layer at a time (ZeRO-3; Rajbhandari et al., 2020,
-arXiv:1910.02054). `tensor`: heads, the hidden width of feed-forward layers and the vocabulary are cut, so that a layer's
-products are shared out (Shoeybi et al., 2019, arXiv:1909.08053). Networks name the axes of their arrays; only this file
-knows where an axis goes, and the compiler puts in the communication that follows.
+arXiv:1910.02054). `tensor`: heads, the hidden width of feed-forward layers and the vocabulary are cut, so that devices
+share a layer's products (Shoeybi et al., 2019, arXiv:1909.08053). Networks name the axes of their arrays; only this
+file knows where an axis goes, and the compiler puts in the communication that follows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,6 +66,9 @@ class MeshShape:
         return Mesh(np.array(devices[: self.devices], dtype=object).reshape(self.sizes), AXES)
 
 
+ONE_DEVICE = MeshShape()
+
+
 @dataclass(frozen=True)
 class ShardingRules:
     """Where the named axes of arrays lie on `mesh`. An axis without a rule is whole on every device."""
@@ -74,7 +77,9 @@ class ShardingRules:
     places: Mapping[str, Place] = field(default_factory=lambda: RULES, hash=False)
 
     def spec(self, *axes: str | None) -> PartitionSpec:
-        return PartitionSpec(*(None if axis is None else self.places.get(axis) for axis in axes))
+        return PartitionSpec(  # type: ignore[no-untyped-call]
+            *(None if axis is None else self.places.get(axis) for axis in axes)
+        )
 
     def sharding(self, *axes: str | None) -> NamedSharding:
         """For an array with these axes, one name (or None) a dimension."""
@@ -82,4 +87,5 @@ class ShardingRules:
 
     def keep(self, x: jax.Array, *axes: str | None) -> jax.Array:
         """`x`, told to the compiler to lie as its axes say."""
-        return jax.lax.with_sharding_constraint(x, self.sharding(*axes))
+        kept: jax.Array = jax.lax.with_sharding_constraint(x, self.sharding(*axes))  # type: ignore[no-untyped-call]
+        return kept

@@ -1,49 +1,49 @@
-"""The control and the candidate: the same start, the same steps, the shared rows at the same places.
+"""Control, matched control and candidate: the same start, the same steps, the shared rows at the same places.
 
-The demo's models (166,000 weights, 300 steps of 1,024 tokens, five seeds) take some 45 ms a step and core.
+The demo's models (166,000 weights, 200 steps of 1,024 tokens, five seeds) take some 45 ms a step and core.
 """
 
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-import jax
-import numpy as np
-import polars as pl
-from flax import nnx
-from tokenizers import Tokenizer
-
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import save_folder
 from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.trained_lm.checkpoint_start import Start, check_tokens
+from datashop_assets.trained_lm.curve import CURVE, CURVE_SCHEMA, PLOT, VOLATILE, curve_rows, plot
+from datashop_assets.trained_lm.export import export
 from datashop_assets.trained_lm.loop import Trained, train_seeds
-from datashop_assets.trained_lm.program import schedule
+from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.streams import Reading, read_streams
-from datashop_assets.trained_lm.tokenizer import END, end_token
-from datashop_assets.trained_lm.tokens import TOKENIZER
-
-CURVE = "curve.parquet"
-CURVE_SCHEMA = {
-    "seed": pl.Int32,
-    "step": pl.Int32,
-    "loss": pl.Float32,
-    "learning_rate": pl.Float32,
-    "tokens": pl.Int64,
-}
+from datashop_assets.trained_lm.tokenizer import end_token
+from datashop_assets.trained_lm.tokens import read_tokenizer
+from datashop_assets.trained_lm.training_pool import TrainingPool
 
 
 def build_control(task: StageTask) -> Metrics:
     """Trains on the pool alone."""
-    settings = TrainingSettings.from_config(task.config)
-    reading = read_streams(task.inputs["pool_tokens"], None, settings)
-    return _build(task, settings, reading, "control_lm")
+    settings = _settings(task)
+    return _build(task, settings, read_streams(_pool(task), None, settings), "control_lm")
+
+
+def build_matched(task: StageTask) -> Metrics:
+    """Trains on documents drawn to have the mix of sources and lengths of the kept ones; not, where not asked for."""
+    if task.config.get("asked") is False:
+        return {"status": "not asked"}
+    settings = _settings(task)
+    reading = read_streams(_pool(task), task.inputs["filtered_pool"], settings, matched=True)
+    held = [streams.own.size for streams in reading.seeds]
+    own = int(settings.own_rows.sum()) * settings.length
+    facts = {
+        "matched_tokens_held": held,
+        "matched_epochs": round(own * len(held) / sum(held), 3),
+        "filtered_tokens_held": min(reading.kept_tokens, own + 1),
+    }
+    return {"status": "trained", **_build(task, settings, reading, "matched_lm"), **facts}
 
 
 def build_candidate(task: StageTask) -> Metrics:
     """Trains on the pool with kept documents in the candidate's own rows."""
-    settings = TrainingSettings.from_config(task.config)
-    reading = read_streams(task.inputs["pool_tokens"], task.inputs["filtered_pool"], settings)
+    settings = _settings(task)
+    reading = read_streams(_pool(task), task.inputs["filtered_pool"], settings)
     own = int(settings.own_rows.sum()) * settings.length
     epochs = {
         "filtered_tokens_read": own,
@@ -53,58 +53,60 @@ def build_candidate(task: StageTask) -> Metrics:
     return {**_build(task, settings, reading, "trained_lm"), **epochs}
 
 
-def seed_folder(seed: int) -> str:
-    return f"seed-{seed}"
+def _settings(task: StageTask) -> TrainingSettings:
+    vocabulary = task.inputs["pool_tokens"].metrics["vocabulary"]
+    return TrainingSettings.from_config(task.config, vocabulary)
+
+
+def _pool(task: StageTask) -> TrainingPool:
+    return TrainingPool(task.inputs["pool_tokens"], task.inputs["decontamination"])
 
 
 def _build(task: StageTask, settings: TrainingSettings, reading: Reading, name: str) -> Metrics:
-    if task.tools.trainer is None:
+    trainer = task.tools.trainer
+    if trainer is None:
         raise ValueError(f"{name} needs a trainer; give Tools(trainer=...)")
-    tokenizer = Tokenizer.from_file(str(task.inputs["pool_tokens"].file(TOKENIZER)))
-    config, end = settings.llama(tokenizer.get_vocab_size()), end_token(tokenizer)
+    tokenizer, separator = read_tokenizer(task.inputs["pool_tokens"])
+    start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
+    if start:
+        check_tokens(start, tokenizer)
+    config, end = (
+        start.config() if start else settings.llama(tokenizer.get_vocab_size()),
+        end_token(tokenizer, separator),
+    )
     with task.tools.progress.bar(f"training {name}", settings.steps * settings.seeds, "steps") as bar:
-        trained: list[Trained] = task.tools.trainer.run(
+        trained: list[Trained] = trainer.run(
             train_seeds,
             rows=[partial(streams.rows, settings, end) for streams in reading.seeds],
             config=config,
             settings=settings,
             scratch=task.output.scratch,
             advance=bar.advance,
+            weights=start.weights if start else None,
+            mesh=trainer.mesh,
+            checkpointing=trainer.checkpointing,
         )
     for result in trained:
-        _export(task, result, config, tokenizer)
-    task.output.write_rows(CURVE, _curve(trained, settings), CURVE_SCHEMA)
-    return _metrics(trained, config, settings, reading)
+        export(task, result, config, tokenizer, separator)
+    flops = config.training_flops(settings.length)
+    rows = list(curve_rows(trained, settings, flops, device_rate(settings.precision)))
+    task.output.write_rows(CURVE, rows, CURVE_SCHEMA, volatile=VOLATILE)
+    task.output.put_bytes(PLOT, plot(rows), identity=False)
+    return _metrics(trained, config.parameters, flops, settings, reading)
 
 
-def _export(task: StageTask, result: Trained, config: LlamaConfig, tokenizer: Tokenizer) -> None:
-    folder = task.output.scratch / "export" / seed_folder(result.seed)
-    model = nnx.merge(nnx.graphdef(nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0)))), result.weights)
-    save_folder(model, folder, tokenizer, {"bos_token": END, "eos_token": END})
-    for path in sorted(folder.iterdir()):
-        task.output.put_file(f"{seed_folder(result.seed)}/{path.name}", path)
-
-
-def _curve(trained: list[Trained], settings: TrainingSettings) -> Iterator[dict[str, Any]]:
-    rates = np.asarray([schedule(settings)(step) for step in range(settings.steps)], dtype=np.float32)
-    for result in trained:
-        for step, (loss, rate) in enumerate(zip(result.losses.tolist(), rates.tolist(), strict=True)):
-            tokens = (step + 1) * settings.batch * settings.length
-            yield {"seed": result.seed, "step": step, "loss": loss, "learning_rate": rate, "tokens": tokens}
-
-
-def _metrics(trained: list[Trained], config: LlamaConfig, settings: TrainingSettings, reading: Reading) -> Metrics:
+def _metrics(
+    trained: list[Trained], parameters: int, flops: int, settings: TrainingSettings, reading: Reading
+) -> Metrics:
     seconds = sum(result.seconds for result in trained)
-    weights = sum(int(np.size(leaf)) for leaf in jax.tree.leaves(trained[0].weights))
     done = sum(result.steps for result in trained)
     last = max(1, settings.steps // 20)
     return {
-        "parameters": weights,
-        "width": config.hidden_size,
-        "layers": config.num_hidden_layers,
+        "parameters": parameters,
         "tokens": settings.tokens,
+        "training_flops": flops * settings.tokens,  # of one seed
         "pool_training_tokens": reading.pool_tokens,
         "training_seconds": round(seconds, 2),  # of all seeds, several of which run at once
         "tokens_per_second": round(done * settings.batch * settings.length / max(seconds, 1e-9)),  # of one seed
-        "final_loss": [round(float(result.losses[-last:].mean()), 4) for result in trained],
+        "final_loss": [round(float(result.history[-last:, 0].mean()), 4) for result in trained],
     }

@@ -1,10 +1,9 @@
 """The training loop: every seed's steps in order, with checkpoints that resume to the bit.
 
-On a CPU every seed has one thread and as many run at once as there are cores; on an accelerator one runs after the
-other. A look at the loss waits for the device, so it is taken every tenth step.
+On a CPU every seed has one thread and as many run at once as there are cores; on an accelerator or a mesh one runs
+after the other. A look at the loss waits for the device, so it is taken every tenth step.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +16,16 @@ import jax
 import numpy as np
 
 from datashop_assets.models.llama import LlamaConfig
-from datashop_assets.trained_lm.checkpoints import Checkpoints
+from datashop_assets.models.sharding import MeshShape
+from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
+from datashop_assets.trained_lm.checkpoints import Checkpoints, History
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.program import Program, compiled, workers
+from datashop_assets.trained_lm.program import Batch, Program, State, compiled, workers
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 CHECK_EVERY = 10  # steps
 CHECKPOINT_SECONDS = 10.0
+NAMED = 40  # documents named in an error
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class Trained:
     """One seed's model and how its training went."""
 
     seed: int
-    weights: Any  # the nnx state of `Llama`
-    losses: np.ndarray  # [steps] float32, nats a token
-    steps: int  # taken by this process: fewer than the losses where a killed run was resumed
+    weights: Any  # the nnx state of `Llama`, on the host
+    history: History
+    steps: int  # taken by this process: fewer than the history where a killed run was resumed
     seconds: float  # that they took
 
 
@@ -44,12 +46,17 @@ def train_seeds(
     scratch: Path,
     *,
     advance: Callable[[float], None],
+    weights: Callable[[], Any] | None = None,
+    mesh: str = "",
+    checkpointing: Checkpointing = IN_SCRATCH,
 ) -> list[Trained]:
     """Trains a model for every seed 0, 1, ... on its rows; `advance` is told of steps done.
 
-    Raises `FloatingPointError` naming seed and step where the loss is no number.
+    `weights` gives those to begin with, as the nnx state of `Llama`; without it they are drawn by seed. Raises
+    `FloatingPointError` naming seed, step, documents and the last checkpoint where the loss is no number.
     """
-    program = compiled(config, settings)
+    shape = MeshShape.parse(mesh)
+    program = compiled(config, settings, shape)
     lock = Lock()
 
     def told(steps: float) -> None:
@@ -57,10 +64,13 @@ def train_seeds(
             advance(steps)
 
     def one(seed: int) -> Trained:
-        with Checkpoints(scratch / f"seed-{seed}", CHECKPOINT_SECONDS) as checkpoints:
-            return _Run(seed, program, settings, checkpoints, told).train(rows[seed]())
+        def start() -> State:
+            return program.start(seed) if weights is None else program.begin(weights())
 
-    with ThreadPoolExecutor(workers()) as pool:
+        with Checkpoints(scratch / f"seed-{seed}", checkpointing, CHECKPOINT_SECONDS) as checkpoints:
+            return _Run(seed, program, settings, checkpoints, told).train(start, rows[seed]())
+
+    with ThreadPoolExecutor(workers() if shape.devices == 1 else 1) as pool:
         return list(pool.map(one, range(len(rows))))
 
 
@@ -74,35 +84,44 @@ class _Run:
     checkpoints: Checkpoints
     told: Callable[[float], None]
 
-    def train(self, rows: Rows) -> Trained:
+    def train(self, start: Callable[[], State], rows: Rows) -> Trained:
         begun = time.monotonic()
-        state, losses = self.checkpoints.restore(self.program.start(self.seed))
-        resumed = len(losses)
+        state, history = self.checkpoints.restore(start())
+        resumed = len(history)
         self.told(resumed)
         pending: list[jax.Array] = []
+        since = time.monotonic()
         for step, batch in _batches(rows, self.settings.batch, resumed):
-            state, nats = self.program.step(state, batch)
+            state, nats = self.program.step(state, self.program.place(batch))
             pending.append(nats)
             if len(pending) == CHECK_EVERY or step == self.settings.steps - 1:
-                losses = np.concatenate([losses, _checked(pending, self.seed, len(losses))])
+                history = np.concatenate([history, self._looked_at(pending, rows, len(history), since)])
                 self.told(len(pending))
                 pending = []
-                self.checkpoints.save(state, losses, last=step == self.settings.steps - 1)
-        return Trained(self.seed, state[0], losses, len(losses) - resumed, time.monotonic() - begun)
+                self.checkpoints.save(state, history, last=step == self.settings.steps - 1)
+                since = time.monotonic()
+        weights = jax.device_get(state[0])
+        return Trained(self.seed, weights, history, len(history) - resumed, time.monotonic() - begun)
+
+    def _looked_at(self, pending: list[jax.Array], rows: Rows, before: int, since: float) -> History:
+        """Waits for the losses and gives them with the seconds that a step took."""
+        losses = np.asarray(jax.device_get(pending), dtype=np.float32)
+        if (bad := np.flatnonzero(~np.isfinite(losses))).size:
+            self._stop(rows, before + int(bad[0]), float(losses[bad[0]]))
+        seconds = np.full(len(losses), (time.monotonic() - since) / len(losses), dtype=np.float32)
+        return np.stack([losses, seconds], axis=1)
+
+    def _stop(self, rows: Rows, step: int, loss: float) -> None:
+        batch = range(step * self.settings.batch, (step + 1) * self.settings.batch)
+        ids = list(dict.fromkeys(each for row in batch for each in rows.ids_of(row)))
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        raise FloatingPointError(
+            f"the loss of seed {self.seed} is {loss} at step {step}; lower training.learning_rate or raise "
+            f"training.warmup_fraction. That step's batch holds {', '.join(ids[:NAMED])}{more}; {self.checkpoints.last}"
+        )
 
 
-def _batches(rows: Rows, batch: int, first: int) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+def _batches(rows: Rows, batch: int, first: int) -> Iterator[tuple[int, Batch]]:
     for step in range(first, len(rows.tokens) // batch):
         these = slice(step * batch, (step + 1) * batch)
         yield step, (rows.tokens[these], rows.segments[these], rows.positions[these])
-
-
-def _checked(pending: list[jax.Array], seed: int, before: int) -> np.ndarray:
-    losses = np.asarray(jax.device_get(pending), dtype=np.float32)
-    for step, loss in enumerate(losses.tolist(), start=before):
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss of seed {seed} is {loss} at step {step}; lower training.learning_rate "
-                "or raise training.warmup_fraction"
-            )
-    return losses

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from datashop_assets.trained_lm.draws import scramble
+from datashop_assets.trained_lm.training_pool import Piece
 
-Keyed = list[tuple[int, np.ndarray]]  # documents as (key, tokens), lowest key first
+Keyed = list[tuple[int, Piece]]  # documents by key, lowest first
 
 
 @dataclass(frozen=True)
@@ -22,37 +23,57 @@ class Rows:
     tokens: np.ndarray  # [N, T + 1] int32
     segments: np.ndarray  # [N, T] int32: a token sees only its own document
     positions: np.ndarray  # [N, T] int32: from 0 in every document
+    ids: list[str]  # of documents, in the order in which a stream holds them
+    first: np.ndarray  # [N] int64: where in `ids` a row's documents begin
+    last: np.ndarray  # [N] int64: and end, that one included
+
+    def ids_of(self, row: int) -> list[str]:
+        """The documents that row reads."""
+        return self.ids[self.first[row] : self.last[row] + 1]
 
 
-def pack(documents: Iterable[np.ndarray], rows: int, length: int, end: int) -> np.ndarray:
-    """Documents one after the other, `end` before each, cut into rows: int32 [rows, length + 1].
+@dataclass(frozen=True)
+class Packed:
+    """One stream cut into rows."""
+
+    tokens: np.ndarray  # [N, T + 1] int32
+    ids: list[str]
+    first: np.ndarray  # [N] int64
+    last: np.ndarray  # [N] int64
+
+
+def pack(documents: Iterable[Piece], rows: int, length: int, end: int) -> Packed:
+    """Documents one after the other, `end` before each, cut into rows.
 
     A row begins with the last token of the row before it, so that every token is predicted exactly once. The documents
     must hold enough tokens.
     """
-    need, parts = rows * length + 1, []
-    for tokens in documents:
-        parts += [np.array([end], dtype=np.int32), tokens]
-        need -= 1 + len(tokens)
-        if need <= 0:
+    need, parts, ids, begins = rows * length + 1, [], [], [0]
+    for piece in documents:
+        parts += [np.array([end], dtype=np.int32), piece.tokens]
+        ids.append(piece.id)
+        begins.append(begins[-1] + 1 + len(piece.tokens))
+        if begins[-1] >= need:
             break
     joined = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
-    windows = np.arange(rows)[:, None] * length + np.arange(length + 1)
-    packed: np.ndarray = joined[windows]
-    return packed
+    starts = np.arange(rows) * length
+    places = np.array(begins[1:])
+    first, last = (np.searchsorted(places, at, side="right") for at in (starts, starts + length))
+    return Packed(joined[starts[:, None] + np.arange(length + 1)], ids, first, last)
 
 
-def laid_out(tokens: np.ndarray, end: int) -> Rows:
-    """tokens [N, T + 1] with the segments and positions that follow from where documents begin."""
-    read = tokens[:, :-1]
+def laid_out(packed: Packed, end: int) -> Rows:
+    """Packed rows with the segments and positions that follow from where documents begin."""
+    read = packed.tokens[:, :-1]
     begins = read == end
     begins[:, 0] = True
     place = np.broadcast_to(np.arange(read.shape[1]), read.shape)
     positions = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    return Rows(tokens, np.cumsum(begins, axis=1, dtype=np.int32), positions.astype(np.int32))
+    segments = np.cumsum(begins, axis=1, dtype=np.int32)
+    return Rows(packed.tokens, segments, positions.astype(np.int32), packed.ids, packed.first, packed.last)
 
 
-def epochs_of(documents: Keyed) -> Iterator[np.ndarray]:
+def epochs_of(documents: Keyed) -> Iterator[Piece]:
     """The documents over and over: first in the order of their keys, then reshuffled by key and epoch. Never ends."""
     keys = np.array([key for key, _ in documents], dtype=np.uint64)
     epoch = 0
@@ -64,7 +85,11 @@ def epochs_of(documents: Keyed) -> Iterator[np.ndarray]:
 
 def mixed(shared: Keyed, own: Keyed, mine: np.ndarray, length: int, end: int) -> Rows:
     """The rows of a whole run; `mine` [N] are those of the own stream. A stream that is too short is repeated."""
+    one = pack(epochs_of(shared), int((~mine).sum()), length, end)
+    two = pack(epochs_of(own), int(mine.sum()), length, end)
     tokens = np.empty((len(mine), length + 1), dtype=np.int32)
-    tokens[~mine] = pack(epochs_of(shared), int((~mine).sum()), length, end)
-    tokens[mine] = pack(epochs_of(own), int(mine.sum()), length, end)
-    return laid_out(tokens, end)
+    tokens[~mine], tokens[mine] = one.tokens, two.tokens
+    first, last = np.empty(len(mine), dtype=np.int64), np.empty(len(mine), dtype=np.int64)
+    first[~mine], first[mine] = one.first, two.first + len(one.ids)
+    last[~mine], last[mine] = one.last, two.last + len(one.ids)
+    return laid_out(Packed(tokens, one.ids + two.ids, first, last), end)

@@ -48,10 +48,10 @@ def encode(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[np.ndarray]:
             yield np.asarray(encoding.ids, dtype=np.int32)
 
 
-def end_token(tokenizer: Tokenizer) -> int:
-    """The id of `END`. Raises `ValueError` for a tokenizer that has none."""
-    if (token := tokenizer.token_to_id(END)) is None:
-        raise ValueError(f"tokenizer.json has no {END!r} token; make pool_tokens again")
+def end_token(tokenizer: Tokenizer, separator: str = END) -> int:
+    """The id of the separator. Raises `ValueError` for a tokenizer that has none."""
+    if (token := tokenizer.token_to_id(separator)) is None:
+        raise ValueError(f"tokenizer.json has no {separator!r} token; make pool_tokens again")
     return int(token)
 
 

@@ -1,6 +1,7 @@
-"""The pool as tokens, made once for every prompt that trains with the same vocabulary.
+"""The pool as tokens, made once for every prompt that trains with the same vocabulary or from the same checkpoint.
 
-The tokenizer learns from documents of the split `train` alone. Encoding gives some 1 MB of text a second and core.
+The tokenizer learns from documents of the split `train` alone, or is the checkpoint's. Encoding gives some
+1 MB of text a second and core.
 """
 
 from collections import Counter
@@ -15,25 +16,38 @@ from datashop_assets.sources.pool import read_pool
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.checkpoint_start import Start
 from datashop_assets.trained_lm.draws import Draw
-from datashop_assets.trained_lm.tokenizer import BATCH, CHARACTERS_A_TOKEN, bytes_of, encode, train_tokenizer
+from datashop_assets.trained_lm.tokenizer import BATCH, CHARACTERS_A_TOKEN, END, bytes_of, encode, train_tokenizer
 
 TOKENIZER = "tokenizer.json"
 PARQUET = ".parquet"
-SCHEMA = {"row": pl.Int64, "split": pl.String, "source": pl.String, "bytes": pl.Int64, "tokens": pl.List(pl.Int32)}
+SCHEMA = {
+    "row": pl.Int64,
+    "id": pl.String,
+    "split": pl.String,
+    "source": pl.String,
+    "bytes": pl.Int64,
+    "tokens": pl.List(pl.Int32),
+}
 
 
 def build(task: StageTask) -> Metrics:
     """Writes `tokenizer.json` and, for each shard of the pool, the tokens of its documents in order."""
     pool = task.inputs["pretraining_pool"]
     shards = shards_of(pool)
-    tokenizer = _tokenizer(task, pool, shards)
+    tokenizer, separator = _tokenizer(task, pool, shards)
     with task.tools.progress.bar("tokenizing", len(shards), "shards") as bar:
         for shard in shards:
             if not task.output.finished(shard + PARQUET):
                 task.output.write_rows(shard + PARQUET, _rows(pool, shard, tokenizer), SCHEMA)
             bar.advance()
-    return {"vocabulary": tokenizer.get_vocab_size(), **_counts(task, shards)}
+    return {"vocabulary": tokenizer.get_vocab_size(), "separator": separator, **_counts(task, shards)}
+
+
+def read_tokenizer(folder: StageFolder) -> tuple[Tokenizer, str]:
+    """A pool's tokenizer, and the token that stands before every document."""
+    return Tokenizer.from_file(str(folder.file(TOKENIZER))), str(folder.metrics["separator"])
 
 
 def shards_of(folder: StageFolder) -> list[str]:
@@ -41,13 +55,18 @@ def shards_of(folder: StageFolder) -> list[str]:
     return [shard.name.removesuffix(PARQUET) for shard in folder.shards if shard.name.endswith(PARQUET)]
 
 
-def _tokenizer(task: StageTask, pool: StageFolder, shards: list[str]) -> Tokenizer:
+def _tokenizer(task: StageTask, pool: StageFolder, shards: list[str]) -> tuple[Tokenizer, str]:
+    start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
     if task.output.finished(TOKENIZER):
-        return Tokenizer.from_str(task.output.folder.read(TOKENIZER).decode())
-    vocabulary = task.config["vocabulary"]
-    tokenizer = train_tokenizer(_sample(pool, shards, vocabulary * CHARACTERS_A_TOKEN), vocabulary)
-    task.output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
-    return tokenizer
+        tokenizer = Tokenizer.from_str(task.output.folder.read(TOKENIZER).decode())
+    elif start:
+        tokenizer = start.tokenizer()
+    else:
+        vocabulary = task.config["vocabulary"]
+        tokenizer = train_tokenizer(_sample(pool, shards, vocabulary * CHARACTERS_A_TOKEN), vocabulary)
+    if not task.output.finished(TOKENIZER):
+        task.output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
+    return tokenizer, start.separator(tokenizer) if start else END
 
 
 def _sample(pool: StageFolder, shards: list[str], characters: int) -> Iterator[str]:
@@ -71,6 +90,7 @@ def _rows(pool: StageFolder, shard: str, tokenizer: Tokenizer) -> Iterator[dict[
         for (row, document), size, tokens in zip(batch, bytes_of(texts), encode(tokenizer, texts), strict=True):
             yield {
                 "row": row,
+                "id": document.id,
                 "split": splits[row],
                 "source": document.source,
                 "bytes": size,

@@ -11,7 +11,16 @@ from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.small_lm import make_filtered, make_pool, make_tokens, train_candidate, train_control
+from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small_lm import (
+    decontaminate,
+    make_filtered,
+    make_pool,
+    make_tokens,
+    train_candidate,
+    train_control,
+    train_matched,
+)
 from datashop_assets_tests.stages import run_build
 
 LIKELIHOOD = {"question": "{example}", "answer_begins": "It is", "options": ["sums", "prose"], "targets": ["sums"]}
@@ -78,25 +87,26 @@ def targets(lm_root: Path, pool: StageFolder, rubric: StageFolder) -> StageFolde
 
 
 @pytest.fixture(scope="session")
-def control(lm_root: Path, tokens: StageFolder) -> StageFolder:
-    return train_control(lm_root, tokens)
+def training_pool(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> TrainingPool:
+    return TrainingPool(tokens, decontaminate(lm_root, pool))
 
 
 @pytest.fixture(scope="session")
-def candidate(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> StageFolder:
-    sums = make_filtered(lm_root, pool, lambda row: row["source"] == "sums")
-    return train_candidate(lm_root, tokens, sums)
+def sums(lm_root: Path, pool: StageFolder) -> StageFolder:
+    """A filter that keeps what is a sum."""
+    return make_filtered(lm_root, pool, lambda row: row["source"] == "sums")
 
 
 @pytest.fixture(scope="session")
 def evaluation(
-    lm_root: Path, control: StageFolder, candidate: StageFolder, tokens: StageFolder, targets: StageFolder
+    lm_root: Path, training_pool: TrainingPool, sums: StageFolder, tokens: StageFolder, targets: StageFolder
 ) -> StageFolder:
-    return evaluate(lm_root, control, candidate, tokens, targets)
-
-
-def evaluate(
-    root: Path, control: StageFolder, candidate: StageFolder, tokens: StageFolder, targets: StageFolder
-) -> StageFolder:
-    inputs = {"control_lm": control, "trained_lm": candidate, "pool_tokens": tokens, "evaluation_targets": targets}
-    return run_build(build, "evaluation", root, {}, inputs)
+    """Sums are a source of their own, so that the matched control reads sums too, drawn at random."""
+    inputs = {
+        "control_lm": train_control(lm_root, training_pool),
+        "matched_lm": train_matched(lm_root, training_pool, sums),
+        "trained_lm": train_candidate(lm_root, training_pool, sums),
+        "pool_tokens": tokens,
+        "evaluation_targets": targets,
+    }
+    return run_build(build, "evaluation", lm_root, {"primary": {"documents": "target", "against": "control"}}, inputs)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.small_lm import make_filtered, make_pool, make_tokens, train_control
+from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small_lm import decontaminate, make_filtered, make_pool, make_tokens, train_control
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +31,11 @@ def sums(lm_root: Path, pool: StageFolder) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def control(lm_root: Path, tokens: StageFolder) -> StageFolder:
-    return train_control(lm_root, tokens)
+def training_pool(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> TrainingPool:
+    """What may be trained on: of these documents, all of the split `train`."""
+    return TrainingPool(tokens, decontaminate(lm_root, pool))
+
+
+@pytest.fixture(scope="session")
+def control(lm_root: Path, training_pool: TrainingPool) -> StageFolder:
+    return train_control(lm_root, training_pool)

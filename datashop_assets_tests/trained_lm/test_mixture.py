@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.trained_lm.mixture import epochs_of, laid_out, mixed, pack
+from datashop_assets.trained_lm.mixture import Packed, epochs_of, laid_out, mixed, pack
 from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training_pool import Piece
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=30), min_size=1, max_size=20)
@@ -17,8 +18,8 @@ def run_of(steps: int, batch: int, share: float) -> TrainingSettings:
     return TrainingSettings(1, 8, batch, steps, 1, 0.01, 0.1, share)
 
 
-def keyed(documents: list[list[int]]) -> list[tuple[int, np.ndarray]]:
-    return [(key, np.array(tokens, dtype=np.int32)) for key, tokens in enumerate(documents)]
+def keyed(documents: list[list[int]]) -> list[tuple[int, Piece]]:
+    return [(key, Piece(f"d{key}", np.array(tokens, dtype=np.int32))) for key, tokens in enumerate(documents)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,13 +40,25 @@ def test_of_the_demo_exactly_seventy_in_a_hundred_rows_are_shared() -> None:
 def test_packed_rows_predict_every_token_once(documents: list[list[int]], length: int) -> None:
     stream = [token for document in documents for token in (END, *document)]
     rows = (len(stream) - 1) // length
-    packed = pack([tokens for _, tokens in keyed(documents)], rows, length, END)
+    packed = pack([piece for _, piece in keyed(documents)], rows, length, END).tokens
     assert packed[:, 1:].ravel().tolist() == stream[1 : rows * length + 1]
     assert packed[1:, 0].tolist() == packed[:-1, -1].tolist()
 
 
+@settings(deadline=None, max_examples=60)
+@given(DOCUMENTS, st.integers(2, 12))
+def test_a_row_names_the_documents_whose_tokens_it_holds(documents: list[list[int]], length: int) -> None:
+    owners = [f"d{number}" for number, document in enumerate(documents) for _ in (END, *document)]
+    rows = (len(owners) - 1) // length
+    packed = laid_out(pack([piece for _, piece in keyed(documents)], rows, length, END), END)
+    for row in range(rows):
+        held = owners[row * length : row * length + length + 1]
+        assert packed.ids_of(row) == list(dict.fromkeys(held))
+
+
 def test_a_document_begins_a_segment_and_counts_from_zero() -> None:
-    rows = laid_out(np.array([[END, 5, 6, END, 7, 8], [8, 9, END, 3, END, 4]]), END)
+    tokens = np.array([[END, 5, 6, END, 7, 8], [8, 9, END, 3, END, 4]])
+    rows = laid_out(Packed(tokens, [], np.zeros(2), np.zeros(2)), END)
     assert rows.segments.tolist() == [[1, 1, 1, 2, 2], [1, 1, 2, 2, 3]]
     assert rows.positions.tolist() == [[0, 1, 2, 0, 1], [0, 1, 0, 1, 0]]
 
@@ -53,9 +66,9 @@ def test_a_document_begins_a_segment_and_counts_from_zero() -> None:
 def test_a_short_stream_is_gone_through_again_in_another_order() -> None:
     documents = keyed([[token] for token in range(1, 41)])
     first, second = (list(islice(epochs_of(documents), 80))[part] for part in (slice(0, 40), slice(40, 80)))
-    assert [int(tokens[0]) for tokens in first] == list(range(1, 41))
-    assert sorted(int(tokens[0]) for tokens in second) == list(range(1, 41))
-    assert [int(tokens[0]) for tokens in second] != list(range(1, 41))
+    assert [int(piece.tokens[0]) for piece in first] == list(range(1, 41))
+    assert sorted(int(piece.tokens[0]) for piece in second) == list(range(1, 41))
+    assert [int(piece.tokens[0]) for piece in second] != list(range(1, 41))
 
 
 def test_two_models_have_the_shared_rows_at_the_same_places() -> None:

@@ -1,6 +1,8 @@
 """Control and candidate as their stages train them."""
 
+import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,16 @@ from transformers import AutoConfig, AutoTokenizer
 
 from datashop_assets.models.llama_weights import load_folder
 from datashop_assets.stage import StageTask, Tools
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm import loop
-from datashop_assets.trained_lm.build import CURVE, build_control
+from datashop_assets.trained_lm.build import build_control
+from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.describe import describe
-from datashop_assets.trained_lm.program import Program, compiled
+from datashop_assets.trained_lm.program import compiled
 from datashop_assets.trained_lm.settings import TrainingSettings
-from datashop_assets_tests.small_lm import TOOLS, TRAINING, train_candidate, train_control
+from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of, train_candidate, train_control
 from datashop_assets_tests.stages import finish, writer
 
 
@@ -58,19 +63,21 @@ def test_the_learning_rate_warms_up_and_decays_to_a_tenth(control: StageFolder) 
     assert rates[-1] == pytest.approx(TRAINING["learning_rate"] / 10, rel=0.1)
 
 
-def test_the_same_settings_give_the_same_bits(control: StageFolder, tokens: StageFolder, tmp_path: Path) -> None:
-    again = train_control(tmp_path, tokens)
+def test_the_same_settings_give_the_same_bits(
+    control: StageFolder, training_pool: TrainingPool, tmp_path: Path
+) -> None:
+    again = train_control(tmp_path, training_pool)
     assert again.manifest.content_digest == control.manifest.content_digest
 
 
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
-    control: StageFolder, tokens: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    control: StageFolder, training_pool: TrainingPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     output = writer(tmp_path, "control_lm")
 
     def task(tools: Tools) -> StageTask:
-        return StageTask(TRAINING, {"pool_tokens": tokens}, output, tools, tmp_path)
+        return StageTask(TRAINING, inputs_of(training_pool), output, tools, tmp_path, Folder(f"{tmp_path}/answers"))
 
     with pytest.raises(InterruptedError):
         build_control(task(Tools(trainer=TOOLS.trainer, progress=StopsAfter(200))))
@@ -82,9 +89,9 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
 
 
 def test_control_and_candidate_begin_alike_and_end_apart(
-    control: StageFolder, tokens: StageFolder, sums: StageFolder, tmp_path: Path
+    control: StageFolder, training_pool: TrainingPool, sums: StageFolder, tmp_path: Path
 ) -> None:
-    candidate = train_candidate(tmp_path, tokens, sums)
+    candidate = train_candidate(tmp_path, training_pool, sums)
     for seed in range(4):
         one, two = (folder.table(CURVE).filter(seed=seed)["loss"].to_list() for folder in (control, candidate))
         assert abs(one[0] - two[0]) < 0.1
@@ -102,9 +109,11 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(tmp_path: Pat
         weights, moments = real.start(seed)
         return jax.tree.map(lambda leaf: leaf * np.nan, weights), moments
 
-    broken = Program(start, real.step)
+    broken = replace(real, start=start)
     monkeypatch.setattr(loop, "compiled", lambda *settings: broken)
-    with pytest.raises(FloatingPointError, match=r"the loss of seed 0 is nan at step 0; lower training.learning_rate"):
+    with pytest.raises(
+        FloatingPointError, match=r"seed 0 is nan at step 0; lower .* batch holds a, b; there is no checkpoint yet"
+    ):
         loop.train_seeds([_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None)
 
 
@@ -122,11 +131,21 @@ def test_every_seed_is_exported_as_a_hugging_face_folder(control: StageFolder) -
 def test_a_reader_sees_the_losses_and_a_drawing_of_them(control: StageFolder) -> None:
     shown = describe(control)
     assert shown["loss by seed"].count("\n| ") == 5
-    assert shown["loss curve"].startswith("![loss by step](data:image/svg+xml;base64,")
-    assert len(shown["loss curve"]) < 30_000
+    title, picture = shown["training"].removeprefix("![").removesuffix(")").split("](data:image/png;base64,")
+    assert title == "loss, learning rate, tokens a second and MFU by step"
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+    assert len(picture) < 100_000
+
+
+def test_the_metric_file_says_how_fast_every_step_was(control: StageFolder) -> None:
+    curve = control.table(CURVE)
+    assert (curve["tokens_per_second"] > 0).all()
+    assert ((curve["mfu"] > 0) & (curve["mfu"] < 1)).all()
+    assert curve["tokens"].max() == TRAINING["steps"] * 4 * 32
 
 
 def _rows() -> Any:
-    from datashop_assets.trained_lm.mixture import laid_out
+    from datashop_assets.trained_lm.mixture import Packed, laid_out
 
-    return laid_out(np.ones((320, 33), dtype=np.int32), 0)
+    names = np.zeros(320, dtype=np.int64)
+    return laid_out(Packed(np.ones((320, 33), dtype=np.int32), ["a", "b", "c"], names, names + 1), 0)

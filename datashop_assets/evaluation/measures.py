@@ -1,0 +1,104 @@
+"""Everything that is measured, which of it the verdict goes by, and what the rest is worth.
+
+One measure is primary, named in the prompt file before anything is trained. All others, every source and the other
+control among them, are corrected together by Holm's method.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.evaluation.compare import Comparison, Losses, Verdict, compare, corrected_verdict, holm
+from datashop_assets.evaluation.heldout import Heldout
+from datashop_assets.evaluation.targets import Kind
+
+COMPARISON = "comparison.parquet"
+COMPARISON_SCHEMA = {
+    "against": pl.String,  # control or matched
+    "kind": pl.String,
+    "source": pl.String,  # empty: all of the kind
+    "primary": pl.Boolean,
+    "documents": pl.Int64,
+    "bytes": pl.Int64,
+    "control": pl.Float64,  # bits per byte of what the candidate is compared with
+    "trained": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "documents_low": pl.Float64,
+    "documents_high": pl.Float64,
+    "p": pl.Float64,
+    "p_corrected": pl.Float64,  # of secondary measures
+    "verdict": pl.String,
+}
+EVERY_SOURCE = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The candidate against one of its controls, on some documents."""
+
+    against: str
+    kind: str
+    source: str
+    primary: bool
+    found: Comparison
+
+
+def measures(
+    bits: Mapping[str, np.ndarray], documents: Sequence[Heldout], primary: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected."""
+    sizes = np.array([document.bytes for document in documents])
+    found = [
+        measure
+        for against in bits
+        if against != "trained"
+        for measure in _against(against, Losses(bits[against], bits["trained"], sizes), documents, primary)
+    ]
+    secondary = [measure for measure in found if not measure.primary and measure.found.p is not None]
+    corrected = holm([measure.found.p or 0.0 for measure in secondary])
+    by_measure = {id(measure): p for measure, p in zip(secondary, corrected, strict=True)}
+    return [_row(measure, by_measure.get(id(measure))) for measure in found]
+
+
+def _against(
+    against: str, losses: Losses, documents: Sequence[Heldout], primary: Mapping[str, str]
+) -> Iterator[Measure]:
+    kinds = np.array([document.kind for document in documents])
+    sources = np.array([document.source for document in documents])
+    for kind in Kind:
+        if (kinds == kind).any():
+            first = against == primary["against"] and kind == primary["documents"]
+            yield Measure(against, kind, EVERY_SOURCE, first, compare(losses.of(kinds == kind)))
+            for source in sorted(set(sources[kinds == kind])):
+                yield Measure(against, kind, source, False, compare(losses.of((kinds == kind) & (sources == source))))
+
+
+def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:
+    found = measure.found
+    return {
+        "against": measure.against,
+        "kind": str(measure.kind),
+        "source": measure.source,
+        "primary": measure.primary,
+        "documents": found.documents,
+        "bytes": found.bytes,
+        "control": found.control,
+        "trained": found.trained,
+        "difference": found.over_seeds.estimate,
+        "low": found.over_seeds.low,
+        "high": found.over_seeds.high,
+        "documents_low": found.over_documents.low,
+        "documents_high": found.over_documents.high,
+        "p": found.p,
+        "p_corrected": corrected,
+        "verdict": str(found.verdict if measure.primary else _corrected(found, corrected)),
+    }
+
+
+def _corrected(found: Comparison, p: float | None) -> Verdict:
+    return corrected_verdict(found.over_seeds.estimate, p)

@@ -1,0 +1,82 @@
+"""A checkpoint to go on from: its sizes, its tokenizer, the token that stands before a document, its weights."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+from tokenizers import Tokenizer
+
+from datashop_assets.models.gguf_weights import GGUF
+from datashop_assets.models.llama import Llama, LlamaConfig
+from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.trained_lm.checkpoint_names import checkpoint_path
+from datashop_assets.trained_lm.tokenizer import END
+
+SEPARATORS = ("eos_token", "bos_token")  # of tokenizer_config.json, in the order in which they are taken
+
+
+@dataclass(frozen=True)
+class Start:
+    """A Hugging Face folder of a Llama, or a GGUF file of one."""
+
+    path: Path
+
+    @classmethod
+    def named(cls, name: str) -> "Start":
+        """Raises `ValueError` for a name that is neither a folder nor an embedded checkpoint."""
+        return cls(checkpoint_path(name))
+
+    @property
+    def is_gguf(self) -> bool:
+        return self.path.is_file()
+
+    def config(self) -> LlamaConfig:
+        if self.is_gguf:
+            return GGUF(self.path).config()
+        return LlamaConfig.from_hugging_face(json.loads((self.path / "config.json").read_text()))
+
+    def tokenizer(self) -> Tokenizer:
+        """Raises `ValueError` where there is none, or it has more tokens than the model has embeddings."""
+        tokenizer = GGUF(self.path).tokenizer() if self.is_gguf else self._folder_tokenizer()
+        size, rows = tokenizer.get_vocab_size(), self.config().vocab_size
+        if size > rows:
+            raise ValueError(
+                f"{self.path}: the tokenizer has {size} tokens and the model {rows} embeddings; training.anneal_from "
+                "needs the tokenizer that this checkpoint was trained with"
+            )
+        return tokenizer
+
+    def separator(self, tokenizer: Tokenizer) -> str:
+        """The token that stands before every document. Raises `ValueError` where the tokenizer names none."""
+        if tokenizer.token_to_id(END) is not None:
+            return END
+        file = self.path / "tokenizer_config.json"
+        named = json.loads(file.read_text()) if file.exists() else {}
+        found = [one["content"] if isinstance(one, dict) else one for one in map(named.get, SEPARATORS) if one]
+        if not found or tokenizer.token_to_id(found[0]) is None:
+            raise ValueError(
+                f"{self.path}: neither {END!r} is a token, nor does tokenizer_config.json name an eos_token that is; "
+                "training.anneal_from needs a checkpoint whose tokenizer can mark where a document begins"
+            )
+        return str(found[0])
+
+    def weights(self) -> Any:
+        """The nnx state of `Llama`."""
+        model: Llama = GGUF(self.path).model() if self.is_gguf else load_folder(self.path)
+        return nnx.state(model, nnx.Param)
+
+    def _folder_tokenizer(self) -> Tokenizer:
+        if not (file := self.path / "tokenizer.json").exists():
+            raise ValueError(f"{self.path} has no tokenizer.json; training.anneal_from needs the checkpoint's own")
+        return Tokenizer.from_file(str(file))
+
+
+def check_tokens(start: Start, tokenizer: Tokenizer) -> None:
+    """Raises `ValueError` where the pool was not tokenized by this checkpoint's tokenizer."""
+    if start.tokenizer().get_vocab() != tokenizer.get_vocab():
+        raise ValueError(
+            f"pool_tokens was made by another tokenizer than that of {start.path}; "
+            "materialize pool_tokens for this prompt again"
+        )

@@ -1,0 +1,152 @@
+"""Which training documents share text with what the models are evaluated on; they are left out of all training.
+
+A document that shares one run of 13 words with an evaluation document is left out (n-gram overlap after Brown et al.,
+2020, arXiv:2005.14165, appendix C, whole documents instead of stretches of them). Evaluation documents are all held-out
+ones of the pool, whatever a prompt measures, and those that a prompt names beside them. So prompts that name none share
+one result, and one control. Memory holds 12 bytes a word of the evaluation documents; 6 MB of text take 3 s.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.sources.pool_index import source_files
+from datashop_assets.sources.readers import fields_of, read_documents
+from datashop_assets.sources.split import Split
+from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
+from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams, words_at
+
+HELDOUT = "held-out"
+SCHEMA = {
+    "row": pl.Int64,
+    "id": pl.String,
+    "source": pl.String,
+    "ngrams": pl.Int64,  # of the document
+    "shared": pl.Int64,  # of them, those that an evaluation document has
+    "example": pl.String,  # the first one
+    "set": pl.String,  # where that one stands: `held-out`, or the address of named documents
+    "evaluation_id": pl.String,
+}
+Named = tuple[tuple[str, str], str]  # set and id, text
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard to read. It travels between processes, so it holds places and no open files."""
+
+    pool: str
+    shard: str
+    index: Path
+    size: int
+    output: StageWriter
+
+
+def build(task: StageTask) -> Metrics:
+    """Writes, for every shard, the training documents that are left out, each with an example of what it shares."""
+    pool, size = task.inputs["pretraining_pool"], task.config["ngram"]
+    named = list(_named(task.config["sets"], task.cache))
+    short = sum(not len(ngrams(text, size)) for _, text in named)
+    index = NgramIndex.of(chain(_heldout(pool), named), size)
+    path = _saved(index, task.output.scratch / "ngrams.npz")
+    shards = pool_shards(pool)
+    jobs = [Job(pool.uri, shard, path, size, task.output) for shard in shards if not _done(task, shard)]
+    with task.tools.progress.bar("decontaminating", len(jobs), "shards") as bar:
+        for _ in task.tools.compute.map(read_shard, jobs) if task.tools.compute else map(read_shard, jobs):
+            bar.advance()
+    facts = {"evaluation_ngrams": len(index.hashes), "evaluation_documents": len(index.names)}
+    return {**facts, "named_documents": len(named), "named_too_short": short, **_counts(task, shards)}
+
+
+def read_shard(job: Job) -> str:
+    """Reads one shard and writes what is left out of it. Returns its name."""
+    with np.load(job.index, allow_pickle=False) as saved:
+        names = list(zip(saved["sets"].tolist(), saved["ids"].tolist(), strict=True))
+        index = NgramIndex(saved["hashes"], saved["owners"], names)
+    pool = StageFolder(Folder(job.pool))
+    job.output.write_rows(f"{job.shard}.parquet", overlaps(_training(pool, job.shard), index, job.size), SCHEMA)
+    return job.shard
+
+
+def overlaps(documents: Iterable[tuple[int, Document]], index: NgramIndex, size: int) -> Iterator[dict[str, Any]]:
+    """A row for every document that shares an n-gram of `size` words with the index."""
+    for row, document in documents:
+        found = index.found(ngrams(document.text, size))
+        if (places := np.flatnonzero(found >= 0)).size:
+            which, name = index.names[found[places[0]]]
+            yield {
+                "row": row,
+                "id": document.id,
+                "source": document.source,
+                "ngrams": len(found),
+                "shared": len(places),
+                "example": words_at(document.text, int(places[0]), size),
+                "set": which,
+                "evaluation_id": name,
+            }
+
+
+def left_out(folder: StageFolder, shard: str) -> np.ndarray:
+    """The rows of a shard that may not be trained on: int64 [N]."""
+    rows: np.ndarray = folder.table(f"{shard}.parquet")["row"].to_numpy()
+    return rows
+
+
+def _heldout(pool: StageFolder) -> Iterator[Named]:
+    for shard in pool_shards(pool):
+        rows = _of_split(pool, shard, Split.HELDOUT)
+        yield from (((HELDOUT, one.id), one.text) for row, one in read_pool(pool, shard) if row in rows)
+
+
+def _training(pool: StageFolder, shard: str) -> Iterator[tuple[int, Document]]:
+    rows = _of_split(pool, shard, Split.TRAIN)
+    return ((row, document) for row, document in read_pool(pool, shard) if row in rows)
+
+
+def _of_split(pool: StageFolder, shard: str, split: Split) -> set[int]:
+    return {row["row"] for row in read_index(pool, shard) if row["split"] == split}
+
+
+def _named(sets: Iterable[Mapping[str, Any]], cache: Path) -> Iterator[Named]:
+    for one in sets:
+        data = one["data"]
+        for file in source_files(data["uri"], cache):
+            for found in read_documents(file, fields_of(data)):
+                if isinstance(found, Document):
+                    yield (data["uri"], found.id), found.text
+
+
+def _saved(index: NgramIndex, path: Path) -> Path:
+    sets, ids = ([name[part] for name in index.names] for part in (0, 1))
+    np.savez(path, hashes=index.hashes, owners=index.owners, sets=np.array(sets, str), ids=np.array(ids, str))
+    return path
+
+
+def _done(task: StageTask, shard: str) -> bool:
+    return task.output.finished(f"{shard}.parquet")
+
+
+def _counts(task: StageTask, shards: list[str]) -> Metrics:
+    parts = [_written(task.output, shard) for shard in shards]
+    table = pl.concat(parts).sort("set", "source") if parts else pl.DataFrame(schema=SCHEMA)
+    by_source = table.group_by("source", maintain_order=True).len()
+    by_set = table.group_by("set", maintain_order=True).len()
+    return {
+        "left_out": len(table),
+        "left_out_by_source": dict(by_source.sort("source").iter_rows()),
+        "left_out_by_set": dict(by_set.sort("set").iter_rows()),
+    }
+
+
+def _written(output: StageWriter, shard: str) -> pl.DataFrame:
+    with output.folder.open(f"{shard}.parquet") as file:
+        return pl.read_parquet(file, columns=["source", "set"])

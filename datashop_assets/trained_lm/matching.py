@@ -1,0 +1,62 @@
+"""Documents drawn to match the kept ones: the same tokens from every source and every length.
+
+A stratum is a source and an octave of lengths. Of each, a random draw of all training documents, kept ones among them,
+takes as many tokens as the filter kept there: what a filter gives that knows sources and lengths, and nothing of the
+text. So the difference from it is the rubric's own. Memory grows with the number of sources, not of documents.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.draws import Draw
+from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows
+
+Stratum = tuple[str, int]  # source, and the bits of the number of tokens
+
+
+def strata(batch: Batch) -> list[Stratum]:
+    """The stratum of each document."""
+    return [(str(source), int(size).bit_length()) for source, size in zip(batch.sources, batch.sizes, strict=True)]
+
+
+def kept_tokens(pool: TrainingPool, filtered: StageFolder) -> Counter[Stratum]:
+    """Tokens that the filter kept in each stratum, of documents that may be trained on."""
+    found: Counter[Stratum] = Counter()
+    for shard in pool.shards:
+        kept = kept_rows(filtered, shard)
+        for batch in pool.batches(shard):
+            for stratum, size, chosen in zip(strata(batch), batch.sizes, np.isin(batch.rows, kept), strict=True):
+                found[stratum] += int(size) if chosen else 0
+    return +found
+
+
+class MatchedDraw:
+    """A draw in every stratum, together about `need` tokens or as many as were kept, whichever is less."""
+
+    def __init__(self, wanted: Mapping[Stratum, int], need: int) -> None:
+        share = min(1.0, need / max(1, sum(wanted.values())))
+        self.draws: dict[Stratum, Draw[Piece]] = {
+            stratum: Draw(round(tokens * share)) for stratum, tokens in wanted.items() if round(tokens * share)
+        }
+
+    @property
+    def size(self) -> int:
+        return sum(1 + len(piece.tokens) for _, piece in self.keyed())
+
+    def offer(self, stratum: Stratum, key: int, size: int, piece: Piece) -> None:
+        if (draw := self.draws.get(stratum)) is not None:
+            draw.offer(key, size, piece)
+
+    def keyed(self) -> Iterator[tuple[int, Piece]]:
+        """What was drawn, lowest key first."""
+        yield from sorted((found for draw in self.draws.values() for found in _closest(draw)), key=lambda each: each[0])
+
+
+def _closest(draw: Draw[Piece]) -> list[tuple[int, Piece]]:
+    """A draw without its last document, where that comes closer to what was wanted."""
+    found = list(draw.keyed())
+    too_much = draw.size - draw.need
+    return found[:-1] if found and 2 * too_much > 1 + len(found[-1][1].tokens) else found

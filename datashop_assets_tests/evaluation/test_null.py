@@ -1,0 +1,42 @@
+"""Where there is no difference, none is found beyond the stated rate. Real models: `acceptance/test_demo.py`."""
+
+import numpy as np
+import pytest
+
+from datashop_assets.evaluation.compare import LEVEL, Verdict, corrected_verdict, holm, over_seeds, p_value, verdict
+
+TRIALS = 4000
+
+
+def differences(seeds: int, measures: int = 1) -> np.ndarray:
+    """[TRIALS, seeds, measures]: two models alike but for chance, of a seed and, smaller, of the documents it drew.
+
+    Measures share what the seed does to a model as a whole, as bits on several sources do.
+    """
+    random = np.random.default_rng(seeds)
+    models = [random.normal(0, 0.1, (TRIALS, seeds, 1)) for _ in range(2)]
+    return models[1] - models[0] + random.normal(0, 0.08, (TRIALS, seeds, measures))
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_not_distinguishable_comes_out_at_the_nominal_rate(seeds: int) -> None:
+    found = [verdict(over_seeds(each[:, 0])) for each in differences(seeds)]
+    # three standard errors of a share of 0.95 in 4,000 trials
+    assert np.mean([each is Verdict.SAME for each in found]) == pytest.approx(LEVEL, abs=0.0104)
+
+
+def test_of_many_measures_none_is_called_different_at_the_nominal_rate_or_better() -> None:
+    quiet, alone = 0, 0
+    for each in differences(5, measures=8)[:1000]:
+        p = [p_value(column) or 0.0 for column in each.T]
+        quiet += all(corrected_verdict(1.0, one) is Verdict.SAME for one in holm(p))
+        alone += all(one > 1 - LEVEL for one in p)
+    assert quiet / 1000 >= LEVEL - 0.014
+    assert alone / 1000 < 0.9  # without the correction
+
+
+def test_holms_figures_by_hand() -> None:
+    # 0.01 x 4, 0.02 x 3, then no less than before: 0.03 x 2, 0.04 x 1
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -1,0 +1,73 @@
+"""What shares text with the evaluation sets is left out of training, counted and shown."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.pool_index import build as build_pool
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.decontamination import build, left_out, overlaps
+from datashop_assets.trained_lm.describe import describe
+from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams
+from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small_lm import FIELDS, make_tokens
+from datashop_assets_tests.stages import run_build
+
+QUOTES = 2  # whose text is not held out by its hash
+LETTERS = st.lists(st.sampled_from("abcd"), max_size=30)
+
+
+@settings(deadline=None, max_examples=80)
+@given(LETTERS, st.lists(LETTERS, max_size=4), st.integers(1, 6))
+def test_an_overlap_is_a_run_of_words_that_stands_in_both(one: list[str], others: list[list[str]], size: int) -> None:
+    index = NgramIndex.of(((("set", str(n)), " ".join(words)) for n, words in enumerate(others)), size)
+    runs = {tuple(words[at : at + size]) for words in others for at in range(len(words) - size + 1)}
+    wanted = [tuple(one[at : at + size]) in runs for at in range(len(one) - size + 1)]
+    assert (index.found(ngrams(" ".join(one), size)) >= 0).tolist() == wanted
+
+
+def test_case_and_punctuation_hide_nothing() -> None:
+    index = NgramIndex.of([(("set", "q"), "What is the sum of 2, 3 and 5?")], 5)
+    document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
+    [row] = overlaps([(7, document)], index, 5)
+    assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
+
+
+def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
+    """400 random texts of 40 words, one of which quotes a benchmark's question. The pool and what is left out."""
+    random = np.random.default_rng(0)
+    (root / "documents").mkdir(parents=True)
+    texts = [" ".join(f"w{n}" for n in random.integers(0, 500, 40)) for _ in range(400)]
+    question = "which of these numbers is the largest prime below one hundred and why is that so"
+    texts[QUOTES] += " " + question
+    rows = [{"id": f"d{n}", "text": text, "source": "web"} for n, text in enumerate(texts)]
+    (root / "documents" / "part-0.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    benchmark = root / "questions.jsonl"
+    benchmark.write_bytes(orjson.dumps({"id": "q1", "text": question, "source": "quiz"}) + b"\n")
+    data = {"uri": f"{root}/documents/*.jsonl", **FIELDS}
+    config = {"data": data, "fingerprint": None, "heldout_fraction": 0.2}
+    pool = run_build(build_pool, "pretraining_pool", root, config, {})
+    sets = [{"data": {"uri": str(benchmark), **FIELDS}, "fingerprint": None}]
+    config = {"ngram": words, "sets": sets}
+    return pool, run_build(build, "decontamination", root, config, {"pretraining_pool": pool})
+
+
+def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path: Path) -> None:
+    pool, decontamination = made(tmp_path, 13)
+    assert pool.table()["split"][QUOTES] == "train"
+    assert left_out(decontamination, "part-0").tolist() == [QUOTES]
+    assert decontamination.metrics["left_out"] == decontamination.metrics["named_documents"] == 1
+    shown = describe(decontamination)
+    assert "1 training documents share a run of 13 words" in shown["left out of training"]
+    assert "which of these numbers is the largest prime below one hundred" in shown["some overlaps"]
+    trained_on = [
+        piece.id
+        for batch in TrainingPool(make_tokens(tmp_path, pool, 280), decontamination).batches("part-0")
+        for piece in batch.pieces
+    ]
+    train = pool.table().filter(split="train")["id"].to_list()
+    assert trained_on == [name for name in train if name != f"d{QUOTES}"]
