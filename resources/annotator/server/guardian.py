@@ -2,10 +2,10 @@
 
     python guardian.py GRACE COMMAND...
 
-It gets GRACE seconds to end in peace. Standard input is a pipe that nobody writes to: its end is the death of the other side. A death signal of the kernel's
-(PR_SET_PDEATHSIG) alone would not do: it comes when the *thread* that started the server ends, and reaches no
-grandchildren. The command gets one all the same, for the case that this process is killed. Only the standard library:
-it runs in any environment.
+It gets GRACE seconds to end in peace. Standard input is a pipe that nobody writes to: its end is the death of the other
+side. A death signal of the kernel's (PR_SET_PDEATHSIG) alone would not do: it comes when the *thread* that started the
+server ends, and reaches no grandchildren. The command gets one all the same, for the case that this process is killed.
+Only the standard library: it runs in any environment.
 """
 
 import ctypes
