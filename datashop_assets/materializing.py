@@ -1,11 +1,11 @@
 """What all assets have in common: their settings, and how one stage becomes one materialization."""
 
-import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dagster as dg
 
+from datashop_assets.describing import described
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.planning import Plan, Planned, State, plan
 from datashop_assets.prompts.errors import PromptError
@@ -13,7 +13,7 @@ from datashop_assets.prompts.store import PromptStore
 from datashop_assets.run_locks import hold
 from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Stage, Tools
-from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
+from datashop_assets.storage.stage_folder import DamagedStageError
 
 ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model: one at a time
 OWNERS = ["team:datashop"]
@@ -61,12 +61,12 @@ def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[An
         "seconds": dg.MetadataValue.float(manifest.seconds),
         "content_digest": dg.MetadataValue.text(manifest.content_digest),
     }
-    shown |= {title: dg.MetadataValue.md(text) for title, text in _described(outcome.output, stage).items()}
+    shown |= {title: dg.MetadataValue.md(text) for title, text in described(outcome.output, stage).items()}
     return shown | {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
 
 
 def _inputs_are_there(wanted: Planned, planned: Plan, slug: str) -> None:
-    absent = [name for name in wanted.stage.inputs if planned[name].state is not State.CURRENT]
+    absent = [name for name in wanted.stage.inputs if not planned[name].usable]
     if absent and wanted.state is not State.CURRENT:
         raise dg.Failure(
             f"{wanted.stage.name} of {slug!r} is made from {_listed(absent, planned)}; "
@@ -96,10 +96,3 @@ def _typed(value: Any) -> dg.MetadataValue[Any]:
         case str():
             return dg.MetadataValue.text(value)
     return dg.MetadataValue.json(value)
-
-
-def _described(folder: StageFolder, stage: Stage) -> Mapping[str, str]:
-    """Title -> markdown, as the room that makes the stage describes it."""
-    room = stage.build.rpartition(".")[0]
-    described: Mapping[str, str] = importlib.import_module(f"{room}.describe").describe(folder)
-    return described
