@@ -20,6 +20,7 @@ class Settings(BaseModel):
     repository: Name
     regions: tuple[Name, ...]
     bucket: str
+    dagster_region: Name
 
     def image(self, region: str, name: str, tag: str) -> str:
         """The full name of an image. Raises `ValueError` for a region to which no image is pushed."""

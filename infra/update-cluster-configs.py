@@ -1,4 +1,6 @@
-"""Writes the cluster files for `ray up`, or says whether they are what the tables below make (`--check`).
+"""Writes the cluster files for `ray up` and the values for Dagster's Helm chart, from the tables below.
+
+With `--check` it says whether the files are current.
 
 VLLM=1 make cluster_docker                      # prints the tag
 edit DOCKER_TAGS, then make cluster_configs
@@ -15,10 +17,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from infra.clusters.cluster import PROJECT, Cluster, checked_tag
 from infra.clusters.render import rendered
 from infra.clusters.validate import validate
+from infra.dagster import helm
 from infra.settings import settings
+
+HELM = PROJECT / "infra" / "dagster" / "deployed" / "helm-values.yaml"
 
 # Region and purpose -> the commit whose image its clusters run. A region moves to a new image by itself.
 DOCKER_TAGS = {
+    "dagster": "94746be0fbee",
     "europe-west4": "94746be0fbee",
     "europe-west4-vllm": "94746be0fbee",
     "us-central1": "94746be0fbee",
@@ -72,6 +78,7 @@ def files() -> dict[Path, str]:
         text = rendered(cluster, tag_of(cluster), settings())
         validate(text)
         made[PROJECT / "infra" / f"{cluster.name}.yaml"] = text
+    made[HELM] = helm.rendered(DOCKER_TAGS["dagster"], settings())
     return made
 
 
