@@ -7,9 +7,12 @@ from datashop_assets.protocols.processor import Parsed
 
 HIGHEST = 5
 DASHES = "\u2013\u2014-"
-AROUND = r"[\s*_`~#>\"'\u201c\u201d($\[\]{}]*(?:\\(?:boxed|text|mathbf)\{)?[\s*_`]*"  # what models put around words
-MENTION = re.compile(rf"final{AROUND}score{AROUND}(?:is|of|[:={DASHES}])?{AROUND}", re.IGNORECASE)
-NUMBER = re.compile(rf"([+-]?\d+(?:[.,]\d+)?)(?:\s*(?:/|out\s+of)\s*(\d+))?(?!\s*[{DASHES}]\s*\d)")
+# What models put around words. Bounded and possessive (`+` after a quantifier), so that no reply takes long to read.
+AROUND = r"[\s*_`~#>\"'\u201c\u201d($\[\]{}]{0,32}+(?:\\(?:boxed|text|mathbf)\{)?+[\s*_`]{0,8}+"
+MENTION = re.compile(rf"final{AROUND}score{AROUND}(?:is|of|[:={DASHES}])?+{AROUND}", re.IGNORECASE)
+NUMBER = re.compile(
+    rf"([+-]?\d{{1,9}}+(?:[.,]\d{{1,9}}+)?+)(?:\s{{0,8}}+(?:/|out\s+of)\s{{0,8}}+(\d{{1,9}}+))?+(?!\s{{0,8}}+[{DASHES}]\s*\d)"
+)
 WORD = re.compile(r"(zero|one|two|three|four|five)\b", re.IGNORECASE)
 WORDS = ("zero", "one", "two", "three", "four", "five")
 
