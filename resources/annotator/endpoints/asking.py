@@ -36,7 +36,7 @@ class Way(Protocol):
 
 async def way_of(question: Question, tokenize: Tokenize | None) -> Way:
     """Raises `ValueError` where the question cannot be asked; `tokenize` is None where servers have no such address."""
-    if question.scoring == "generate":
+    if question.writes:
         return Generate(question, constrains=tokenize is not None)
     if tokenize is None:
         raise ValueError(

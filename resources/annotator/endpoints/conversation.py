@@ -23,7 +23,7 @@ class Conversation:
 
     async def open(self) -> None:
         """Raises `ValueError` where no endpoint can be asked this question, `Nobody` where none is there."""
-        seen = await look_around(self._fleet, self._question.model, needs_tokens=self._question.scoring != "generate")
+        seen = await look_around(self._fleet, self._question.model, needs_tokens=not self._question.writes)
         self._way = await way_of(self._question, self._tokens if seen.tokenizes else None)
         self._cutter = Cutter(await self._room(seen), self._count if seen.tokenizes else None)
 
@@ -57,7 +57,7 @@ class Conversation:
     async def _room(self, seen: Seen) -> int:
         """Tokens that are left for a document. Raises `ValueError` where the question leaves none."""
         context, question = seen.context or self._context, self._question
-        new = question.sampling.max_tokens if question.scoring == "generate" else 1
+        new = question.sampling.max_tokens if question.writes else 1
         around = fill(question.prompt, "") + question.answer_begins + "\n".join(question.options)
         template = len(await self._tokens(around)) if seen.tokenizes else len(around) // 3
         room = context - template - new - CHAT - SLACK
