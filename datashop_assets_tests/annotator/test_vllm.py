@@ -6,11 +6,16 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from datashop_assets.annotations.build import build
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, Reading, Sampling
+from datashop_assets.stage import Tools
 from datashop_assets.storage.root import project
+from datashop_assets_tests.annotations.conftest import CONFIG, make_inputs
+from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.policy import Policy
@@ -131,6 +136,26 @@ def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(
     assert {answer.ended for answer in found} <= {Ended.COMPLETE, Ended.LENGTH}
     assert server._served is not None
     assert server._served.restarts == 1
+
+
+def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path: Path) -> None:
+    config = {**CONFIG, "asked": asked_of(DIGITS), "documents": 12, "second_round": {"documents": 0, "strata": 2}}
+    config["parsing"] = {"scores": {option: float(option) for option in DIGITS.options}}
+    inputs = make_inputs(tmp_path, documents=20)
+    first = run_build(build, "first", tmp_path, config, inputs, Tools(annotator=server))
+    nobody = ServerAnnotator(replace(SETTINGS, python=tmp_path / "no such python"), Policy(), print)
+    second = run_build(build, "second", tmp_path, config, inputs, Tools(annotator=nobody))
+
+    assert (first.metrics["asked_now"], second.metrics["asked_now"]) == (12, 0)
+    assert list(first.all_rows()) == list(second.all_rows())
+    assert {row["status"] for row in first.all_rows()} == {"parsed"}
+
+
+def asked_of(question: Question) -> dict[str, Any]:
+    """The section of a prompt file that asks it."""
+    options = {"options": {option: float(option) for option in question.options}, "answer_begins": ""}
+    asked = {"model": MODEL, "revision": "", "scoring": question.scoring, question.scoring: options}
+    return {**asked, "sampling": {}, "read_characters": 500, "reading": "head"}
 
 
 def test_nothing_is_left_of_it_when_it_is_closed(server: ServerAnnotator) -> None:
