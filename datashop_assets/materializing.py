@@ -7,6 +7,7 @@ import dagster as dg
 
 from datashop_assets.describing import described
 from datashop_assets.partitions import PROMPTS
+from datashop_assets.places import HERE, Place
 from datashop_assets.planning import Plan, Planned, State, plan
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
@@ -15,14 +16,13 @@ from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Stage, Tools
 from datashop_assets.storage.stage_folder import DamagedStageError
 
-ACCELERATOR = "accelerator"  # the pool of steps that compute with a large model: one at a time
 OWNERS = ["team:datashop"]
 
 
 def stage_asset(
-    stage: Stage, group: str, kinds: set[str], pool: str | None = None
+    stage: Stage, group: str, kinds: set[str], place: Place = HERE
 ) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
-    """`@dg.asset` with what follows from a stage's declaration: partitions, dependencies, code version."""
+    """`@dg.asset` with what follows from a stage's declaration: partitions, dependencies, code version, place."""
     return dg.asset(
         name=stage.name,
         partitions_def=PROMPTS,
@@ -31,7 +31,8 @@ def stage_asset(
         owners=OWNERS,
         group_name=group,
         kinds=kinds,
-        pool=pool,
+        pool=place.pool,
+        op_tags=place.tags,
     )
 
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.places import SHARDS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
@@ -27,7 +28,7 @@ def encoder(
     return materialize(context, ENCODER, prompts, Tools(progress=progress))
 
 
-@stage_asset(POOL_EMBEDDINGS, group="3_filter", kinds={"numpy"})
+@stage_asset(POOL_EMBEDDINGS, group="3_filter", kinds={"numpy"}, place=SHARDS)
 def pool_embeddings(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -5,14 +5,15 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
-from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
+from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.places import ANNOTATOR, TRAINER
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
 
-@stage_asset(EVALUATION_TARGETS, group="5_comparison", kinds={"parquet"}, pool=ACCELERATOR)
+@stage_asset(EVALUATION_TARGETS, group="5_comparison", kinds={"parquet"}, place=ANNOTATOR)
 def evaluation_targets(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -26,7 +27,7 @@ def evaluation_targets(
     return materialize(context, EVALUATION_TARGETS, prompts, Tools(annotator=annotator, progress=progress))
 
 
-@stage_asset(EVALUATION, group="5_comparison", kinds={"jax", "parquet"}, pool=ACCELERATOR)
+@stage_asset(EVALUATION, group="5_comparison", kinds={"jax", "parquet"}, place=TRAINER)
 def evaluation(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -4,7 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
+from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.places import ANNOTATOR
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
@@ -12,7 +13,7 @@ from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets.stage import Tools
 
 
-@stage_asset(RUBRIC, group="2_annotations", kinds={"text"}, pool=ACCELERATOR)
+@stage_asset(RUBRIC, group="2_annotations", kinds={"text"}, place=ANNOTATOR)
 def rubric(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

@@ -4,7 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import ACCELERATOR, materialize, stage_asset
+from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.places import TRAINER
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
@@ -34,7 +35,7 @@ def decontamination(
     return materialize(context, DECONTAMINATION, prompts, Tools(compute=compute, progress=progress))
 
 
-@stage_asset(CONTROL_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+@stage_asset(CONTROL_LM, group="4_language_models", kinds={"jax", "safetensors"}, place=TRAINER)
 def control_lm(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -48,7 +49,7 @@ def control_lm(
     return materialize(context, CONTROL_LM, prompts, Tools(trainer=trainer, progress=progress))
 
 
-@stage_asset(MATCHED_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+@stage_asset(MATCHED_LM, group="4_language_models", kinds={"jax", "safetensors"}, place=TRAINER)
 def matched_lm(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -62,7 +63,7 @@ def matched_lm(
     return materialize(context, MATCHED_LM, prompts, Tools(trainer=trainer, progress=progress))
 
 
-@stage_asset(TRAINED_LM, group="4_language_models", kinds={"jax", "safetensors"}, pool=ACCELERATOR)
+@stage_asset(TRAINED_LM, group="4_language_models", kinds={"jax", "safetensors"}, place=TRAINER)
 def trained_lm(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],

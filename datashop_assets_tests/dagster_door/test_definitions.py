@@ -42,6 +42,18 @@ def test_the_job_is_partitioned_and_holds_everything() -> None:
     assert len(job.asset_layer.asset_graph.asset_check_keys) == len(CHECKS)
 
 
-def test_only_what_computes_with_a_large_model_waits_for_the_accelerator() -> None:
-    pools = {asset.key.to_user_string() for asset in ASSETS if asset.op.pool == "accelerator"}
-    assert pools == {"annotations", "control_lm", "trained_lm", "evaluation_targets", "evaluation"}
+def test_only_what_computes_with_a_large_model_waits_for_it() -> None:
+    pools = {asset.key.to_user_string(): asset.op.pool for asset in ASSETS if asset.op.pool}
+    assert {name for name, pool in pools.items() if pool == "annotator"} == {
+        *("rubric", "annotations", "keep_certificate", "evaluation_targets")
+    }
+    assert {name for name, pool in pools.items() if pool == "tpu"} == {
+        *("control_lm", "matched_lm", "trained_lm", "evaluation")
+    }
+
+
+def test_a_steps_tag_names_its_cluster() -> None:
+    clusters = {asset.key.to_user_string(): asset.op.tags.get("datashop/cluster") for asset in ASSETS}
+    assert clusters["annotations"] == "annotation"
+    assert clusters["trained_lm"] == clusters["pool_scores"] == "training"
+    assert clusters["training_set"] is None
