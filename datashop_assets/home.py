@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import project
 
 SETTINGS = "dagster.yaml"
@@ -17,6 +18,6 @@ def dagster_home() -> Path:
     home = Path(os.environ.get("DAGSTER_HOME") or project() / "dagster_home").resolve()
     home.mkdir(parents=True, exist_ok=True)
     if not (home / SETTINGS).exists():
-        shutil.copyfile(project() / "infra" / "dagster" / "local" / SETTINGS, home / SETTINGS)
+        shutil.copyfile(shipped(f"infra/dagster/local/{SETTINGS}"), home / SETTINGS)
     os.environ["DAGSTER_HOME"] = str(home)
     return home

@@ -18,7 +18,7 @@ from datashop_assets.definitions import definitions
 from datashop_assets.home import dagster_home
 from datashop_assets.partitions import NAME, PROMPTS
 from datashop_assets.run_locks import end_dead_runs, hold
-from datashop_assets.storage.root import project
+from datashop_assets.shipped import shipped
 from resources.annotator.resource import AnnotatorResource
 from resources.progress import TerminalProgress
 
@@ -57,7 +57,7 @@ def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, stages:
 
 
 def _origin() -> RemoteJobOrigin:
-    (location,) = location_origins_from_yaml_paths([str(project() / "workspace.yaml")])
+    (location,) = location_origins_from_yaml_paths([str(shipped("workspace.yaml"))])
     return RemoteRepositoryOrigin(location, REPOSITORY).get_job_origin(JOB)
 
 

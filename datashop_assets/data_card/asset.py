@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from datashop_assets.cards import card_address
 from datashop_assets.graph import DATA_CARD
 from datashop_assets.materializing import materialize, stage_asset
 from datashop_assets.prompts.store import PromptStore
@@ -21,4 +22,7 @@ def data_card(
 
     `path` is the page; `documents.html` beside it shows up to 100,000 documents. Both need no network.
     """
-    return materialize(context, DATA_CARD, prompts, Tools(progress=progress))
+    made = materialize(context, DATA_CARD, prompts, Tools(progress=progress))
+    address = card_address(context.partition_key)
+    link = {"card in the browser": dg.MetadataValue.url(address)} if address else {}
+    return dg.MaterializeResult(data_version=made.data_version, metadata={**link, **(made.metadata or {})})

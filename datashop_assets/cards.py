@@ -1,0 +1,71 @@
+"""A small server for data cards, on 127.0.0.1 alone: a browser does not follow a link from Dagster's UI to a file.
+
+`/` lists the prompts, `/<slug>/card.html` and its neighbours are the newest finished card of a prompt. It reads; it
+takes nothing from a request but which prompt and which of the four files.
+"""
+
+import html
+import os
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from datashop_assets.planning import plan
+from datashop_assets.prompts.store import PromptStore
+
+KINDS = {
+    "card.html": "text/html; charset=utf-8",
+    "documents.html": "text/html; charset=utf-8",
+    "card.json": "application/json",
+    "card.md": "text/markdown; charset=utf-8",
+}
+VARIABLE = "DATASHOP_CARDS"  # where the server is, set by `datashop ui`
+
+
+def card_address(slug: str) -> str | None:
+    """Where a prompt's card is served; None where no server was started with this process."""
+    place = os.environ.get(VARIABLE)
+    return f"{place.rstrip('/')}/{slug}/card.html" if place else None
+
+
+def card_server(prompts: PromptStore, port: int) -> ThreadingHTTPServer:
+    """Raises `OSError` where the port is taken."""
+
+    class Cards(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            slug, _, name = self.path.split("?")[0].lstrip("/").partition("/")
+            if not slug:
+                self._send("text/html; charset=utf-8", _index(prompts))
+            elif name in KINDS and (found := _card(prompts, slug, name)) is not None:
+                self._send(KINDS[name], found)
+            else:
+                self.send_error(HTTPStatus.NOT_FOUND, "No such card")
+
+        def _send(self, kind: str, body: bytes) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing: the terminal is Dagster's."""
+
+    return ThreadingHTTPServer(("127.0.0.1", port), Cards)
+
+
+def _index(prompts: PromptStore) -> bytes:
+    links = [f'<li><a href="{slug}/card.html">{html.escape(slug)}</a></li>' for slug in prompts.slugs()]
+    return f"<!doctype html><title>Data cards</title><ul>{''.join(links)}</ul>".encode()
+
+
+def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:
+    """A file of the card as it is planned now, else of the one that was made last."""
+    if slug not in prompts.slugs():
+        return None
+    planned = plan(prompts.load(slug), prompts.root)["data_card"]
+    if planned.usable:
+        return planned.output.file(name).read_bytes()
+    made = prompts.root.made(slug).get("data_card")
+    folder = prompts.root.stage("data_card", made) if made else None
+    return folder.read(name) if folder is not None and folder.exists(name) else None

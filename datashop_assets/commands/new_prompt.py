@@ -1,0 +1,101 @@
+"""`datashop new-prompt`: a prompt file that is valid from the start."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from datashop_assets import cli_tables as tables
+from datashop_assets.prompts.drafting import Draft, write_draft
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.store import default_prompts
+from datashop_assets.shipped import shipped
+
+EXAMPLES = """\b
+Examples:
+  datashop new-prompt                        asks for what it needs
+  datashop new-prompt tides --name Tides --targets physics,geography --keep 0.05
+  datashop new-prompt proofs --name Proofs --rubric-file rubric.txt --scoring generate --model Llama-3.3-70B-Instruct
+  datashop new-prompt mathematics --example mathematics    a copy of an example that comes with Datashop
+"""
+OPTIONS = (
+    "mathematics, history, biology, computers, geography, politics, literature, physics, religion, art, software, law"
+)
+
+
+@click.command("new-prompt", epilog=EXAMPLES)
+@click.argument("slug", required=False)
+@click.option("--name", help="What people call it; default: the slug.")
+@click.option("--rubric", help="The rubric, with {example} where the document goes.")
+@click.option(
+    "--rubric-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read it from a file."
+)
+@click.option(
+    "--scoring", type=click.Choice(["likelihood", "generate", "score_token"]), help="How the annotator scores."
+)
+@click.option("--targets", metavar="A,B", help=f"For likelihood, the subjects that score: {OPTIONS}.")
+@click.option("--model", help="The annotator; default: the small one that comes with Datashop.")
+@click.option("--pool", metavar="URI", help="The documents: a path, glob or address; default: the embedded pool.")
+@click.option("--keep", type=float, metavar="FRACTION", help="The share of documents to keep; default 0.1.")
+@click.option("--example", metavar="NAME", help="Copy an example that comes with Datashop.")
+def new_prompt(slug: str | None, example: str | None, rubric_file: Path | None, **given: str | float | None) -> None:
+    """Write a prompt file, SLUG.yaml, that is valid. Asks for what is not given, where there is somebody to ask."""
+    asks = sys.stdin.isatty()
+    with tables.clear_errors(PromptError, OSError, ValueError):
+        slug = slug or _asked(asks, "Slug (a-z, 0-9 and -; the file's name)", "the slug")
+        folder = default_prompts()
+        if example is not None:
+            place = _copied(example, slug, folder)
+        else:
+            if rubric_file is not None:
+                given["rubric"] = rubric_file.read_text(encoding="utf-8")
+            place = write_draft(_draft(slug, given, asks), folder)
+    tables.say(f"Wrote {place}\nLook through it, then: datashop run {slug}")
+
+
+def _draft(slug: str, given: dict[str, str | float | None], asks: bool) -> Draft:
+    """What was given, and what a person answers. Nothing is asked twice."""
+    scoring = str(given["scoring"] or ("likelihood" if given["model"] is None else "generate"))
+    name = given["name"] or _or_asked(asks, "Name", slug.replace("-", " ").capitalize())
+    targets = given["targets"]
+    if scoring == "likelihood" and not targets:
+        targets = _asked(asks, f"Subjects that score, of {OPTIONS}", "--targets")
+    rubric = given["rubric"] or (_edited() if asks else None)
+    keep = given["keep"] if given["keep"] is not None else float(_or_asked(asks, "Share of documents to keep", "0.1"))
+    return Draft(
+        slug=slug,
+        name=str(name),
+        rubric=str(rubric) if rubric else None,
+        scoring=scoring,
+        targets=tuple(one.strip() for one in str(targets or "").split(",") if one.strip()),
+        model=str(given["model"]) if given["model"] else None,
+        pool=str(given["pool"]) if given["pool"] else None,
+        keep=float(keep),
+    )
+
+
+def _asked(asks: bool, question: str, what: str) -> str:
+    if not asks:
+        raise ValueError(
+            f"{what} is missing, and there is nobody to ask; `datashop new-prompt --help` shows how to give it"
+        )
+    answer: str = click.prompt(question)
+    return answer
+
+
+def _or_asked(asks: bool, question: str, default: str) -> str:
+    answer: str = click.prompt(question, default=default) if asks else default
+    return answer
+
+
+def _edited() -> str | None:
+    """The rubric as written in an editor; None keeps the one that is suggested."""
+    click.echo("The rubric: an editor opens with a suggestion; {example} stands where the document goes.")
+    return click.edit(Draft.suggested(), extension=".txt") if click.confirm("Edit it now?", default=False) else None
+
+
+def _copied(example: str, slug: str, folder: Path) -> Path:
+    examples = {path.stem: path for path in shipped("prompts").glob("*.yaml")}
+    if example not in examples:
+        raise ValueError(f"--example {example!r} is none; there are {', '.join(sorted(examples))}")
+    return write_draft(examples[example].read_text(encoding="utf-8"), folder, slug=slug)

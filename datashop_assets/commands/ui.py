@@ -1,0 +1,46 @@
+"""`datashop ui`: Dagster's UI, and beside it the data cards, both for this machine alone."""
+
+import os
+import sys
+import threading
+
+import click
+
+from datashop_assets import cli_tables as tables
+
+EXAMPLES = """\b
+Examples:
+  datashop ui                                http://127.0.0.1:3000, cards on http://127.0.0.1:3001
+  datashop ui --port 8080
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--port", default=3000, show_default=True, help="Of Dagster's UI; the cards are on the port after it.")
+def ui(port: int) -> None:
+    """Open what Datashop did in Dagster's UI, with the sensor that starts prompts. Ctrl-C ends it."""
+    import subprocess
+
+    import dagster as dg
+
+    from datashop_assets.cards import card_server
+    from datashop_assets.commands.names import store
+    from datashop_assets.home import dagster_home
+    from datashop_assets.run_locks import end_dead_runs
+
+    home = dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        ended = end_dead_runs(instance)
+    server = card_server(store(), port + 1)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tables.say(f"Dagster's state is in {home}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
+    tables.say(f"Dagster on http://127.0.0.1:{port}, data cards on http://127.0.0.1:{port + 1}")
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "datashop_assets.definitions", "-h", "127.0.0.1"]
+    environment = {**os.environ, "DATASHOP_CARDS": f"http://127.0.0.1:{port + 1}"}
+    try:
+        done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
+        sys.exit(done.returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        server.shutdown()
