@@ -30,15 +30,16 @@ HASTY = Policy(attempts=12, deadline=1.0, patience=4.0, start=16, most=32, backo
 class Server:
     """One process on one port; `kill` and `start` as often as a test likes."""
 
-    def __init__(self, seed: int = 0, ills: float = 0.0) -> None:
+    def __init__(self, seed: int = 0, ills: float = 0.0, key: str = "") -> None:
         self.port, self._seed, self._ills = free_port(), seed, ills
+        self._key = [key] if key else []
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
         module = "datashop_assets_tests.annotator.hostile_server"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(self.port), str(self._seed), str(self._ills)]
+            [sys.executable, "-m", module, str(self.port), str(self._seed), str(self._ills), *self._key]
         )
         return self
 
@@ -64,8 +65,8 @@ class Server:
 
 
 @contextmanager
-def fleet(number: int, ills: float = 0.0) -> Iterator[list[Server]]:
-    servers = [Server(seed, ills).start() for seed in range(number)]
+def fleet(number: int, ills: float = 0.0, key: str = "") -> Iterator[list[Server]]:
+    servers = [Server(seed, ills, key).start() for seed in range(number)]
     try:
         yield [server.ready() for server in servers]
     finally:

@@ -1,7 +1,8 @@
-"""A server that speaks as vLLM does and misbehaves as servers do: `python -m ...hostile_server PORT SEED SHARE`.
+"""A server that speaks as vLLM does and misbehaves as servers do: `python -m ...hostile_server PORT SEED SHARE [KEY]`.
 
 What a document says decides how it ends in the end; what goes wrong on the way is drawn anew for each request. `SHARE`
-scales how often: at 1, a tenth are status 500, a twentieth 429, and one in a hundred each of the rest.
+scales how often: at 1, a tenth are status 500, a twentieth 429, and one in a hundred each of the rest. With a KEY
+it is no vLLM but a plain server behind that key: it neither tokenizes nor says how long a text its model takes.
 """
 
 import asyncio
@@ -29,22 +30,37 @@ Reply = web.StreamResponse
 
 
 class HostileServer:
-    def __init__(self, seed: int, share: float) -> None:
+    def __init__(self, seed: int, share: float, key: str = "") -> None:
+        self._key = key
         self._random = random.Random(seed)
         self._share = share
         self.requests = 0
 
     def application(self) -> web.Application:
-        application = web.Application(client_max_size=2**26)
+        application = web.Application(client_max_size=2**26, middlewares=[self.guard])
         application.router.add_get("/v1/models", self.models)
         application.router.add_get("/requests", self.count)
         application.router.add_get("/health", self.count)
-        application.router.add_post("/tokenize", self.tokenize)
+        if not self._key:
+            application.router.add_post("/tokenize", self.tokenize)
         application.router.add_post("/v1/chat/completions", self.complete)
         return application
 
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Any) -> Reply:
+        if (
+            self._key
+            and request.path.startswith("/v1")
+            and request.headers.get("Authorization") != f"Bearer {self._key}"
+        ):
+            return web.json_response(
+                {"error": {"message": f"not with {request.headers.get('Authorization')}"}}, status=401
+            )
+        return await handler(request)
+
     async def models(self, request: web.Request) -> Reply:
-        return web.json_response({"data": [{"id": MODEL, "max_model_len": CONTEXT}]})
+        known = {} if self._key else {"max_model_len": CONTEXT}
+        return web.json_response({"data": [{"id": MODEL, **known}]})
 
     async def count(self, request: web.Request) -> Reply:
         return web.json_response(self.requests)
@@ -140,4 +156,10 @@ def _dumps(body: Any) -> str:
 
 if __name__ == "__main__":
     port, seed, share = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    web.run_app(HostileServer(seed, share).application(), host="127.0.0.1", port=port, print=None, handle_signals=False)
+    web.run_app(
+        HostileServer(seed, share, *sys.argv[4:]).application(),
+        host="127.0.0.1",
+        port=port,
+        print=None,
+        handle_signals=False,
+    )

@@ -25,6 +25,13 @@ def good() -> Iterator[list[Server]]:
         yield servers
 
 
+@pytest.fixture(scope="module")
+def plain() -> Iterator[list[Server]]:
+    """No vLLM, and behind a key."""
+    with fleet(1, key=KEY) as servers:
+        yield servers
+
+
 def check_every_answer(answers: list[Answer], number: int) -> None:
     assert len(answers) == number
     assert {answer.id for answer in answers} == {f"document-{index}" for index in range(number)}
@@ -83,13 +90,13 @@ def test_an_endpoint_that_comes_back_is_asked_again() -> None:
         away = die_and_come_back(servers[1], after=0, away=0.2)
 
         def slowly() -> Iterator[Asked]:
-            for one in documents(150):
+            for one in documents(100):
                 time.sleep(0.02)
                 yield one
 
         answers = list(annotator(servers).answer(slowly(), QUESTION))
         away.join()
-        check_every_answer(answers, 150)
+        check_every_answer(answers, 100)
         assert servers[1].ready().requests() > 10
 
 
@@ -115,7 +122,36 @@ def test_a_fleet_that_dies_under_way_fails_what_is_left() -> None:
     assert any("no endpoint has answered" in answer.reason for answer in rest)
 
 
-def test_a_key_that_is_refused_and_a_model_that_is_not_served_are_errors_with_a_mend(good: list[Server]) -> None:
+def test_a_plain_server_writes_replies_and_a_document_too_long_for_it_is_cut_by_what_it_answers(
+    plain: list[Server],
+) -> None:
+    question = replace(QUESTION, reading=replace(QUESTION.reading, characters=20_000))
+    asked = [Asked("long", "worth 3 " + "y" * 50_000, "made"), Asked("short", "worth 2", "made")]
+    answers = {answer.id: answer for answer in annotator(plain, key=KEY).answer(asked, question)}
+
+    assert {name: answer.raw for name, answer in answers.items()} == {
+        "long": "Final score: 3",
+        "short": "Final score: 2",
+    }
+    assert (answers["long"].cut, answers["short"].cut) == (True, False)
+    assert len(answers["long"].text) > 2000
+
+
+def test_a_plain_server_is_refused_for_what_needs_vllm_and_told_what_works(plain: list[Server]) -> None:
+    question = replace(QUESTION, scoring="likelihood", options=("a", "b"))
+
+    with pytest.raises(ValueError, match="score_token and likelihood need one, `scoring: generate` works"):
+        list(annotator(plain, key=KEY).answer(documents(1), question))
+
+
+def test_a_key_that_is_refused_is_an_error_with_a_mend_that_does_not_show_it(plain: list[Server]) -> None:
+    with pytest.raises(ValueError, match=r"status 401.*DATASHOP_ANNOTATOR_KEY") as error:
+        list(annotator(plain, key="wrong-key").answer(documents(1), QUESTION))
+
+    assert "wrong-key" not in str(error.value)
+
+
+def test_a_model_that_is_not_served_is_an_error_with_the_mend(good: list[Server]) -> None:
     with pytest.raises(ValueError, match=r"serves \['made/model'\], not 'other'"):
         list(annotator(good).answer(documents(1), replace(QUESTION, model="other")))
 
