@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.filtered_pool.documents import documents_name
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -43,7 +44,8 @@ def miskept(rule: Mapping[str, Any], filtered: StageFolder, scores: StageFolder,
     found = []
     for name, shard in _shards(filtered, scores, tokens, rule):
         marked = int(shard["kept"].sum())
-        written = filtered.manifest.file(name.replace(".parquet", ".jsonl.zst")).rows
+        form = filtered.manifest.config["format"]
+        written = filtered.manifest.file(documents_name(name.removesuffix(".parquet"), form)).rows
         if marked != written:
             found.append(f"{name} marks {marked} documents as kept and {written} were written")
         if "threshold" in rule and not shard["kept"].equals(shard["score"] >= rule["threshold"]):
@@ -52,8 +54,9 @@ def miskept(rule: Mapping[str, Any], filtered: StageFolder, scores: StageFolder,
 
 
 def _off_fraction(rule: Mapping[str, Any], sums: Kept) -> list[str]:
-    budget = int(Decimal(repr(rule["fraction"])) * sums.total)
-    said = f"{rule['fraction']} of {sums.total} {rule['of']} are {budget}, {sums.kept} are kept"
+    budget = rule["budget"] if "budget" in rule else int(Decimal(repr(rule["fraction"])) * sums.total)
+    share = rule.get("fraction", "a budget")
+    said = f"{share} of {sums.total} {rule['of']} are {budget}, {sums.kept} are kept"
     found = [] if sums.kept <= budget else [said]
     if sums.kept + sums.next_size <= budget and sums.kept < sums.total:
         found.append(f"{said}; the next document, of {sums.next_size}, would fit")

@@ -2,8 +2,8 @@
 
 Candidates are tested from the strictest down, each at level `delta`, and the search ends at the first that fails: the
 chance to pass any threshold whose precision is below `p` stays at most `delta`, whatever the precisions are and however
-they rise and fall (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). The labels of a candidate are the first
-in one random order of the pool, among the documents that it keeps: uniform draws without replacement.
+they rise and fall (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). The labels of a candidate are the
+first in one random order of the pool, among the documents that it keeps: uniform draws without replacement.
 
 `fixed`: an exact hypergeometric test at a number of labels that was settled before. `anytime`: a betting test that may
 be looked at after every label, so that labels may be added after a refusal (Waudby-Smith and Ramdas, Estimating means
@@ -102,7 +102,7 @@ def wealth(draws: Bools, documents: int, precision: float) -> Reals:
     Infinite once the positives drawn are as many as `precision` asks of all documents.
     """
     drawn = np.arange(len(draws))
-    before = np.cumsum(draws) - draws
+    before: NDArray[np.int64] = np.cumsum(draws) - draws
     expected = (documents * precision - before) / (documents - drawn)  # of the next draw, at precision `p`
     bets = _bets(precision)[:, None] / precision / max(1 - precision, 1e-12)
     bets = np.minimum(bets, 1 / np.maximum(expected, 1e-12))

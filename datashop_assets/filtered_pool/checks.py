@@ -30,7 +30,7 @@ def keep_count_exact(
 
     def judge(slug: str) -> dg.AssetCheckResult:
         filtered, scores, tokens = outputs_of(slug, prompts, FILTERED_POOL.name, POOL_SCORES.name, "pool_tokens")
-        rule = filtered.manifest.config["keep"]
+        rule = filtered.metrics["rule"]
         return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
 
     return judge_prompts(context, prompts, FILTERED_POOL, judge)

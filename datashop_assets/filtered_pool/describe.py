@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from datashop_assets.filtered_pool.documents import FOLDER
 from datashop_assets.markdown import bar, table
 from datashop_assets.sources.describe import escaped
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5
-DOCUMENTS = ".jsonl.zst"
 
 
 def describe(folder: StageFolder) -> Mapping[str, str]:
@@ -18,9 +18,28 @@ def describe(folder: StageFolder) -> Mapping[str, str]:
         case "pool_scores":
             return {"scores": histogram(folder.metrics["histogram"])}
         case "keep_certificate":
-            return {"certificate": f"State: {folder.metrics['state']}."}
+            return {"certificate": certificate(folder.metrics)}
         case _:
             return {"kept": kept(folder.metrics), "at the cut and above": samples(folder)}
+
+
+def certificate(metrics: Mapping[str, Any]) -> str:
+    """What was certified, or what it would need, and every threshold that was tried."""
+    if "trials" not in metrics:
+        return f"State: {metrics['state']}."
+    rule = metrics["rule"]
+    claim = f"precision at least {rule['precision']} with probability {1 - rule['delta']:g}"
+    if metrics["threshold"] is None:
+        said = f"Refused: {claim}. Labels needed: {metrics['needed'] or 'more than any number, at this precision'}."
+    else:
+        said = f"Certified: {claim}, for the {metrics['documents']} documents from a score of {metrics['threshold']}."
+    head = ("threshold", "documents", "labels", "positive", "passed")
+    rows = [
+        tuple(trial[name] for name in ("threshold", "documents", "labels", "positives", "passed"))
+        for trial in metrics["trials"]
+    ]
+    counted = f"{metrics['asked']} labels asked, {metrics['unlabelled']} without a score, counted as negative."
+    return f"{said} {counted}\n\n{table(head, rows)}"
 
 
 def histogram(counts: list[int]) -> str:
@@ -68,7 +87,7 @@ def samples(folder: StageFolder) -> str:
 
 def _kept(folder: StageFolder) -> Iterator[Mapping[str, Any]]:
     for shard in folder.shards:
-        if shard.name.endswith(DOCUMENTS) and shard.rows:
+        if shard.name.startswith(f"{FOLDER}/") and shard.rows:
             yield from folder.rows(shard.name)
 
 

@@ -2,9 +2,9 @@
 
 Documents stand in one order: higher margin first, then by the hash of what they are, then by their place in the pool.
 The rule keeps the longest beginning of it whose size (documents or tokens) is at most the fraction of the whole,
-rounded down; or every document from a score upward. The cut is found by radix selection: four passes over the margins,
-and four over the hashes of those that tie at the cut, each counting into 65,536 bins. Memory does not grow with the
-pool.
+rounded down, or a budget; or every document from a score upward. The cut is found by radix selection: four passes over
+the margins, and four over the hashes of those that tie at the cut, each counting into 65,536 bins. Memory does not grow
+with the pool.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -117,7 +117,7 @@ def decide(rule: Mapping[str, Any], shards: Shards) -> tuple[Iterator[NDArray[np
     if "threshold" in rule:
         return (shard.scores >= rule["threshold"] for shard in shards()), {"rule": dict(rule)}
     total = sum(int(shard.sizes.sum()) for shard in shards())
-    budget = budget_of(rule["fraction"], total)
+    budget = min(rule["budget"], total) if "budget" in rule else budget_of(rule["fraction"], total)
     cut = find_cut(shards, budget)
     tied = sum(int((margin_keys(shard.margins) == cut.margin).sum()) for shard in shards()) if cut else 0
     return keep_before(cut, shards), {"rule": dict(rule), "total": total, "budget": budget, "tied_at_cut": tied}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from datashop_assets.annotations.question import parsing_of
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 
@@ -10,13 +11,21 @@ def _scores(_: Prompt) -> dict[str, Any]:
     return {}
 
 
-def _certificate(_: Prompt) -> dict[str, Any]:
-    return {"asked": False}
+def _certificate(prompt: Prompt) -> dict[str, Any]:
+    if prompt.keep.precision is None:
+        return {"asked": False}
+    return {
+        "asked": True,
+        "keep": prompt.keep.rule(),
+        "annotator": {"asked": prompt.annotator.asked(), "parsing": parsing_of(prompt)},
+        "positive_from": prompt.labels.positive_from,
+    }
 
 
 def _kept(prompt: Prompt) -> dict[str, Any]:
     return {
-        "keep": prompt.keep.model_dump(exclude_none=True),
+        "keep": prompt.keep.rule(),
+        "format": prompt.keep.format,
         "slug": prompt.slug,
         "gold": list(prompt.evaluation.gold),
         "gold_uri": prompt.pretraining_pool.uri,
@@ -32,8 +41,8 @@ POOL_SCORES = Stage(
 )
 KEEP_CERTIFICATE = Stage(
     "keep_certificate",
-    code_version="1",
-    inputs=("pool_scores",),
+    code_version="2",
+    inputs=("pretraining_pool", "annotations", "rubric", "pool_scores"),
     config=_certificate,
     build="datashop_assets.filtered_pool.certificate:build",
 )

@@ -44,8 +44,8 @@ def filtered(root: Path, kept: Sequence[Sequence[bool]], forgotten: int = 0) -> 
         rows = [{"row": r, "kept": flag} for r, flag in enumerate(flags)]
         output.write_rows(f"part-{n}.parquet", rows, SCHEMAS["kept"])
         chosen = [{"id": str(r)} for r, flag in enumerate(flags) if flag]
-        output.write_rows(f"part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
-    return finish(output, "filtered_pool", {}, {})
+        output.write_rows(f"documents/part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
+    return finish(output, "filtered_pool", {}, {"format": "jsonl.zst"})
 
 
 def audit(root: Path, rule: Mapping[str, Any], kept: Sequence[Sequence[bool]], forgotten: int = 0) -> list[str]:

@@ -35,7 +35,7 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.stages import run_build
 root, name = Path(sys.argv[1]), sys.argv[2]
-inputs = {stage: StageFolder(Folder(str(root / stage))) for stage in ("encoder", "pretraining_pool")}
+inputs = {stage: StageFolder(Folder(str(root / stage))) for stage in ("encoder", "pretraining_pool", "pool_embeddings")}
 run_build(score.build, name, root, {}, inputs)
 """
 
@@ -48,8 +48,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 400)}, SCHEMA)
     encoder = run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
     vectors = run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
-    inputs = {"encoder": encoder, "pretraining_pool": pool, "pool_embeddings": vectors}
-    run_build(score.build, "pool_scores", root, {}, inputs)
+    scored_from = {"encoder": encoder, "pretraining_pool": pool, "pool_embeddings": vectors}
+    run_build(score.build, "pool_scores", root, {}, scored_from)
     tokens = {
         f"{shard}.parquet": [
             {"row": row, "tokens": [7] * (len(document.text) // 4)} for row, document in read_pool(pool, shard)
@@ -75,8 +75,8 @@ def inputs(root: Path) -> dict[str, StageFolder]:
     return {name: StageFolder(Folder(str(root / name))) for name in names}
 
 
-def kept(root: Path, name: str, keep: dict[str, Any]) -> StageFolder:
-    config = {"keep": keep, "slug": "mathematics", "gold": GOLD, "gold_uri": "embedded"}
+def kept(root: Path, name: str, keep: dict[str, Any], form: str = "jsonl.zst") -> StageFolder:
+    config = {"keep": keep, "format": form, "slug": "mathematics", "gold": GOLD, "gold_uri": "embedded"}
     return run_build(keeping.build, name, root, config, inputs(root))
 
 
@@ -122,7 +122,7 @@ def test_kept_documents_keep_their_fields_and_gain_score_and_prompt(root: Path, 
     ]
     with Path(source["uri"].removeprefix("file://")).open("rb") as file:
         originals = {row["id"]: row for row in read_rows("shard.jsonl.zst", file)}
-    found = list(by_documents.rows(f"{source['shard']}.jsonl.zst"))
+    found = list(by_documents.rows(f"documents/{source['shard']}.jsonl.zst"))
     assert [row["id"] for row in found] == [name for name in originals if name in {row["id"] for row in found}]
     for row in found:
         assert row.pop("datashop_prompt") == "mathematics"
@@ -156,7 +156,8 @@ def test_a_threshold_keeps_every_score_from_it_upward(root: Path) -> None:
 
 
 def test_a_killed_build_goes_on_to_the_same_content(root: Path, by_documents: StageFolder) -> None:
-    config = {"keep": {"fraction": 0.082, "of": "documents"}, "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
+    keep = {"fraction": 0.082, "of": "documents"}
+    config = {"keep": keep, "format": "jsonl.zst", "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
     with pytest.raises(RuntimeError, match="lost"):
         run_build(keeping.build, "resumed", root, config, inputs(root), Tools(compute=LostAfterOne()))
     resumed = run_build(keeping.build, "resumed", root, config, inputs(root))
@@ -182,7 +183,13 @@ def test_a_stage_that_does_not_match_the_pool_is_named(root: Path) -> None:
         root, "short_tokens", {f"{shard}.parquet": [] for shard in pool_shards(inputs(root)["pretraining_pool"])},
         {"row": pl.Int64, "tokens": pl.List(pl.Int32)},
     )  # fmt: skip
-    config = {"keep": {"fraction": 0.5}, "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
+    config = {
+        "keep": {"fraction": 0.5},
+        "format": "jsonl.zst",
+        "slug": "mathematics",
+        "gold": [],
+        "gold_uri": "embedded",
+    }
     with pytest.raises(ValueError, match="pool_tokens has 0 rows"):
         run_build(keeping.build, "mismatch", root, config, {**inputs(root), "pool_tokens": short})
 
