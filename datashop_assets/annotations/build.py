@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from datashop_assets.annotations.design import Design, plan_rounds
 from datashop_assets.annotations.draws import Drawn, Row, first_round, second_round
+from datashop_assets.annotations.first_pass import CASCADE, first_pass_scores
 from datashop_assets.annotations.metrics import metrics_of
 from datashop_assets.annotations.pilot import pilot_scores
 from datashop_assets.annotations.question import question_of, rubric_of
@@ -71,6 +72,9 @@ def _annotate(rounds: Rounds, index: Sequence[Row], design: Design, bar: Bar) ->
 def _second(rounds: Rounds, rest: Sequence[Row], design: Design) -> tuple[list[Drawn], str]:
     task, contents = rounds.task, {row["content"] for row in rest}
     texts = ((row["content"], row["text"]) for row in documents(task.inputs["annotation_sample"], contents))
+    if "cascade" in task.config:
+        ranked = first_pass_scores(task, texts, len(contents))
+        return second_round(rest, [ranked[row["content"]] for row in rest], design), CASCADE
     answers, reading = rounds.read(1, design.first.drawn), rounds.asking.question.reading
     scores = pilot_scores(answers, texts, reading, task.output.scratch)
     ordered = [scores[row["content"]] if scores else 0.0 for row in rest]

@@ -13,13 +13,17 @@ from datashop_assets.stage import StageTask
 
 def parsing_of(prompt: Prompt) -> dict[str, Any]:
     """All that the meaning of an answer depends on, as JSON: scores of options, or the processor of written replies."""
-    settings = prompt.annotator
-    if settings.scoring == "likelihood" and settings.likelihood:
-        targets = settings.likelihood.targets
-        return {"scores": {option: HIGHEST_SCORE * (option in targets) for option in settings.likelihood.options}}
-    if settings.scoring == "score_token":
-        return {"scores": settings.score_token.options}
-    return {"processor": prompt.processor.identity}
+    return parsing_as(prompt.annotator.asked(), prompt.processor.identity)
+
+
+def parsing_as(asked: Mapping[str, Any], processor: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, of a question in the form of `AnnotatorSettings.asked`."""
+    own = asked.get(asked["scoring"])
+    if asked["scoring"] == "likelihood" and own:
+        return {"scores": {option: HIGHEST_SCORE * (option in own["targets"]) for option in own["options"]}}
+    if asked["scoring"] == "score_token" and own:
+        return {"scores": own["options"]}
+    return {"processor": dict(processor)}
 
 
 def question_of(asked: Mapping[str, Any], rubric: str, annotator: Annotator) -> Question:

@@ -9,7 +9,9 @@ from datashop_assets.stage import Stage
 
 def _annotations(prompt: Prompt) -> dict[str, Any]:
     settings = prompt.annotator
+    cascade = {"cascade": settings.cascade.config(settings.model)} if settings.cascade else {}
     return {
+        **cascade,
         "asked": settings.asked(),
         "parsing": parsing_of(prompt),
         "documents": settings.documents,

@@ -4,8 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datashop_assets.prompts.cascade import Cascade
 from datashop_assets.prompts.gates import Gates
 from datashop_assets.prompts.likelihood import Likelihood
+from datashop_assets.prompts.report import Report
 from datashop_assets.prompts.score_token import ScoreToken
 from datashop_assets.prompts.section import Count, Section
 
@@ -38,14 +40,22 @@ class AnnotatorSettings(Section):
     sample: Count = 4000
     documents: Count = 450
     second_round: SecondRound = SecondRound()
+    cascade: Cascade | None = None  # who ranks the sample for the second round; None: a pilot encoder
     read_characters: Annotated[int, Field(ge=50, le=100_000)] = 500  # by encoder and annotator alike
     reading: Literal["head", "windows"] = "head"  # the beginning, or beginning, middle and end
     gates: Gates = Gates()
+    report: Report = Report()
 
     @model_validator(mode="after")
     def _sample_is_large_enough(self) -> Self:
         if self.documents + self.second_round.documents > self.sample:
             raise ValueError("documents and second_round.documents together exceed sample; raise sample")
+        return self
+
+    @model_validator(mode="after")
+    def _cascade_has_a_second_round(self) -> Self:
+        if self.cascade is not None and not self.second_round.documents:
+            raise ValueError("a cascade ranks documents for the second round; raise second_round.documents above 0")
         return self
 
     def asked(self) -> dict[str, Any]:
