@@ -14,6 +14,8 @@ from typing import TypeVar
 
 from loky import ProcessPoolExecutor
 
+from datashop_assets.protocols.compute import Compute
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -63,3 +65,12 @@ class LocalCompute:
 
 def _expected(started: float, done: int, left: int) -> float:
     return (time.monotonic() - started) / done * left
+
+
+def default_compute() -> Compute:
+    """The Ray cluster that `RAY_ADDRESS` names, else this machine."""
+    if address := os.environ.get("RAY_ADDRESS"):
+        from resources.ray_compute import RayCompute
+
+        return RayCompute(address)
+    return LocalCompute()

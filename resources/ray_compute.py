@@ -1,0 +1,63 @@
+"""Work over shards on a Ray cluster, the twin of `LocalCompute`: the same calls, the same results.
+
+A worker that is preempted or dies takes its shard with it; Ray calls the function again elsewhere, and a shard is put
+in place whole, so nothing of a first try remains. What the function raises itself is raised here and not tried again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TRIES_AGAIN = 10  # of one shard whose worker was lost; preemption is no fault of the shard's
+WAITING = 4  # shards handed out for each core of the cluster: none waits for this process, few are in its memory
+
+
+@dataclass(frozen=True)
+class RayCompute:
+    """Calls a function for every item on the cluster at `address`, which sees the same storage and packages."""
+
+    address: str
+    retries: int = TRIES_AGAIN
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yields results as they come. Raises what `function` raises, and `RuntimeError` where workers keep dying."""
+        import ray
+
+        _connect(self.address)
+        call = ray.remote(num_cpus=1, max_retries=self.retries)(function).remote
+        remaining = iter(items)
+        room = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        running = [call(item) for item in islice(remaining, room)]
+        try:
+            while running:
+                done, running = ray.wait(running, num_returns=1)
+                running += [call(item) for item in islice(remaining, 1)]
+                yield _result(ray.get, done[0], self.retries)
+        finally:
+            for task in running:
+                ray.cancel(task, force=True)
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(address, log_to_driver=False, configure_logging=False)
+
+
+def _result(get: Callable[[Any], Result], task: Any, retries: int) -> Result:
+    from ray.exceptions import RayTaskError, WorkerCrashedError
+
+    try:
+        return get(task)
+    except RayTaskError as error:
+        raise error.cause from error
+    except WorkerCrashedError as error:
+        raise RuntimeError(
+            f"a worker died {retries + 1} times on one shard ({error}). If memory ran out, give workers more. Run "
+            "again: finished shards are kept"
+        ) from error
