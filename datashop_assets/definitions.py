@@ -6,8 +6,10 @@ import dagster as dg
 
 from datashop_assets.annotations.asset import annotations
 from datashop_assets.annotations.checks import GATE_CHECKS
+from datashop_assets.annotator_report.asset import annotator_report
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
+from datashop_assets.comparing.asset import prompts_compared
 from datashop_assets.data_card.asset import data_card
 from datashop_assets.encoder.asset import encoder, pool_embeddings
 from datashop_assets.encoder.checks import better_than_baselines
@@ -15,15 +17,11 @@ from datashop_assets.evaluation.asset import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.filtered_pool.checks import keep_count_exact, pool_fully_scored
 from datashop_assets.graph import GRAPH
+from datashop_assets.profiles import profile, resources
 from datashop_assets.rubric.asset import rubric
 from datashop_assets.sources.asset import annotation_sample, pretraining_pool
 from datashop_assets.trained_lm.asset import control_lm, decontamination, matched_lm, pool_tokens, trained_lm
 from datashop_assets.training_set.asset import training_set
-from resources.annotator.resource import AnnotatorResource
-from resources.compute import LocalCompute
-from resources.progress import RunLogProgress
-from resources.prompt_store import prompt_store
-from resources.training import InProcessTrainer
 
 ASSETS = [
     pretraining_pool,
@@ -31,6 +29,7 @@ ASSETS = [
     pool_embeddings,
     rubric,
     annotations,
+    annotator_report,
     training_set,
     encoder,
     pool_tokens,
@@ -44,6 +43,7 @@ ASSETS = [
     evaluation_targets,
     evaluation,
     data_card,
+    prompts_compared,
 ]
 CHECKS = [
     *GATE_CHECKS,
@@ -54,22 +54,19 @@ CHECKS = [
 ]
 
 
-def definitions(**resources: Any) -> dg.Definitions:
-    """All definitions of the `local` profile, with other resources in place of some of its own."""
-    local = {
-        "prompts": prompt_store,
-        "annotator": AnnotatorResource(),
-        "trainer": InProcessTrainer(),
-        "compute": LocalCompute(),
-        "progress": RunLogProgress(),
-    }
+def definitions(executor: dg.ExecutorDefinition | None = None, **others: Any) -> dg.Definitions:
+    """All definitions of the chosen profile, with another executor or other resources in place of some of its own.
+
+    Raises `ValueError` where `DATASHOP_PROFILE` does not fit the other variables: the UI shows it as a load error.
+    """
+    chosen = profile()
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=CHECKS,
         jobs=[datashop],
         sensors=[prompt_sensor],
-        resources=local | resources,
-        executor=dg.in_process_executor,
+        resources=resources() | others,
+        executor=executor or chosen.executor,
     )
 
 

@@ -32,7 +32,7 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
     dagster_home()
     terminal = TerminalProgress()
     own = {"progress": terminal, "annotator": AnnotatorResource(terminal.say)}
-    job = definitions(**(own | (resources or {}))).resolve_job_def(JOB)
+    job = definitions(dg.in_process_executor, **(own | (resources or {}))).resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
         run = _run(instance, job, slug, stages)
