@@ -62,13 +62,13 @@ def longest_decile_kept(rows: pl.DataFrame, gates: Gates) -> Judged:
 
 def length_score_band(rows: pl.DataFrame, gates: Gates) -> Judged:
     low, high = gates.length_score
-    wanted = f"Spearman's rho of length and score, {low:g} to {high:g}"
-    return _within(rows, gates, _rho, lambda rho: low <= rho <= high, wanted)
+    wanted = f"Spearman's rho of length and score, {low:g} to {high:g} and what chance adds"
+    return _within(rows, gates, _rho, lambda rho, n: low - _chance(n) <= rho <= high + _chance(n), wanted)
 
 
 def spread_within_sources(rows: pl.DataFrame, gates: Gates) -> Judged:
     wanted = f"standard deviation of scores, at least {gates.spread:g}"
-    return _within(rows, gates, _deviation, lambda deviation: deviation >= gates.spread, wanted)
+    return _within(rows, gates, _deviation, lambda deviation, _: deviation >= gates.spread, wanted)
 
 
 GATES: Mapping[Gate, Callable[[pl.DataFrame, Gates], Judged]] = {
@@ -85,18 +85,23 @@ def _within(
     rows: pl.DataFrame,
     gates: Gates,
     figure: Callable[[pl.DataFrame], float],
-    good: Callable[[float], bool],
+    good: Callable[[float, int], bool],
     wanted: str,
 ) -> Judged:
     """One figure for every source that has enough scores; a source where it does not exist is not judged."""
     sources = {name: part for (name,), part in rows.filter(SCORED).group_by("source", maintain_order=True)}
     large = {str(name): part for name, part in sources.items() if len(part) >= gates.source_documents}
     figures = {name: value for name, part in sorted(large.items()) if np.isfinite(value := figure(part))}
-    bad = [name for name, value in figures.items() if not good(value)]
+    bad = [name for name, value in figures.items() if not good(value, len(large[name]))]
     said = ", ".join(f"{escaped(name)} {value:.3f}" for name, value in figures.items())
     says = f"within each source, {wanted}: {said or 'no source has enough scores'}; outside: {len(bad)}"
     look_at = rows.filter(pl.col("source").is_in(bad), SCORED).sort("characters", "id")
     return Judged(not bad, says, {"by_source": figures, "sources_not_judged": len(sources) - len(figures)}, look_at)
+
+
+def _chance(documents: int) -> float:
+    """How far from its true value rho lies in 95 of 100 samples of this size (Fisher's approximation near 0)."""
+    return 1.96 / float(np.sqrt(documents - 3)) if documents > 3 else 1.0
 
 
 def _rho(part: pl.DataFrame) -> float:

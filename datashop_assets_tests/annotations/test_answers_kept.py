@@ -120,6 +120,16 @@ def test_a_document_that_no_answer_came_for_failed(tmp_path: Path, inputs: Input
     assert len(rows.filter(status="failed")) == 50
 
 
+def test_all_documents_of_a_round_are_one_stream_without_groups(tmp_path: Path, inputs: Inputs) -> None:
+    class Fleet(WordCounter):
+        def answer(self, asked: Any, question: Any) -> Any:
+            return super().answer(reversed(list(asked)), question)  # everything in flight before the first answer
+
+    in_turn = annotate(tmp_path / "in turn", "annotations", CONFIG, inputs, WordCounter())
+    at_once = annotate(tmp_path / "at once", "annotations", CONFIG, inputs, Fleet())
+    assert at_once.manifest.content_digest == in_turn.manifest.content_digest
+
+
 def test_an_answer_about_what_was_not_asked_stops_the_run(tmp_path: Path, inputs: Inputs) -> None:
     class Twice(WordCounter):
         def answer(self, asked: Any, question: Any) -> Any:

@@ -3,6 +3,7 @@
 import os
 import pty
 import sys
+import time
 
 import pytest
 
@@ -16,6 +17,17 @@ def test_lines_say_how_far_how_fast_and_how_long() -> None:
     (line,) = said
     assert line.startswith("scoring: 4 of 10 documents, ")
     assert line.endswith(" s left")
+
+
+def test_what_was_done_before_counts_as_done_and_not_in_the_rate() -> None:
+    said: list[str] = []
+    with LineProgress(said.append, every=0).bar("scoring", 1000, "documents") as bar:
+        bar.skip(900)
+        time.sleep(0.05)
+        bar.advance()
+    (line,) = said
+    assert line.startswith("scoring: 901 of 1,000 documents, ")
+    assert float(line.split(", ")[1].split()[0].replace("documents", "")) <= 20
 
 
 def test_lines_are_few_but_the_last_is_always_said() -> None:
