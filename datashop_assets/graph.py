@@ -1,6 +1,7 @@
 """The graph: every stage, in the order in which data flows."""
 
 from datashop_assets.annotations.stage import ANNOTATIONS
+from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
 from datashop_assets.data_card.stage import data_card
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
@@ -17,6 +18,7 @@ BEFORE_THE_CARD: tuple[Stage, ...] = (
     POOL_EMBEDDINGS,
     RUBRIC,
     ANNOTATIONS,
+    ANNOTATOR_REPORT,
     TRAINING_SET,
     ENCODER,
     POOL_TOKENS,

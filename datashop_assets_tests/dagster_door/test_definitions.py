@@ -45,7 +45,7 @@ def test_the_job_is_partitioned_and_holds_everything() -> None:
 def test_only_what_computes_with_a_large_model_waits_for_it() -> None:
     pools = {asset.key.to_user_string(): asset.op.pool for asset in ASSETS if asset.op.pool}
     assert {name for name, pool in pools.items() if pool == "annotator"} == {
-        *("rubric", "annotations", "keep_certificate", "evaluation_targets")
+        *("rubric", "annotations", "annotator_report", "keep_certificate", "evaluation_targets")
     }
     assert {name for name, pool in pools.items() if pool == "tpu"} == {
         *("control_lm", "matched_lm", "trained_lm", "evaluation")

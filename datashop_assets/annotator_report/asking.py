@@ -1,0 +1,84 @@
+"""Asking again: the same annotator with another seed, or a second one, about documents that are annotated already."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from datashop_assets.annotations.question import question_of, rubric_of
+from datashop_assets.annotations.sample import documents
+from datashop_assets.annotator_report.agreement import agreement
+from datashop_assets.answers.asking import Asking
+from datashop_assets.answers.ordered import answers_in_order
+from datashop_assets.answers.store import AnswerStore
+from datashop_assets.processors.judging import Judge, judge_of
+from datashop_assets.protocols.annotator import Asked, Question
+from datashop_assets.stage import StageTask
+from datashop_assets.storage.digests import keyed_hash
+
+Row = Mapping[str, Any]
+
+
+def again(task: StageTask, rows: Sequence[Row]) -> dict[str, Any]:
+    """Self-agreement: the same question with another seed. `note` says why where it is not asked."""
+    wanted = task.config["again"]
+    if not wanted["documents"]:
+        return {
+            "documents": 0,
+            "note": "not asked: by likelihood the same question always has the same answer; "
+            "set annotator.report.again to ask all the same",
+        }
+    question = _question(task, task.config["asked"])
+    other = replace(question, sampling=replace(question.sampling, seed=question.sampling.seed + wanted["seed"]))
+    return _compared(task, other, judge_of(task.config["parsing"]), drawn(rows, wanted["documents"]))
+
+
+def second(task: StageTask, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Agreement with the second annotator; None where none is named."""
+    if (wanted := task.config["second"]) is None:
+        return None
+    question = _question(task, wanted["asked"])
+    found = _compared(task, question, judge_of(wanted["parsing"]), drawn(rows, wanted["documents"]))
+    return {"model": question.model, "revision": question.revision, "scoring": question.scoring, **found}
+
+
+def drawn(rows: Sequence[Row], count: int) -> list[Row]:
+    """At random among scored documents, by the hash of their content."""
+    scored = [row for row in rows if row["expected_score"] is not None]
+    return sorted(scored, key=lambda row: keyed_hash("annotator report", row["content"]))[:count]
+
+
+def _question(task: StageTask, asked: Mapping[str, Any]) -> Question:
+    if task.tools.annotator is None:
+        raise ValueError("an annotator's report asks again and needs it; give one in Tools(annotator=...)")
+    return question_of(asked, rubric_of(task), task.tools.annotator)
+
+
+def _compared(task: StageTask, question: Question, judge: Judge, rows: Sequence[Row]) -> dict[str, Any]:
+    scores = _scores(task, question, judge, [row["content"] for row in rows])
+    both = [(row, score) for row in rows if (score := scores.get(row["content"])) is not None]
+    first, other, weights = (
+        np.array(values, dtype=np.float64)
+        for values in (
+            [row["expected_score"] for row, _ in both],
+            [score for _, score in both],
+            [1 / row["probability"] for row, _ in both],
+        )
+    )
+    return {"asked": len(rows), "without_score": len(rows) - len(both), **agreement(first, other, weights)}
+
+
+def _scores(task: StageTask, question: Question, judge: Judge, contents: Sequence[str]) -> dict[str, float | None]:
+    """The expected score of each, through the answer store. There is no second try at a reply without one."""
+    assert task.tools.annotator is not None
+    asking = Asking(task.tools.annotator, question, AnswerStore.of(task.answers, question))
+
+    def asked() -> Iterator[tuple[str, Asked]]:
+        for row in documents(task.inputs["annotation_sample"], set(contents)):
+            yield row["content"], Asked(row["id"], row["text"], row["source"])
+
+    with task.tools.progress.bar("asking again", len(contents), "documents") as bar:
+        asking.ask(asked(), bar)
+    lots = answers_in_order(asking.store, contents, task.output.scratch)
+    return {key: judge.judge(answer).expected_score for lot in lots for key, answer in lot.items()}
