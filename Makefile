@@ -70,9 +70,8 @@ $(VLLM)/.env-is-current: $(UV) locks/vllm.txt
 demo: env ## the whole graph for the prompt `mathematics`, through Dagster
 	@$(BIN)/datashop run $(PROMPT)
 
-ui: env ## Dagster's UI on http://127.0.0.1:$(UI_PORT)
-	@$(BIN)/datashop home
-	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(UI_PORT)
+ui: env ## Dagster's UI on http://127.0.0.1:$(UI_PORT), data cards on the port after it
+	@$(BIN)/datashop ui --port $(UI_PORT)
 
 check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/ruff format --check .

@@ -27,6 +27,7 @@ def ui(port: int) -> None:
     from datashop_assets.commands.names import store
     from datashop_assets.home import dagster_home
     from datashop_assets.run_locks import end_dead_runs
+    from datashop_assets.shipped import shipped
 
     home = dagster_home()
     with dg.DagsterInstance.get() as instance:
@@ -35,7 +36,7 @@ def ui(port: int) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     tables.say(f"Dagster's state is in {home}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
     tables.say(f"Dagster on http://127.0.0.1:{port}, data cards on http://127.0.0.1:{port + 1}")
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "datashop_assets.definitions", "-h", "127.0.0.1"]
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
     environment = {**os.environ, "DATASHOP_CARDS": f"http://127.0.0.1:{port + 1}"}
     try:
         done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given

@@ -1,16 +1,16 @@
 """All prompts side by side."""
 
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from datashop_assets.comparing.compare import compare
-from datashop_assets.comparing.report import report
-from datashop_assets.comparing.sides import NEEDED, Side, side
 from datashop_assets.materializing import OWNERS
 from datashop_assets.planning import plan
 from datashop_assets.prompts.store import PromptStore
+
+if TYPE_CHECKING:
+    from datashop_assets.comparing.sides import Side
 
 
 @dg.asset(deps=["filtered_pool", "evaluation"], group_name="6_card", kinds={"polars"}, owners=OWNERS)
@@ -21,6 +21,9 @@ def prompts_compared(
 
     It has no partition: it reads whatever prompts have finished, and leaves out the others.
     """
+    from datashop_assets.comparing.compare import compare
+    from datashop_assets.comparing.report import report
+
     groups = [group for group in by_pool(finished(prompts)) if len(group) > 1]
     compared = [compare(group) for group in groups]
     context.log.info(f"{len(compared)} pools on which two or more prompts have finished")
@@ -28,14 +31,16 @@ def prompts_compared(
     return dg.MaterializeResult(metadata={"prompts": sum(map(len, groups)), **shown})
 
 
-def finished(prompts: PromptStore) -> list[Side]:
+def finished(prompts: PromptStore) -> "list[Side]":
     """The prompts whose pool has been scored and filtered as their files say now."""
+    from datashop_assets.comparing.sides import NEEDED, side
+
     planned = {slug: plan(prompt, prompts.root) for slug, prompt in prompts.prompts().items()}
     return [side(slug, one) for slug, one in planned.items() if all(one[name].usable for name in NEEDED)]
 
 
-def by_pool(sides: list[Side]) -> list[list[Side]]:
-    def pool(one: Side) -> str:
+def by_pool(sides: "list[Side]") -> "list[list[Side]]":
+    def pool(one: "Side") -> str:
         return one.stages["pretraining_pool"].manifest.content_digest
 
     return [list(group) for _, group in groupby(sorted(sides, key=pool), key=pool)]
