@@ -124,8 +124,8 @@ class Program:
 @lru_cache(maxsize=4)
 def compiled(config: LlamaConfig, settings: TrainingSettings, mesh: MeshShape = ONE_DEVICE) -> Program:
     """Raises `ValueError` where the mesh has more devices than there are, or does not divide the batch."""
-    rules = None if mesh.devices == 1 else ShardingRules(mesh.over(jax.devices()))
     _check(settings, mesh)
+    rules = None if mesh.devices == 1 else ShardingRules(mesh.over(jax.devices()))
     training = Training(config, settings, jax.default_backend(), rules)
     state, batch = training.shapes()
     options = compiler_options() if rules is None else {}

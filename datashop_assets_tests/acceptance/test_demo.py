@@ -16,7 +16,7 @@ from datashop_assets.planning import Planned, plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_tools
 from datashop_assets.storage.root import default_root
-from datashop_assets.trained_lm.build import build_candidate
+from datashop_assets.trained_lm.build import build_candidate, build_matched
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
 pytestmark = pytest.mark.timeout(900)
@@ -79,6 +79,20 @@ def test_the_trained_model_beats_the_control_on_mathematics(demo: Stages) -> Non
     assert metrics["seeds"] == 5
 
 
+def test_the_gain_is_shown_against_a_control_with_the_same_mix_too(demo: Stages) -> None:
+    metrics = demo["evaluation"]["metrics"]
+    assert metrics["matched_target_verdict"] in {"better", "worse", "not distinguishable"}
+    assert metrics["matched_target_bpb_difference"] > metrics["target_bpb_difference"]  # the mix is a part of the gain
+    held, wanted = demo["matched_lm"]["metrics"]["matched_tokens_held"], demo["matched_lm"]["metrics"]
+    assert all(abs(tokens / wanted["filtered_tokens_held"] - 1) < 0.02 for tokens in held)
+
+
+def test_what_overlaps_with_the_evaluation_is_counted_and_left_out(demo: Stages) -> None:
+    metrics = demo["decontamination"]["metrics"]
+    assert 0 < metrics["left_out"] == sum(metrics["left_out_by_source"].values()) < 300
+    assert metrics["evaluation_documents"] == demo["pool_tokens"]["metrics"]["documents"]["heldout"]
+
+
 def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
     planned: dict[str, Planned], tmp_path: Path
 ) -> None:
@@ -87,15 +101,17 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
         shard.name: ({"row": row["row"], "kept": True} for row in pool.rows(shard.name)) for shard in pool.shards
     }
     kept = stage_of_rows(tmp_path, "filtered_pool", everything, {"row": pl.Int64, "kept": pl.Boolean})
-    inputs = {"filtered_pool": kept, "pool_tokens": tokens}
+    clean = planned["decontamination"].output
+    inputs = {"filtered_pool": kept, "pool_tokens": tokens, "decontamination": clean}
     other = run_build(build_candidate, "trained_lm", tmp_path, planned["trained_lm"].config, inputs, local_tools())
     compared = {
         "control_lm": planned["control_lm"].output,
+        "matched_lm": run_build(build_matched, "matched_lm", tmp_path, {"asked": False}, {}),
         "trained_lm": other,
         "pool_tokens": tokens,
         "evaluation_targets": planned["evaluation_targets"].output,
     }
-    metrics = run_build(evaluate, "evaluation", tmp_path, {}, compared, local_tools()).metrics
+    metrics = run_build(evaluate, "evaluation", tmp_path, planned["evaluation"].config, compared, local_tools()).metrics
     assert metrics["verdict"] == "not distinguishable"
     assert metrics["target_bpb_difference_low"] < 0 < metrics["target_bpb_difference_high"]
 

@@ -72,7 +72,7 @@ def test_the_eval_cluster_steps_end_with_the_encoder(made: Made) -> None:
 @pytest.mark.parametrize(
     ("changes", "redone"),
     [
-        ({"keep": {"fraction": 0.3}}, ["filtered_pool", "trained_lm", "evaluation", "data_card"]),
+        ({"keep": {"fraction": 0.3}}, ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]),
         ({"encoder": {"epochs": 7}}, STAGES[STAGES.index("encoder") :]),
         ({"rubric": "Another question about {example}."}, STAGES[STAGES.index("rubric") :]),
     ],
@@ -82,7 +82,7 @@ def test_an_edit_redoes_what_follows_and_nothing_else(
 ) -> None:
     before = made.plan()
     after = plan(experiment(SLUG, made.pool, **changes).prompt(), made.root)
-    shared = {"pool_tokens", "control_lm"}  # they do not depend on a prompt
+    shared = {"pool_tokens", "decontamination", "control_lm"}  # they do not depend on a prompt
     expected = [
         name for name in redone if name not in shared and not (name == "evaluation_targets" and "rubric" not in changes)
     ]
