@@ -22,7 +22,7 @@ from resources.annotator.endpoints.policy import Policy
 from resources.annotator.server.annotator import ServerAnnotator
 from resources.annotator.settings import ServerSettings
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(580)]
 
 MODEL = "smollm2-135m-instruct"
 TEXTS = {
@@ -125,7 +125,7 @@ def test_the_same_server_as_an_endpoint_needs_its_key(server: ServerAnnotator) -
 
 
 def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(server: ServerAnnotator) -> None:
-    asked = [replace(one, id=f"{one.id}-{number}") for number in range(20) for one in DOCUMENTS]
+    asked = [replace(one, id=f"{one.id}-{number}") for number in range(8) for one in DOCUMENTS]
     answers = server.answer(asked, GENERATE)
     found = [next(answers)]
     for engine in server_processes(server):
