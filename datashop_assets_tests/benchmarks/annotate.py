@@ -1,0 +1,171 @@
+"""Documents a second: the annotations room over a vLLM server, and the embedded annotator, each beside its peer.
+
+    python -m datashop_assets_tests.benchmarks.annotate [server] [embedded]
+
+`server`: the room's own build on the server home, against `vllm.LLM.chat` on the very prompts that the room sent, with
+the same engine arguments. `embedded`: the embedded annotator against transformers' torch model on the same weights and
+documents. Both sides load and warm up before the clock starts. The figures of the first part that is run stand at the
+top of the last line.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from datashop_assets.annotations.build import build
+from datashop_assets.prompts.template import fill
+from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
+from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
+from datashop_assets.stage import Tools
+from datashop_assets.storage.digests import digest_of_bytes
+from datashop_assets.storage.shards import read_rows
+from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, run_peer
+from datashop_assets_tests.small import LIKELIHOOD
+from datashop_assets_tests.stages import run_build, stage_of_rows
+from resources.annotator.embedded import EmbeddedAnnotator
+from resources.annotator.endpoints.policy import Policy
+from resources.annotator.names import SMALL
+from resources.annotator.server.annotator import ServerAnnotator
+from resources.annotator.server.weights import EMBEDDED, served_folder
+from resources.annotator.settings import from_environment
+
+ASKED, WARM_UP = 160, 16  # documents
+CHARACTERS = 500
+CONTEXT, TOKENS = 1024, 32
+TOGETHER = {"max_num_seqs": 128, "max_num_batched_tokens": 2048}
+RUBRIC = "Score this text from 0 to 5 for its use in studying mathematics. Say why.\n\n{example}\n\nFinal score: N"
+SAMPLE = {"id": pl.String, "text": pl.String, "source": pl.String, "content": pl.String}
+
+
+def texts(cache: Path) -> list[str]:
+    """Documents spread over the embedded pool, as the demo has them."""
+    shards = sorted((embedded_pool(cache) / DOCUMENTS).iterdir())
+    found = [str(row["text"]) for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
+    return found[:: len(found) // (ASKED + WARM_UP)][: ASKED + WARM_UP]
+
+
+def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any]:
+    """The room over the server home, then the bare engine on the prompts that the room sent."""
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in TOGETHER.items()]
+    settings = from_environment(
+        {"DATASHOP_VLLM_ARGUMENTS": " ".join(options), "DATASHOP_VLLM_MAX_MODEL_LEN": str(CONTEXT)}
+    )
+    annotator = ServerAnnotator(settings.server, Policy(), lambda line: print(line, file=sys.stderr))
+    try:
+        annotate(root / "warm-up", annotator, chosen[ASKED:])
+        seconds, rows = annotate(root / "timed", annotator, chosen[:ASKED])
+    finally:
+        annotator.close()
+    warm_up = [fill(RUBRIC, text[:CHARACTERS]) for text in chosen[ASKED:]]
+    peer = run_peer(
+        "annotate_vllm_peer.py",
+        VLLM,
+        folder=str(served_folder(EMBEDDED[0], cache)),
+        prompts=written(root, warm_up, [fill(RUBRIC, row["text"]) for row in rows]),
+        sampling={"temperature": 0.0, "max_tokens": TOKENS},
+        engine={
+            "max_model_len": CONTEXT,
+            "dtype": "float32",
+            "enable_prefix_caching": True,
+            "enable_chunked_prefill": False,
+            **TOGETHER,
+        },
+    )
+    tokens = {"tokens_out": sum(row["tokens_out"] for row in rows), "peer_tokens_out": peer["tokens_out"]}
+    return {"ours": ASKED / seconds, "peer": ASKED / peer["seconds"], **tokens}
+
+
+def annotate(root: Path, annotator: ServerAnnotator, chosen: Sequence[str]) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds that the annotations stage took, and its rows."""
+    rows = [
+        {"id": str(place), "text": text, "source": "pool", "content": digest_of_bytes(text.encode())}
+        for place, text in enumerate(chosen)
+    ]
+    inputs = {
+        "annotation_sample": stage_of_rows(root, "sample", {"sample.parquet": rows}, SAMPLE),
+        "rubric": run_build(build_rubric, "rubric", root, {"rubric": RUBRIC}, {}),
+    }
+    asked = {"model": "smollm2-135m-instruct", "revision": "", "scoring": "generate", "read_characters": CHARACTERS}
+    config = {
+        "asked": {**asked, "reading": "head", "sampling": {"temperature": 0.0, "max_tokens": TOKENS}},
+        "parsing": {"processor": {"type": "finalscore0-5", "options": {}}},
+        "documents": len(chosen),
+        "second_round": {"documents": 0, "strata": 2},
+    }
+    started = time.perf_counter()
+    stage = run_build(build, "annotations", root, config, inputs, Tools(annotator=annotator))
+    return time.perf_counter() - started, list(stage.all_rows())
+
+
+def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any]:
+    """The embedded annotator, then torch on the same conversations."""
+    question = Question(
+        model="smollm2-135m-instruct",
+        revision="",
+        scoring="likelihood",
+        prompt=str(LIKELIHOOD["question"]),
+        answer_begins=str(LIKELIHOOD["answer_begins"]),
+        options=("mathematics", "history", "biology", "computers"),
+        sampling=Sampling(),
+        reading=Reading(CHARACTERS),
+    )
+    annotator = EmbeddedAnnotator()
+    asked = [Asked(str(place), text, "pool") for place, text in enumerate(chosen)]
+    list(annotator.answer(asked[ASKED:], question))
+    started = time.perf_counter()
+    answers = list(annotator.answer(asked[:ASKED], question))
+    seconds = time.perf_counter() - started
+    warm_up = [fill(question.prompt, text[:CHARACTERS]) for text in chosen[ASKED:]]
+    peer = run_peer(
+        "annotate_torch_peer.py",
+        PEERS,
+        folder=str(served_folder(EMBEDDED[0], cache)),
+        prompts=written(root, warm_up, [fill(question.prompt, answer.text) for answer in answers]),
+        begins=question.answer_begins,
+        options=question.options,
+    )
+    ours = [list((answer.probabilities or {}).values()) for answer in answers]
+    pairs = zip(ours, peer["probabilities"], strict=True)
+    apart = max(abs(a - b) for mine, theirs in pairs for a, b in zip(mine, theirs, strict=True))
+    return {
+        "ours": ASKED / seconds,
+        "peer": ASKED / peer["seconds"],
+        "batch": peer["batch"],
+        "largest_difference": apart,
+    }
+
+
+def written(root: Path, warm_up: Sequence[str], prompts: Sequence[str]) -> str:
+    """The path of a file that holds them: together they are more than a command line takes."""
+    file = root / "prompts.json"
+    file.write_text(json.dumps({"warm_up": warm_up, "prompts": prompts}))
+    return str(file)
+
+
+def main(parts: Sequence[str]) -> None:
+    cache = from_environment({}).server.cache
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = texts(cache)
+        sides = {
+            "server": lambda: server_side(Path(folder), cache, chosen),
+            "embedded": lambda: embedded_side(Path(folder), cache, chosen),
+        }
+        found = {part: sides[part]() for part in parts or list(sides)}
+    for figures in found.values():
+        figures["ratio"] = figures["ours"] / figures["peer"]
+    first = next(iter(found.values()))
+    print_result(first["ours"], first["peer"], model=SMALL.name, documents=ASKED, cores=os.cpu_count(), **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
