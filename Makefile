@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env peers vllm demo ui test test-vllm test-deploy test-faults check format locks cluster_configs cluster_docker clean
+.PHONY: help docs test-ui env peers vllm demo ui test test-vllm test-deploy test-faults check format locks cluster_configs cluster_docker clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -84,7 +84,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not faults and not vllm and not deploy"
+	@$(BIN)/pytest -m "not ui and not faults and not vllm and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator
@@ -94,6 +94,12 @@ test-deploy: env ## Dagster as separate services with a PostgreSQL, and the comm
 
 test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
+
+test-ui: env ## the UI and the pages in a real Chromium, which must be installed; screenshots in test-artefacts/
+	@$(BIN)/pytest -p no:xdist -m ui datashop_assets_tests/ui
+
+docs: env ## the documentation, in site/; a warning is an error
+	@$(BIN)/mkdocs build --strict --quiet
 
 format: env ## format and mend what can be mended by a machine
 	@$(BIN)/ruff format .
