@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help docs test-ui env peers vllm demo ui test test-vllm test-deploy test-faults check format locks cluster_configs cluster_docker clean
+.PHONY: help docs test-ui env peers vllm demo ui test test-vllm test-peers test-deploy test-faults check format locks cluster_configs cluster_docker clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -84,13 +84,16 @@ check: env ## format, lint, types, import rule, definitions load
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not ui and not faults and not vllm and not deploy"
+	@$(BIN)/pytest -m "not ui and not faults and not vllm and not peers and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator
 
 test-deploy: env ## Dagster as separate services with a PostgreSQL, and the commands of the images
 	@$(BIN)/pytest -m deploy datashop_assets_tests/infra
+
+test-peers: env peers ## what we write, read by torch, transformers and others
+	@$(BIN)/pytest -m peers
 
 test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
