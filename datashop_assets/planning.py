@@ -38,6 +38,7 @@ class Planned:
     state: State = State.MISSING
     changed: Mapping[str, str] = field(default_factory=dict)  # inputs whose content is another now -> that content
     failed_calls: int = 0
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -59,7 +60,7 @@ def plan(prompt: Prompt, root: Root) -> dict[str, Planned]:
     for stage in GRAPH:
         config = dict(stage.config(prompt))
         digest = plan_digest(stage, config, (planned[name].digest for name in stage.inputs))
-        unseen = Planned(stage, digest, config, root.stage(stage.name, digest))
+        unseen = Planned(stage, digest, config, root.stage(stage.name, digest), limits=stage.limits(prompt))
         planned[stage.name] = _seen(unseen, planned, stage.name in made)
     return planned
 

@@ -57,7 +57,7 @@ def _build(planned: Planned, inputs: Mapping[str, StageFolder], root: Root, tool
     writer.begin({name: folder.manifest.content_digest for name, folder in inputs.items()}, planned.usable)
     started = time.monotonic()
     build = planned.stage.resolve()
-    metrics = build(StageTask(planned.config, inputs, writer, tools, root.cache, root.answers))
+    metrics = build(StageTask(planned.config, inputs, writer, tools, root.cache, root.answers, planned.limits))
     writer.close(_manifest(planned, inputs, writer, metrics, time.monotonic() - started))
 
 

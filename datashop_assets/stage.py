@@ -39,6 +39,7 @@ class StageTask:
     tools: Tools
     cache: Path  # a local folder shared by all stages, for what can be made again
     answers: Folder  # what annotators said, by question; it outlives every stage
+    limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent: no row depends on it
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Stage:
     inputs: tuple[str, ...]
     config: Callable[[Prompt], Mapping[str, Any]]
     build: str
+    limits: Callable[[Prompt], Mapping[str, Any]] = lambda _: {}  # what a run may spend; in no digest
 
     def resolve(self) -> Callable[[StageTask], Metrics]:
         return pkgutil.resolve_name(self.build)  # type: ignore[no-any-return]

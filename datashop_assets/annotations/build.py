@@ -14,7 +14,8 @@ from datashop_assets.annotations.pilot import pilot_scores
 from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.rounds import Rounds
 from datashop_assets.annotations.sample import documents, index_of
-from datashop_assets.answers.asking import Asking
+from datashop_assets.annotations.spending import Spending
+from datashop_assets.answers.asking import Asking, StoppedAskingError
 from datashop_assets.answers.store import AnswerStore
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.progress import Bar
@@ -34,17 +35,23 @@ def build(task: StageTask) -> Metrics:
     if task.tools.annotator is None:
         raise ValueError("annotations need an annotator; give one in Tools(annotator=...)")
     question = question_of(task.config["asked"], rubric_of(task), task.tools.annotator)
-    asking = Asking(task.tools.annotator, question, AnswerStore.of(task.answers, question))
+    store = AnswerStore.of(task.answers, question)
+    spending = Spending.so_far(task.limits, store, task.output.scratch)
+    asking = Asking(task.tools.annotator, question, store, watch=spending.watch, allows=spending.allows)
     rounds = Rounds(task, asking, judge_of(task.config["parsing"]))
     index, second = index_of(task.inputs["annotation_sample"]), task.config["second_round"]
     design = plan_rounds(len(index), task.config["documents"], second["documents"], second["strata"])
     with task.tools.progress.bar("annotations", design.asked, "documents") as bar:
-        pilot = _annotate(rounds, index, design, bar)
+        try:
+            pilot = _annotate(rounds, index, design, bar)
+        except StoppedAskingError as stop:
+            raise ValueError(spending.stopped(stop.unasked)) from stop
     rows = (row for number, count in design.rounds for row in rounds.read(number, count))
     return {
         **metrics_of(rows, len(index)),
         "pilot": pilot,
         "asked_now": asking.asked,
+        "seconds_asking": round(spending.seconds, 1),
         "damaged_parts": list(asking.store.damaged),
         "question": {"model": question.model, "revision": question.revision, "scoring": question.scoring},
         "digests": {"generation": question.digest, "parsing": digest_of([question.digest, task.config["parsing"]])},

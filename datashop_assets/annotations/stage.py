@@ -3,6 +3,7 @@
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
+from datashop_assets.prices import prices
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.stage import Stage
 
@@ -19,10 +20,20 @@ def _annotations(prompt: Prompt) -> dict[str, Any]:
     }
 
 
+def _limits(prompt: Prompt) -> dict[str, Any]:
+    if (budget := prompt.annotator.budget) is None:
+        return {}
+    limits = budget.model_dump(include={"tokens", "hours", "money"})
+    if budget.money is None:
+        return limits
+    return {**limits, "price_per_hour": prices().of("annotations", budget.hardware)[1].price_per_hour}
+
+
 ANNOTATIONS = Stage(
     "annotations",
     code_version="2",
     inputs=("annotation_sample", "rubric"),
     config=_annotations,
     build="datashop_assets.annotations.build:build",
+    limits=_limits,
 )

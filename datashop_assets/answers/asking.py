@@ -12,6 +12,14 @@ UNANSWERED = "the annotator gave no answer"
 Watch = Callable[[Answer], None]
 
 
+class StoppedAskingError(Exception):
+    """`allows` said no before all documents were asked. What was answered is kept."""
+
+    def __init__(self, unasked: int) -> None:
+        super().__init__(f"{unasked} documents were not asked")
+        self.unasked = unasked
+
+
 @dataclass
 class Asking:
     """One question, put to documents. `failures` says of each key whose call failed why; the next `ask` tries it again.
@@ -25,6 +33,8 @@ class Asking:
     watch: Watch = lambda _: None
     failures: dict[str, str] = field(default_factory=dict)
     asked: int = 0  # documents sent to the annotator
+    allows: Callable[[], bool] = lambda: True  # whether to go on; what is in flight when it says no is waited for
+    unasked: int = 0  # documents that were not sent because of it
 
     def ask(self, documents: Iterable[tuple[str, Asked]], bar: Bar) -> None:
         """Documents with the digests of their content. Answers flow: without groups all documents are one stream.
@@ -37,6 +47,8 @@ class Asking:
             for batch in _batches(documents, group):
                 self._put(self._missing(batch, known, bar), writer, bar)
                 writer.flush()
+        if self.unasked:
+            raise StoppedAskingError(self.unasked)
 
     def _missing(self, batch: Iterable[tuple[str, Asked]], known: set[str], bar: Bar) -> Iterator[Asked]:
         """Each unanswered document once, with its key as its name."""
@@ -44,6 +56,8 @@ class Asking:
             key = key_of(content, asked.constrain)
             if key in known:
                 bar.skip()
+            elif not self.allows():
+                self.unasked += 1
             else:
                 known.add(key)
                 yield replace(asked, id=key)

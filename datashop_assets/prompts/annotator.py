@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datashop_assets.prompts.budget import Budget
 from datashop_assets.prompts.cascade import Cascade
 from datashop_assets.prompts.gates import Gates
 from datashop_assets.prompts.likelihood import Likelihood
@@ -45,6 +46,7 @@ class AnnotatorSettings(Section):
     reading: Literal["head", "windows"] = "head"  # the beginning, or beginning, middle and end
     gates: Gates = Gates()
     report: Report = Report()
+    budget: Budget | None = None
 
     @model_validator(mode="after")
     def _sample_is_large_enough(self) -> Self:
