@@ -77,7 +77,7 @@ def write_joined(place: Path, chunks: Iterator[pl.DataFrame]) -> None:
     arrow = pl.DataFrame(schema={"row": pl.Int64, **schema}).to_arrow().schema
     with pa.OSFile(str(place), "wb") as file, pa.ipc.new_file(file, arrow) as writer:
         for chunk in chunks:
-            writer.write_table(chunk.to_arrow().cast(arrow), max_chunksize=CHUNK)
+            writer.write_table(chunk.to_arrow().cast(arrow).combine_chunks(), max_chunksize=CHUNK)
 
 
 def join_shard(name: str, pool: StageFolder, scores: StageFolder, tokens: StageFolder) -> Iterator[pl.DataFrame]:
