@@ -106,12 +106,12 @@ class DatashopRunner:
 def local_tools() -> Tools:
     """The tools of the `local` profile, with progress bars on the terminal."""
     from resources.annotator.resource import AnnotatorResource
-    from resources.compute import LocalCompute
+    from resources.compute import default_compute
     from resources.progress import TerminalProgress
     from resources.training import InProcessTrainer
 
     progress = TerminalProgress()
-    return Tools(AnnotatorResource(progress.say), InProcessTrainer(), LocalCompute(), progress)
+    return Tools(AnnotatorResource(progress.say), InProcessTrainer(), default_compute(), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:
