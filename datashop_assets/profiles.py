@@ -5,6 +5,7 @@ steps         one process a run     a process each             a process each
 annotator     any home              server or endpoints        endpoints: a serving cluster
 trainer       this process          the step's process         Ray Train on the training cluster
 shards        this machine's cores  this machine's cores       Ray on the training cluster
+              (or the Ray cluster that RAY_ADDRESS names)
 results       a folder or bucket    a folder or bucket         a bucket
 
 A step's tag `datashop/cluster` (see `places.py`) says which cluster it needs, and its pool lets as many such steps run
@@ -19,14 +20,14 @@ from typing import Any
 import dagster as dg
 
 from resources.annotator.resource import AnnotatorResource
-from resources.compute import LocalCompute
+from resources.compute import default_compute
 from resources.progress import RunLogProgress
 from resources.prompt_store import prompt_store
 from resources.training import InProcessTrainer
 
 PROFILE = "DATASHOP_PROFILE"
 ANNOTATOR = "DATASHOP_ANNOTATOR"
-TRAINING_CLUSTER = "DATASHOP_TRAINING_CLUSTER"
+TRAINING_CLUSTER = "RAY_ADDRESS"
 ROOT = "DATASHOP_ROOT"
 
 
@@ -101,6 +102,6 @@ def resources() -> dict[str, Any]:
         "prompts": prompt_store,
         "annotator": AnnotatorResource(),
         "trainer": InProcessTrainer(),
-        "compute": LocalCompute(),
+        "compute": default_compute(),
         "progress": RunLogProgress(),
     }

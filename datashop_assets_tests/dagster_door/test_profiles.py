@@ -13,7 +13,7 @@ GCP = {
     "DATASHOP_PROFILE": "gcp",
     "DATASHOP_ANNOTATOR": "endpoints",
     "DATASHOP_ANNOTATOR_URLS": "http://127.0.0.1:8000/v1",
-    "DATASHOP_TRAINING_CLUSTER": "ray://127.0.0.1:10001",
+    "RAY_ADDRESS": "ray://127.0.0.1:10001",
     "DATASHOP_ROOT": "gs://bucket/datashop",
 }
 
@@ -39,12 +39,11 @@ def test_a_complete_choice_is_taken() -> None:
         ({"DATASHOP_PROFILE": "cloud"}, "'cloud'; use one of local, gpu, gcp"),
         ({"DATASHOP_ANNOTATOR": "embedded"}, "DATASHOP_ANNOTATOR is 'embedded'; set it to endpoints"),
         ({"DATASHOP_ANNOTATOR": ""}, "DATASHOP_ANNOTATOR is 'embedded'; set it to endpoints"),
-        ({"DATASHOP_TRAINING_CLUSTER": ""}, "DATASHOP_TRAINING_CLUSTER is not set"),
+        ({"RAY_ADDRESS": ""}, "RAY_ADDRESS is not set"),
         ({"DATASHOP_ROOT": "/tmp/results"}, "only this machine sees; name a bucket"),
         ({"DATASHOP_ROOT": ""}, "only this machine sees; name a bucket"),
-        ({"DATASHOP_PROFILE": "local"}, "which this profile would not use"),
         (
-            {"DATASHOP_PROFILE": "gpu", "DATASHOP_TRAINING_CLUSTER": "", "DATASHOP_ANNOTATOR": "embedded"},
+            {"DATASHOP_PROFILE": "gpu", "RAY_ADDRESS": "", "DATASHOP_ANNOTATOR": "embedded"},
             "or endpoints",
         ),
     ],

@@ -226,3 +226,14 @@ def test_check_tells_a_file_that_is_not_current(
     monkeypatch.setattr(sys, "argv", ["update-cluster-configs.py", "--check"])
     assert script.main() == 1
     assert "datashop-us-east5.yaml: not what the tables make" in capsys.readouterr().err
+
+
+def test_the_runbook_tells_of_the_clusters_that_there_are() -> None:
+    page = (PROJECT / "docs" / "clusters.md").read_text()
+    for file in FILES:
+        cluster = validate_quickly(file)
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| {cluster.provider.region} |")]
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        worker = cluster.available_node_types["worker"]
+        assert cells[1] == cluster.provider.availability_zone
+        assert cells[3 if cluster.annotates else 4].startswith(f"{worker.min_workers} to {worker.max_workers} × ")

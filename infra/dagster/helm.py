@@ -63,6 +63,7 @@ def values(tag: str, settings: Settings) -> dict[str, Any]:
         },
         "postgresql": {
             "enabled": False,  # a managed server, reached inside the network
+            "postgresqlScheme": "postgresql+psycopg2",  # as in deployed/dagster.yaml
             "postgresqlHost": "datashop-postgres",
             "postgresqlUsername": "dagster",
             "postgresqlDatabase": "dagster",
@@ -79,7 +80,7 @@ def _code_location(image: dict[str, str], settings: Settings) -> dict[str, Any]:
         "DATASHOP_ROOT": settings.root(settings.dagster_region),
         "DATASHOP_ANNOTATOR": "endpoints",
         "DATASHOP_ANNOTATOR_URLS": "http://datashop-annotator:8000/v1",
-        "DATASHOP_TRAINING_CLUSTER": "ray://datashop-training:10001",
+        "RAY_ADDRESS": "ray://datashop-training:10001",
     }
     return {
         "name": "datashop",
