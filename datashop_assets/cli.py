@@ -78,7 +78,7 @@ def run(prompt: str, until: str | None) -> None:
 @main.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_status(as_json: bool) -> None:
-    """Say for every stage of every prompt whether it is missing, stale or current."""
+    """Say for every stage of every prompt whether it is missing, stale, incomplete or current."""
     known = store()
     with tables.clear_errors(PromptError):
         found = status(known, known.root)

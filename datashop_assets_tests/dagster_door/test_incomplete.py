@@ -5,11 +5,12 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from datashop_assets import cli_tables as tables
 from datashop_assets.automation import prompt_sensor
 from datashop_assets.planning import State
 from datashop_assets.running import run_stage
 from datashop_assets.stage import Tools
-from datashop_assets.status import status_of
+from datashop_assets.status import status, status_of
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
@@ -57,6 +58,15 @@ def test_failed_calls_leave_a_stage_incomplete_and_the_next_run_asks_about_them(
     made = workshop.plan("numbers")["training_set"].output.manifest
     assert made.metrics["documents"] == 40
     assert len(run().requests) == 0
+
+
+def test_the_terminal_says_how_many_calls_failed(
+    workshop: Workshop, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("Text number 1")
+    failed = workshop.plan("numbers")["annotations"].failed_calls
+    tables.states(status(workshop.store, workshop.store.root))
+    assert f"incomplete: {failed} failed" in capsys.readouterr().out
 
 
 def test_what_was_made_from_other_content_is_stale(workshop: Workshop, run: Run) -> None:
