@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from datashop_assets.protocols.annotator import Answer, Asked, Question, failed
 from resources.annotator.endpoints.conversation import Conversation
-from resources.annotator.endpoints.failures import Nobody
+from resources.annotator.endpoints.failures import Failure
 from resources.annotator.endpoints.fleet import Fleet
 from resources.annotator.endpoints.policy import Policy
 from resources.annotator.endpoints.threads import LoopThread
@@ -46,7 +46,7 @@ class EndpointsAnnotator:
             try:
                 loop.run(conversation.open())
                 yield from loop.stream(asked, conversation.ask, window)
-            except Nobody as error:
+            except Failure as error:
                 yield from (failed(one.id, error.reason) for one in asked)
             finally:
                 loop.run(fleet.close())

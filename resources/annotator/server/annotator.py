@@ -18,6 +18,7 @@ from resources.annotator.server.weights import EMBEDDED, served_folder
 from resources.annotator.settings import ServerSettings
 
 WATCH_EVERY = 0.5  # seconds
+LONG = 1800.0  # seconds: on a CPU, the last of 256 requests that are sent at once is answered late
 
 
 @dataclass
@@ -40,11 +41,7 @@ class ServerAnnotator:
     group = None
 
     def __init__(self, settings: ServerSettings, policy: Policy, say: Callable[[str], object]) -> None:
-        # nobody else asks it, and while it may come back nobody else will answer
-        self._settings, self._policy = (
-            settings,
-            replace(policy, patience=settings.start_deadline + policy.patience, start=policy.most),
-        )
+        self._settings, self._policy = settings, _alone(policy, settings)
         self._say = say
         self._served: _Served | None = None
 
@@ -115,3 +112,12 @@ class ServerAnnotator:
             served.restarts += 1
             self._say(f"vLLM server: died ({served.process.last_words()}); start {served.restarts + 1}")
             served.process.start()
+
+
+def _alone(policy: Policy, settings: ServerSettings) -> Policy:
+    """How a server is asked that nobody else asks: all at once, for it queues by itself, and without haste.
+
+    Documents wait for it while it is started again, for nobody else will answer.
+    """
+    patience = settings.start_deadline + policy.patience
+    return replace(policy, start=policy.most, deadline=max(policy.deadline, LONG), patience=patience)
