@@ -26,7 +26,15 @@ BROWSER = "documents.html"
 MARKDOWN = "card.md"
 FACTS = "card.json"
 COSTS = "costs.json"
-OWN_WORDS_SHOWN = ("annotations", "encoder", "keep_certificate", "filtered_pool", "evaluation")
+OWN_WORDS_SHOWN = (
+    "annotations",
+    "annotator_report",
+    "encoder",
+    "keep_certificate",
+    "filtered_pool",
+    "decontamination",
+    "evaluation",
+)
 
 
 def build(task: StageTask) -> Metrics:

@@ -112,10 +112,15 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
             if row["low"] is not None:
                 axes.plot((row["low"], row["high"]), (place, place), color=_colour(row), linewidth=2)
             axes.plot(row["difference"], place, "o", color=_colour(row))
-        names = [f"{row['kind']}: {_short(row['source']) or 'all'} ({row['documents']:,})" for row in shown]
+        names = [_measure(row) for row in shown]
         axes.set_yticks(range(len(shown)), names)
         axes.set(xlabel="bits per byte, candidate minus control, 95% over seeds")
     return made.svg
+
+
+def _measure(row: Mapping[str, Any]) -> str:
+    against = "" if row.get("against", "control") == "control" else f" against {row['against']}"
+    return f"{row['kind']}: {_short(row['source']) or 'all'} ({row['documents']:,}){against}"
 
 
 def _colour(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ Whatever a stage counted is here as it counted it (`stages.<name>.metrics`), so 
 change of the card. Times and costs are apart: they are no part of the card's content digest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ VOLATILE = ("seconds", "cost", "price", "usd", "per_second", "tokens_per", "util
 
 def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
     """Everything but times and costs."""
+    compared = task.inputs["evaluation"].table("comparison.parquet").to_dicts()
     return {
         "prompt": dict(task.config),
         "rubric": rubric(task.inputs["rubric"]),
@@ -32,11 +33,17 @@ def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> 
             "labels": [asdict(step) for step in label_funnel(task.inputs)],
         },
         "encoder": report(task.inputs["encoder"]),
-        "comparison": task.inputs["evaluation"].table("comparison.parquet").to_dicts(),
+        "comparison": compared,
+        "primary": primary(compared),
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),
         "browsed": {"rows": len(documents.rows), "documents": documents.documents},
     }
+
+
+def primary(compared: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The one measure that the verdict goes by; where none is named, the first: all target documents."""
+    return next((row for row in compared if row.get("primary")), compared[0])
 
 
 def costs(inputs: Mapping[str, StageFolder]) -> dict[str, Any]:

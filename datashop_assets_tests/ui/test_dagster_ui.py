@@ -1,0 +1,184 @@
+"""From a prompt file to its card, as a person sees it: Dagster's UI in a real Chromium, the real sensor, real runs.
+
+The documents, their ids and sources try to be markup, so that the same run shows that nothing of them is ever run.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+import zstandard
+from playwright.sync_api import Page, expect
+
+from datashop_assets.storage.shards import read_rows
+from datashop_assets_tests.conftest import free_port
+from datashop_assets_tests.small import small_pool, write_prompt
+from datashop_assets_tests.ui.conftest import shot
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(590)]
+SLUG = "tides"
+SCRIPT = "<script>document.title='run'</script>"
+RUNS = "{ runsOrError { ... on Runs { results { runId status tags { key value } assetSelection { path } } } } }"
+PARTITIONS = '{ assetNodeOrError(assetKey: {path: ["data_card"]}) { ... on AssetNode { partitionKeys } } }'
+
+
+@dataclass(frozen=True)
+class Ui:
+    """Dagster's UI and the cards beside it."""
+
+    address: str
+    prompts: Path
+    pool: str
+    log: Path
+
+    def asks(self, query: str) -> Any:
+        asked = urllib.request.Request(
+            f"{self.address}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return json.load(answer)["data"]
+
+    def wait(self, what: Any, seconds: float) -> Any:
+        """What `what` returns once it is true. The log's end is shown where it never is."""
+        end = time.monotonic() + seconds
+        while not (found := what()):
+            assert time.monotonic() < end, f"not within {seconds} s:\n{self.log.read_text()[-3000:]}"
+            time.sleep(1)
+        return found
+
+    def finished(self) -> list[dict[str, Any]]:
+        runs: list[dict[str, Any]] = self.asks(RUNS)["runsOrError"]["results"]
+        assert not [run for run in runs if run["status"] == "FAILURE"], self.log.read_text()[-3000:]
+        return [run for run in runs if run["status"] == "SUCCESS"]
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    place = tmp_path_factory.mktemp("ui")
+    for folder in ("prompts", "pool"):
+        (place / folder).mkdir()
+    port = free_port()
+    log = place / "log"
+    environment = {
+        **os.environ,
+        "DATASHOP_ROOT": str(place / "root"),
+        "DATASHOP_PROMPTS": str(place / "prompts"),
+        "DAGSTER_HOME": str(place / "home"),
+    }
+    command = [str(Path(sys.executable).with_name("datashop")), "ui", "--port", str(port)]
+    server = subprocess.Popen(
+        command, env=environment, stdout=log.open("wb"), stderr=subprocess.STDOUT, process_group=0
+    )
+    made = Ui(f"http://127.0.0.1:{port}", place / "prompts", hostile_pool(place), log)
+    try:
+        made.wait(lambda: answers(made), 120)
+        yield made
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(60)
+
+
+def answers(ui: Ui) -> bool:
+    try:
+        return bool(ui.asks("{ version }"))
+    except OSError:
+        return False
+
+
+def hostile_pool(place: Path) -> str:
+    """The small pool, a third of whose texts, ids and sources try to be markup."""
+    glob = small_pool(place / "pool", place / "cache")
+    for file in sorted((place / "pool").iterdir()):
+        rows = list(read_rows(file.name, file.open("rb")))
+        for row in rows[::3]:
+            row |= {
+                "id": f"{row['id']} {SCRIPT}",
+                "text": f"{SCRIPT} </script></style>{row['text']}",
+                "source": f"{row['source']}<img src=x onerror=\"document.title='run'\">",
+            }
+        file.write_bytes(zstandard.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
+    return glob
+
+
+def test_a_prompt_file_becomes_a_partition_a_run_and_a_card(ui: Ui, page: Page) -> None:
+    page.goto(f"{ui.address}/asset-groups")
+    expect(page.get_by_text("data_card").first).to_be_visible(timeout=60_000)
+    write_hostile_prompt(ui)
+    ui.wait(lambda: SLUG in ui.asks(PARTITIONS)["assetNodeOrError"]["partitionKeys"], 90)
+    page.goto(f"{ui.address}/assets/data_card?view=partitions")
+    expect(page.get_by_text(SLUG).first).to_be_visible(timeout=30_000)
+    shot(page, "partition")
+    ui.wait(lambda: ui.asks(RUNS)["runsOrError"]["results"], 90)
+    page.goto(f"{ui.address}/runs")
+    expect(page.get_by_text(SLUG).first).to_be_visible(timeout=30_000)
+    shot(page, "run-by-sensor")
+    ui.wait(ui.finished, 400)
+
+
+def test_lineage_reads_like_the_pipeline(ui: Ui, page: Page) -> None:
+    page.set_viewport_size({"width": 1800, "height": 1000})
+    page.goto(f"{ui.address}/asset-groups")
+    for name in ("annotations", "encoder", "filtered_pool", "trained_lm", "data_card"):
+        expect(page.get_by_text(name, exact=True).first).to_be_attached(timeout=60_000)
+    page.wait_for_timeout(2000)
+    shot(page, "lineage")
+
+
+def test_the_card_opens_from_its_asset_and_runs_nothing(ui: Ui, page: Page) -> None:
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(f"{ui.address}/assets/data_card?partition={SLUG}&view=partitions")
+    link = page.locator("a[href$='/card.html']").first
+    expect(link).to_be_visible(timeout=60_000)
+    shot(page, "asset")
+    page.goto(link.get_attribute("href") or "")
+    page.on("console", lambda message: said.append(message.text))
+    expect(page.locator("h1")).to_have_text(f"Tides {SCRIPT}")
+    assert page.locator("script, img[onerror], img[src=x]").count() == 0
+    assert page.title() != "run"
+    shot(page, "card")
+    page.emulate_media(color_scheme="dark")
+    shot(page, "card-dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    shot(page, "card-phone")
+    page.goto(page.url.replace("card.html", "documents.html"))
+    expect(page.locator("#count")).to_contain_text("of 1,000 documents", timeout=30_000)
+    page.locator("input[name=words]").fill("<script>")
+    expect(page.locator("#one pre").first).to_contain_text(SCRIPT)
+    assert page.title() != "run"
+    assert not said
+
+
+def test_one_asset_is_materialized_again_in_three_clicks(ui: Ui, page: Page) -> None:
+    before = len(ui.finished())
+    page.goto(f"{ui.address}/assets/data_card?partition={SLUG}&view=partitions")
+    page.get_by_test_id("materialize-button").first.click(timeout=60_000)
+    dialog = page.get_by_role("dialog").first
+    expect(dialog).to_be_visible()
+    shot(page, "materialize")
+    dialog.get_by_test_id("launch-button").click()
+    ui.wait(lambda: len(ui.finished()) > before, 120)
+    newest = ui.finished()[0]
+    assert newest["assetSelection"] == [{"path": ["data_card"]}]
+
+
+def write_hostile_prompt(ui: Ui) -> None:
+    """A prompt file that starts by itself. It is moved in place, as an editor would do it."""
+    ready = write_prompt(ui.prompts.parent / "ready", SLUG, ui.pool)
+    fields = yaml.safe_load(ready.read_text())
+    fields |= {"automatic": True, "name": f"Tides {SCRIPT}", "about": "</title><script>document.title='run'</script>"}
+    ready.write_text(yaml.safe_dump(fields))
+    ready.rename(ui.prompts / ready.name)
