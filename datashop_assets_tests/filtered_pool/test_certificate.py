@@ -1,0 +1,110 @@
+"""The certificate as the graph makes it: fresh labels drawn from the scored pool, a threshold or an honest refusal."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from datashop_assets.filtered_pool import certificate
+from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
+from datashop_assets.filtered_pool.describe import describe
+from datashop_assets.sources.pool import read_index, read_pool
+from datashop_assets.stage import Tools
+from datashop_assets.storage.digests import unit_hash
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.annotations.annotators import WordCounter
+from datashop_assets_tests.annotations.conftest import ASKED, CONFIG, make_inputs
+from datashop_assets_tests.filtered_pool.pools import gold_pool
+from datashop_assets_tests.sources.making import NAMES, write_documents
+from datashop_assets_tests.stages import run_build, stage_of_rows
+
+RULE = {"precision": 0.8, "delta": 0.1, "labels": 300, "design": "anytime"}
+SCORES = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
+Made = tuple[Path, dict[str, StageFolder]]
+
+
+def text_of(place: int) -> str:
+    return f"{place} {'theorem and proof' if unit_hash('kind', str(place)) < 0.3 else 'river and city'}"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """2,000 documents, a third of them on theorems; scores that put most of these on top; 50 annotated before."""
+    root = tmp_path_factory.mktemp("certificate")
+    (root / "pool").mkdir()
+    rows = [{"id": f"doc-{place}", "text": text_of(place), "source": "made"} for place in range(2000)]
+    write_documents(root / "pool" / "part.jsonl.zst", rows)
+    pool = gold_pool(root, {**NAMES, "uri": f"{root}/pool/*.jsonl.zst"})
+    scores = [
+        {"row": row, "id": one.id, "margin": 0.0, "score": 0.6 * ("proof" in one.text) + 0.4 * unit_hash("s", one.id)}
+        for row, one in read_pool(pool, "part")
+    ]
+    used = [{"content": row["content"]} for row, _ in zip(read_index(pool, "part"), range(50), strict=False)]
+    return root, {
+        "pretraining_pool": pool,
+        "pool_scores": stage_of_rows(root, "pool_scores", {"part.parquet": scores}, SCORES),
+        "annotations": stage_of_rows(root, "annotations", {"round1.parquet": used}, {"content": pl.String}),
+        "rubric": make_inputs(root)["rubric"],
+    }
+
+
+def certified(made: Made, name: str, annotator: WordCounter, **changes: Any) -> StageFolder:
+    root, inputs = made
+    asked = {"asked": ASKED, "parsing": CONFIG["parsing"]}
+    config = {"asked": True, "keep": {**RULE, **changes}, "annotator": asked, "positive_from": 2.5}
+    return run_build(certificate.build, "keep_certificate", root / name, config, inputs, Tools(annotator=annotator))
+
+
+@pytest.mark.parametrize("design", ["anytime", "fixed"])
+def test_the_lowest_threshold_that_the_labels_show_is_certified(made: Made, design: str) -> None:
+    found = certified(made, design, WordCounter(), design=design)
+    rule = certified_rule(found.metrics["rule"], found)
+    scores = made[1]["pool_scores"].table().filter(pl.col("score") >= rule["threshold"])
+    truth = [unit_hash("kind", name.removeprefix("doc-")) < 0.3 for name in scores["id"]]
+    assert found.metrics["state"] == "certified"
+    assert sum(truth) / len(truth) >= 0.8
+    assert 0.3 <= rule["threshold"] <= 0.6
+    assert "Certified" in describe(found)["certificate"]
+
+
+def test_labels_are_fresh_and_drawn_once(made: Made) -> None:
+    found = certified(made, "fresh", counter := WordCounter())
+    labels = found.table("labels.parquet")
+    before = {row["content"] for row in made[1]["annotations"].all_rows()}
+    texts = {row["content"] for row in read_index(made[1]["pretraining_pool"], "part") if row["row"] in labels["row"]}
+    assert len(counter.requests) == len(labels) == found.metrics["asked"] <= RULE["labels"]
+    assert not texts & before
+    assert labels["key"].is_sorted()
+
+
+def test_asking_again_for_more_asks_nothing_twice_and_draws_the_same(made: Made) -> None:
+    root, inputs = made
+    first = certified(made, "few", few := WordCounter(), labels=40, precision=0.97)
+    (root / "more").mkdir()
+    (root / "few" / "answers").rename(root / "more" / "answers")
+    more = certified(made, "more", many := WordCounter(), labels=300, precision=0.97)
+    assert first.metrics["state"] == "refused"
+    assert first.table("labels.parquet")["row"].is_in(more.table("labels.parquet")["row"].implode()).all()
+    assert not {one.text for one in few.requests} & {one.text for one in many.requests}
+
+
+def test_failed_calls_count_as_negative(made: Made) -> None:
+    broken = WordCounter(fails_on=tuple(f"{digit}" for digit in range(1, 10)))
+    found = certified(made, "broken", broken)
+    assert found.metrics["state"] == "refused"
+    assert found.metrics["unlabelled"] > 0
+
+
+def test_a_refusal_says_what_was_seen_and_what_would_help_and_nothing_is_kept(made: Made) -> None:
+    found = certified(made, "refused", WordCounter(), labels=20, precision=0.97)
+    with pytest.raises(RefusedError, match=r"of 20 labels .* upward 20 are positive.*Raise keep.labels to some \d+"):
+        certified_rule(found.metrics["rule"], found)
+    assert "Refused" in describe(found)["certificate"]
+
+
+def test_without_an_annotator_it_says_so(made: Made) -> None:
+    root, inputs = made
+    with pytest.raises(ValueError, match="need an annotator"):
+        run_build(certificate.build, "nobody", root, {"asked": True, "keep": RULE, "positive_from": 2.5,
+                  "annotator": {"asked": ASKED, "parsing": CONFIG["parsing"]}}, inputs)  # fmt: skip
