@@ -141,7 +141,7 @@ def _validate(run: _Run, state: Progress, validation: Documents) -> None:
 def save(path: Path, state: Progress) -> None:
     """Writes a checkpoint whole, beside its place and then into it."""
     leaves = jax.tree.leaves((state.weights, state.moments, state.best))
-    tensors = {f"{number:05d}": np.ascontiguousarray(leaf) for number, leaf in enumerate(leaves)}
+    tensors = {f"{number:05d}": np.array(leaf, order="C") for number, leaf in enumerate(leaves)}
     said = {"step": state.step, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
