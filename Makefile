@@ -113,7 +113,7 @@ locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and lock
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/data.in -o locks/data.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/vllm-without.txt locks/vllm.in -o locks/vllm.txt
-	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --all-extras --group dev pyproject.toml -o locks/all.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra deploy --extra docs --extra gcp --extra ray --extra s3 --group dev pyproject.toml -o locks/all.txt
 	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt --extra ray --extra deploy pyproject.toml -o locks/image-datashop.txt
 	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt locks/image-tpu.in -o locks/image-tpu.txt
 	@$(IMAGE_LOCK) 3.11 --constraint locks/all.txt locks/image-gpu.in -o locks/image-gpu.txt
