@@ -12,6 +12,7 @@ from datashop_assets.commands.compare import compare
 from datashop_assets.commands.completion import completion
 from datashop_assets.commands.data import data
 from datashop_assets.commands.doctor import doctor
+from datashop_assets.commands.estimate import estimate
 from datashop_assets.commands.names import prompt_names, stage_names, store
 from datashop_assets.commands.new_prompt import new_prompt
 from datashop_assets.commands.ui import ui
@@ -23,6 +24,7 @@ EXAMPLES = """\b
 Examples:
   datashop run mathematics                   make all that is missing or stale
   datashop run mathematics --until encoder   stop after the encoder
+  datashop estimate mathematics              what it will cost, after asking about 200 documents
   datashop status --json                     what is there, for a machine to read
   datashop prompts check                     what is wrong with the prompt files
   datashop new-prompt                        write a prompt file
@@ -45,7 +47,7 @@ def main() -> None:
     """
 
 
-for command in (compare, completion, data, doctor, new_prompt, ui):
+for command in (compare, completion, data, doctor, estimate, new_prompt, ui):
     main.add_command(command)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.describing import described
+from datashop_assets.estimating.beside import beside
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.places import HERE, Place
 from datashop_assets.planning import Plan, Planned, State, plan
@@ -49,7 +50,10 @@ def materialize(
     except (PromptError, DamagedStageError, ValueError) as error:  # rooms say with ValueError what a person must mend
         raise dg.Failure(str(error), allow_retries=False) from error
     digest = dg.DataVersion(planned[stage.name].digest)
-    return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage))
+    manifest = outcome.output.manifest
+    spent = beside(slug, stage.name, prompts.root, manifest.metrics, manifest.seconds)
+    estimated = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
+    return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage) | estimated)
 
 
 def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[Any]]:

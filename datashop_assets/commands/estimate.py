@@ -1,0 +1,74 @@
+"""`datashop estimate`: what a prompt will cost."""
+
+from typing import Any
+
+import click
+import orjson
+
+from datashop_assets import cli_tables as tables
+from datashop_assets.commands.names import prompt_names, store
+from datashop_assets.prompts.errors import PromptError
+
+NEEDED = ("pretraining_pool", "annotation_sample", "rubric")
+EXAMPLES = """\b
+Examples:
+  datashop estimate mathematics                                 asks about 200 documents; their answers are kept
+  datashop estimate mathematics --tokens-per-second 20000       asks nothing
+  datashop estimate mathematics --hardware v6e-8 --json         at the pace and price of the price table
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("prompt", shell_complete=prompt_names)
+@click.option("--pilot", default=200, show_default=True, type=click.IntRange(2), help="Documents to ask about.")
+@click.option("--tokens-per-second", type=click.FloatRange(min=0, min_open=True), help="Ask nothing; this is the pace.")
+@click.option("--hardware", help="What annotation will run on, of the price table; its stated pace is used.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware: str | None, as_json: bool) -> None:
+    """Tokens, hours and money of every stage of PROMPT, with 95% intervals, before it runs.
+
+    The pool's index, the sample and the rubric are made if they are not there. Hours of other stages come from
+    finished ones under the same root. Prices are in infra/prices.yaml, or the file that DATASHOP_PRICES names.
+    """
+    with tables.clear_errors(PromptError, OSError, ValueError):
+        found = _estimate(prompt, pilot, tokens_per_second, hardware)
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        _print(prompt, found)
+
+
+def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -> dict[str, Any]:
+    from datashop_assets.estimating import estimate as estimating
+    from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
+    from datashop_assets.planning import plan
+    from datashop_assets.prices import prices
+    from datashop_assets.runner import local_tools
+    from datashop_assets.running import run_stage
+
+    known, table, tools = store(), prices(), local_tools()
+    prompt, root = known.load(slug), known.root
+    stated = pace or (table.of("annotations", hardware)[1].tokens_per_second if hardware else None)
+    planned = plan(prompt, root)
+    for name in NEEDED:
+        run_stage(name, planned, slug, root, tools)
+    planned = plan(prompt, root)
+    found = stated_pilot(planned, count, stated) if stated else asked_pilot(planned, tools, root.answers, count)
+    made = estimating.estimate(prompt, planned, found, root, prices=table, hardware=hardware)
+    estimating.keep(made, slug, root)
+    return made
+
+
+def _print(slug: str, found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from datashop_assets.estimating.beside import shown
+
+    table = Table(title=f"{slug}: estimate", title_justify="left", box=None, pad_edge=False)
+    for column in ("stage", "tokens", "hours", found["currency"], "on", "from"):
+        table.add_column(column, overflow="fold")
+    for name, line in found["stages"].items():
+        tokens = shown(line["tokens"]) if line["tokens"] else ""
+        table.add_row(name, tokens, shown(line["hours"]), shown(line["money"]), line["hardware"], line["from"])
+    Console().print(table)

@@ -1,0 +1,38 @@
+"""The last estimate of a stage beside what it took."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from datashop_assets.storage.root import Root
+
+FILE = "estimate.json"
+HOUR = 3600.0
+
+
+def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds: float) -> dict[str, str]:
+    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made."""
+    folder = root.prompt(slug)
+    line = orjson.loads(folder.read(FILE))["stages"].get(name) if folder.exists(FILE) else None
+    if line is None or line["state"] == "current":
+        return {}
+    spent = {
+        "hours": seconds / HOUR,
+        "tokens": sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None,
+    }
+    rows = [f"| {what} | {shown(line[what])} | {number(spent[what])} |" for what in ("tokens", "hours")]
+    return {"estimate and spent": "\n".join(["| | estimate | spent |", "| :--- | ---: | ---: |", *rows])}
+
+
+def shown(found: Mapping[str, float | None] | None) -> str:
+    """A range as text; `unknown` where there is none."""
+    if found is None:
+        return "unknown"
+    if found["low"] == found["high"]:
+        return number(found["value"])
+    return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+
+
+def number(value: float | None) -> str:
+    return "unknown" if value is None else "0" if not value else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"

@@ -1,0 +1,90 @@
+"""What one document costs: asked about for real, or worked out from a stated throughput."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from datashop_assets.annotations.design import plan_rounds
+from datashop_assets.annotations.draws import first_round
+from datashop_assets.annotations.question import question_of
+from datashop_assets.annotations.sample import documents, index_of
+from datashop_assets.answers.asking import Asking
+from datashop_assets.answers.store import AnswerStore, from_line
+from datashop_assets.estimating.intervals import Range, mean
+from datashop_assets.excerpts import excerpt
+from datashop_assets.planning import Plan
+from datashop_assets.protocols.annotator import Asked
+from datashop_assets.stage import Tools
+from datashop_assets.storage.folders import Folder
+
+CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Tokens a document, read and written, and tokens a second. `asked` were sent now, the others had answers."""
+
+    tokens: Range
+    tokens_per_second: float | None
+    documents: int
+    asked: int
+    measured: str  # how the pace is known
+
+
+def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
+    """Asks about the first `count` documents of the first round, which annotation will ask too: answers are kept.
+
+    The sample and the rubric must have been made. Raises `ValueError` where no document is answered.
+    """
+    assert tools.annotator is not None
+    config = plan["annotations"].config
+    rubric = str(orjson.loads(plan["rubric"].output.file("rubric.json").read_bytes())["text"])
+    question = question_of(config["asked"], rubric, tools.annotator)
+    asking = Asking(tools.annotator, question, AnswerStore.of(answers, question))
+    contents, started = _chosen(plan, count), time.monotonic()
+    with tools.progress.bar("pilot", len(contents), "documents") as bar:
+        rows = documents(plan["annotation_sample"].output, contents)
+        asking.ask(((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows), bar)
+    seconds = time.monotonic() - started
+    found = {key: from_line(line) for key, line in asking.store.lines() if key in contents}
+    if not found:
+        raise ValueError(f"no document of the pilot was answered; the last failure: {[*asking.failures.values()][-1:]}")
+    tokens = [one.tokens_in + one.tokens_out for one in found.values()]
+    if asking.asked:
+        pace, measured = sum(tokens) * asking.asked / len(found) / seconds, "by the clock, in this pilot"
+    else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
+        pace, measured = sum(tokens) / max(1e-9, sum(one.seconds for one in found.values())), "from stored answers"
+    return Pilot(mean(tokens), pace, len(found), asking.asked, measured)
+
+
+def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
+    """From characters and a stated pace: nothing is asked. A written reply counts with its limit of tokens."""
+    config = plan["annotations"].config
+    asked: dict[str, Any] = config["asked"]
+    own = asked.get(asked["scoring"]) or {}
+    rubric = str(orjson.loads(plan["rubric"].output.file("rubric.json").read_bytes())["text"])
+    around = len(own.get("question", rubric)) / CHARACTERS_A_TOKEN
+    new = asked["sampling"]["max_tokens"] if asked["scoring"] == "generate" else 1
+    rows = documents(plan["annotation_sample"].output, _chosen(plan, count))
+    read = [len(excerpt(row["text"], asked["read_characters"], asked["reading"])[0]) for row in rows]
+    tokens = [around + characters / CHARACTERS_A_TOKEN + new for characters in read]
+    return Pilot(mean(tokens), tokens_per_second, len(tokens), 0, "as stated; tokens are characters / 4")
+
+
+def to_ask(plan: Plan) -> int:
+    """How many documents annotation asks about in both rounds."""
+    return int(_design(plan, len(index_of(plan["annotation_sample"].output))).asked)
+
+
+def _chosen(plan: Plan, count: int) -> set[str]:
+    index: Sequence[Any] = index_of(plan["annotation_sample"].output)
+    return {one.row["content"] for one in first_round(index, _design(plan, len(index)))[0][:count]}
+
+
+def _design(plan: Plan, size: int) -> Any:
+    config = plan["annotations"].config
+    second = config["second_round"]
+    return plan_rounds(size, config["documents"], second["documents"], second["strata"])

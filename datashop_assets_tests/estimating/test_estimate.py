@@ -1,0 +1,120 @@
+"""What a prompt will cost: piloted on documents that are asked anyway, and from what finished stages took."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from scipy import stats
+
+from datashop_assets.estimating.beside import beside
+from datashop_assets.estimating.estimate import estimate, keep
+from datashop_assets.estimating.history import expected_seconds
+from datashop_assets.estimating.intervals import mean
+from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
+from datashop_assets.planning import plan
+from datashop_assets.prices import Prices, prices
+from datashop_assets.prompts.prompt import Prompt, parse_prompt
+from datashop_assets.running import run_stage
+from datashop_assets.stage import Tools
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.annotations.annotators import WordCounter
+
+TABLE = Prices.model_validate(
+    {
+        "currency": "EUR",
+        "hardware": {"here": {"price_per_hour": 2.0}, "big": {"price_per_hour": 20.0, "tokens_per_second": 100.0}},
+        "stages": {"default": "here", "annotations": "big"},
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    folder = tmp_path_factory.mktemp("estimate")
+    words = [
+        f"{place} " + " ".join(f"w{(place * 7919 + number * 104729) % 9973}" for number in range(5 + place % 20))
+        for place in range(600)
+    ]
+    rows = [{"id": str(place), "text": text} for place, text in enumerate(words)]
+    (folder / "pool.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    root = Root(str(folder / "root"))
+    for name in ("pretraining_pool", "annotation_sample", "rubric"):
+        run_stage(name, plan(prompt(root), root), "words", root, Tools(annotator=WordCounter()))
+    return root
+
+
+def prompt(root: Root, **annotator: Any) -> Prompt:
+    pool = f"{Path(root.uri).parent}/pool.jsonl"
+    settings = {"scoring": "generate", "sample": 200, "documents": 100, "second_round": {"documents": 50}, **annotator}
+    fields = {"name": "words", "rubric": "{example}", "pretraining_pool": pool, "annotation_sample": pool}
+    return parse_prompt({**fields, "annotator": settings}, "words", "words.yaml")
+
+
+def test_the_pilots_answers_are_those_that_annotation_needs(root: Root) -> None:
+    annotator, idle, later = WordCounter(), WordCounter(), WordCounter()
+    planned = plan(prompt(root), root)
+    pilot = asked_pilot(planned, Tools(annotator=annotator), root.answers, 20)
+    again = asked_pilot(planned, Tools(annotator=idle), root.answers, 20)
+    run_stage("annotations", planned, "words", root, Tools(annotator=later))
+
+    assert (len(annotator.requests), idle.requests, len(later.requests)) == (20, [], 130)
+    assert (pilot.tokens.value, pilot.asked, again.asked) == (13, 20, 0)  # WordCounter reads 9 and writes 4
+    assert pilot.tokens_per_second
+    assert again.measured == "from stored answers"
+
+
+def test_tokens_hours_and_money_are_the_pilots_times_the_documents(root: Root) -> None:
+    wanted = prompt(root, model="another")
+    planned = plan(wanted, root)
+    pilot = stated_pilot(planned, 50, 100.0)
+    found = estimate(wanted, planned, pilot, root, prices=TABLE, hardware=None)
+    line = found["stages"]["annotations"]
+
+    assert set(found["stages"]) == set(planned)
+    assert line["tokens"]["value"] == pytest.approx(150 * pilot.tokens.value)
+    assert line["hours"]["low"] < line["hours"]["value"] == pytest.approx(line["tokens"]["value"] / 100 / 3600)
+    assert line["money"]["high"] == pytest.approx(line["hours"]["high"] * 20)
+    assert found["stages"]["pretraining_pool"]["hours"]["value"] == 0  # it is there
+    assert found["stages"]["evaluation"]["hours"] is None  # never made: nothing is known, nothing is made up
+    assert found["stages"]["trained_lm"]["tokens"]["value"] == 200 * 8 * 128 * 5
+
+
+def test_a_stage_takes_what_finished_ones_took_for_as_much_work(root: Root) -> None:
+    took = plan(prompt(root), root)["annotation_sample"].output.manifest.seconds
+    larger = plan(prompt(root, sample=190), root)["annotation_sample"]
+    expected, runs = expected_seconds(larger, root, 1200, vocabulary=1024)  # of a pool twice as large
+
+    assert expected is not None
+    assert (expected.value, runs) == (pytest.approx(2 * took), 1)
+    assert expected_seconds(plan(prompt(root), root)["encoder"], root, 800, 1024) == (None, 0)
+
+
+def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root) -> None:
+    wanted = prompt(root, model="another")
+    planned = plan(wanted, root)
+    keep(estimate(wanted, planned, stated_pilot(planned, 50, 100.0), root, prices=TABLE, hardware=None), "words", root)
+    shown = beside("words", "annotations", root, {"tokens_in": 9000, "tokens_out": 876}, seconds=7200)
+
+    assert "| hours |" in shown["estimate and spent"]
+    assert "| 9,876 |" in shown["estimate and spent"]
+    assert "| 2 |" in shown["estimate and spent"]
+    assert beside("other", "annotations", root, {}, 1.0) == {}
+
+
+def test_the_interval_is_students() -> None:
+    values = [3.0, 5.0, 4.0, 8.0]
+    low, high = stats.t.interval(0.95, 3, loc=5.0, scale=stats.sem(values))
+    found = mean(values)
+
+    assert (found.low, found.high) == (pytest.approx(max(0.0, low)), pytest.approx(high))
+    assert mean([3.0]).low is None
+
+
+def test_the_shipped_price_table_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert prices().of("annotations")[1].price_per_hour >= 0
+    bad = tmp_path / "prices.yaml"
+    bad.write_text("currency: EUR\nhardware: {}\nstages: {default: abacus}\n")
+    monkeypatch.setenv("DATASHOP_PRICES", str(bad))
+    with pytest.raises(ValueError, match="abacus"):
+        prices()
