@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,7 @@ def tune(
 
     Raises `FloatingPointError` where the validation loss is no number.
     """
-    run = _Run(loss, settings, len(documents["weight"]))
+    run = _run(loss, settings, -(-len(documents["weight"]) // _batch(settings)))
     state = run.start(weights)
     if checkpoint.exists():
         state = load(checkpoint, state)
@@ -87,14 +88,18 @@ def tune(
     return state
 
 
+def _batch(settings: TuningSettings) -> int:
+    """Documents a step: as many on every device."""
+    return -(-settings.batch // jax.device_count()) * jax.device_count()
+
+
 class _Run:
     """The compiled functions of a run, and which documents each step reads."""
 
-    def __init__(self, loss: Loss, settings: TuningSettings, documents: int) -> None:
+    def __init__(self, loss: Loss, settings: TuningSettings, per_epoch: int) -> None:
         devices = jax.devices()
         self.rules = ShardingRules(MeshShape(data=len(devices)).over(devices))
-        self.size = -(-settings.batch // len(devices)) * len(devices)
-        self.per_epoch = -(-documents // self.size)
+        self.size, self.per_epoch = _batch(settings), per_epoch
         self.steps = self.per_epoch * settings.epochs
         rates, decay = settings.rates(self.steps), settings.weight_decay
         self._optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=decay))
@@ -124,6 +129,12 @@ class _Run:
 
     def _measure(self, weights: Tree, batch: Any) -> jax.Array:
         return jnp.stack([(self._loss(weights, batch) * batch["weight"]).sum(), batch["weight"].sum()])
+
+
+@lru_cache(maxsize=2)
+def _run(loss: Loss, settings: TuningSettings, per_epoch: int) -> _Run:
+    """Folds are of nearly one size: what is compiled for one serves the others."""
+    return _Run(loss, settings, per_epoch)
 
 
 def _validate(run: _Run, state: Progress, validation: Documents) -> None:

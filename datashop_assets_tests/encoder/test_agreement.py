@@ -67,6 +67,14 @@ def test_precision_recall_and_f1_are_scikit_learns(sample: Scored) -> None:
 
 @few
 @given(scored())
+def test_macro_f1_is_scikit_learns(sample: Scored) -> None:
+    score, label, weight = sample
+    theirs = f1_score(label, score >= 0.5, sample_weight=weight, average="macro", labels=[0, 1], zero_division=0)
+    assert agreement.macro_f1(score, label, weight[None])[0] == pytest.approx(theirs)
+
+
+@few
+@given(scored())
 def test_brier_is_scikit_learns(sample: Scored) -> None:
     score, label, weight = sample
     assert agreement.brier(score, label, weight[None])[0] == pytest.approx(

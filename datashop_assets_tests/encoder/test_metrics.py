@@ -1,10 +1,22 @@
 """Summaries: intervals that cover the truth, reliability that adds up, and silence where there is too little."""
 
+import json
+
 import numpy as np
+import polars as pl
 import pytest
 
-from datashop_assets.encoder.calibration import Calibration, fit_platt
+from datashop_assets.encoder.calibration import (
+    Calibration,
+    IsotonicCalibration,
+    fit_calibration,
+    fit_platt,
+    from_json,
+    to_json,
+)
+from datashop_assets.encoder.describe import errors
 from datashop_assets.encoder.metrics import Sample, measures, resampled, summary, with_intervals
+from datashop_assets.encoder.reading import errors_to_read
 
 
 def drawn(documents: int, seed: int, shift: float = 2.0) -> Sample:
@@ -92,3 +104,42 @@ def test_calibration_of_separable_labels_stays_finite() -> None:
 def test_margins_that_point_the_wrong_way_are_refused() -> None:
     with pytest.raises(ValueError, match="learnt nothing"):
         fit_platt(np.array([2.0, 1.0, -1.0, -2.0]), np.array([0.0, 0.0, 1.0, 1.0]), np.ones(4))
+
+
+def test_an_isotonic_curve_never_falls_and_finds_steps() -> None:
+    random = np.random.default_rng(0)
+    margins = random.normal(size=20_000)
+    truth = np.where(margins > 0.5, 0.9, 0.1)
+    labels = (random.random(20_000) < truth).astype(np.float64)
+    found = fit_calibration("isotonic", margins, labels, np.ones(20_000))
+    grid = np.linspace(-4, 4, 1_000)
+    assert (np.diff(found.probability(grid)) >= 0).all()
+    assert np.abs(found.probability(np.array([-2.0, 0.2, 0.8, 2.0])) - [0.1, 0.1, 0.9, 0.9]).max() < 0.03
+
+
+def test_the_curve_with_the_lower_loss_is_chosen() -> None:
+    random = np.random.default_rng(0)
+    margins = random.normal(size=5_000)
+    steps, curve = np.where(margins > 0.5, 0.9, 0.1), 1 / (1 + np.exp(-margins))
+    for truth, kind in ((steps, IsotonicCalibration), (curve, Calibration)):
+        labels = (random.random(5_000) < truth).astype(np.float64)
+        assert isinstance(fit_calibration("best", margins, labels, np.ones(5_000)), kind)
+
+
+@pytest.mark.parametrize("kind", ["platt", "isotonic"])
+def test_a_curve_survives_being_stored(kind: str) -> None:
+    margins = np.linspace(-2, 2, 50)
+    found = fit_calibration(kind, margins, (margins > 0.3).astype(np.float64), np.ones(50))
+    again = from_json(json.loads(json.dumps(to_json(found))))
+    np.testing.assert_array_equal(again.probability(margins), found.probability(margins))
+
+
+def test_the_errors_to_read_are_the_surest_ones() -> None:
+    rows = pl.DataFrame({"id": list("abcd"), "source": ["s"] * 4, "text": ["<b>", "y" * 999, "z", "w"]}).with_columns(
+        label=pl.Series([0, 0, 1, 1]), expected_score=pl.Series([1.0, 1.0, 4.0, 4.0])
+    )
+    found = errors_to_read(rows, np.array([0.6, 0.9, 0.2, 0.8]))
+    assert [one["id"] for one in found["false_positives"]] == ["b", "a"]
+    assert [one["id"] for one in found["false_negatives"]] == ["c"]
+    assert len(found["false_positives"][0]["text"]) == 300
+    assert "<b>" not in errors(found["false_positives"])

@@ -1,0 +1,82 @@
+"""MiniLM at 512 tokens on this CPU: our scorer against sentence-transformers with torch, the same texts and weights.
+
+Texts are those of the embedded pool, joined up to lengths spread as a web pool's are (a quarter fill all 512 tokens).
+Both sides tokenize, batch, run the network and pool; both give embeddings of length 1, compared to 1e-4. Each side is
+timed three times, alternating, and its best time counts. Run as `python -m
+datashop_assets_tests.benchmarks.encode_transformer [documents]`.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from datashop_assets.encoder.base_model import folder_of
+from datashop_assets.encoder.transformer import embedder
+from datashop_assets.models.bert_weights import load_bert
+from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
+from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
+
+LONGEST = 512
+ROUNDS = 3
+
+
+def texts_of(cache: Path, documents: int) -> list[str]:
+    """Texts of log-normal length, 1,200 characters in the middle, cut from the pool's documents laid end to end."""
+    pool = embedded_pool(cache)
+    lines = b"".join(_lines(file) for file in sorted((pool / DOCUMENTS).iterdir())).splitlines()
+    everything = "\n".join(orjson.loads(line)["text"] for line in lines)
+    random = np.random.default_rng(0)
+    sizes = np.clip(random.lognormal(np.log(1200), 0.9, documents), 40, 20_000).astype(int)
+    starts = random.integers(0, len(everything) - 20_000, documents)
+    return [everything[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
+def _lines(file: Path) -> bytes:
+    from datashop_assets.storage.shards import read_rows
+
+    with file.open("rb") as opened:
+        return b"".join(orjson.dumps(row) + b"\n" for row in read_rows(file.name, opened))
+
+
+def main(documents: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = folder_of(MINILM, Path(scratch))
+        texts = texts_of(Path(scratch) / "cache", documents)
+        bert = load_bert(folder)
+        running = embedder(bert, LONGEST)
+        running.embed(bert.tokenize(texts[:32], LONGEST))
+        told = Path(scratch) / "texts.json"
+        told.write_bytes(orjson.dumps(texts))
+        where = {"model": str(folder), "texts": str(told), "longest": LONGEST, "vectors": f"{scratch}/torch.npy"}
+        ours, theirs, vectors, tokens = [], [], np.zeros(0), 0
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            listed = bert.tokenize(texts, LONGEST)
+            vectors = running.embed(listed)
+            ours.append(time.perf_counter() - begun)
+            theirs.append(run_peer("encode_transformer_peer.py", PEERS, **where)["seconds"])
+            tokens = sum(map(len, listed))
+        vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        difference = float(np.abs(vectors - np.load(where["vectors"])).max())
+    if difference > 1e-4:
+        raise SystemExit(f"embeddings differ by {difference}")
+    print_result(
+        tokens / min(ours),
+        tokens / min(theirs),
+        unit="tokens a second, tokenization included, best of three",
+        documents=documents,
+        tokens=tokens,
+        full_length=sum(len(one) == LONGEST for one in listed),
+        seconds={"ours": ours, "peer": theirs},
+        documents_a_second={"ours": documents / min(ours), "peer": documents / min(theirs)},
+        largest_difference=difference,
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)

@@ -1,0 +1,27 @@
+"""The other side of `encode_transformer`: sentence-transformers with torch, as its users run it."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from sides import arguments
+
+
+def main() -> None:
+    from sentence_transformers import SentenceTransformer
+
+    said = arguments()
+    texts = json.loads(Path(said["texts"]).read_text())
+    model = SentenceTransformer(said["model"], device="cpu")
+    model.max_seq_length = said["longest"]
+    model.encode(texts[:32], show_progress_bar=False)
+    begun = time.perf_counter()
+    vectors = model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
+    seconds = time.perf_counter() - begun
+    np.save(said["vectors"], vectors)
+    print(json.dumps({"seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Ten prompts over one pool: one embedding and ten heads, against ten runs that each embed the pool.
+
+Both sides read the embedded pool, learn ten topics of its gold from 600 documents each, and score every document. The
+side with one embedding pays for it once; scores of both are the same. Run as
+`python -m datashop_assets_tests.benchmarks.many_prompts`.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datashop_assets.encoder import embeddings
+from datashop_assets.encoder.static import StaticEncoder, StaticKind
+from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.protocols.encoder import Labelled
+from datashop_assets.sources.gold import load_gold
+from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.benchmarks.sides import print_result
+from datashop_assets_tests.filtered_pool.pools import gold_pool
+from datashop_assets_tests.stages import run_build
+
+PROMPTS, LABELS, READ = 10, 600, {"read_characters": 500, "reading": "head"}
+
+
+def embedded(root: Path, name: str, pool: StageFolder) -> StageFolder:
+    config = {"asked": True, "model": MINILM, **READ}
+    return run_build(embeddings.build, name, root, config, {"pretraining_pool": pool})
+
+
+def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncoder:
+    """A head for one topic. The sample is the same for all: a prompt's own labels are what differs."""
+    labels = [int(label == topic) for _, label in sample]
+    ones = [1] * len(sample)
+    told = Labelled([text for text, _ in sample], labels, [5.0 * one for one in labels], [1.0] * len(sample), ones)
+    return StaticKind({"model": MINILM}, root / "cache").fit(told, seed=0, folder=root / "heads" / topic)
+
+
+def scored(encoder: StaticEncoder, vectors: StageFolder, shards: list[str]) -> NDArray[np.float64]:
+    return np.concatenate([encoder.margin_of(embeddings.vectors_of(vectors, shard)) for shard in shards])
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        pool, shards = gold_pool(root), pool_shards(gold_pool(root))
+        gold = load_gold(root / "cache", "embedded")
+        texts = [document for shard in shards for _, document in read_pool(pool, shard) if document.id in gold]
+        order = np.random.default_rng(0).permutation(len(texts))[:LABELS]
+        sample = [(texts[place].text[:500], gold[texts[place].id]) for place in order]
+        counts = {topic: sum(label == topic for _, label in sample) for _, topic in sample}
+        topics = sorted(counts, key=lambda topic: (-counts[topic], topic))[:PROMPTS]
+        begun = time.perf_counter()
+        vectors = embedded(root, "shared", pool)
+        together = time.perf_counter() - begun
+        apart, difference = 0.0, 0.0
+        for number, topic in enumerate(topics):
+            begun = time.perf_counter()
+            margins = scored(learnt(root, sample, topic), vectors, shards)
+            together += time.perf_counter() - begun
+            begun = time.perf_counter()
+            own = embedded(root, f"own-{number}", pool)
+            alone = scored(learnt(root, sample, topic), own, shards)
+            apart += time.perf_counter() - begun
+            difference = max(difference, float(np.abs(margins - alone).max()))
+    print_result(
+        PROMPTS / together,
+        PROMPTS / apart,
+        unit="prompts a second: embedding, head and scores",
+        documents=len(margins),
+        prompts=len(topics),
+        seconds={"ours": together, "peer": apart},
+        largest_difference=difference,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The kinds of encoder beside fastText, built as the stage builds them: a tiny transformer, vectors, a cascade."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datashop_assets.encoder import embeddings, trained
+from datashop_assets.encoder.base_model import fingerprint
+from datashop_assets.encoder.build import build
+from datashop_assets.encoder.cascade import cut_of, was_passed
+from datashop_assets.encoder.describe import describe
+from datashop_assets.encoder.pool_margins import pool_margins
+from datashop_assets.prompts.encoder import EncoderSettings
+from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets_tests.filtered_pool.pools import gold_pool
+from datashop_assets_tests.models.tiny_bert import write_tiny
+from datashop_assets_tests.stages import run_build, stage_of_rows
+
+MATHEMATICS = ("theorem", "integral", "prime", "number", "proof")
+OTHERS = ("king", "river", "album", "village", "battle")
+READ = {"read_characters": 200, "reading": "head"}
+
+
+def labelled(documents: int = 120) -> list[dict[str, Any]]:
+    """Texts of words, a fifth of them positive, whose topic every model can learn."""
+    random = np.random.default_rng(0)
+    rows = []
+    for place in range(documents):
+        label = int(place % 5 == 0)
+        text = " ".join(random.choice(MATHEMATICS if label else OTHERS, 6)) + f" {place}"
+        rows.append({"id": str(place), "source": "ab"[place % 2], "text": text, "label": label})
+        rows[-1] |= {"characters": len(text), "expected_score": 4.0 * label + 0.5, "weight": 1.0 + place % 3}
+        rows[-1] |= {"repeat": 1 + label, "fold": (place // 5) % 5}
+    return rows
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("kinds")
+    write_tiny(root / "tiny")
+    stage_of_rows(root, "training_set", {LABELS: labelled()}, SCHEMA)
+    return root
+
+
+def built(root: Path, name: str, settings: Mapping[str, Any]) -> StageFolder:
+    if (root / name / "manifest.json").exists():
+        return StageFolder(Folder(str(root / name)))
+    config = EncoderSettings.model_validate_json(json.dumps(settings)).config()
+    inputs = {"training_set": StageFolder(Folder(str(root / "training_set")))}
+    return run_build(build, name, root, {**config, **READ, "gold": [], "gold_uri": "embedded"}, inputs)
+
+
+def transformer(root: Path, **more: Any) -> dict[str, Any]:
+    model = {"model": str(root / "tiny"), "longest": 48, "learning_rate": 0.02, "epochs": 6}
+    return {"kind": "transformer", "transformer": {**model, **more}}
+
+
+def settings_of(root: Path, name: str) -> dict[str, Any]:
+    return {
+        "frozen": transformer(root),
+        "tuned": transformer(root, tune="all", epochs=1, head="ordinal", learning_rate=3e-3),
+        "static": {"kind": "static", "calibration": "best"},
+        "cascade": {**transformer(root), "cascade": {"passes": 0.4}, "buckets": 100, "dimensions": 4},
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["frozen", "tuned", "static", "cascade"])
+def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
+    encoder = built(root, name, settings_of(root, name))
+    assert encoder.metrics["auc"] > 0.8
+    loaded = trained.load(encoder)
+    texts = ["prime number theorem proof", "the king of the village", ""]
+    margins = loaded.margins(texts)
+    assert margins[0] > margins[1]
+    scores = loaded.calibration.probability(margins)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    np.testing.assert_array_equal(trained.load(encoder).margins(texts), margins)
+    assert {"reliability", "precision and recall", "false positives"} <= set(describe(encoder))
+
+
+def test_a_transformer_is_stored_as_a_folder_that_others_open(root: Path) -> None:
+    encoder = built(root, "frozen", settings_of(root, "frozen"))
+    config = json.loads(encoder.file("config.json").read_text())
+    assert config["architectures"] == ["BertForSequenceClassification"]
+    names = {file.name for file in encoder.manifest.files}
+    assert {"model.safetensors", "tokenizer.json", "tokenizer_config.json"} <= names
+
+
+def test_a_build_that_was_killed_after_its_folds_gives_the_same_content(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = built(root, "frozen", settings_of(root, "frozen"))
+    monkeypatch.setattr("datashop_assets.encoder.learning.fit_calibration", _killed)
+    with pytest.raises(InterruptedError):
+        built(root, "again", settings_of(root, "frozen"))
+    monkeypatch.undo()
+    again = built(root, "again", settings_of(root, "frozen"))
+    assert again.manifest.content_digest == whole.manifest.content_digest
+
+
+def _killed(*_: Any) -> None:
+    raise InterruptedError
+
+
+def test_a_cascade_puts_what_it_does_not_pass_beneath_everything_else(root: Path) -> None:
+    encoder = built(root, "cascade", settings_of(root, "cascade"))
+    loaded = trained.load(encoder)
+    texts = [row["text"] for row in labelled()]
+    margins = loaded.margins(texts)
+    passed = loaded.passed(margins)
+    assert 0 < passed.sum() < len(texts)
+    assert margins[passed].min() > margins[~passed].max()
+    scores = loaded.calibration.probability(margins)
+    assert scores[passed].min() >= scores[~passed].max()
+    assert len(set(margins[~passed])) > 10  # what is beneath keeps its order
+
+
+def test_a_cascade_says_what_it_costs(root: Path) -> None:
+    encoder = built(root, "cascade", settings_of(root, "cascade"))
+    found = json.loads(encoder.file("report.json").read_text())["cascade"]
+    assert found["passed"] + found["lost_positives"] <= found["documents"]
+    recall = found["metrics"]["recall"]
+    assert recall["low"] <= recall["value"] <= recall["high"] <= 1
+    assert "positives passed on" in describe(encoder)["cascade"]
+    margins = encoder.table("out_of_fold.parquet")["margin"].to_numpy()
+    assert int(was_passed(margins).sum()) == found["passed"]
+
+
+def test_the_cut_passes_the_share_that_was_asked_for() -> None:
+    first, weights = np.array([3.0, 1.0, 2.0, 0.0]), np.array([1.0, 1.0, 1.0, 5.0])
+    assert cut_of(first, weights, 0.25) == 2.0
+    assert cut_of(first, weights, 0.9) == 0.0
+
+
+@pytest.fixture(scope="module")
+def pool(root: Path) -> StageFolder:
+    lines = [{"text": f"{word} {place}"} for place in range(30) for word in ("theorem", "king")] + [{"text": None}]
+    (root / "pool").mkdir()
+    for shard in ("a", "b"):
+        text = "\n".join(json.dumps({**line, "id": f"{shard}{n}"}) for n, line in enumerate(lines))
+        (root / "pool" / f"{shard}.jsonl").write_text(text)
+    (root / "pool" / "none.jsonl").write_text('{"text": null}\n')
+    data = {"uri": str(root / "pool"), "text_field": "text", "id_field": "id", "source_field": "source"}
+    return gold_pool(root, data)
+
+
+def embedded(root: Path, pool: StageFolder) -> StageFolder:
+    if (root / "pool_embeddings" / "manifest.json").exists():
+        return StageFolder(Folder(str(root / "pool_embeddings")))
+    config = {"asked": True, "model": "all-minilm-l6-v2", **READ}
+    return run_build(embeddings.build, "pool_embeddings", root, config, {"pretraining_pool": pool})
+
+
+def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: StageFolder) -> None:
+    loaded = trained.load(built(root, "static", settings_of(root, "static")))
+    assert loaded.scores_embeddings
+    vectors = embedded(root, pool)
+    for shard in pool_shards(pool):
+        documents = list(read_pool(pool, shard))
+        found = list(pool_margins(loaded, pool, vectors, shard))
+        assert [one for batch, _ in found for one in batch] == [(row, document.id) for row, document in documents]
+        margins = np.concatenate([np.zeros(0), *(margins for _, margins in found)])
+        wanted = loaded.margins([document.text for _, document in documents])
+        np.testing.assert_allclose(margins, wanted, atol=1e-9)
+
+
+def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
+    found = embedded(root, pool)
+    assert found.metrics == {"state": "made", "documents": 120, "width": 384, "bytes": 120 * 384 * 2}
+    assert "120 documents" in describe(found)["embeddings"]
+
+
+def test_embeddings_that_nobody_asked_for_say_so(root: Path, pool: StageFolder) -> None:
+    found = run_build(embeddings.build, "not_asked", root, {"asked": False}, {"pretraining_pool": pool})
+    assert found.metrics == {"state": "not asked"}
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fingerprint(str(tmp_path / "nowhere"))
+
+
+def test_a_model_that_changes_has_another_fingerprint(root: Path, tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    before = fingerprint(str(tmp_path))
+    (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + " ")
+    assert fingerprint(str(tmp_path)) != before
+
+
+def test_only_the_named_kind_is_part_of_the_configuration() -> None:
+    fasttext = EncoderSettings().config()
+    assert EncoderSettings.model_validate({"static": {"model": "/elsewhere"}}).config() == fasttext
+    assert "dimensions" not in EncoderSettings.model_validate({"kind": "static"}).config()
+    with pytest.raises(ValueError, match="ends in a transformer"):
+        EncoderSettings.model_validate({"cascade": {"passes": 0.2}})
