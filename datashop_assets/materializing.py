@@ -52,7 +52,7 @@ def materialize(
     digest = dg.DataVersion(planned[stage.name].digest)
     manifest = outcome.output.manifest
     spent = beside(slug, stage.name, prompts.root, manifest.metrics, manifest.seconds)
-    estimated = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
+    estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage) | estimated)
 
 

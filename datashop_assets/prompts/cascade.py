@@ -42,14 +42,15 @@ class Cascade(Section):
         if self.encoder is not None:
             return {"encoder": self.encoder}
         scoring = "likelihood" if self.likelihood else self.scoring
-        own = {"likelihood": self.likelihood} if self.likelihood else {"score_token": ScoreToken()}
-        asked = {
+        own: Section = self.likelihood or ScoreToken()
+        asked: dict[str, Any] = {
             "model": self.model or model,
             "revision": "",
             "scoring": scoring,
             "sampling": {"temperature": 0.0, "top_p": 1.0, "max_tokens": self.max_tokens, "seed": 0},
             "read_characters": self.read_characters,
             "reading": "head",
-            **{name: section.model_dump(mode="json") for name, section in own.items() if name == scoring},
         }
+        if scoring != "generate":
+            asked[scoring] = own.model_dump(mode="json")
         return {"asked": asked, "prompt": self.prompt or ""}

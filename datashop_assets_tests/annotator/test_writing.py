@@ -5,38 +5,39 @@ from pathlib import Path
 import jax.numpy as jnp
 import orjson
 import pytest
+from flax import nnx
 
-from datashop_assets.models.gguf_weights import GGUF
 from datashop_assets.models.greedy import Greedy
+from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.rubric.build import build
 from datashop_assets.rubric.stage import RUBRIC
-from datashop_assets.sources.packages import data_file
 from datashop_assets.stage import Tools
 from datashop_assets_tests.stages import run_build
-from resources.annotator.embedded import MODELS, EmbeddedAnnotator
+from resources.annotator.embedded import EmbeddedAnnotator
 
 LIKELIHOOD = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
 TARGETS = ["The derivative of $x^{2}$ is $2x$.", "A proof by induction begins with a base case."]
+TINY = LlamaConfig(
+    vocab_size=50, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, head_dim=8,
+)  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def gguf() -> GGUF:
-    return GGUF(data_file(MODELS["smollm2-135m-instruct"][0]))
+@pytest.mark.parametrize("length", [3, 70])
+def test_each_token_is_the_likeliest_after_all_before_it(length: int) -> None:
+    model = Llama(TINY, rngs=nnx.Rngs(3))
+    prompt = [(7 * place) % 50 for place in range(length)]
+    written, stopped = Greedy(model).write(prompt, 4, stops=())
 
-
-def test_each_token_is_the_likeliest_after_all_before_it(gguf: GGUF) -> None:
-    model = gguf.model()
-    prompt = gguf.tokenizer().encode("The derivative of x squared is", add_special_tokens=False).ids
-    written, stopped = Greedy(model).write(prompt, 6, stops=())
-
-    logits = model.logits(model.hidden(jnp.asarray([*prompt, *written])[None])[0, len(prompt) - 1 : -1])
+    logits = model.logits(model.hidden(jnp.asarray([*prompt, *written])[None])[0, length - 1 : -1])
     assert jnp.argmax(logits, axis=-1).tolist() == written
     assert not stopped
-    assert Greedy(model).write(prompt, 6, stops={written[2]}) == (written[: written.index(written[2])], True)
+    assert Greedy(model).write(prompt, 4, stops={written[2]}) == (written[: written.index(written[2])], True)
 
 
+@pytest.mark.faults  # 35 s on two busy cores; the quick suite writes with a scribbler
 def test_a_rubric_is_written_from_target_documents_by_the_embedded_model(tmp_path: Path) -> None:
     fields = {
         "name": "x",
