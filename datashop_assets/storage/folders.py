@@ -129,6 +129,7 @@ class Folder:
                 with ready.open("wb") as file:
                     yield file
                 self._place[0].put_file(str(ready), self.path(name))
+                self._was_kept(name, ready.stat().st_size)
             return
         place = Path(self.path(name))
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +142,13 @@ class Folder:
             ready.replace(place)
         finally:
             ready.unlink(missing_ok=True)
+
+    def _was_kept(self, name: str, size: int) -> None:
+        """Asks a bucket for what it has just taken. Raises `OSError` where it is not there: a run is then retried."""
+        self._place[0].invalidate_cache(self._place[1])
+        found = self.size(name) if self.exists(name) else None
+        if found != size:
+            raise OSError(f"{self.uri}/{name}: {size} bytes were written and {found} are there; run again")
 
     def put(self, name: str, file: Path) -> None:
         """Copies a local file into place."""
