@@ -30,13 +30,13 @@ class RayCompute:
         _connect(self.address)
         call = ray.remote(num_cpus=1, max_retries=self.retries)(function).remote
         remaining = iter(items)
-        room = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        room = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         running = [call(item) for item in islice(remaining, room)]
         try:
             while running:
                 done, running = ray.wait(running, num_returns=1)
                 running += [call(item) for item in islice(remaining, 1)]
-                yield _result(ray.get, done[0], self.retries)
+                yield _result(done[0], self.retries)
         finally:
             for task in running:
                 ray.cancel(task, force=True)
@@ -49,11 +49,12 @@ def _connect(address: str) -> None:
         ray.init(address, log_to_driver=False, configure_logging=False)
 
 
-def _result(get: Callable[[Any], Result], task: Any, retries: int) -> Result:
+def _result(task: Any, retries: int) -> Any:
+    import ray
     from ray.exceptions import RayTaskError, WorkerCrashedError
 
     try:
-        return get(task)
+        return ray.get(task)
     except RayTaskError as error:
         raise error.cause from error
     except WorkerCrashedError as error:

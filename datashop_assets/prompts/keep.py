@@ -24,7 +24,7 @@ class Keep(Section):
     precision: Annotated[float, Field(ge=0.05, lt=1)] | None = None
     delta: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.05
     labels: Count = 200  # at most this many documents are asked about
-    design: Literal["anytime", "fixed"] = "anytime"  # fixed needs half the labels, and none may be added afterwards
+    design: Literal["anytime", "fixed"] = "anytime"  # fixed needs fewer, and none may be added afterwards
     format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
 
     @model_validator(mode="after")

@@ -79,7 +79,7 @@ def test_labels_are_fresh_and_drawn_once(made: Made) -> None:
 
 
 def test_asking_again_for_more_asks_nothing_twice_and_draws_the_same(made: Made) -> None:
-    root, inputs = made
+    root, _ = made
     first = certified(made, "few", few := WordCounter(), labels=40, precision=0.97)
     (root / "more").mkdir()
     (root / "few" / "answers").rename(root / "more" / "answers")

@@ -21,9 +21,11 @@ from datashop_assets.filtered_pool.describe import describe
 from datashop_assets.sources.pool import pool_shards, read_index, read_pool
 from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.root import project
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets_tests.benchmarks.sides import PEERS
 from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
@@ -32,11 +34,37 @@ import sys
 from pathlib import Path
 from datashop_assets.filtered_pool import score
 from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.root import project
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.stages import run_build
 root, name = Path(sys.argv[1]), sys.argv[2]
 inputs = {stage: StageFolder(Folder(str(root / stage))) for stage in ("encoder", "pretraining_pool", "pool_embeddings")}
 run_build(score.build, name, root, {}, inputs)
+"""
+
+READ_BY_OTHERS = """
+import json, os, sys
+from glob import glob
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+folder, form = sys.argv[1:]
+import datasets, polars
+from datatrove.pipeline.readers import JsonlReader, ParquetReader
+files = sorted(glob(f"{folder}/*"))
+kind = "json" if form == "jsonl.zst" else "parquet"
+loaded = datasets.load_dataset(kind, data_files=files, split="train", cache_dir=f"{folder}/../../datasets-{kind}")
+pattern = f"*.{form}"
+if kind == "json":
+    reader = JsonlReader(folder, glob_pattern=pattern, compression="zstd")
+    frame = polars.concat([polars.read_ndjson(file).select("id") for file in files])
+else:
+    reader = ParquetReader(folder, glob_pattern=pattern)
+    frame = polars.concat([polars.read_parquet(file, columns=["id"]) for file in files])
+found = {
+    "datasets": sorted(loaded["id"]),
+    "datatrove": sorted(document.id for document in reader.run(rank=0, world_size=1)),
+    "polars": sorted(frame["id"]),
+}
+print(json.dumps(found))
 """
 
 
@@ -82,7 +110,7 @@ def kept(root: Path, name: str, keep: dict[str, Any], form: str = "jsonl.zst") -
 
 def documents(filtered: StageFolder) -> Iterator[dict[str, Any]]:
     for shard in filtered.shards:
-        if shard.name.endswith(".jsonl.zst"):
+        if shard.name.startswith("documents/"):
             yield from filtered.rows(shard.name)
 
 
@@ -200,3 +228,28 @@ def test_each_stage_is_shown(root: Path, by_documents: StageFolder) -> None:
     shown = describe(by_documents)
     assert "fraction 0.082" in shown["kept"]
     assert shown["at the cut and above"].count("\n") == 11
+
+
+def test_a_budget_of_tokens_is_spent_from_the_highest_score_down(root: Path) -> None:
+    metrics = kept(root, "by-budget", {"budget": 20_000, "of": "tokens"}).metrics
+    assert metrics["budget"] == 20_000 >= metrics["kept_tokens"] > 18_000
+    everything = kept(root, "by-large-budget", {"budget": 10**12, "of": "tokens"}).metrics
+    assert everything["kept_documents"] == 11_709
+
+
+def test_parquet_holds_the_documents_of_json_lines(root: Path, by_documents: StageFolder) -> None:
+    keep = {"fraction": 0.082, "of": "documents"}
+    tables = kept(root, "as-parquet", keep, "parquet")
+    names = [shard.name for shard in tables.shards if shard.name.startswith("documents/")]
+    rows = [row for name in names for row in tables.rows(name)]
+    assert [{key: row[key] for key in row if row[key] is not None} for row in rows] == list(documents(by_documents))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("form", ["jsonl.zst", "parquet"])
+def test_datasets_datatrove_and_polars_read_what_was_kept(root: Path, form: str) -> None:
+    filtered = kept(root, f"peers-{form}", {"fraction": 0.02, "of": "documents"}, form)
+    command = [str(project() / PEERS), "-c", READ_BY_OTHERS, f"{root}/peers-{form}/documents", form]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    ids = [row["id"] for shard in filtered.shards if "documents/" in shard.name for row in filtered.rows(shard.name)]
+    assert orjson.loads(done.stdout.splitlines()[-1]) == dict.fromkeys(("datasets", "datatrove", "polars"), sorted(ids))

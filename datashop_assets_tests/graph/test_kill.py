@@ -35,6 +35,11 @@ def without(made: Made, stage: str, folder: Path) -> Root:
         # scoring: before the first shard's receipt, and in the second shard
         ("pool_scores", ["--at-write", "2"]),
         ("pool_scores", ["--at-write", "3"]),
+        ("pool_scores", ["--at-write", "4"]),
+        # keeping: while shards are joined, between two shards' attributes, among the kept documents
+        ("filtered_pool", ["--at-write", "2"]),
+        ("filtered_pool", ["--at-write", "4"]),
+        ("filtered_pool", ["--at-write", "8"]),
         # training: at the first checkpoint of a seed, and while the trained models are exported
         ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-*/1?/*"]),
         ("trained_lm", ["--at-write", "4"]),

@@ -2,15 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from datashop_assets_tests.conftest import free_port
+from datashop_assets_tests.resources.ray_cluster import ray_cluster
 from resources.compute import LocalCompute, default_compute
 from resources.ray_compute import RayCompute
 
@@ -18,45 +15,12 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.filterwarnings("ignore"),  # Ray's own
 ]
-RAY = Path(sys.executable).with_name("ray")
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a cluster of two cores that listens on loopback alone. It ends with its head process."""
-    port, folder = free_port(), tmp_path_factory.mktemp("ray", numbered=False)
-    command = [
-        str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2",
-        "--include-dashboard=false", "--disable-usage-stats", "--object-store-memory=100000000",
-    ]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait_for(port)
-        yield f"127.0.0.1:{port}"
-    finally:
-        _disconnect()
-        head.send_signal(signal.SIGTERM)
-        head.wait(60)
-
-
-def _wait_for(port: int) -> None:
-    import socket
-
-    for _ in range(600):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f"no cluster at {port} after a minute")
-
-
-def _disconnect() -> None:
-    import ray
-
-    ray.shutdown()
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as address:
+        yield address
 
 
 def square(number: int) -> int:

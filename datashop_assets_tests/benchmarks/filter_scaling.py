@@ -1,0 +1,112 @@
+"""How scoring and filtering grow with the pool: time, peak memory, two workers against one, Ray against processes.
+
+    python -m datashop_assets_tests.benchmarks.filter_scaling
+
+Each measurement is a fresh process. `ours` is the exponent of time in the size of the pool, `peer` the 1.05 that it may
+have at most. Ray's side starts a cluster of two cores on loopback.
+"""
+
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from datashop_assets.filtered_pool import build as keeping
+from datashop_assets.filtered_pool import score
+from datashop_assets.stage import Tools
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.benchmarks import filter_fasttext
+from datashop_assets_tests.benchmarks.sides import print_result
+from datashop_assets_tests.resources.ray_cluster import ray_cluster
+from datashop_assets_tests.stages import run_build
+
+SIZES = (1, 4, 16)
+STAGES = ("pretraining_pool", "pool_tokens", "pool_embeddings", "encoder", "keep_certificate")
+HIGHEST_EXPONENT = 1.05
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for size in SIZES:
+            prepare(root, size)
+        grown = {size: measured(root, size, "one") for size in SIZES}
+        spread = {"two": measured(root, SIZES[-1], "two")}
+        with ray_cluster(root / "ray.log") as address:
+            os.environ["RAY_ADDRESS"] = address
+            spread["ray"] = measured(root, SIZES[-1], "ray")
+        report(grown, spread)
+
+
+def report(grown: dict[int, dict[str, float]], spread: dict[str, dict[str, float]]) -> None:
+    first, last = grown[SIZES[0]], grown[SIZES[-1]]
+    print_result(
+        math.log(last["seconds"] / first["seconds"]) / math.log(SIZES[-1] / SIZES[0]),
+        HIGHEST_EXPONENT,
+        unit="exponent of time in documents",
+        memory_ratio=last["peak_bytes"] / first["peak_bytes"],
+        two_workers=last["seconds"] / spread["two"]["seconds"],
+        ray_against_processes=spread["two"]["seconds"] / spread["ray"]["seconds"],
+        same_content=len({one["content"] for one in (last, *spread.values())}) == 1,
+        grown={str(size): one for size, one in grown.items()},
+        spread=spread,
+    )
+
+
+def prepare(root: Path, size: int) -> None:
+    """A pool of `size` times 11,709 documents in as many shards of a sixteenth of the largest pool, and an encoder."""
+    place = root / str(size)
+    place.mkdir()
+    filter_fasttext.ROUNDS, filter_fasttext.SHARDS = size, max(2, size)
+    filter_fasttext.make_pool(place)
+    model = filter_fasttext.train(root) if size == SIZES[0] else root / "stock.bin"
+    filter_fasttext.prepare(place, model)
+
+
+def measured(root: Path, size: int, how: str) -> dict[str, Any]:
+    """Seconds and peak memory of a process that scores and filters the pool `how`: one, two workers, or on Ray."""
+    command = [sys.executable, "-m", "datashop_assets_tests.benchmarks.filter_scaling", str(root / str(size)), how]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def child(root: Path, how: str) -> None:
+    tools = Tools(compute=compute(how))
+    inputs = {name: StageFolder(Folder(str(root / name))) for name in STAGES}
+    filter_fasttext.fasttext_reader_is_compiled(inputs["encoder"])
+    started = time.perf_counter()
+    scores = run_build(score.build, f"pool_scores-{how}", root, {}, inputs, tools)
+    config = {
+        "keep": {"fraction": 0.1, "of": "documents"},
+        "format": "jsonl.zst",
+        "slug": "b",
+        "gold": [],
+        "gold_uri": "",
+    }
+    kept = run_build(keeping.build, f"filtered-{how}", root, config, {**inputs, "pool_scores": scores}, tools)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak, "content": kept.manifest.content_digest}))
+
+
+def compute(how: str) -> Any:
+    from resources.compute import LocalCompute
+    from resources.ray_compute import RayCompute
+
+    if how == "ray":
+        return RayCompute(os.environ["RAY_ADDRESS"])
+    return LocalCompute(processes=1 if how == "one" else 2, worth_it=0.0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        child(Path(sys.argv[1]), sys.argv[2])
+    else:
+        main()
