@@ -37,6 +37,8 @@ class Pilot:
 def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
     """Asks about the first `count` documents of the first round, which annotation will ask too: answers are kept.
 
+    They are the first in the order in which annotation asks, in whole groups, so that it forms the same groups.
+
     The sample and the rubric must have been made. Raises `ValueError` where no document is answered.
     """
     assert tools.annotator is not None
@@ -44,7 +46,8 @@ def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
     rubric = str(orjson.loads(plan["rubric"].output.file("rubric.json").read_bytes())["text"])
     question = question_of(config["asked"], rubric, tools.annotator)
     asking = Asking(tools.annotator, question, AnswerStore.of(answers, question))
-    contents, started = _chosen(plan, count), time.monotonic()
+    group = tools.annotator.group or 1
+    contents, started = _chosen(plan, -(-count // group) * group), time.monotonic()
     with tools.progress.bar("pilot", len(contents), "documents") as bar:
         rows = documents(plan["annotation_sample"].output, contents)
         asking.ask(((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows), bar)
@@ -81,7 +84,8 @@ def to_ask(plan: Plan) -> int:
 
 def _chosen(plan: Plan, count: int) -> set[str]:
     index: Sequence[Any] = index_of(plan["annotation_sample"].output)
-    return {one.row["content"] for one in first_round(index, _design(plan, len(index)))[0][:count]}
+    first = {one.row["content"] for one in first_round(index, _design(plan, len(index)))[0]}
+    return set([row["content"] for row in index if row["content"] in first][:count])
 
 
 def _design(plan: Plan, size: int) -> Any:

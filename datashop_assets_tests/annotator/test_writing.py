@@ -25,7 +25,7 @@ TINY = LlamaConfig(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("length", [3, 70])
+@pytest.mark.parametrize("length", [70])
 def test_each_token_is_the_likeliest_after_all_before_it(length: int) -> None:
     model = Llama(TINY, rngs=nnx.Rngs(3))
     prompt = [(7 * place) % 50 for place in range(length)]

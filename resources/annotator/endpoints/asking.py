@@ -102,18 +102,23 @@ class ScoreToken:
     words: bool
 
     def payload(self, one: Asked, text: str) -> dict[str, Any]:
-        after = listed(shuffled(self.question.options, one.text)) if self.words else ""
+        after = listed(self._order(one)) if self.words else ""
         payload = _scored(self.question, [_user(self.question, text, after)], self.spelling)
         return {**payload, "structured_outputs": {"choice": list(self.spelling.forms)}}
 
     def read(self, body: dict[str, Any], one: Asked) -> Found:
-        order = shuffled(self.question.options, one.text) if self.words else self.question.options
+        order = self._order(one) if self.words else self.question.options
         found = by_option(order, probabilities(body, self.spelling.tokens), self.question.options)
         reply = said(body)
         if not self.words:
             return _complete(reply, reply.raw), found
         shown = dict(zip(letters(order), order, strict=True))
         return _complete(reply, orjson.dumps({"reply": reply.raw, "options": shown}).decode()), found
+
+    def _order(self, one: Asked) -> tuple[str, ...]:
+        """Another one with another seed, so that asking again also tells what the order did."""
+        seed = self.question.sampling.seed
+        return shuffled(self.question.options, f"{seed} {one.text}" if seed else one.text)
 
 
 def _scored(question: Question, turns: list[dict[str, str]], spelling: Spelling) -> dict[str, Any]:
