@@ -50,7 +50,7 @@ BAD = [
     ("tides.yaml", _with("keep: {fraction: 1.2}\n"), ["keep.fraction", "1.2", "less than 1"]),
     ("tides.yaml", _with("keep: {fraction: .nan}\n"), ["keep"]),
     ("tides.yaml", _with("keep: {fraction: 0.1, threshold: 0.5}\n"), ["keep", "exactly one"]),
-    ("tides.yaml", _with("keep: {}\n"), ["keep", "exactly one of fraction and threshold"]),
+    ("tides.yaml", _with("keep: {}\n"), ["keep", "exactly one of fraction, tokens, threshold, precision"]),
     ("tides.yaml", _with("keep: {fraction: 0.1, of: words}\n"), ["keep.of", "words", "'documents' or 'tokens'"]),
     ("tides.yaml", _with("processor: {type: stars}\n"), ["processor.type", "stars", "finalscore0-5"]),
     ("tides.yaml", _with("processor: {type: ../evil:X}\n"), ["processor.type", "../evil:X"]),
