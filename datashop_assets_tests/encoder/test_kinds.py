@@ -71,7 +71,10 @@ def settings_of(root: Path, name: str) -> dict[str, Any]:
     }[name]
 
 
-@pytest.mark.parametrize("name", ["frozen", "tuned", "static", "cascade"])
+TUNED = pytest.param("tuned", marks=pytest.mark.faults)  # compiling a step of all weights takes long
+
+
+@pytest.mark.parametrize("name", ["frozen", TUNED, "static", "cascade"])
 def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
     encoder = built(root, name, settings_of(root, name))
     assert encoder.metrics["auc"] > 0.8
