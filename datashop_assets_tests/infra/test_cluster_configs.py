@@ -236,4 +236,4 @@ def test_the_runbook_tells_of_the_clusters_that_there_are() -> None:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         worker = cluster.available_node_types["worker"]
         assert cells[1] == cluster.provider.availability_zone
-        assert cells[3 if cluster.annotates else 4].startswith(f"{worker.min_workers} to {worker.max_workers} × ")
+        assert cells[3 if cluster.annotates else 4].startswith(f"{worker.min_workers} to {worker.max_workers} ")
