@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help docs test-ui env peers vllm demo ui test test-vllm test-peers test-deploy test-faults check format locks cluster_configs cluster_docker clean
+.PHONY: help compile test-tpu docs test-ui env peers vllm demo ui test test-vllm test-peers test-deploy test-faults check format locks cluster_configs cluster_docker clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -18,6 +18,7 @@ UV := .tools/uv/bin/uv
 ENV := $(VENV)/.env-is-current
 PEERS := .venv-peers
 VLLM := .venv-vllm
+LIBTPU := .tools/libtpu
 # By pip, and in no lock: a lock would hold the CUDA build's hashes.
 TORCH := torch==2.13.0
 IMAGE_LOCK = $(UV) pip compile --quiet --generate-hashes --no-header --python-platform x86_64-manylinux_2_34 --python-version
@@ -84,7 +85,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not ui and not faults and not vllm and not peers and not deploy"
+	@$(BIN)/pytest -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator
@@ -95,6 +96,17 @@ test-deploy: env ## Dagster as separate services with a PostgreSQL, and the comm
 test-peers: env peers ## what we write, read by torch, transformers and others
 	@$(BIN)/pytest -m peers
 
+test-tpu: env $(LIBTPU)/.is-current ## the training step of one model compiled for one TPU slice
+	@$(BIN)/pytest -m tpu datashop_assets_tests/trained_lm
+
+compile: env $(LIBTPU)/.is-current ## the training step compiled for TPU slices, without a TPU: an hour on two cores
+	@$(BIN)/python -m datashop_assets.trained_lm.compile_proof
+
+$(LIBTPU)/.is-current: $(UV) locks/tpu.txt
+	@echo "libtpu: into $(LIBTPU) (0.7 GB)"
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(LIBTPU) -r locks/tpu.txt
+	@touch $@
+
 test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
 
@@ -102,7 +114,7 @@ test-ui: env ## the UI and the pages in a real Chromium, which must be installed
 	@$(BIN)/pytest -p no:xdist -m ui datashop_assets_tests/ui
 
 docs: env ## the documentation, in site/; a warning is an error
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: env ## format and mend what can be mended by a machine
 	@$(BIN)/ruff format .
@@ -111,6 +123,7 @@ format: env ## format and mend what can be mended by a machine
 locks: $(UV) ## compile the locks anew from pyproject.toml, locks/uv.in and locks/data.in
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 locks/uv.in -o locks/uv.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/data.in -o locks/data.txt
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --no-deps locks/tpu.in -o locks/tpu.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/peers-without.txt locks/peers.in -o locks/peers.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --excludes locks/vllm-without.txt locks/vllm.in -o locks/vllm.txt
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra deploy --extra docs --extra gcp --extra ray --extra s3 --group dev pyproject.toml -o locks/all.txt

@@ -1,13 +1,17 @@
-"""Training in this very process: what the `local` profile does."""
+"""Where training runs: in this very process, which is what the `local` profile does, or on a Ray cluster."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
+from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing, Trainer
 
 MESH = "DATASHOP_MESH"
+CHECKPOINTS = "DATASHOP_CHECKPOINTS"
+WORKERS = "DATASHOP_TRAINING_WORKERS"  # hosts of a TPU slice, or GPUs
+TOPOLOGY = "DATASHOP_TPU_TOPOLOGY"  # such as 4x4
+ACCELERATOR = "DATASHOP_TPU_TYPE"  # such as TPU-V6E
 
 
 def default_mesh() -> str:
@@ -24,3 +28,27 @@ class InProcessTrainer:
 
     def run(self, loop: Callable[..., Any], **arguments: Any) -> Any:
         return loop(**arguments)
+
+
+def default_trainer() -> Trainer:
+    """The Ray cluster that `RAY_ADDRESS` names, with its checkpoints under `DATASHOP_CHECKPOINTS`, else this process.
+
+    Raises `ValueError` where a cluster is named and no place for checkpoints is.
+    """
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        return InProcessTrainer()
+    from resources.ray_training import RayTrainer
+
+    if not (checkpoints := os.environ.get(CHECKPOINTS)):
+        raise ValueError(
+            f"RAY_ADDRESS is {address!r} and {CHECKPOINTS} is not set; name a folder or bucket that all workers see"
+        )
+    return RayTrainer(
+        address,
+        checkpoints,
+        workers=int(os.environ.get(WORKERS, "1")),
+        topology=os.environ.get(TOPOLOGY),
+        accelerator=os.environ.get(ACCELERATOR),
+        mesh=default_mesh(),
+    )

@@ -5,6 +5,7 @@ D hidden width. Grouped queries: Ainslie et al., 2023, arXiv:2305.13245; rotary 
 arXiv:2104.09864, with the two halves of a head as pairs, as in Hugging Face `LlamaForCausalLM`.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -47,9 +48,31 @@ class Attention(nnx.Module):
         return self.o_proj(mixed.reshape(*x.shape[:-1], -1)), own
 
 
-def rotary(positions: jax.Array, head_dim: int, theta: float) -> Rotation:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rotary positions stretched for long contexts as Llama 3.1 does (`rope_type: llama3` in a `config.json`).
+
+    Frequencies whose wave is longer than `original` / `low` tokens are divided by `factor`, those whose wave is shorter
+    than `original` / `high` are left, and those between are mixed (Grattafiori et al., 2024, arXiv:2407.21783).
+    """
+
+    factor: float
+    low: float
+    high: float
+    original: int
+
+    def of(self, frequencies: jax.Array) -> jax.Array:
+        """frequencies [H / 2] -> stretched [H / 2]."""
+        waves = self.original * frequencies / (2 * jnp.pi)  # in the original context
+        kept = jnp.clip((waves - self.low) / (self.high - self.low), 0.0, 1.0)
+        return frequencies * (kept + (1 - kept) / self.factor)
+
+
+def rotary(positions: jax.Array, head_dim: int, theta: float, stretch: Stretch | None = None) -> Rotation:
     """positions [B, T] -> cosines and sines [B, T, 1, H] in float32, the two halves of a head alike."""
     frequencies = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+    if stretch is not None:
+        frequencies = stretch.of(frequencies)
     angles = positions[..., None, None].astype(jnp.float32) * jnp.concatenate([frequencies, frequencies])
     return jnp.cos(angles), jnp.sin(angles)
 

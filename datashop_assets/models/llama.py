@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from datashop_assets.models.attention import Attention, KeysValues, Rotation, causal_mask, linear, rotary
+from datashop_assets.models.attention import Attention, KeysValues, Rotation, Stretch, causal_mask, linear, rotary
 from datashop_assets.models.attention_kernels import PLAIN, Attend, Computing, masked, splash
 
 # Axes of every weight but the norms', inputs first; layers are stacked before them.
@@ -48,6 +48,7 @@ class LlamaConfig:
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = True
     max_position_embeddings: int = 2048
+    stretch: Stretch | None = None
 
     @property
     def parameters(self) -> int:
@@ -87,6 +88,7 @@ class LlamaConfig:
             rms_norm_eps=config.get("rms_norm_eps", 1e-6),
             tie_word_embeddings=config.get("tie_word_embeddings", False),
             max_position_embeddings=config.get("max_position_embeddings", 2048),
+            stretch=_stretch(rope),
         )
 
     def to_hugging_face(self) -> dict[str, Any]:
@@ -94,8 +96,8 @@ class LlamaConfig:
         return {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
-            **asdict(self),
-            "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
+            **{name: value for name, value in asdict(self).items() if name != "stretch"},
+            "rope_parameters": {"rope_theta": self.rope_theta, **_rope_type(self.stretch)},
             "hidden_act": "silu",
             "attention_bias": False,
             "mlp_bias": False,
@@ -109,8 +111,33 @@ def _refuse_variants(config: Mapping[str, Any], rope: Mapping[str, Any]) -> None
         if config.get(field, value) != value:
             raise ValueError(f"config.json: {field} is {config[field]!r}; only {value!r} is computed here.")
     kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise ValueError(f"config.json: rotary positions of type {kind!r}; only 'default' is computed here.")
+    if kind not in {"default", "llama3"}:
+        raise ValueError(
+            f"config.json: rotary positions of type {kind!r}; only 'default' is computed here, and 'llama3'."
+        )
+
+
+def _stretch(rope: Mapping[str, Any]) -> Stretch | None:
+    if rope.get("rope_type", rope.get("type", "default")) == "default":
+        return None
+    return Stretch(
+        factor=float(rope["factor"]),
+        low=float(rope["low_freq_factor"]),
+        high=float(rope["high_freq_factor"]),
+        original=rope["original_max_position_embeddings"],
+    )
+
+
+def _rope_type(stretch: Stretch | None) -> dict[str, Any]:
+    if stretch is None:
+        return {"rope_type": "default"}
+    return {
+        "rope_type": "llama3",
+        "factor": stretch.factor,
+        "low_freq_factor": stretch.low,
+        "high_freq_factor": stretch.high,
+        "original_max_position_embeddings": stretch.original,
+    }
 
 
 class SwiGLU(nnx.Module):
@@ -198,7 +225,7 @@ class Llama(nnx.Module):
         before = 0 if prefix is None else prefix.keys.shape[1]
         if positions is None:
             positions = jnp.arange(before, before + tokens.shape[1])[None]
-        rotation = rotary(positions, self.config.head_dim, self.config.rope_theta)
+        rotation = rotary(positions, self.config.head_dim, self.config.rope_theta, self.config.stretch)
         attend = _attending(tokens, before, segments, computing)
         block, weights = nnx.split(self.layers)
 

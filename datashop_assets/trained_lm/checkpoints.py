@@ -1,7 +1,8 @@
 """Checkpoints of a training run, written by orbax: whole or not at all, the newest ones kept.
 
-They live in a stage's scratch folder, which outlives a killed process. A resumed run takes the same steps to the bit. A
-checkpoint holds whole arrays, so that it can be read onto another mesh than the one that wrote it.
+They live in a stage's scratch folder, which outlives a killed process, or where a cluster's workers all see them. A
+resumed run takes the same steps to the bit. A checkpoint holds whole arrays, so that it can be read onto another mesh
+than the one that wrote it.
 """
 
 import time
@@ -24,7 +25,7 @@ class Checkpoints:
     def __init__(self, folder: Path, policy: Checkpointing, seconds: float) -> None:
         self._seconds = seconds if policy.seconds is None else policy.seconds
         self._saved = time.monotonic()
-        self._folder = folder.absolute()
+        self._folder = folder.absolute() if isinstance(folder, Path) else folder  # orbax wants a whole path or a URI
         options = ocp.CheckpointManagerOptions(max_to_keep=policy.keep, enable_async_checkpointing=policy.asynchronous)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 

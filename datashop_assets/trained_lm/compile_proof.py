@@ -4,28 +4,31 @@
     python -m datashop_assets.trained_lm.compile_proof --model 1b --topology v6e:16x16
 
 `libtpu` compiles for a described slice. A program that does not fit is reported by how much it is too big. Operations
-are counted by formula, because the compiler counts a scanned layer once. On two cores a compilation takes 1 to 3
-minutes.
+are counted by formula, because the compiler counts a scanned layer once. On two cores a
+compilation takes some minutes.
 """
 
 import argparse
 import json
+import os
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
 
 from datashop_assets.models.llama import LlamaConfig
 from datashop_assets.models.sharding import MeshShape, ShardingRules
+from datashop_assets.storage.root import project
 from datashop_assets.trained_lm.program import Training
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 GIB = 2**30
+LIBTPU = ".tools/libtpu/libtpu/libtpu.so"
 LENGTH = 4096
 TOPOLOGIES = ("v6e:2x4", "v6e:8x16", "v6e:16x16")  # v6e-8, v6e-128, v6e-256
 SENT = re.compile(r"= .*? (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
@@ -78,10 +81,7 @@ def models() -> dict[str, Model]:
 
 def prove(name: str, topology: str, mesh: MeshShape | None = None) -> Proof:
     """Compiles one step of `name` for `topology`, with weights cut over all chips where `mesh` says nothing else."""
-    from jax.experimental import topologies
-
-    model = models()[name]
-    devices = topologies.get_topology_desc(topology, "tpu").devices
+    model, devices = models()[name], described(topology)
     shape = mesh or MeshShape(fsdp=len(devices))
     settings = TrainingSettings.from_config(_section(1, batch=model.rows * len(devices)))
     training = Training(model.config, settings, "tpu", ShardingRules(shape.over(devices)))
@@ -98,6 +98,20 @@ def prove(name: str, topology: str, mesh: MeshShape | None = None) -> Proof:
         compile_seconds=round(time.monotonic() - begun, 1),
         **told,
     )
+
+
+def described(topology: str) -> list[Any]:
+    """The chips of a slice, as `libtpu` describes them. Raises `FileNotFoundError` where it is not installed."""
+    from jax.experimental import topologies
+
+    library = Path(os.environ.get("TPU_LIBRARY_PATH") or project() / LIBTPU)
+    if not library.exists():
+        raise FileNotFoundError(f"no {library}; run `make test-tpu` or `make compile`, which install libtpu")
+    here = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v6e-8", "TPU_WORKER_HOSTNAMES": "localhost"}
+    for name, value in {"TPU_LIBRARY_PATH": str(library), **here}.items():
+        os.environ.setdefault(name, value)  # libtpu asks a metadata server where these are not set
+    jax.config.update("jax_platforms", "cpu")
+    return list(topologies.get_topology_desc(topology, "tpu").devices)
 
 
 def _section(depth: int, batch: int = 1) -> dict[str, Any]:
@@ -162,4 +176,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

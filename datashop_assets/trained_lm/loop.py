@@ -100,7 +100,7 @@ class _Run:
                 pending = []
                 self.checkpoints.save(state, history, last=step == self.settings.steps - 1)
                 since = time.monotonic()
-        weights = jax.device_get(state[0])
+        weights = _on_the_host(state[0])
         return Trained(self.seed, weights, history, len(history) - resumed, time.monotonic() - begun)
 
     def _looked_at(self, pending: list[jax.Array], rows: Rows, before: int, since: float) -> History:
@@ -119,6 +119,15 @@ class _Run:
             f"the loss of seed {self.seed} is {loss} at step {step}; lower training.learning_rate or raise "
             f"training.warmup_fraction. That step's batch holds {', '.join(ids[:NAMED])}{more}; {self.checkpoints.last}"
         )
+
+
+def _on_the_host(weights: Any) -> Any:
+    """All of the weights, also where other processes hold parts of them."""
+    if jax.process_count() == 1:
+        return jax.device_get(weights)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(weights, tiled=True)
 
 
 def _batches(rows: Rows, batch: int, first: int) -> Iterator[tuple[int, Batch]]:

@@ -77,7 +77,7 @@ class Training:
     def step(self, state: State, batch: Batch) -> tuple[State, jax.Array]:
         """One update. Returns the new state and the batch's mean loss in nats a token."""
         weights, moments = state
-        nats, gradients = jax.value_and_grad(self._loss())(weights, batch)
+        nats, gradients = jax.value_and_grad(self.loss())(weights, batch)
         updates, moments = self.optimizer.update(gradients, moments, weights)
         return (optax.apply_updates(weights, updates), moments), nats
 
@@ -97,7 +97,7 @@ class Training:
     def _model(self, rngs: nnx.Rngs) -> Llama:
         return Llama(self.config, dtype=self.settings.precision, rngs=rngs)
 
-    def _loss(self) -> Callable[[Any, Batch], jax.Array]:
+    def loss(self) -> Callable[[Any, Batch], jax.Array]:
         graph = nnx.graphdef(nnx.eval_shape(lambda: self._model(nnx.Rngs(0))))
         devices = 1 if self.rules is None else self.rules.mesh.size
         parts = parts_of(self.settings.batch, self.settings.length, self.config.vocab_size, devices)

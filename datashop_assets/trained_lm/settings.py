@@ -62,10 +62,10 @@ class TrainingSettings:
     def llama(self, vocabulary: int) -> LlamaConfig:
         """Layers and width from `depth`: 2 gives width 64 and, with 1,024 tokens, 166,000 weights.
 
-        Heads are 32 wide, from width 512 on 64; the feed-forward layer is 8/3 as wide as the model, as in LLaMA. Raises
-        `ValueError` where `query_group` does not divide the heads.
+        Heads are 32 wide, from width 512 on 64, from 1,024 on 128, which TPUs want; the feed-forward layer is 8/3 as
+        wide as the model, as in LLaMA. Raises `ValueError` where `query_group` does not divide the heads.
         """
-        head = 32 if self.depth < 16 else 64
+        head = 32 if self.depth < 16 else 64 if self.depth < 32 else 128
         heads = -(-WIDTH_A_LAYER * self.depth // head)
         if heads % self.query_group:
             raise ValueError(

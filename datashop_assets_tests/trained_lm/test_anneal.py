@@ -1,0 +1,88 @@
+"""Going on from a checkpoint: its tokenizer, its weights, down to a learning rate of zero."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from datashop_assets.prompts.training import Training
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.build import build_control
+from datashop_assets.trained_lm.checkpoint_start import Start
+from datashop_assets.trained_lm.curve import CURVE
+from datashop_assets.trained_lm.stage import _start
+from datashop_assets.trained_lm.tokens import build as build_tokens
+from datashop_assets.trained_lm.tokens import read_tokenizer
+from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of
+from datashop_assets_tests.stages import run_build
+
+
+@pytest.fixture(scope="module")
+def folder(control: StageFolder) -> Path:
+    """A Hugging Face folder: the control's first seed."""
+    return control.files("seed-0/")["seed-0/config.json"].parent
+
+
+def section(folder: Path) -> dict[str, Any]:
+    return {**TRAINING, "checkpoint": _start(Training(anneal_from=str(folder))), "steps": 20, "seeds": 1}
+
+
+def test_an_anneal_begins_where_the_checkpoint_ended(
+    control: StageFolder, folder: Path, pool: StageFolder, training_pool: TrainingPool, tmp_path: Path
+) -> None:
+    config = section(folder)
+    tokens = run_build(
+        build_tokens, "pool_tokens", tmp_path, {"checkpoint": config["checkpoint"]}, {"pretraining_pool": pool}
+    )
+    again, separator = read_tokenizer(tokens)
+    assert again.get_vocab() == read_tokenizer(training_pool.tokens)[0].get_vocab()
+    assert separator == "<|endoftext|>"
+    inputs = inputs_of(TrainingPool(tokens, training_pool.decontamination))
+    annealed = run_build(build_control, "control_lm", tmp_path, config, inputs, TOOLS)
+    before, after = (each.table(CURVE).filter(seed=0)["loss"].to_list() for each in (control, annealed))
+    assert abs(after[0] - np.mean(before[-10:])) < 0.3
+    assert before[0] - after[0] > 1
+    rates = annealed.table(CURVE)["learning_rate"].to_list()
+    assert rates[2] == max(rates)
+    assert rates[-1] == pytest.approx(TRAINING["learning_rate"] / 18, rel=1e-4)  # and zero a step later
+
+
+def test_tokens_of_another_tokenizer_are_refused(folder: Path, training_pool: TrainingPool, tmp_path: Path) -> None:
+    other = shutil.copytree(folder, tmp_path / "other")
+    words = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = words["model"]["vocab"]
+    first, second = list(vocabulary)[-2:]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (other / "tokenizer.json").write_text(json.dumps(words))
+    with pytest.raises(ValueError, match=r"made by another tokenizer than that of .*; materialize pool_tokens"):
+        run_build(build_control, "control_lm", tmp_path, section(other), inputs_of(training_pool), TOOLS)
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    small = shutil.copytree(folder, tmp_path / "small")
+    config = json.loads((small / "config.json").read_text())
+    (small / "config.json").write_text(json.dumps({**config, "vocab_size": 300}))
+    with pytest.raises(ValueError, match="the tokenizer has 384 tokens and the model 300 embeddings"):
+        Start.named(str(small)).tokenizer()
+
+
+def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
+    bare = shutil.copytree(folder, tmp_path / "bare")
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match=r"has no tokenizer\.json"):
+        Start.named(str(bare)).tokenizer()
+
+
+def test_a_name_that_is_nothing_here_is_refused_with_how_to_fetch_it() -> None:
+    with pytest.raises(ValueError, match=r"neither a folder here nor one of .*hf download HuggingFaceTB/SmolLM2-135M"):
+        Start.named("HuggingFaceTB/SmolLM2-135M")
+
+
+def test_the_embedded_checkpoint_has_its_own_tokenizer_and_separator() -> None:
+    start = Start.named("smollm2-135m-instruct")
+    assert start.config().vocab_size == 49_152
+    assert start.separator(start.tokenizer()) == "<|endoftext|>"

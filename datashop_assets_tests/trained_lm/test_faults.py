@@ -1,0 +1,80 @@
+"""Runs that are killed, and disks that are full."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from datashop_assets.protocols.trainer import Checkpointing
+from datashop_assets.trained_lm.checkpoints import Checkpoints
+
+EVERY_STEP = Checkpointing(seconds=0.0)
+KILLS = 20
+STEPS = "600"
+
+
+def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before_whole(tmp_path: Path) -> None:
+    state, history = {"weights": jnp.arange(50_000.0)}, np.ones((10, 2), np.float32)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Checkpoints(tmp_path / "run", EVERY_STEP, 0.0) as checkpoints:
+        checkpoints.save(state, history, last=False)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))  # no file grows beyond this, as on a full disk
+        try:
+            with pytest.raises(Exception, match=r"(?i)too large|no space|write"):
+                checkpoints.save({"weights": -state["weights"]}, np.zeros((20, 2), np.float32), last=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with Checkpoints(tmp_path / "run", EVERY_STEP, 0.0) as checkpoints:
+        found, told = checkpoints.restore({"weights": jnp.zeros(50_000)})
+    np.testing.assert_array_equal(found["weights"], np.arange(50_000.0))
+    np.testing.assert_array_equal(told, history)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_as_many_checkpoints_are_kept_as_were_asked_for(tmp_path: Path, asynchronous: bool) -> None:
+    policy = Checkpointing(seconds=0.0, keep=2, asynchronous=asynchronous)
+    with Checkpoints(tmp_path / "run", policy, 0.0) as checkpoints:
+        for step in range(1, 5):
+            checkpoints.save({"weights": jnp.full(8, step)}, np.ones((step, 2), np.float32), last=True)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.isdigit()) == ["3", "4"]
+    with Checkpoints(tmp_path / "run", policy, 0.0) as checkpoints:
+        assert checkpoints.restore({"weights": jnp.zeros(8, jnp.int32)})[0]["weights"].tolist() == [4] * 8
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_a_run_killed_at_twenty_random_moments_has_the_loss_curve_of_one_that_was_not(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    whole = json.loads(_finished(tmp_path / "whole"))
+    seconds = time.monotonic() - begun
+    moments, killed = random.Random(0), 0
+    for _ in range(KILLS):
+        run = _started(tmp_path / "killed")
+        try:
+            run.wait(moments.uniform(0.3 * seconds, 0.9 * seconds))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            killed += 1
+            run.wait()
+    assert killed
+    assert json.loads(_finished(tmp_path / "killed")) == whole
+
+
+def _started(folder: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "datashop_assets_tests.trained_lm.meshes", str(folder), "data=1"]
+    environment = {**os.environ, "STEPS": STEPS, "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def _finished(folder: Path) -> str:
+    out, _ = _started(folder).communicate()
+    return out.splitlines()[-1]
