@@ -23,7 +23,7 @@ from resources.annotator.resource import AnnotatorResource
 from resources.compute import default_compute
 from resources.progress import RunLogProgress
 from resources.prompt_store import prompt_store
-from resources.training import InProcessTrainer
+from resources.training import default_trainer
 
 PROFILE = "DATASHOP_PROFILE"
 ANNOTATOR = "DATASHOP_ANNOTATOR"
@@ -101,7 +101,7 @@ def resources() -> dict[str, Any]:
     return {
         "prompts": prompt_store,
         "annotator": AnnotatorResource(),
-        "trainer": InProcessTrainer(),
+        "trainer": default_trainer(),
         "compute": default_compute(),
         "progress": RunLogProgress(),
     }

@@ -31,16 +31,17 @@ class InProcessTrainer:
 
 
 def default_trainer() -> Trainer:
-    """The Ray cluster that `RAY_ADDRESS` names, with its checkpoints under `DATASHOP_CHECKPOINTS`, else this process.
+    """The Ray cluster that `RAY_ADDRESS` names, else this process.
 
-    Raises `ValueError` where a cluster is named and no place for checkpoints is.
+    Checkpoints go to `DATASHOP_CHECKPOINTS`, by default a folder of `DATASHOP_ROOT`. Raises `ValueError` where a
+    cluster is named and neither of these is.
     """
-    address = os.environ.get("RAY_ADDRESS")
-    if not address:
+    if not (address := os.environ.get("RAY_ADDRESS")):
         return InProcessTrainer()
     from resources.ray_training import RayTrainer
 
-    if not (checkpoints := os.environ.get(CHECKPOINTS)):
+    root = os.environ.get("DATASHOP_ROOT", "").rstrip("/")
+    if not (checkpoints := os.environ.get(CHECKPOINTS) or (f"{root}/checkpoints" if root else "")):
         raise ValueError(
             f"RAY_ADDRESS is {address!r} and {CHECKPOINTS} is not set; name a folder or bucket that all workers see"
         )
