@@ -1,6 +1,11 @@
-"""Tables for the UI."""
+"""Tables and texts for the UI."""
 
+import html
+import re
 from collections.abc import Iterable, Sequence
+
+CHARACTERS = 300  # of a document, where some are shown
+MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -12,3 +17,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def bar(share: float, width: int = 30) -> str:
     """A bar as long as `share` of `width` blocks."""
     return "█" * round(share * width)
+
+
+def escaped(text: str, characters: int = CHARACTERS) -> str:
+    """The beginning of a text as one line that Markdown and HTML show as it is."""
+    line = " ".join(text[: 2 * characters].split())
+    cut = line if len(line) <= characters else f"{line[:characters]}…"
+    return MARKS.sub(r"\\\1", html.escape(cut, quote=False))

@@ -3,14 +3,18 @@
 A check whose gate does not block for the prompt's way of scoring warns instead, so Dagster lets the run go on.
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from datashop_assets.annotations.describe import replies_table
-from datashop_assets.annotations.gates import COLUMNS, GATES, Judged, spread_out
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.prompts.gates import BLOCKING, Gate
 from datashop_assets.prompts.store import PromptStore
+
+if TYPE_CHECKING:
+    from datashop_assets.annotations.gates import Judged
 
 LOOK_AT: dict[Gate, str] = {
     "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "
@@ -40,10 +44,12 @@ def gate_check(gate: Gate) -> dg.AssetChecksDefinition:
     return check
 
 
-GATE_CHECKS = [gate_check(gate) for gate in GATES]
+GATE_CHECKS = [gate_check(gate) for gate in LOOK_AT]
 
 
 def _judged(gate: Gate, slug: str, prompts: PromptStore) -> dg.AssetCheckResult:
+    from datashop_assets.annotations.gates import COLUMNS, GATES
+
     settings = prompts.load(slug).annotator
     (annotations,) = outputs_of(slug, prompts, ANNOTATIONS.name)
     judged = GATES[gate](annotations.table().select(COLUMNS), settings.gates)
@@ -56,7 +62,9 @@ def _judged(gate: Gate, slug: str, prompts: PromptStore) -> dg.AssetCheckResult:
     )
 
 
-def _documents(judged: Judged) -> dict[str, dg.MetadataValue]:
+def _documents(judged: "Judged") -> dict[str, dg.MetadataValue]:
+    from datashop_assets.annotations.gates import spread_out
+
     if judged.passed or not len(judged.look_at):
         return {}
     return {"look_at": dg.MetadataValue.md(replies_table(spread_out(judged.look_at)))}

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datashop_assets.markdown import table
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 8  # replies

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.markdown import escaped
 from datashop_assets.prompts.gates import Gate, Gates
 from datashop_assets.protocols.annotator import Status
-from datashop_assets.sources.describe import escaped
 
 SHOWN = 5  # documents
 COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score", "text", "raw")

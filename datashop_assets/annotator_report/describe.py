@@ -7,8 +7,7 @@ from typing import Any
 import orjson
 
 from datashop_assets.annotator_report.build import PLOT, REPORT
-from datashop_assets.markdown import table
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 FIGURES = {

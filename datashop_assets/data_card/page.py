@@ -102,7 +102,7 @@ def took(seconds: float) -> str:
 
 def cell(text: Any) -> str:
     """Text of others as one line of a Markdown table, where it is no markup."""
-    from datashop_assets.sources.describe import escaped
+    from datashop_assets.markdown import escaped
 
     return escaped(str(text))
 

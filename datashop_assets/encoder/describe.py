@@ -7,8 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.markdown import table
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 FIGURES = {

@@ -6,7 +6,7 @@ from datashop_assets.evaluation.build import REPORT
 from datashop_assets.evaluation.measures import COMPARISON
 from datashop_assets.evaluation.report import table
 from datashop_assets.evaluation.targets import TARGETS
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 8

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped
 
 HEAD = (
     "against",

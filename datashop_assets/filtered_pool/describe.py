@@ -5,8 +5,7 @@ from itertools import islice
 from typing import Any
 
 from datashop_assets.filtered_pool.documents import FOLDER
-from datashop_assets.markdown import bar, table
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import bar, escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5

@@ -6,9 +6,8 @@ from typing import Any
 
 import orjson
 
-from datashop_assets.markdown import table
+from datashop_assets.markdown import escaped, table
 from datashop_assets.rubric.build import RUBRIC_FILE
-from datashop_assets.sources.describe import escaped
 from datashop_assets.storage.stage_folder import StageFolder
 
 

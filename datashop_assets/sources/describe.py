@@ -1,10 +1,9 @@
 """What the UI shows of a pool and of a sample: counts, rejects with examples, and a few documents."""
 
-import html
-import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from datashop_assets.markdown import escaped
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.sources.sample import SAMPLE
@@ -12,8 +11,6 @@ from datashop_assets.sources.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5  # documents
-CHARACTERS = 300  # of each
-MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
 def describe(folder: StageFolder) -> Mapping[str, str]:
@@ -22,13 +19,6 @@ def describe(folder: StageFolder) -> Mapping[str, str]:
     if folder.manifest.stage == "pretraining_pool":
         return {"documents by source": _by_source(folder), **tables, "some documents": _documents(_of_pool(folder))}
     return {"sample": _sizes(folder), **tables, "some documents": _documents(_of_sample(folder))}
-
-
-def escaped(text: str, characters: int = CHARACTERS) -> str:
-    """The beginning of a text as one line that Markdown and HTML show as it is."""
-    line = " ".join(text[: 2 * characters].split())
-    cut = line if len(line) <= characters else f"{line[:characters]}…"
-    return MARKS.sub(r"\\\1", html.escape(cut, quote=False))
 
 
 def _by_source(pool: StageFolder) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.curve import CURVE, PLOT
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from datashop_assets.markdown import table
-from datashop_assets.sources.describe import escaped
+from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 
