@@ -78,6 +78,7 @@ def _code_location(image: dict[str, str], settings: Settings) -> dict[str, Any]:
     environment = {
         "DATASHOP_PROFILE": "gcp",
         "DATASHOP_ROOT": settings.root(settings.dagster_region),
+        "DATASHOP_CHECKPOINTS": f"{settings.root(settings.dagster_region)}/checkpoints",
         "DATASHOP_ANNOTATOR": "endpoints",
         "DATASHOP_ANNOTATOR_URLS": "http://datashop-annotator:8000/v1",
         "RAY_ADDRESS": "ray://datashop-training:10001",
