@@ -84,8 +84,8 @@ check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/python infra/update-cluster-configs.py --check
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
-test: check ## make check, then every test but the long fault runs
-	@$(BIN)/pytest -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
+test: check ## make check, then every test but those of the other targets; two rooms at a time
+	@$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator

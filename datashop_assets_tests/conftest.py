@@ -16,6 +16,13 @@ for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a room run in one process, one after the other, and share what was made for them."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 def gcs_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`gs://` URI of a bucket on a storage server on this machine, spoken to by the real gcsfs."""
@@ -30,7 +37,7 @@ def gcs_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield "gs://tests"
     finally:
         del os.environ["STORAGE_EMULATOR_HOST"]
-        server.terminate()
+        server.kill()
         server.wait()
         log.close()
 

@@ -81,7 +81,7 @@ def test_only_what_is_missing_or_stale_is_asked_for(daemon: Daemon) -> None:
     daemon.workshop.finish("numbers")
     daemon.tick()
     daemon.workshop.write("numbers", keep={"fraction": 0.2})
-    assert daemon.tick() == [("numbers", ["filtered_pool", "trained_lm", "evaluation"])]
+    assert daemon.tick() == [("numbers", ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"])]
 
 
 @pytest.mark.parametrize("moment", ["partitions", "runs", "cursor"])
