@@ -1,0 +1,80 @@
+"""What the documents tell people to do can be done."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from datashop_assets.cli import main
+from datashop_assets.storage.root import project
+
+PAGES = sorted([*project().glob("docs/*.md"), project() / "README.md", project() / "CONTRIBUTING.md"])
+COMMAND = re.compile(r"(?:^|`)(datashop [^`\n#]+)", re.MULTILINE)
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for found in COMMAND.findall(page.read_text()):
+            yield page.name, re.split(r"\s{2,}| \[| > |…|; ", found.strip())[0]
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(commands())))
+def test_every_command_that_a_page_names_exists(page: str, line: str) -> None:
+    command: click.Command = main
+    for word in shlex.split(line)[1:]:
+        if word.startswith("-"):
+            known = {name for option in command.params for name in option.opts} | {"--help", "--version"}
+            assert word in known, f"{page}: {line}"
+        elif isinstance(command, click.Group) and re.fullmatch(r"[a-z-]+", word):
+            assert word in command.commands, f"{page}: {line}"
+            command = command.commands[word]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
+    for link in LINK.findall(page.read_text()):
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+@pytest.fixture
+def beginner(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody with an empty folder."""
+    places = {"DATASHOP_ROOT": "root", "DATASHOP_PROMPTS": "prompts", "DAGSTER_HOME": "home"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, **{name: str(tmp_path / at) for name, at in places.items()}, "PATH": path, "NO_COLOR": "1"}
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_the_tutorial_runs_as_it_stands(beginner: dict[str, str], tmp_path: Path) -> None:
+    blocks = BLOCK.findall((project() / "docs" / "tutorial.md").read_text())
+    assert len(blocks) == 5
+    for block in blocks:
+        done = subprocess.run(
+            ["bash", "-ec", block], env=beginner, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    assert '"verdict"' in done.stdout
+    [page] = re.findall(r'"path": "([^"]+card.html)"', done.stdout)
+    assert Path(page).read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_the_script_of_the_documents_runs_as_it_stands(beginner: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    script = str(project() / "examples" / "tutorial.py")
+    done = subprocess.run(
+        [sys.executable, script], env=beginner, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "card.html" in done.stdout
