@@ -111,7 +111,7 @@ test-faults: env ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
 
 test-ui: env ## the UI and the pages in a real Chromium, which must be installed; screenshots in test-artefacts/
-	@$(BIN)/pytest -p no:xdist -m ui datashop_assets_tests/ui
+	@$(BIN)/pytest -n 0 -m ui datashop_assets_tests/ui
 
 docs: env ## the documentation, in site/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
