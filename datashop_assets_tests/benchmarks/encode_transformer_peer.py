@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sides import arguments
+
+from datashop_assets_tests.benchmarks.sides import arguments
 
 
 def main() -> None:

@@ -30,7 +30,8 @@ def run_peer(script: str, python: str, **arguments: Any) -> dict[str, Any]:
             f"{interpreter} is not there; run `make {Path(python).parts[0].removeprefix('.venv-')}`"
         )
     environment = {**os.environ, "PYTHONPATH": str(project())}
-    command = [str(interpreter), str(HERE / script), json.dumps(arguments)]
+    # -P: this folder is not searched for modules, where `tokenize` would stand before Python's own
+    command = [str(interpreter), "-P", str(HERE / script), json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     lines = done.stdout.splitlines()
     print(*lines[:-1], sep="\n", file=sys.stderr)

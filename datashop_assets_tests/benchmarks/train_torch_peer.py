@@ -10,9 +10,10 @@ import time
 from collections.abc import Mapping
 
 import torch
-from sides import arguments
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own custom
+
+from datashop_assets_tests.benchmarks.sides import arguments
 
 
 class Layer(nn.Module):
