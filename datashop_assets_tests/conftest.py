@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before gcsfs is imported: the emulator has no hierarchical namespaces.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
+
+
+# Examples are judged by what they show, not by how long a shared machine takes for them.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @pytest.hookimpl(tryfirst=True)
