@@ -86,7 +86,7 @@ class RayTrainer:
 def work(job: Mapping[str, Any]) -> Any:
     """What every worker does. A refusal of the loop is no reason to start again, so it is returned, not raised."""
     import ray
-    from etils import epath
+    from etils import epath  # type: ignore[import-untyped]
 
     arguments = ray.get(job["arguments"])
     first = ray.train.get_context().get_world_rank() == 0

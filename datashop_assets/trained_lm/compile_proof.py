@@ -110,7 +110,7 @@ def described(topology: str) -> list[Any]:
     here = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v6e-8", "TPU_WORKER_HOSTNAMES": "localhost"}
     for name, value in {"TPU_LIBRARY_PATH": str(library), **here}.items():
         os.environ.setdefault(name, value)  # libtpu asks a metadata server where these are not set
-    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call] # JAX must not look for a TPU
     return list(topologies.get_topology_desc(topology, "tpu").devices)
 
 
