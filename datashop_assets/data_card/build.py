@@ -18,8 +18,10 @@ from datashop_assets.data_card.hub import head
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.describing import described
+from datashop_assets.estimating.beside import beside
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.storage.root import Root
 
 PAGE = "card.html"
 BROWSER = "documents.html"
@@ -43,7 +45,7 @@ def build(task: StageTask) -> Metrics:
     found, documents = scan(task, shards), browsed(task, shards)
     known = facts(task, found, samples(task, found), documents)
     spent = costs(task.inputs)
-    html = page.card(known, spent, drawn(task, found, known), own_words(task))
+    html = page.card(known, spent, drawn(task, found, known), {**own_words(task), "estimates": estimates(task)})
     task.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
     task.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
     task.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
@@ -77,6 +79,18 @@ def weighted(task: StageTask) -> pl.DataFrame:
     """Scores of unseen labels with each document's weight in the training set."""
     labels = task.inputs["training_set"].table("training_set.parquet").select("id", "weight").unique("id")
     return unseen_scores(task).join(labels, on="id", how="left", maintain_order="left")
+
+
+def estimates(task: StageTask) -> dict[str, str]:
+    """Stage -> the last estimate beside what it took, as Markdown, where `datashop estimate` has been asked."""
+    root, stages, _ = task.output.folder.uri.rpartition("/stages/")
+    if not stages:
+        return {}
+    return {
+        name: text
+        for name, folder in task.inputs.items()
+        for text in beside(task.config["slug"], name, Root(root), folder.metrics, folder.manifest.seconds).values()
+    }
 
 
 def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:

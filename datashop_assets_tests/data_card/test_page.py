@@ -1,15 +1,20 @@
 """What is text stays text on every page; nothing on a page asks the network for anything."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 
 from datashop_assets.data_card import page
+from datashop_assets.data_card.build import estimates
 from datashop_assets.data_card.documents import browsed
 from datashop_assets.data_card.hub import head, size_category
+from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import SCRIPT, names, prompt, task
+from datashop_assets_tests.stages import writer
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,16 @@ def test_the_browser_runs_one_script_whose_hash_its_policy_names(tmp_path: Path)
     assert html.count("<script") == 2  # the data, and what reads them
     assert re.search(r"script-src &#39;sha256-[A-Za-z0-9+/=]{44}&#39;", html)
     assert not re.search(r"(?:src|href)=\"(?!card\.html)", html)
+
+
+def test_the_last_estimate_stands_beside_what_a_stage_took(tmp_path: Path) -> None:
+    made = task(tmp_path)
+    assert estimates(made) == {}  # no root around it
+    output = writer(tmp_path / "root" / "stages" / "data_card", "digest")
+    hours = {"value": 2.0, "low": 1.0, "high": 3.0}
+    line = {"state": "missing", "hours": hours, "tokens": None}
+    Root(str(tmp_path / "root")).prompt("tides").write("estimate.json", orjson.dumps({"stages": {"encoder": line}}))
+    assert "| hours | 2 (1 to 3) | 0 |" in estimates(replace(made, output=output))["encoder"]
 
 
 def test_figures_that_are_not_there_are_said_to_be_so() -> None:
