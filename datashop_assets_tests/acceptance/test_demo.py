@@ -83,8 +83,8 @@ def test_the_gain_is_shown_against_a_control_with_the_same_mix_too(demo: Stages)
     metrics = demo["evaluation"]["metrics"]
     assert metrics["matched_target_verdict"] in {"better", "worse", "not distinguishable"}
     assert metrics["matched_target_bpb_difference"] > metrics["target_bpb_difference"]  # the mix is a part of the gain
-    held, wanted = demo["matched_lm"]["metrics"]["matched_tokens_held"], demo["matched_lm"]["metrics"]
-    assert all(abs(tokens / wanted["filtered_tokens_held"] - 1) < 0.02 for tokens in held)
+    matched = demo["matched_lm"]["metrics"]
+    assert all(abs(held / matched["filtered_tokens_held"] - 1) < 0.05 for held in matched["matched_tokens_held"])
 
 
 def test_what_overlaps_with_the_evaluation_is_counted_and_left_out(demo: Stages) -> None:
