@@ -12,17 +12,19 @@ RUN = {"warmup": 10, "steps": 60}
 
 def main() -> None:
     given = {**RUN, "sizes": DEMO, "precision": "float32", "learning_rate": LEARNING_RATE}
-    ours = tokens_per_second(DEMO, **RUN)
-    peer = run_peer("train_torch_peer.py", PEERS, threads=1, **given)
+    ours, peers = [], []
+    for _ in range(2):  # in turn, the better of two for each
+        ours.append(tokens_per_second(DEMO, **RUN))
+        peers.append(run_peer("train_torch_peer.py", PEERS, threads=1, **given))
     every = run_peer("train_torch_peer.py", PEERS, threads=0, **given)
-    again = tokens_per_second(DEMO, **RUN)
-    best = max(ours["tokens_per_second"], again["tokens_per_second"])
+    best, peer = (max(found["tokens_per_second"] for found in side) for side in (ours, peers))
+    sides = {"ours": ours[0], "peer": peers[0]}
     print_result(
         round(best),
-        round(peer["tokens_per_second"]),
+        round(peer),
         unit="tokens a second and core",
         torch_all_threads=round(every["tokens_per_second"]),
-        losses={"ours": [ours["first_loss"], ours["last_loss"]], "peer": [peer["first_loss"], peer["last_loss"]]},
+        losses={name: [side["first_loss"], side["last_loss"]] for name, side in sides.items()},
     )
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from datashop_assets.evaluation.harness import scores
 from datashop_assets.storage.root import project
-from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import train_control
 
@@ -29,9 +28,10 @@ metric_list:
 
 @pytest.mark.peers
 def test_the_harness_scores_an_exported_model(
-    lm_root: Path, training_pool: TrainingPool, tokens: StageFolder, tmp_path: Path
+    training_pool: TrainingPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model has read words and never this punctuation, so that it finds words likelier."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # all that is needed is here
     rows = [{"question": "the keeper of the", "choices": [" light", "]]}}"], "label": 0}] * 6
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
