@@ -1,0 +1,33 @@
+"""Secrets of the environment stay there: a run leaves none of them in anything that it writes or says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datashop_assets_tests.small import small_pool, write_prompt
+
+SECRETS = {
+    "DATASHOP_ANNOTATOR_KEY": "planted-annotator-key",
+    "DAGSTER_POSTGRES_PASSWORD": "planted-postgres-password",
+    "HF_TOKEN": "planted-hub-token",
+    "AWS_SECRET_ACCESS_KEY": "planted-bucket-secret",
+    "GOOGLE_APPLICATION_CREDENTIALS_JSON": '{"private_key": "planted-private-key"}',
+}
+
+
+@pytest.mark.deploy
+def test_a_run_from_the_terminal_keeps_secrets(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    write_prompt(tmp_path / "prompts", "tides", small_pool(tmp_path / "pool", tmp_path / "cache"))
+    places = {"DATASHOP_ROOT": "root", "DATASHOP_PROMPTS": "prompts", "DAGSTER_HOME": "home"}
+    environment = {**os.environ, **SECRETS, **{name: str(tmp_path / folder) for name, folder in places.items()}}
+    command = [Path(sys.executable).with_name("datashop"), "run", "tides", "--until", "annotation_sample"]
+    said = subprocess.run(command, env=environment, capture_output=True, check=False, cwd=tmp_path)
+    assert said.returncode == 0, said.stderr[-2000:]
+    written = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(written) > 5
+    assert b"planted" not in said.stdout + said.stderr
+    assert [file for file in written if b"planted" in file.read_bytes()] == []
