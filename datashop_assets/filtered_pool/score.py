@@ -6,6 +6,7 @@ finished shard. Memory holds a batch of documents and the scores of a row group.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -54,11 +55,17 @@ def build(task: StageTask) -> Metrics:
 
 def score_shard(job: ScoreJob) -> str:
     """Scores one shard and writes it. Returns its name."""
-    encoder = trained.load(StageFolder(Folder(job.encoder)))
+    encoder = _loaded(job.encoder)
     pool, embeddings = StageFolder(Folder(job.pool)), StageFolder(Folder(job.embeddings))
     batches = pool_margins(encoder, pool, embeddings, job.shard)
     job.output.write_frames(f"{job.shard}.parquet", scored(encoder, batches), SCHEMA)
     return job.shard
+
+
+@lru_cache(maxsize=1)
+def _loaded(uri: str) -> TrainedEncoder:
+    """Loaded once a process, which scores many shards: loading takes as long as scoring some 10,000 documents."""
+    return trained.load(StageFolder(Folder(uri)))
 
 
 def scored(encoder: TrainedEncoder, batches: Iterator[Batch]) -> Iterator[pl.DataFrame]:

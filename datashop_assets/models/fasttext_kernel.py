@@ -4,6 +4,9 @@ It repeats `Dictionary::getLine`, `computeSubwords`, `addWordNgrams` and `Model:
 space is any of space, tab, line feed, vertical tab, form feed, carriage return and zero, a word's hash is 32-bit FNV-1a
 over sign-extended bytes, every text ends with the word `</s>`, which also ends a text in which it stands. A word is
 found by its hash and then compared byte by byte. Sums are float64 in the order of the text and depend on nothing else.
+
+A text is first split, then all its words are looked up, then summed: lookups that do not wait for each other overlap
+their cache misses. A word's head holds its last eight bytes, so most words are compared without a look at `letters`.
 """
 
 # ruff: noqa: PLR0917, SIM110 - compiled functions take no keywords, and generators cost them a call
@@ -20,6 +23,10 @@ Reals = NDArray[np.float64]
 BASIS, PRIME, NGRAM_PRIME = np.uint32(2166136261), np.uint32(16777619), np.uint64(116049371)
 LABEL = np.frombuffer(b"__label__", np.uint8)
 END = np.frombuffer(b"</s>", np.uint8)
+KINDS = np.zeros(256, np.uint8)  # of bytes: 1 is white space, 2 begins what only Python takes for it, 0 neither
+KINDS[[0, *range(9, 14), 32]] = 1
+KINDS[[*range(28, 32), 0xC2, 0xE1, 0xE2, 0xE3]] = 2
+SIZE, TAIL, BEGIN, PARTS = range(4)
 
 
 class Lexicon(NamedTuple):
@@ -27,15 +34,25 @@ class Lexicon(NamedTuple):
 
     letters: Bytes  # all words, one after the other
     ends: Ints  # [words + 1], word w is letters[ends[w]:ends[w + 1]]
+    heads: Ints  # [words, 4], `SIZE`, `TAIL`, `BEGIN` and `PARTS` of a word in one half of a cache line
     slots: NDArray[np.int32]  # open addressing by hash, -1 where empty; its size is a power of two
     sums: Reals  # [words, K], a word's own row and those of its subwords
-    parts: Ints  # [words], how many rows that is
     rows: Reals  # [words + buckets, K]
     buckets: int
     shortest: int  # subwords have this many characters at least,
     longest: int  # and at most this many; 0: none
     ngrams: int  # the longest run of words with a row of its own
     end: int  # the word `</s>`
+
+
+class Tokens(NamedTuple):
+    """Room for the words of any text, all [words]."""
+
+    hashes: NDArray[np.uint32]
+    begins: Ints
+    ends: Ints
+    tails: Ints  # the last eight bytes
+    words: NDArray[np.int32]  # -1 where it is not known
 
 
 class Seen(NamedTuple):
@@ -57,8 +74,7 @@ def hash_of(data: Bytes, begin: int, end: int) -> np.uint32:
 
 @njit(cache=True, inline="always")
 def _hashed(found: np.uint32, byte: np.uint8) -> np.uint32:
-    extended = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
-    return np.uint32((found ^ extended) * PRIME)
+    return np.uint32((found ^ np.uint32(np.int32(np.int8(byte)))) * PRIME)
 
 
 @njit(cache=True)
@@ -73,70 +89,107 @@ def fill_slots(letters: Bytes, ends: Ints, slots: NDArray[np.int32]) -> None:
 
 @njit(cache=True)
 def fill_sums(lexicon: Lexicon) -> None:
-    """The sum and number of every word's rows. `</s>` has no subwords."""
+    """The head of every word, and the sum and number of its rows. `</s>` has no subwords."""
     for word in range(len(lexicon.ends) - 1):
-        lexicon.sums[word] = lexicon.rows[word]
-        lexicon.parts[word] = 1
+        begin, end, tail = lexicon.ends[word], lexicon.ends[word + 1], np.int64(0)
+        for place in range(begin, end):
+            tail = tail << 8 | np.int64(lexicon.letters[place])
+        lexicon.sums[word], parts = lexicon.rows[word], 1
         if word != lexicon.end:
-            begin, end = lexicon.ends[word], lexicon.ends[word + 1]
-            lexicon.parts[word] += _add_subwords(lexicon, lexicon.letters, begin, end, lexicon.sums[word])
+            parts += _add_subwords(lexicon, lexicon.letters, begin, end, lexicon.sums[word])
+        head = lexicon.heads[word]
+        head[SIZE], head[TAIL], head[BEGIN], head[PARTS] = end - begin, tail, begin, parts
 
 
 @njit(cache=True)
-def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen, hashes: NDArray[np.uint32]) -> Reals:
+def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen, tokens: Tokens) -> Reals:
     """Texts data[ends[n]:ends[n + 1]] -> the mean of each one's rows [N, K].
 
-    `once`: every word of a text counts once, and white space is what Python splits at. `hashes` has room for those of
-    the words of any text.
+    `once`: every word of a text counts once, and white space is what Python splits at. `tokens` has room for the words
+    of any text.
     """
     means = np.zeros((len(ends) - 1, lexicon.rows.shape[1]))
     for text in range(len(ends) - 1):
-        count = _add_text(data, ends, text, once, lexicon, seen, hashes, means[text])
-        means[text] /= count
+        count = _split(data, ends[text], ends[text + 1], once, tokens)
+        _find_all(lexicon.slots, lexicon.heads, lexicon.letters, data, tokens, count)
+        means[text] /= _add_all(data, text, once, lexicon, seen, tokens, count, means[text])
     return means
 
 
 @njit(cache=True)
-def _add_text(
-    data: Bytes,
-    ends: Ints,
-    text: int,
-    once: bool,
-    lexicon: Lexicon,
-    seen: Seen,
-    hashes: NDArray[np.uint32],
-    total: Reals,
-) -> int:
-    """Adds all rows of a text to `total`; returns how many they are."""
-    place, end, parts, words = ends[text], ends[text + 1], 0, 0
+def _split(data: Bytes, place: int, end: int, once: bool, tokens: Tokens) -> int:
+    """The words of a text into `tokens`, up to a `</s>`; returns how many they are."""
+    count = 0
     while place < end:
         width = _space(data, place, end, once)
         if width:
             place += width
             continue
-        begin, found = place, BASIS
-        while place < end and not _space(data, place, end, once):
-            found = _hashed(found, data[place])
+        begin, found, tail = place, BASIS, np.int64(0)
+        while place < end:
+            byte = data[place]
+            if KINDS[byte] and _space(data, place, end, once):
+                break
+            found = _hashed(found, byte)
+            tail = tail << 8 | np.int64(byte)
             place += 1
-        if _equal(data, begin, place, END, 0, len(END)):
+        if place - begin == len(END) and _equal(data, begin, END, 0, len(END)):
             break
-        word = _find(lexicon, data, begin, place, found)
-        if once and _met(seen, text, word, data, begin, place, found):
+        tokens.hashes[count], tokens.tails[count] = found, tail
+        tokens.begins[count], tokens.ends[count] = begin, place
+        count += 1
+    return count
+
+
+@njit(cache=True)
+def _find_all(slots: NDArray[np.int32], heads: Ints, letters: Bytes, data: Bytes, tokens: Tokens, count: int) -> None:
+    """The number of every word in `tokens`, -1 for one that is not known."""
+    last = len(slots) - 1
+    for token in range(count):
+        tokens.words[token] = slots[np.int64(tokens.hashes[token]) & last]
+    for token in range(count):
+        slot, word = np.int64(tokens.hashes[token]) & last, tokens.words[token]
+        begin, size, tail = tokens.begins[token], tokens.ends[token] - tokens.begins[token], tokens.tails[token]
+        while word >= 0:
+            same = heads[word, SIZE] == size and heads[word, TAIL] == tail
+            if same and (size <= 8 or _equal(data, begin, letters, int(heads[word, BEGIN]), size - 8)):
+                break
+            slot = (slot + 1) & last
+            word = slots[slot]
+        tokens.words[token] = word
+
+
+@njit(cache=True)
+def _add_all(
+    data: Bytes,
+    text: int,
+    once: bool,
+    lexicon: Lexicon,
+    seen: Seen,
+    tokens: Tokens,
+    count: int,
+    total: Reals,
+) -> int:
+    """Adds the rows of all words in `tokens`, and of the end, to `total`; returns how many they are."""
+    parts, words, size = 0, 0, len(LABEL)
+    for token in range(count):
+        word, begin, end, found = tokens.words[token], tokens.begins[token], tokens.ends[token], tokens.hashes[token]
+        if once and _met(seen, text, word, data, begin, end, found):
             continue
-        if word < 0 and place - begin >= len(LABEL) and _equal(data, begin, begin + len(LABEL), LABEL, 0, len(LABEL)):
+        if word < 0 and end - begin >= size and _equal(data, begin, LABEL, 0, size):
             continue
-        hashes[words] = found
+        tokens.hashes[words] = found
         words += 1
         if word >= 0:
-            parts += lexicon.parts[word]
+            parts += int(lexicon.heads[word, PARTS])
             for column in range(len(total)):
                 total[column] += lexicon.sums[word, column]
         else:
-            parts += _add_subwords(lexicon, data, begin, place, total)
-    hashes[words] = hash_of(END, 0, len(END))
+            parts += _add_subwords(lexicon, data, begin, end, total)
+    tokens.hashes[words] = hash_of(END, 0, len(END))
     total += lexicon.sums[lexicon.end]
-    parts += lexicon.parts[lexicon.end]
-    return int(parts + _add_ngrams(lexicon, hashes[: words + 1], total))
+    parts += int(lexicon.heads[lexicon.end, PARTS])
+    return int(parts + _add_ngrams(lexicon, tokens.hashes[: words + 1], total))
 
 
 @njit(cache=True)
@@ -186,18 +239,6 @@ def _add_ngrams(lexicon: Lexicon, hashes: NDArray[np.uint32], total: Reals) -> i
 
 
 @njit(cache=True)
-def _find(lexicon: Lexicon, data: Bytes, begin: int, end: int, found: np.uint32) -> int:
-    """The number of a word, -1 for one that is not known."""
-    slot = np.int64(found) & (len(lexicon.slots) - 1)
-    while lexicon.slots[slot] >= 0:
-        word = lexicon.slots[slot]
-        if _equal(data, begin, end, lexicon.letters, lexicon.ends[word], lexicon.ends[word + 1]):
-            return int(word)
-        slot = (slot + 1) & (len(lexicon.slots) - 1)
-    return -1
-
-
-@njit(cache=True)
 def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, found: np.uint32) -> bool:
     """Whether the text had this word before; from now on it had."""
     if word >= 0:
@@ -206,7 +247,8 @@ def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, fo
         return bool(met)
     slot = np.int64(found) & (len(seen.texts) - 1)
     while seen.texts[slot] == text:
-        if _equal(data, begin, end, data, seen.begins[slot], seen.ends[slot]):
+        size = end - begin
+        if seen.ends[slot] - seen.begins[slot] == size and _equal(data, begin, data, seen.begins[slot], size):
             return True
         slot = (slot + 1) & (len(seen.texts) - 1)
     seen.texts[slot], seen.begins[slot], seen.ends[slot] = text, begin, end
@@ -214,23 +256,19 @@ def _met(seen: Seen, text: int, word: int, data: Bytes, begin: int, end: int, fo
 
 
 @njit(cache=True)
-def _equal(data: Bytes, begin: int, end: int, other: Bytes, start: int, stop: int) -> bool:
-    if end - begin != stop - start:
-        return False
-    for place in range(end - begin):
+def _equal(data: Bytes, begin: int, other: Bytes, start: int, size: int) -> bool:
+    for place in range(size):
         if data[begin + place] != other[start + place]:
             return False
     return True
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _space(data: Bytes, place: int, end: int, wide: bool) -> int:
     """Bytes of the white space that begins here; 0 where none does."""
-    byte = data[place]
-    if 32 < byte < 128:
-        return 0
-    if byte == 32 or 9 <= byte <= 13 or byte == 0:
-        return 1
+    kind = KINDS[data[place]]
+    if kind < 2:
+        return int(kind)
     return _wide_space(data, place, end) if wide else 0
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from datashop_assets.models import fasttext_kernel as kernel
 from datashop_assets.models.fasttext_file import FastTextFile
-from datashop_assets.models.fasttext_kernel import Lexicon, Seen
+from datashop_assets.models.fasttext_kernel import Lexicon, Seen, Tokens
 
 END = b"</s>"
 
@@ -29,7 +29,7 @@ class Reader:
         ends = np.concatenate([[0], np.cumsum(lengths)])
         longest = int(lengths.max(initial=0)) // 2 + 2  # words: a letter and a space each, and the end
         seen = _seen(self._lexicon, longest if once else 1)
-        means = kernel.mean_rows(data, ends, once, self._lexicon, seen, np.empty(longest, np.uint32))
+        means = kernel.mean_rows(data, ends, once, self._lexicon, seen, _tokens(longest))
         return margins_of(means, self._label)
 
 
@@ -56,9 +56,9 @@ def lexicon_of(model: FastTextFile, label: int) -> Lexicon:
     slots = np.full(_slots(size), -1, np.int32)
     kernel.fill_slots(letters, ends, slots)
     settings = model.settings
-    sums, parts = np.zeros((size, rows.shape[1])), np.zeros(size, np.int64)
+    sums, heads = np.zeros((size, rows.shape[1])), np.zeros((size, 4), np.int64)
     sizes = settings["bucket"], settings["minn"], settings["maxn"], settings["word_ngrams"]
-    lexicon = Lexicon(letters, ends, slots, sums, parts, np.ascontiguousarray(rows), *sizes, model.words.index(END))
+    lexicon = Lexicon(letters, ends, heads, slots, sums, np.ascontiguousarray(rows), *sizes, model.words.index(END))
     kernel.fill_sums(lexicon)
     return lexicon
 
@@ -73,7 +73,12 @@ def _logits(model: FastTextFile) -> NDArray[np.float64]:
 def _seen(lexicon: Lexicon, words: int) -> Seen:
     slots = _slots(words)
     empty = np.full(slots, -1, np.int64)
-    return Seen(np.full(len(lexicon.parts), -1, np.int64), empty, np.empty(slots, np.int64), np.empty(slots, np.int64))
+    return Seen(np.full(len(lexicon.sums), -1, np.int64), empty, np.empty(slots, np.int64), np.empty(slots, np.int64))
+
+
+def _tokens(words: int) -> Tokens:
+    begins, ends, tails = np.empty((3, words), np.int64)
+    return Tokens(np.empty(words, np.uint32), begins, ends, tails, np.empty(words, np.int32))
 
 
 def _slots(items: int) -> int:
