@@ -30,7 +30,9 @@ def described(scribe: Scribe, documents: Sequence[Piece], reading: Reading, leas
 
 
 def merged(scribe: Scribe, descriptions: Sequence[Piece], seed: int, bar: Bar) -> str:
-    """One description, merged in pairs round by round in an order that `seed` and the texts give; an odd one waits a round.
+    """One description, merged in pairs round by round in an order that `seed` and the texts give.
+
+    An odd one waits a round.
 
     Raises `ValueError` naming the documents whose descriptions could not be merged.
     """
