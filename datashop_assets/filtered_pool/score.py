@@ -62,8 +62,12 @@ def score_shard(job: ScoreJob) -> str:
     return job.shard
 
 
-@lru_cache(maxsize=1)
 def _loaded(uri: str) -> TrainedEncoder:
+    return _encoder(uri, StageFolder(Folder(uri)).manifest.content_digest)
+
+
+@lru_cache(maxsize=1)
+def _encoder(uri: str, content: str) -> TrainedEncoder:  # noqa: ARG001, another content is another encoder
     """Loaded once a process, which scores many shards: loading takes as long as scoring some 10,000 documents."""
     return trained.load(StageFolder(Folder(uri)))
 
