@@ -80,8 +80,7 @@ def _conditions(facts: Mapping[str, Any]) -> tuple[str, ...]:
         _matched(facts),
         f"The candidate went {facts['filtered_epochs']:.2f} times through the filtered documents that it may train "
         f"on. Every model has {facts['parameters']:,} weights and was trained on {facts['tokens']:,} tokens; all "
-        f"seeds of all models together took {facts['training_flops']:.3g} floating-point operations and "
-        f"{sum(facts['training_seconds'].values()):.0f} s of training.",
+        f"seeds of all models together took {facts['training_flops']:.3g} floating-point operations.",
         ORIGINS[facts["targets_from"]],
     )
 

@@ -88,6 +88,6 @@ def judge_of(parsing: Mapping[str, Any]) -> Judge:
 
 
 def _scored(expected: float, entropy: float | None) -> Verdict:
-    expected = min(max(expected, 0.0), float(HIGHEST_SCORE))
+    expected = round(min(max(expected, 0.0), float(HIGHEST_SCORE)), 5)
     bits = None if entropy is None else round(entropy, 5)
-    return Verdict(Status.PARSED, "", int(expected + 0.5), round(expected, 5), bits)
+    return Verdict(Status.PARSED, "", int(expected + 0.5), expected, bits)

@@ -7,6 +7,7 @@ import pytest
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.protocols.processor import Parsed
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import Made
@@ -40,10 +41,21 @@ def test_an_experiment_becomes_a_prompt_that_every_door_sees(tmp_path: Path) -> 
     assert not seen.automatic
 
 
+class Stars:
+    """Reads a reply as a number of stars, of which `best` are the most."""
+
+    def __init__(self, best: int) -> None:
+        self.answers = [str(stars) for stars in range(best + 1)]
+
+    def parse(self, reply: str) -> Parsed:
+        found = reply.strip()
+        return Parsed(5 * int(found) / (len(self.answers) - 1)) if found in self.answers else Parsed(None, "no stars")
+
+
 def test_a_processor_is_a_name_or_an_import_path_with_its_options() -> None:
-    options = {"processor_type": "my.package:Stars", "best": 7}
+    options = {"processor_type": f"{__name__}:Stars", "best": 7}
     prompt = tutorial(dataset_output_processor_config_kwargs=options).prompt()
-    assert prompt.processor.type == "my.package:Stars"
+    assert prompt.processor.type == f"{__name__}:Stars"
     assert prompt.processor.options == {"best": 7}
 
 
