@@ -6,6 +6,7 @@ takes nothing from a request but which prompt and which of the four files.
 
 import html
 import os
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,12 +61,13 @@ def _index(prompts: PromptStore) -> bytes:
 
 
 def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:
-    """A file of the card as it is planned now, else of the one that was made last."""
+    """A file of the card as it is planned now, else of the one that was made last, also where a source is gone."""
     if slug not in prompts.slugs():
         return None
-    planned = plan(prompts.load(slug), prompts.root)["data_card"]
-    if planned.usable:
-        return planned.output.file(name).read_bytes()
+    with suppress(OSError, ValueError):
+        planned = plan(prompts.load(slug), prompts.root)["data_card"]
+        if planned.usable:
+            return planned.output.file(name).read_bytes()
     made = prompts.root.made(slug).get("data_card")
     folder = prompts.root.stage("data_card", made) if made else None
     return folder.read(name) if folder is not None and folder.exists(name) else None

@@ -7,7 +7,6 @@ import click
 import orjson
 
 from datashop_assets import cli_tables as tables
-from datashop_assets.cli_pin import pin
 from datashop_assets.commands.compare import compare
 from datashop_assets.commands.completion import completion
 from datashop_assets.commands.data import data
@@ -15,7 +14,8 @@ from datashop_assets.commands.doctor import doctor
 from datashop_assets.commands.estimate import estimate
 from datashop_assets.commands.names import prompt_names, stage_names, store
 from datashop_assets.commands.new_prompt import new_prompt
-from datashop_assets.commands.ui import ui
+from datashop_assets.commands.pin import pin
+from datashop_assets.commands.ui import home, ui
 from datashop_assets.planning import plan, to_do, up_to
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.status import status, status_of
@@ -47,7 +47,7 @@ def main() -> None:
     """
 
 
-for command in (compare, completion, data, doctor, estimate, new_prompt, ui):
+for command in (compare, completion, data, doctor, estimate, home, new_prompt, ui):
     main.add_command(command)
 
 
@@ -109,20 +109,6 @@ def check() -> None:
 
 
 prompts.add_command(pin)
-
-
-@main.command()
-def home() -> None:
-    """Make DAGSTER_HOME ready for the UI: its settings, and an end to runs whose process is gone."""
-    import dagster as dg
-
-    from datashop_assets.home import dagster_home
-    from datashop_assets.run_locks import end_dead_runs
-
-    place = dagster_home()
-    with dg.DagsterInstance.get() as instance:
-        ended = end_dead_runs(instance)
-    tables.say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
 
 
 def _stage(name: str) -> str:

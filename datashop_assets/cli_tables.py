@@ -53,7 +53,7 @@ def results(slug: str, stages: Stages, made: Collection[str]) -> None:
         say(f"Comparison  {stages['evaluation']['path']}")
     if stages["filtered_pool"]["state"] == "current":
         say(f"Kept        {stages['filtered_pool']['path']}")
-    say("Look at it  make ui, then open http://127.0.0.1:3000")
+    say("Look at it  datashop ui, then open http://127.0.0.1:3000")
 
 
 def duration(seconds: float) -> str:

@@ -13,13 +13,13 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from datashop_assets.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.shipped import shipped
 from datashop_assets.sources.packages import data_file, data_folder
-from datashop_assets.storage.root import default_root, project
+from datashop_assets.storage.root import default_root
 
 State = Literal["good", "note", "bad"]
 PYTHONS = ((3, 11), (3, 13))  # as requires-python has them
@@ -128,11 +128,11 @@ def prompts() -> Finding:
 
 
 def dagster_state() -> Finding:
-    home = Path(os.environ.get("DAGSTER_HOME") or project() / "dagster_home")
-    settings = home / "dagster.yaml"
+    home = home_folder()
+    settings = home / SETTINGS
     if not settings.exists():
         return Finding("Dagster", "note", f"{home} is not made yet", "nothing to do: the first run makes it")
-    if settings.read_bytes() != shipped("infra/dagster/local/dagster.yaml").read_bytes():
+    if settings.read_bytes() != shipped(SHIPPED).read_bytes():
         return Finding(
             "Dagster", "note", f"{settings} is not the one that comes with Datashop", "nothing, if that is meant"
         )

@@ -56,18 +56,25 @@ Plan = Mapping[str, Planned]
 def plan(prompt: Prompt, root: Root) -> dict[str, Planned]:
     """Every stage in the order of the graph. Raises what a source raises that cannot be found."""
     planned: dict[str, Planned] = {}
+    contents: dict[str, str] = {}
     made = root.made(prompt.slug)
     for stage in GRAPH:
         config = dict(stage.config(prompt))
         digest = plan_digest(stage, config, (planned[name].digest for name in stage.inputs))
         unseen = Planned(stage, digest, config, root.stage(stage.name, digest), limits=stage.limits(prompt))
-        planned[stage.name] = _seen(unseen, planned, stage.name in made)
+        manifest = _manifest(unseen.folder)
+        planned[stage.name] = _seen(unseen, manifest, contents, stage.name in made)
+        if manifest is not None:
+            contents[stage.name] = manifest.content_digest
     return planned
 
 
 def look_again(name: str, plan: Plan) -> Planned:
     """A stage as it stands now: it, or what it is made from, may have been made since the plan."""
-    return _seen(plan[name], plan, plan[name].state is not State.MISSING)
+    planned, manifest = plan[name], _manifest(plan[name].folder)
+    inputs = () if manifest is None else manifest.inputs
+    contents = {each: found.content_digest for each in inputs if (found := _manifest(plan[each].folder))}
+    return _seen(planned, manifest, contents, planned.state is not State.MISSING)
 
 
 def plan_digest(stage: Stage, config: Mapping[str, Any], inputs: Iterable[str]) -> str:
@@ -103,12 +110,12 @@ def up_to(name: str) -> list[str]:
     return [stage.name for stage in GRAPH if stage.name in wanted]
 
 
-def _seen(planned: Planned, plan: Plan, made_before: bool) -> Planned:
-    manifest = _manifest(planned.folder)
+def _seen(planned: Planned, manifest: Manifest | None, contents: Mapping[str, str], made_before: bool) -> Planned:
+    """`contents` are the content digests of the stages upstream that are there."""
     if manifest is None:
         state = State.CURRENT if planned.folder.exists(MANIFEST) else State.STALE if made_before else State.MISSING
         return replace(planned, state=state, changed={}, failed_calls=0)
-    now = {name: found.content_digest for name in manifest.inputs if (found := _manifest(plan[name].folder))}
+    now = {name: contents[name] for name in manifest.inputs if name in contents}
     changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
     failed = int(manifest.metrics.get(FAILED_CALLS, 0))
     state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datashop_assets.prompts.section import Section
-from datashop_assets.storage.root import project
+from datashop_assets.shipped import shipped
 
 
 class Hardware(Section):
@@ -39,8 +39,8 @@ class Prices(Section):
 
 
 def prices_file() -> Path:
-    """The file that `DATASHOP_PRICES` names, else `infra/prices.yaml` of the project."""
-    return Path(os.environ.get("DATASHOP_PRICES") or project() / "infra" / "prices.yaml")
+    """The file that `DATASHOP_PRICES` names, else the `infra/prices.yaml` that comes with Datashop."""
+    return Path(os.environ.get("DATASHOP_PRICES") or shipped("infra/prices.yaml"))
 
 
 def prices() -> Prices:

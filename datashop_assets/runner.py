@@ -12,7 +12,7 @@
         dataset_output_processor_config_kwargs={"processor_type": "finalscore0-5"},
     ))
     runner.run_eval_cluster_steps()  # up to the encoder
-    runner.run_all_steps()           # to the comparison
+    runner.run_all_steps()           # to the data card
 
 It makes the same stages in the same folders as Dagster and the terminal do: what one door made, the others reuse.
 """
@@ -37,7 +37,8 @@ class DatashopRunnerConfig:
     file can be given in `settings`, in the form it has there (`{"keep": {"fraction": 0.05}}`).
 
     `annotator_model_name` is a model's short name, its name on a hub or a path. With `likelihood` (see
-    `prompts.Likelihood`) the annotator is asked that question instead of writing a reply to `data_filter_prompt`.
+    `prompts.likelihood.Likelihood`) the annotator is asked that question instead of writing a reply to
+    `data_filter_prompt`.
     """
 
     experiment_name: str
@@ -89,7 +90,7 @@ class DatashopRunner:
         return self.run(*up_to("encoder"))
 
     def run_all_steps(self) -> dict[str, Outcome]:
-        """The whole graph, to the comparison. Stages that are there are reused."""
+        """The whole graph, to the data card. Stages that are there are reused."""
         return self.run(*(stage.name for stage in GRAPH))
 
     def run(self, *stages: str) -> dict[str, Outcome]:

@@ -1,4 +1,4 @@
-"""Files that come with Datashop and are no code: example prompts, Dagster's settings, the lock of the data packages.
+"""Files that come with Datashop and are no code: example prompts, Dagster's settings, prices, locks.
 
 In a checkout they stand where a person looks for them; in an installed wheel, in `datashop_assets/files`
 (pyproject.toml, `force-include`).

@@ -39,7 +39,7 @@ def gcs_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = subprocess.Popen(command, stdout=log, stderr=log)
     os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(port)
+        wait_for(port)
         yield "gs://tests"
     finally:
         del os.environ["STORAGE_EMULATOR_HOST"]
@@ -54,7 +54,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(port: int, seconds: float = 30) -> None:
+def wait_for(port: int, seconds: float = 30) -> None:
+    """Until something listens there. Raises `OSError` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
         try:

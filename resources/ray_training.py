@@ -74,7 +74,8 @@ class RayTrainer:
             return ScalingConfig(
                 use_tpu=True, num_workers=self.workers, topology=self.topology, accelerator_type=self.accelerator
             )
-        return ScalingConfig(num_workers=self.workers, resources_per_worker=dict(self.resources))
+        each = dict(self.resources)
+        return ScalingConfig(num_workers=self.workers, use_gpu="GPU" in each, resources_per_worker=each)
 
     def _running(self, name: str) -> Any:
         from ray.train.v2.api.config import FailureConfig, RunConfig

@@ -9,7 +9,7 @@ from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing, Trainer
 
 MESH = "DATASHOP_MESH"
 CHECKPOINTS = "DATASHOP_CHECKPOINTS"
-WORKERS = "DATASHOP_TRAINING_WORKERS"  # hosts of a TPU slice, or GPUs
+WORKERS = "DATASHOP_TRAINING_WORKERS"  # hosts of a TPU slice, else CPUs
 TOPOLOGY = "DATASHOP_TPU_TOPOLOGY"  # such as 4x4
 ACCELERATOR = "DATASHOP_TPU_TYPE"  # such as TPU-V6E
 

@@ -6,7 +6,7 @@ depend on the order of arrival, and a run that goes on, or reads replies otherwi
 
 from collections.abc import Sequence
 
-from datashop_assets.annotations.design import Design, plan_rounds
+from datashop_assets.annotations.design import Design, design_of
 from datashop_assets.annotations.draws import Drawn, Row, first_round, second_round
 from datashop_assets.annotations.first_pass import CASCADE, first_pass_scores
 from datashop_assets.annotations.metrics import metrics_of
@@ -39,8 +39,8 @@ def build(task: StageTask) -> Metrics:
     spending = Spending.so_far(task.limits, store, task.output.scratch)
     asking = Asking(task.tools.annotator, question, store, watch=spending.watch, allows=spending.allows)
     rounds = Rounds(task, asking, judge_of(task.config["parsing"]))
-    index, second = index_of(task.inputs["annotation_sample"]), task.config["second_round"]
-    design = plan_rounds(len(index), task.config["documents"], second["documents"], second["strata"])
+    index = index_of(task.inputs["annotation_sample"])
+    design = design_of(len(index), task.config)
     with task.tools.progress.bar("annotations", design.asked, "documents") as bar:
         try:
             pilot = _annotate(rounds, index, design, bar)
@@ -77,12 +77,12 @@ def _annotate(rounds: Rounds, index: Sequence[Row], design: Design, bar: Bar) ->
 
 
 def _second(rounds: Rounds, rest: Sequence[Row], design: Design) -> tuple[list[Drawn], str]:
-    task, contents = rounds.task, {row["content"] for row in rest}
-    texts = ((row["content"], row["text"]) for row in documents(task.inputs["annotation_sample"], contents))
+    task, contents = rounds.task, [row["content"] for row in rest]
+    texts = ((row["content"], row["text"]) for row in documents(task.inputs["annotation_sample"], set(contents)))
     if "cascade" in task.config:
-        ranked = first_pass_scores(task, texts, len(contents))
-        return second_round(rest, [ranked[row["content"]] for row in rest], design), CASCADE
+        ranked = first_pass_scores(task, contents, texts)
+        return second_round(rest, [ranked[content] for content in contents], design), CASCADE
     answers, reading = rounds.read(1, design.first.drawn), rounds.asking.question.reading
     scores = pilot_scores(answers, texts, reading, task.output.scratch)
-    ordered = [scores[row["content"]] if scores else 0.0 for row in rest]
+    ordered = [scores[content] if scores else 0.0 for content in contents]
     return second_round(rest, ordered, design), BY_SCORE if scores else ALIKE

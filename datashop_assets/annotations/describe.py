@@ -15,7 +15,7 @@ def describe(folder: StageFolder) -> Mapping[str, str]:
     return {
         "how documents ended": _ended(folder.metrics),
         "scores": histogram_table(folder.metrics["score_histogram"]),
-        "replies across the scores": replies_table(list(folder.all_rows())),
+        "replies across the scores": replies_table(_across(folder)),
     }
 
 
@@ -29,11 +29,22 @@ def histogram_table(counts: Sequence[int]) -> str:
 
 
 def replies_table(answers: Sequence[Mapping[str, Any]]) -> str:
-    """Up to eight answers, evenly spread from the lowest score to the highest; those without a score come first."""
-    ordered = sorted(answers, key=lambda answer: (_score(answer), answer["id"]))
-    places = range(min(SHOWN, len(ordered)))
-    chosen = [ordered[round(place * (len(ordered) - 1) / max(1, len(places) - 1))] for place in places]
-    return "\n".join(["| id | score | status | source | text | reply |", f"|{' --- |' * 6}", *map(_line, chosen)])
+    """Answers from the lowest score to the highest; those without a score come first."""
+    ordered = sorted(answers, key=_rank)
+    return "\n".join(["| id | score | status | source | text | reply |", f"|{' --- |' * 6}", *map(_line, ordered)])
+
+
+def evenly(length: int, most: int) -> list[int]:
+    """Up to `most` places in a sequence of `length`, from one end to the other."""
+    count = min(most, length)
+    return [round(place * (length - 1) / max(1, count - 1)) for place in range(count)]
+
+
+def _across(folder: StageFolder) -> list[Mapping[str, Any]]:
+    """Up to eight rows, evenly spread over the ranks. Read twice, so that memory holds no other texts."""
+    ranked = sorted((_rank(row), place) for place, row in enumerate(folder.all_rows()))
+    chosen = {ranked[each][1] for each in evenly(len(ranked), SHOWN)}
+    return [row for place, row in enumerate(folder.all_rows()) if place in chosen]
 
 
 def _line(answer: Mapping[str, Any]) -> str:
@@ -43,8 +54,8 @@ def _line(answer: Mapping[str, Any]) -> str:
     return f"| {escaped(answer['id'], 60)} | {score} | {answer['status']} | {said} |"
 
 
-def _score(answer: Mapping[str, Any]) -> float:
-    return -1.0 if answer["expected_score"] is None else float(answer["expected_score"])
+def _rank(answer: Mapping[str, Any]) -> tuple[float, str]:
+    return -1.0 if answer["expected_score"] is None else float(answer["expected_score"]), answer["id"]
 
 
 def _ended(metrics: Mapping[str, Any]) -> str:

@@ -12,7 +12,9 @@ the second. It is n1 / (n1 + n2), or less where a stratum is nearly exhausted, s
 itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class Design:
     def second_weight(self, stratum: Stratum) -> float:
         """How many one of this stratum stands for, at least 1. First and second weights add up to the sample."""
         return (1 - self.share) / stratum.probability
+
+
+def design_of(size: int, config: Mapping[str, Any]) -> Design:
+    """The design of a sample of `size` under the settings of the stage `annotations`; see `plan_rounds`."""
+    second = config["second_round"]
+    return plan_rounds(size, config["documents"], second["documents"], second["strata"])
 
 
 def plan_rounds(size: int, documents: int, second: int, strata: int) -> Design:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.annotations.describe import evenly
 from datashop_assets.markdown import escaped
 from datashop_assets.prompts.gates import Gate, Gates
 from datashop_assets.protocols.annotator import Status
@@ -44,7 +45,8 @@ def unparsed_share(rows: pl.DataFrame, gates: Gates) -> Judged:
 
 def both_ends_used(rows: pl.DataFrame, gates: Gates) -> Judged:
     scores = rows.filter(SCORED)
-    low, high = scores.filter(pl.col("expected_score") <= gates.low_end), _from(scores, gates.high_end)
+    score = pl.col("expected_score")
+    low, high = scores.filter(score <= gates.low_end), scores.filter(score >= gates.high_end)
     says = f"{len(low)} documents score at most {gates.low_end:g} and {len(high)} at least {gates.high_end:g}"
     figures = {"at_the_low_end": len(low), "at_the_high_end": len(high)}
     passed = min(len(low), len(high)) >= gates.ends
@@ -115,13 +117,8 @@ def _deviation(part: pl.DataFrame) -> float:
 
 def spread_out(look_at: pl.DataFrame) -> Sequence[Mapping[str, Any]]:
     """A few of the documents to look at, from one end of their order to the other."""
-    count = min(SHOWN, len(look_at))
-    places = sorted({round(place * (len(look_at) - 1) / max(1, count - 1)) for place in range(count)})
+    places = evenly(len(look_at), SHOWN)
     return look_at[places].select(COLUMNS).to_dicts() if places else []
-
-
-def _from(scores: pl.DataFrame, least: float) -> pl.DataFrame:
-    return scores.filter(pl.col("expected_score") >= least)
 
 
 def _share(part: int, whole: int) -> float:

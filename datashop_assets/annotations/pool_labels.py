@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 
 from datashop_assets.annotations.question import question_of, rubric_of
-from datashop_assets.answers.asking import Asking
-from datashop_assets.answers.ordered import answers_in_order
-from datashop_assets.answers.store import AnswerStore
-from datashop_assets.processors.judging import Judge, judge_of
-from datashop_assets.protocols.annotator import Answer, Asked
+from datashop_assets.annotations.scores import asked_scores
+from datashop_assets.processors.judging import judge_of
+from datashop_assets.protocols.annotator import Asked
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.sources.split import content_of
@@ -23,19 +21,14 @@ class PoolLabels:
             raise ValueError("labels of the pool need an annotator; give one in Tools(annotator=...)")
         wanted = task.config["annotator"]
         question = question_of(wanted["asked"], rubric_of(task), annotator)
-        self._asking = Asking(annotator, question, AnswerStore.of(task.answers, question))
-        self._judge: Judge = judge_of(wanted["parsing"])
-        self._scratch = task.output.scratch
+        self._task, self._question, self._judge = task, question, judge_of(wanted["parsing"])
 
     def expected_scores(self, documents: Iterable[Document], bar: Bar) -> list[float | None]:
         """The expected score of each, 0 to 5; None where the call failed, was refused or gave a reply without a score.
 
         There is no second try: a label that the first reply does not hold is none.
         """
-        known = [(content_of(one.text), Asked(one.id, one.text, one.source)) for one in documents]
-        self._asking.ask(known, bar)
-        answers: dict[str, Answer] = {}
-        for lot in answers_in_order(self._asking.store, [content for content, _ in known], self._scratch):
-            answers |= lot
-        verdicts = {content: self._judge.judge(answer) for content, answer in answers.items()}
-        return [verdicts[content].expected_score if content in verdicts else None for content, _ in known]
+        asked = [(content_of(one.text), Asked(one.id, one.text, one.source)) for one in documents]
+        contents = [content for content, _ in asked]
+        scores = asked_scores(self._task, self._question, self._judge, contents, asked, bar=bar)
+        return [scores[content] for content in contents]

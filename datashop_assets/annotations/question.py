@@ -9,6 +9,7 @@ from datashop_assets.processors.judging import HIGHEST_SCORE
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator, Question, Reading, Sampling
 from datashop_assets.stage import StageTask
+from datashop_assets.storage.stage_folder import StageFolder
 
 
 def parsing_of(prompt: Prompt) -> dict[str, Any]:
@@ -50,4 +51,9 @@ def question_of(asked: Mapping[str, Any], rubric: str, annotator: Annotator) -> 
 
 def rubric_of(task: StageTask) -> str:
     """The text of the stage's `rubric` input."""
-    return str(orjson.loads(task.inputs["rubric"].file("rubric.json").read_bytes())["text"])
+    return rubric_text(task.inputs["rubric"])
+
+
+def rubric_text(rubric: StageFolder) -> str:
+    """The text that a finished `rubric` stage holds."""
+    return str(orjson.loads(rubric.file("rubric.json").read_bytes())["text"])

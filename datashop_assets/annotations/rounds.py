@@ -8,6 +8,7 @@ from datashop_assets.annotations.rows import SCHEMA, VOLATILE, drawn_of, row_of
 from datashop_assets.annotations.sample import Row, documents
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.ordered import answers_in_order, lot_size
+from datashop_assets.answers.store import content_of
 from datashop_assets.processors.judging import Judge
 from datashop_assets.protocols.annotator import Answer, Asked
 from datashop_assets.protocols.progress import Bar
@@ -49,11 +50,13 @@ class Rounds:
         if not (offered := self.judge.answers):
             return
         before = {
-            content: answer.raw
+            key: answer.raw
             for answers in self._answers(drawn)
-            for content, answer in answers.items()
-            if "+" not in content and self.judge.needs_repair(self.judge.judge(answer))
+            for key, answer in answers.items()
+            if key == content_of(key) and self.judge.needs_repair(self.judge.judge(answer))
         }
+        if not before:  # asking would read the whole store for nothing
+            return
         again = (
             (row["content"], replace(_asked(row), constrain=offered, before=before[row["content"]]))
             for row in self._texts(before)

@@ -36,11 +36,11 @@ class Spending:
         """With what the answers in the store have cost, where a budget asks for it."""
         file = scratch / FILE
         before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
-        answers = {key: from_line(line) for key, line in store.lines()} if limits.get("tokens") else {}
-        return cls(limits, file, sum(one.tokens_in + one.tokens_out for one in answers.values()), before)
+        tokens = {key: _tokens(from_line(line)) for key, line in store.lines()} if limits.get("tokens") else {}
+        return cls(limits, file, sum(tokens.values()), before)
 
     def watch(self, answer: Answer) -> None:
-        self.tokens += answer.tokens_in + answer.tokens_out
+        self.tokens += _tokens(answer)
         if time.monotonic() - self._noted >= EVERY:
             self.note()
 
@@ -78,3 +78,7 @@ class Spending:
         spent = self.spent
         limits = {what: self.limits.get(what) for what in spent}
         return [what for what, limit in limits.items() if limit is not None and spent[what] >= limit]
+
+
+def _tokens(answer: Answer) -> int:
+    return answer.tokens_in + answer.tokens_out

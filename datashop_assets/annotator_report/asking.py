@@ -1,6 +1,6 @@
 """Asking again: the same annotator with another seed, or a second one, about documents that are annotated already."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +8,8 @@ import numpy as np
 
 from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.sample import documents
+from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.annotator_report.agreement import agreement
-from datashop_assets.answers.asking import Asking
-from datashop_assets.answers.ordered import answers_in_order
-from datashop_assets.answers.store import AnswerStore
 from datashop_assets.processors.judging import Judge, judge_of
 from datashop_assets.protocols.annotator import Asked, Question
 from datashop_assets.stage import StageTask
@@ -57,7 +55,7 @@ def _question(task: StageTask, asked: Mapping[str, Any]) -> Question:
 
 def _compared(task: StageTask, question: Question, judge: Judge, rows: Sequence[Row]) -> dict[str, Any]:
     scores = _scores(task, question, judge, [row["content"] for row in rows])
-    both = [(row, score) for row in rows if (score := scores.get(row["content"])) is not None]
+    both = [(row, score) for row in rows if (score := scores[row["content"]]) is not None]
     first, other, weights = (
         np.array(values, dtype=np.float64)
         for values in (
@@ -70,15 +68,7 @@ def _compared(task: StageTask, question: Question, judge: Judge, rows: Sequence[
 
 
 def _scores(task: StageTask, question: Question, judge: Judge, contents: Sequence[str]) -> dict[str, float | None]:
-    """The expected score of each, through the answer store. There is no second try at a reply without one."""
-    assert task.tools.annotator is not None
-    asking = Asking(task.tools.annotator, question, AnswerStore.of(task.answers, question))
-
-    def asked() -> Iterator[tuple[str, Asked]]:
-        for row in documents(task.inputs["annotation_sample"], set(contents)):
-            yield row["content"], Asked(row["id"], row["text"], row["source"])
-
+    rows = documents(task.inputs["annotation_sample"], set(contents))
+    asked = ((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows)
     with task.tools.progress.bar("asking again", len(contents), "documents") as bar:
-        asking.ask(asked(), bar)
-    lots = answers_in_order(asking.store, contents, task.output.scratch)
-    return {key: judge.judge(answer).expected_score for lot in lots for key, answer in lot.items()}
+        return asked_scores(task, question, judge, contents, asked, bar=bar)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from datashop_assets.answers.store import AnswerStore, content_of, from_line
+from datashop_assets.answers.store import AnswerStore, content_of, lesser
 from datashop_assets.protocols.annotator import Answer
 
 TOGETHER = 4096  # documents
@@ -38,10 +38,6 @@ def _deal(store: AnswerStore, lot_of: Mapping[str, int], files: Sequence[Path]) 
 
 
 def _lot(file: Path) -> dict[str, Answer]:
-    least: dict[str, bytes] = {}
     with file.open("rb") as lines:
-        for each in lines:
-            key, _, line = each.rstrip(b"\n").partition(b"\t")
-            name = key.decode()
-            least[name] = min(line, least.get(name, line))
-    return {name: from_line(line) for name, line in least.items()}
+        parted = (line.rstrip(b"\n").partition(b"\t") for line in lines)
+        return lesser((key.decode(), line) for key, _, line in parted)

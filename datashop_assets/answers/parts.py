@@ -42,16 +42,17 @@ class PartWriter:
     folder: Folder
     _name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     _count: int = 0
-    _small: list[str] = field(default_factory=list)
+    _small: dict[str, bytes] = field(default_factory=dict)  # not read back: what is stored may be damaged by now
 
     def write(self, lines: list[bytes]) -> None:
-        self._small.append(self._put(zstandard.compress(b"\n".join(lines) + b"\n", 3)))
+        data = zstandard.compress(b"\n".join(lines) + b"\n", 3)
+        self._small[self._put(data)] = data
         if len(self._small) >= JOINED:
             self._join()
 
     def _join(self) -> None:
         """The joined part is in place before the small ones go: a reader finds every answer once at least."""
-        self._put(b"".join(map(self.folder.read, self._small)))
+        self._put(b"".join(self._small.values()))
         for name in self._small:
             self.folder.remove(name)
         self._small.clear()

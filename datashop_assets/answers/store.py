@@ -5,7 +5,7 @@ document, and for a second try also that of the answers it offered. Failed calls
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class AnswerStore:
         return cls(answers.child(question.digest))
 
     def lines(self) -> Iterator[tuple[str, bytes]]:
-        """Key and line of every answer, in no order. Two writers may have brought the same key: take the lesser line.
+        """Key and line of every answer, in no order. Two writers may have brought the same key: see `lesser`.
 
         Memory holds one part. A damaged part is set aside, and what it held will be asked again.
         """
@@ -58,6 +58,10 @@ class AnswerStore:
 
     def keys(self) -> set[str]:
         return {key for key, _ in self.lines()}
+
+    def answers(self, wanted: Container[str]) -> dict[str, Answer]:
+        """The answers under these keys, all in memory: for many see `ordered`."""
+        return lesser((key, line) for key, line in self.lines() if key in wanted)
 
 
 class AnswerWriter:
@@ -102,3 +106,11 @@ def from_line(line: bytes) -> Answer:
     fields: dict[str, Any] = orjson.loads(line)
     del fields["key"]
     return Answer(**{**fields, "ended": Ended(fields["ended"])})
+
+
+def lesser(lines: Iterable[tuple[str, bytes]]) -> dict[str, Answer]:
+    """Key -> answer. Of two lines under one key the lesser stands, in whatever order they come."""
+    least: dict[str, bytes] = {}
+    for key, line in lines:
+        least[key] = min(line, least.get(key, line))
+    return {key: from_line(line) for key, line in least.items()}

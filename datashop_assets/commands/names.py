@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import CompletionItem
 
-from datashop_assets.prompts.store import PromptStore, default_prompts
+from datashop_assets.prompts.store import SUFFIXES, PromptStore, default_prompts
 from datashop_assets.storage.root import default_root
 
 
@@ -14,7 +14,7 @@ def store() -> PromptStore:
 def prompt_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Slugs of prompts, for a shell that asks. Files are only listed, not read: it must be quick and cannot fail."""
     try:
-        files = sorted(path for path in default_prompts().iterdir() if path.suffix in (".yaml", ".yml"))
+        files = sorted(path for path in default_prompts().iterdir() if path.suffix in SUFFIXES)
     except OSError:
         return []
     return [CompletionItem(path.stem) for path in files if path.stem.startswith(incomplete)]

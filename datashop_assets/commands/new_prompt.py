@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from datashop_assets import cli_tables as tables
 from datashop_assets.prompts.drafting import Draft, write_draft
 from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.likelihood import SUBJECTS
+from datashop_assets.prompts.section import Scoring
 from datashop_assets.prompts.store import default_prompts
 from datashop_assets.shipped import shipped
 
@@ -18,9 +21,7 @@ Examples:
   datashop new-prompt proofs --name Proofs --rubric-file rubric.txt --scoring generate --model Llama-3.3-70B-Instruct
   datashop new-prompt mathematics --example mathematics    a copy of an example that comes with Datashop
 """
-OPTIONS = (
-    "mathematics, history, biology, computers, geography, politics, literature, physics, religion, art, software, law"
-)
+OPTIONS = ", ".join(SUBJECTS)
 
 
 @click.command("new-prompt", epilog=EXAMPLES)
@@ -30,9 +31,7 @@ OPTIONS = (
 @click.option(
     "--rubric-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read it from a file."
 )
-@click.option(
-    "--scoring", type=click.Choice(["likelihood", "generate", "score_token"]), help="How the annotator scores."
-)
+@click.option("--scoring", type=click.Choice(get_args(Scoring)), help="How the annotator scores.")
 @click.option("--targets", metavar="A,B", help=f"For likelihood, the subjects that score: {OPTIONS}.")
 @click.option("--model", help="The annotator; default: the small one that comes with Datashop.")
 @click.option("--pool", metavar="URI", help="The documents: a path, glob or address; default: the embedded pool.")

@@ -21,23 +21,16 @@ def ui(port: int) -> None:
     """Open what Datashop did in Dagster's UI, with the sensor that starts prompts. Ctrl-C ends it."""
     import subprocess
 
-    import dagster as dg
-
-    from datashop_assets.cards import card_server
+    from datashop_assets.cards import VARIABLE, card_server
     from datashop_assets.commands.names import store
-    from datashop_assets.home import dagster_home
-    from datashop_assets.run_locks import end_dead_runs
     from datashop_assets.shipped import shipped
 
-    home = dagster_home()
-    with dg.DagsterInstance.get() as instance:
-        ended = end_dead_runs(instance)
+    _ready()
     server = card_server(store(), port + 1)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    tables.say(f"Dagster's state is in {home}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
     tables.say(f"Dagster on http://127.0.0.1:{port}, data cards on http://127.0.0.1:{port + 1}")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
-    environment = {**os.environ, "DATASHOP_CARDS": f"http://127.0.0.1:{port + 1}"}
+    environment = {**os.environ, VARIABLE: f"http://127.0.0.1:{port + 1}"}
     try:
         done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
         sys.exit(done.returncode)
@@ -45,3 +38,21 @@ def ui(port: int) -> None:
         sys.exit(130)
     finally:
         server.shutdown()
+
+
+@click.command()
+def home() -> None:
+    """Make DAGSTER_HOME ready for the UI: its settings, and an end to runs whose process is gone."""
+    _ready()
+
+
+def _ready() -> None:
+    import dagster as dg
+
+    from datashop_assets.home import dagster_home
+    from datashop_assets.run_locks import end_dead_runs
+
+    place = dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        ended = end_dead_runs(instance)
+    tables.say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))

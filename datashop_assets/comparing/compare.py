@@ -6,6 +6,7 @@ prompt that keeps twice as much would always seem to have little in common with 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ import polars as pl
 from scipy import stats
 
 from datashop_assets.comparing.sides import Side, check_one_pool
+from datashop_assets.markdown import CHARACTERS
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.digests import unit_hash
 
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
 SHOWN = 8  # documents that one prompt keeps and the other drops
-CHARACTERS = 300  # of their text
 TIMED = ("annotations", "training_set", "encoder", "pool_scores", "filtered_pool", "trained_lm", "evaluation")
 FIGURES = {
     "encoder": ("auc", "gold_auc"),
@@ -117,23 +118,20 @@ def _apart(
     shard: str, table: pl.DataFrame, best: np.ndarray, scores: np.ndarray
 ) -> Iterator[tuple[tuple[int, int], list[dict[str, Any]]]]:
     """For each ordered pair, documents among the best of the first and not of the second, farthest apart first."""
-    for i in range(len(best)):
-        for j in range(len(best)):
-            places = np.flatnonzero(best[i] & ~best[j])
-            order = places[np.argsort(scores[j, places] - scores[i, places], kind="stable")][:SHOWN]
-            yield (
-                (i, j),
-                [
-                    {
-                        "shard": shard,
-                        "row": table["row"][int(place)],
-                        "id": table["id"][int(place)],
-                        "keeps": float(scores[i, place]),
-                        "drops": float(scores[j, place]),
-                    }
-                    for place in order
-                ],
-            )
+    for i, j in permutations(range(len(best)), 2):
+        places = np.flatnonzero(best[i] & ~best[j])
+        order = places[np.argsort(scores[j, places] - scores[i, places], kind="stable")][:SHOWN]
+        rows = [
+            {
+                "shard": shard,
+                "row": table["row"][int(place)],
+                "id": table["id"][int(place)],
+                "keeps": float(scores[i, place]),
+                "drops": float(scores[j, place]),
+            }
+            for place in order
+        ]
+        yield (i, j), rows
 
 
 def _first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -157,5 +155,4 @@ def _read(sides: Sequence[Side], apart: Mapping[tuple[int, int], list[dict[str, 
             "documents": [{**row, "text": texts[row["shard"], row["row"]]} for row in rows],
         }
         for (i, j), rows in sorted(apart.items())
-        if i != j
     ]

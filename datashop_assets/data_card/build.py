@@ -12,13 +12,14 @@ import polars as pl
 from markupsafe import Markup
 
 from datashop_assets.data_card import charts, page
-from datashop_assets.data_card.documents import browsed, unseen_scores
+from datashop_assets.data_card.documents import annotated, browsed, unseen_scores
 from datashop_assets.data_card.facts import costs, facts
 from datashop_assets.data_card.hub import head
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.describing import described
 from datashop_assets.estimating.beside import beside
+from datashop_assets.graph import GRAPH
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.root import Root
@@ -42,8 +43,9 @@ OWN_WORDS_SHOWN = (
 def build(task: StageTask) -> Metrics:
     """Writes the five files. Metrics: where the page is, and how much it holds."""
     shards = pool_shards(task.inputs["pretraining_pool"])
-    found, documents = scan(task, shards), browsed(task, shards)
-    known = facts(task, found, samples(task, found), documents)
+    found, answers = scan(task, shards), annotated(task)
+    documents = browsed(task, shards, answers)
+    known = facts(task, found, samples(task, found, answers), documents)
     spent = costs(task.inputs)
     html = page.card(known, spent, drawn(task, found, known), {**own_words(task), "estimates": estimates(task)})
     task.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
@@ -95,6 +97,4 @@ def estimates(task: StageTask) -> dict[str, str]:
 
 def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
-    from datashop_assets.graph import GRAPH
-
     return {stage.name: described(task.inputs[stage.name], stage) for stage in GRAPH if stage.name in OWN_WORDS_SHOWN}

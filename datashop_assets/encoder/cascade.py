@@ -70,7 +70,7 @@ def cut_of(first: Array, weights: Array, passes: float) -> float:
 
 
 def cost(first: Array, labels: Array, weights: Array, cut: float) -> Mapping[str, Any]:
-    """What passing on costs, weighted, on labels out of fold: the recall and the share that is read."""
+    """What passing on costs on labels out of fold: documents and positives, how many are lost, the weighted share."""
     passed = first >= cut
     return {
         "cut": cut,

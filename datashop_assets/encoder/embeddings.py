@@ -6,6 +6,7 @@ written through a memory map, so memory holds `BATCH` documents whatever the siz
 
 import json
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +21,9 @@ from datashop_assets.encoder.static import embedding_of
 from datashop_assets.excerpts import Part, excerpt
 from datashop_assets.models.static_embeddings import StaticEmbedding
 from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.sources.pool_index import OK
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -51,10 +54,7 @@ def build(task: StageTask) -> Metrics:
         return {"state": state}
     shards = pool_shards(task.inputs["pretraining_pool"])
     jobs = [_job(task, shard) for shard in shards if not task.output.finished(f"{shard}.npy")]
-    results = task.tools.compute.map(embed_shard, jobs) if task.tools.compute else map(embed_shard, jobs)
-    with task.tools.progress.bar("pool embeddings", len(jobs), "shards") as bar:
-        for _ in results:
-            bar.advance()
+    deque(map_shards(task.tools, "pool embeddings", embed_shard, jobs), maxlen=0)
     return {"state": state, **_sizes(task.output, shards)}
 
 
@@ -88,7 +88,7 @@ def vectors_of(folder: StageFolder, shard: str) -> NDArray[np.float16]:
 
 def documents_of(pool: StageFolder, shard: str) -> int:
     """How many of a shard's rows are documents."""
-    return int((pl.read_parquet(pool.file(f"{shard}.parquet"), columns=["status"])["status"] == "ok").sum())
+    return int((pl.read_parquet(pool.file(f"{shard}.parquet"), columns=["status"])["status"] == OK).sum())
 
 
 _HEADER = 128  # bytes of an .npy file before its numbers

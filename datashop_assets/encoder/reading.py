@@ -17,12 +17,12 @@ def errors_to_read(rows: pl.DataFrame, scores: Array) -> dict[str, list[dict[str
     Texts are data from the pool: escape them where they are shown.
     """
     scored = rows.with_columns(score=pl.Series(np.asarray(scores)))
+    highest_first, lowest_first = (scored.sort("score", "id", descending=descending) for descending in (True, False))
     wrong = {
-        "false_positives": scored.filter((pl.col("label") == 0) & (pl.col("score") >= 0.5)).sort("score", "id"),
-        "false_negatives": scored.filter((pl.col("label") == 1) & (pl.col("score") < 0.5)).sort("score", "id"),
+        "false_positives": highest_first.filter((pl.col("label") == 0) & (pl.col("score") >= 0.5)),
+        "false_negatives": lowest_first.filter((pl.col("label") == 1) & (pl.col("score") < 0.5)),
     }
-    highest_first = wrong["false_positives"].reverse()
-    return {name: _shown(found) for name, found in (wrong | {"false_positives": highest_first}).items()}
+    return {name: _shown(found) for name, found in wrong.items()}
 
 
 def _shown(found: pl.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.encoder.calibration import Calibrated, from_json, to_json
-from datashop_assets.encoder.cascade import CascadeCalibration, CascadeEncoder, was_passed
+from datashop_assets.encoder.cascade import CascadeCalibration, CascadeEncoder
 from datashop_assets.encoder.kinds import FastTextKind, kind_of
 from datashop_assets.excerpts import Part, excerpt
 from datashop_assets.protocols.encoder import EmbeddingEncoder, Encoder
@@ -41,10 +41,6 @@ class TrainedEncoder:
         if not isinstance(self.model, EmbeddingEncoder):
             raise TypeError(f"{type(self.model).__name__} reads texts, not embeddings; call margins")
         return self.model.margin_of(vectors)
-
-    def passed(self, margins: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which documents the last encoder has read: all, unless a cascade's first one kept them back."""
-        return was_passed(margins)
 
     def save(self, output: StageWriter, config: Mapping[str, Any]) -> None:
         """Writes the model's files and `encoder.json`, which holds all that `load` needs beside them."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.markdown import table
 from datashop_assets.storage.root import Root
 
 FILE = "estimate.json"
@@ -21,8 +22,8 @@ def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds
         "hours": seconds / HOUR,
         "tokens": sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None,
     }
-    rows = [f"| {what} | {shown(line[what])} | {number(spent[what])} |" for what in ("tokens", "hours")]
-    return {"estimate and spent": "\n".join(["| | estimate | spent |", "| :--- | ---: | ---: |", *rows])}
+    rows = [(what, shown(line[what]), number(spent[what])) for what in ("tokens", "hours")]
+    return {"estimate and spent": table(("", "estimate", "spent"), rows)}
 
 
 def shown(found: Mapping[str, float | None] | None) -> str:

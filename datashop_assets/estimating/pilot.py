@@ -1,18 +1,15 @@
 """What one document costs: asked about for real, or worked out from a stated throughput."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from datashop_assets.annotations.design import plan_rounds
+from datashop_assets.annotations.design import design_of
 from datashop_assets.annotations.draws import first_round
-from datashop_assets.annotations.question import question_of
+from datashop_assets.annotations.question import question_of, rubric_text
 from datashop_assets.annotations.sample import documents, index_of
 from datashop_assets.answers.asking import Asking
-from datashop_assets.answers.store import AnswerStore, from_line
+from datashop_assets.answers.store import AnswerStore
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.excerpts import excerpt
 from datashop_assets.planning import Plan
@@ -43,8 +40,7 @@ def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
     """
     assert tools.annotator is not None
     config = plan["annotations"].config
-    rubric = str(orjson.loads(plan["rubric"].output.file("rubric.json").read_bytes())["text"])
-    question = question_of(config["asked"], rubric, tools.annotator)
+    question = question_of(config["asked"], rubric_text(plan["rubric"].output), tools.annotator)
     asking = Asking(tools.annotator, question, AnswerStore.of(answers, question))
     group = tools.annotator.group or 1
     contents, started = _chosen(plan, -(-count // group) * group), time.monotonic()
@@ -52,7 +48,7 @@ def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
         rows = documents(plan["annotation_sample"].output, contents)
         asking.ask(((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows), bar)
     seconds = time.monotonic() - started
-    found = {key: from_line(line) for key, line in asking.store.lines() if key in contents}
+    found = asking.store.answers(contents)
     if not found:
         raise ValueError(f"no document of the pilot was answered; the last failure: {[*asking.failures.values()][-1:]}")
     tokens = [one.tokens_in + one.tokens_out for one in found.values()]
@@ -68,8 +64,7 @@ def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
     config = plan["annotations"].config
     asked: dict[str, Any] = config["asked"]
     own = asked.get(asked["scoring"]) or {}
-    rubric = str(orjson.loads(plan["rubric"].output.file("rubric.json").read_bytes())["text"])
-    around = len(own.get("question", rubric)) / CHARACTERS_A_TOKEN
+    around = len(own.get("question", rubric_text(plan["rubric"].output))) / CHARACTERS_A_TOKEN
     new = asked["sampling"]["max_tokens"] if asked["scoring"] == "generate" else 1
     rows = documents(plan["annotation_sample"].output, _chosen(plan, count))
     read = [len(excerpt(row["text"], asked["read_characters"], asked["reading"])[0]) for row in rows]
@@ -79,16 +74,12 @@ def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
 
 def to_ask(plan: Plan) -> int:
     """How many documents annotation asks about in both rounds."""
-    return int(_design(plan, len(index_of(plan["annotation_sample"].output))).asked)
+    size = len(index_of(plan["annotation_sample"].output))
+    return design_of(size, plan["annotations"].config).asked
 
 
 def _chosen(plan: Plan, count: int) -> set[str]:
-    index: Sequence[Any] = index_of(plan["annotation_sample"].output)
-    first = {one.row["content"] for one in first_round(index, _design(plan, len(index)))[0]}
+    index = index_of(plan["annotation_sample"].output)
+    drawn, _ = first_round(index, design_of(len(index), plan["annotations"].config))
+    first = {one.row["content"] for one in drawn}
     return set([row["content"] for row in index if row["content"] in first][:count])
-
-
-def _design(plan: Plan, size: int) -> Any:
-    config = plan["annotations"].config
-    second = config["second_round"]
-    return plan_rounds(size, config["documents"], second["documents"], second["strata"])

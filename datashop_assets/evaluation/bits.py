@@ -16,7 +16,7 @@ from flax import nnx
 
 from datashop_assets.evaluation.windows import NOBODY, Windows, packed
 from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.models.llama_weights import folder_config, load_folder
 from datashop_assets.models.losses import parts_of, token_losses
 from datashop_assets.trained_lm.program import compiler_options, workers
 
@@ -36,7 +36,7 @@ def document_bits(
     `end` is read before every document and is not counted. `advance` is told of every model done. `length`: tokens that
     a model sees at once, by default all that it can.
     """
-    first = load_folder(models[0]).config
+    first = folder_config(models[0])
     length = min(length or first.max_position_embeddings, first.max_position_embeddings)
     batch = max(1, BATCH_TOKENS // length)
     windows = packed(documents, length, end, batch)

@@ -13,6 +13,7 @@ from datashop_assets.evaluation.measures import COMPARISON, COMPARISON_SCHEMA, E
 from datashop_assets.evaluation.report import report
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.export import seed_folder, seeds_of
 from datashop_assets.trained_lm.tokenizer import end_token
 from datashop_assets.trained_lm.tokens import read_tokenizer
 
@@ -64,12 +65,7 @@ def _bits(task: StageTask, models: Mapping[str, StageFolder], seeds: Sequence[in
 
 def _seeds(models: Mapping[str, StageFolder]) -> list[int]:
     """The seeds of all. Raises `ValueError` where they are not the same."""
-    found = {
-        name: sorted(
-            int(file.name[5:-18]) for file in folder.manifest.files if file.name.endswith("/model.safetensors")
-        )
-        for name, folder in models.items()
-    }
+    found = {name: seeds_of(folder) for name, folder in models.items()}
     if any(seeds != found["trained"] for seeds in found.values()) or not found["trained"]:
         raise ValueError(f"the models do not have the same seeds: {found}; train all with the same settings")
     return found["trained"]
@@ -77,7 +73,8 @@ def _seeds(models: Mapping[str, StageFolder]) -> list[int]:
 
 def _model(folder: StageFolder, seed: int) -> Path:
     """A local folder with one seed's model, every file checked."""
-    return folder.files(f"seed-{seed}/")[f"seed-{seed}/config.json"].parent
+    name = seed_folder(seed)
+    return folder.files(f"{name}/")[f"{name}/config.json"].parent
 
 
 def _loss_rows(bits: Bits, documents: Sequence[Heldout], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.evaluation.compare import Comparison, Losses, Verdict, compare, corrected_verdict, holm
+from datashop_assets.evaluation.compare import Comparison, Losses, compare, corrected_verdict, holm
 from datashop_assets.evaluation.heldout import Heldout
 from datashop_assets.evaluation.targets import Kind
 
@@ -61,8 +61,8 @@ def measures(
     ]
     secondary = [measure for measure in found if not measure.primary and measure.found.p is not None]
     corrected = holm([measure.found.p or 0.0 for measure in secondary])
-    by_measure = {id(measure): p for measure, p in zip(secondary, corrected, strict=True)}
-    return [_row(measure, by_measure.get(id(measure))) for measure in found]
+    by_measure = dict(zip(secondary, corrected, strict=True))
+    return [_row(measure, by_measure.get(measure)) for measure in found]
 
 
 def _against(
@@ -80,6 +80,7 @@ def _against(
 
 def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:
     found = measure.found
+    verdict = found.verdict if measure.primary else corrected_verdict(found.over_seeds.estimate, corrected)
     return {
         "against": measure.against,
         "kind": str(measure.kind),
@@ -96,9 +97,5 @@ def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:
         "documents_high": found.over_documents.high,
         "p": found.p,
         "p_corrected": corrected,
-        "verdict": str(found.verdict if measure.primary else _corrected(found, corrected)),
+        "verdict": str(verdict),
     }
-
-
-def _corrected(found: Comparison, p: float | None) -> Verdict:
-    return corrected_verdict(found.over_seeds.estimate, p)

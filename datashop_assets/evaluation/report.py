@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datashop_assets.evaluation.compare import Verdict
 from datashop_assets.markdown import escaped
 
 HEAD = (
@@ -63,10 +64,9 @@ def _sentence(row: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     if row["low"] is None:
         return f"Candidate minus {other}: {change}, from one seed, which has no interval. Train two or more."
     seeds = f"95% interval {row['low']:+.3f} to {row['high']:+.3f} over {facts['seeds']} seeds"
-    verdict = f"is {row['verdict']}" if row["verdict"] != "not distinguishable" else "is not distinguishable"
-    than = {"better": "than", "worse": "than"}.get(row["verdict"], "from")
+    than = "from" if row["verdict"] == Verdict.SAME else "than"
     kind = "primary measure" if row["primary"] else f"corrected p {row['p_corrected']:.3f}"
-    return f"The candidate {verdict} {than} {other}: {change}, {seeds} ({kind})."
+    return f"The candidate is {row['verdict']} {than} {other}: {change}, {seeds} ({kind})."
 
 
 def _conditions(facts: Mapping[str, Any]) -> tuple[str, ...]:

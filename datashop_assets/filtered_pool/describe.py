@@ -78,7 +78,7 @@ def _gold(metrics: Mapping[str, Any]) -> str:
 
 
 def samples(folder: StageFolder) -> str:
-    """The kept documents of the first shard that has any, lowest scores first."""
+    """Of the first 1,000 kept documents those with the lowest scores, then those with the highest."""
     first = sorted(islice(_kept(folder), 1000), key=lambda row: (row["datashop_score"], str(row)))
     chosen = first[:SHOWN] + first[SHOWN:][-SHOWN:]
     return table(("document", "score"), [(escaped(str(_text(row))), f"{row['datashop_score']:.4f}") for row in chosen])

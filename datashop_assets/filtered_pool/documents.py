@@ -4,7 +4,8 @@ JSON lines hold whatever fields a document has. A Parquet file has columns, one 
 kept documents are looked at before the first file is written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, tee
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from datashop_assets.filtered_pool.shards import read_written
+from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import read_chosen
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.folders import Folder
@@ -47,18 +49,12 @@ def write_all(task: StageTask, shards: Iterable[str]) -> None:
     pool, slug, form = task.inputs["pretraining_pool"].uri, task.config["slug"], task.config["format"]
     jobs = [KeepJob(pool, shard, slug, form, task.output) for shard in shards]
     if form == "parquet":
-        schema = pa.unify_schemas(list(_map(task, "columns", schema_of, jobs)), promote_options="permissive")
+        schema = pa.unify_schemas(
+            list(map_shards(task.tools, "columns", schema_of, jobs)), promote_options="permissive"
+        )
         jobs = [KeepJob(pool, job.shard, slug, form, task.output, schema) for job in jobs]
-    for _ in _map(task, "filtered pool", write_kept, [job for job in jobs if not task.output.finished(job.name)]):
-        pass
-
-
-def _map(task: StageTask, name: str, function: Callable[[KeepJob], Any], jobs: list[KeepJob]) -> Iterator[Any]:
-    results = task.tools.compute.map(function, jobs) if task.tools.compute else map(function, jobs)
-    with task.tools.progress.bar(name, len(jobs), "shards") as bar:
-        for result in results:
-            yield result
-            bar.advance()
+    unwritten = [job for job in jobs if not task.output.finished(job.name)]
+    deque(map_shards(task.tools, "filtered pool", write_kept, unwritten), maxlen=0)
 
 
 def write_kept(job: KeepJob) -> str:

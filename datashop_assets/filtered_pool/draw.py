@@ -26,25 +26,23 @@ DRAWN = {"key": pl.UInt64, "score": pl.Float64, "shard": pl.String, "row": pl.In
 
 @dataclass(frozen=True)
 class Drawn:
-    """The beginning of the random order: `rows` with the columns of `DRAWN`, of a population of `fresh` documents."""
+    """The beginning of the random order: `rows` with the columns of `DRAWN`, and the thresholds over it."""
 
     rows: pl.DataFrame
     candidates: Sequence[Candidate]
-    fresh: int
 
 
 def draw(pool: StageFolder, scores: StageFolder, annotated: Collection[str], labels: int) -> Drawn:
-    """For every threshold the first `labels` fresh documents that it keeps."""
+    """For every threshold the first `labels` documents that it keeps and whose text is not in `annotated`."""
     first = {threshold: pl.DataFrame(schema=DRAWN) for threshold in THRESHOLDS}
-    counts, fresh, used = dict.fromkeys(THRESHOLDS, 0), 0, pl.Series(sorted(annotated), dtype=pl.String)
+    counts, used = dict.fromkeys(THRESHOLDS, 0), pl.Series(sorted(annotated), dtype=pl.String)
     for chunk in _keyed(pool, scores, used):
-        fresh += len(chunk)
         for threshold in THRESHOLDS:
             above = chunk.filter(pl.col("score") >= threshold)
             counts[threshold] += len(above)
             first[threshold] = pl.concat([first[threshold], above]).sort("key", "shard", "row").head(labels)
     rows = pl.concat(first.values()).unique().sort("key", "shard", "row")
-    return Drawn(rows, [_candidate(rows, one, counts[one], labels) for one in THRESHOLDS], fresh)
+    return Drawn(rows, [_candidate(rows, one, counts[one], labels) for one in THRESHOLDS])
 
 
 def _candidate(rows: pl.DataFrame, threshold: float, documents: int, labels: int) -> Candidate:
@@ -63,13 +61,15 @@ def documents_of(pool: StageFolder, drawn: Drawn) -> dict[int, Document]:
 
 
 def _keyed(pool: StageFolder, scores: StageFolder, used: pl.Series) -> Iterator[pl.DataFrame]:
+    """The documents that some threshold keeps, with their keys: most of a pool scores lower and needs none."""
     for shard in pool_shards(pool):
         file = f"{shard}.parquet"
         index = read_frames(pool.file(file), ("row", "id", "content", "status"))
         known = rechunked((frame.filter(status=OK) for frame in index), CHUNK)
         scored = read_frames(scores.file(file), ("row", "score"), CHUNK)
         for left, right in zip(known, scored, strict=True):
-            together = left.with_columns(right["score"]).filter(~pl.col("content").is_in(used.implode()))
+            kept = left.with_columns(right["score"]).filter(pl.col("score") >= min(THRESHOLDS))
+            together = kept.filter(~pl.col("content").is_in(used.implode()))
             names = together.select("content", "id").iter_rows()
             keys = [keyed_hash("certificate", f"{content} {name}") for content, name in names]
             yield together.select(pl.Series("key", keys, pl.UInt64), "score", pl.lit(shard).alias("shard"), "row")

@@ -4,6 +4,7 @@ Shards are scored wherever the stage's compute runs them; each is written whole,
 finished shard. Memory holds a batch of documents and the scores of a row group.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from datashop_assets.encoder.cascade import was_passed
 from datashop_assets.encoder.pool_margins import Batch, pool_margins
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.filtered_pool.shards import read_written
+from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
@@ -46,10 +48,7 @@ def build(task: StageTask) -> Metrics:
         for shard in shards
         if not task.output.finished(f"{shard}.parquet")
     ]
-    results = task.tools.compute.map(score_shard, jobs) if task.tools.compute else map(score_shard, jobs)
-    with task.tools.progress.bar("pool scores", len(jobs), "shards") as bar:
-        for _ in results:
-            bar.advance()
+    deque(map_shards(task.tools, "pool scores", score_shard, jobs), maxlen=0)
     return _metrics(task.output, shards)
 
 

@@ -16,7 +16,6 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from datashop_assets.models.bert import BertConfig
-from datashop_assets.storage.digests import digest_of
 
 Tensors = dict[str, NDArray[np.float32]]
 CONFIG, TOKENIZER, POOLING = "config.json", "tokenizer.json", "1_Pooling/config.json"
@@ -48,15 +47,14 @@ class Bert:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
 
 
-def fetch_folder(uri: str, cache: Path) -> Path:
-    """The folder that `uri` names as a local path; below `cache` where it is a copy.
+def fetch_folder(uri: str, copy: Path) -> Path:
+    """The folder that `uri` names as a local path: itself on this machine's disk, else `copy`, filled where it is not.
 
     Raises `FileNotFoundError` where there is no such folder or it holds no encoder.
     """
     filesystem, path = fsspec.core.url_to_fs(uri)
     if "file" in filesystem.protocol:
         return _refuse_incomplete(Path(path), uri)
-    copy = cache / "models" / digest_of(uri)
     for name in filesystem.find(path):
         short = name[len(path.rstrip("/")) + 1 :]
         if short in (CONFIG, TOKENIZER, POOLING) or ("/" not in short and short.endswith(".safetensors")):
@@ -124,7 +122,7 @@ def _pooling(folder: Path) -> str:
         return "first"
     if said.get("pooling_mode_mean_tokens"):
         return "mean"
-    raise ValueError(f"{folder}/{POOLING} pools neither by mean nor by first token; set encoder.pooling in the prompt")
+    raise ValueError(f"{folder}/{POOLING} pools neither by mean nor by first token; set encoder.transformer.pooling")
 
 
 def _copy(filesystem: Any, name: str, place: Path) -> None:

@@ -71,7 +71,7 @@ def _step(model: Llama, state: _State) -> tuple[jax.Array, KeysValues]:
     """One token read: [D] after the last norm, and its keys and values [L, 1, K, H]."""
     seen = jnp.arange(state.cache.keys.shape[1] + 1) < state.filled
     attend = partial(jax.nn.dot_product_attention, mask=seen.at[-1].set(True)[None, None, None])
-    rotation = rotary(state.filled[None, None], model.config.head_dim, model.config.rope_theta)
+    rotation = rotary(state.filled[None, None], model.config.head_dim, model.config.rope_theta, model.config.stretch)
     block, layers = nnx.split(model.layers)
 
     def layer(x: jax.Array, one: tuple[Any, KeysValues]) -> tuple[jax.Array, KeysValues]:

@@ -23,12 +23,17 @@ from datashop_assets.models.llama import Llama, LlamaConfig
 Weights = dict[str, Any]  # nested: {"layers": {"mlp": {"up_proj": {"kernel": array [L, D, F]}}}, ...}
 
 
+def folder_config(path: Path) -> LlamaConfig:
+    """What the `config.json` of a Hugging Face folder says. Raises `ValueError` for a model that is no such Llama."""
+    return LlamaConfig.from_hugging_face(json.loads((path / "config.json").read_text()))
+
+
 def load_folder(path: Path, *, dtype: DTypeLike = jnp.float32) -> Llama:
     """The model of a Hugging Face folder, in one or several safetensors files, computing in `dtype`.
 
     Raises `FileNotFoundError` where a file is missing and `ValueError` where a tensor is missing or has another shape.
     """
-    config = LlamaConfig.from_hugging_face(json.loads((path / "config.json").read_text()))
+    config = folder_config(path)
     files = sorted(path.glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{path}: holds no *.safetensors; export the model with safetensors weights.")

@@ -1,7 +1,9 @@
 """Documents side by side in rows of one length, so that a program compiled for that length computes no padding."""
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +28,23 @@ def pack(documents: Sequence[Sequence[int]], length: int, most: int) -> Packed:
     A row has room for `length` tokens and `most` documents.
     """
     rows: list[list[int]] = []
-    room: list[int] = []
+    waiting: dict[int, list[int]] = {}  # rows that take more documents, a heap for each room: the first row first
+    rooms: list[int] = []  # those that some row has, ascending: looking through all rows would take time squared
     for document in sorted(range(len(documents)), key=lambda place: -len(documents[place])):
         size = len(documents[document])
-        fits = (row for row, left in enumerate(room) if left >= size and len(rows[row]) < most)
-        row = min(fits, key=room.__getitem__, default=len(rows))
-        if row == len(rows):
+        place = bisect_left(rooms, size)
+        if place == len(rooms):
+            row, left = len(rows), length - size
             rows.append([])
-            room.append(length)
+        else:
+            row, left = heappop(waiting[rooms[place]]), rooms[place] - size
+            if not waiting[rooms[place]]:
+                del rooms[place]
         rows[row].append(document)
-        room[row] -= size
+        if len(rows[row]) < most:
+            if not waiting.setdefault(left, []):
+                insort(rooms, left)
+            heappush(waiting[left], row)
     return _filled(documents, rows, length)
 
 

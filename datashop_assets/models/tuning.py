@@ -144,7 +144,9 @@ def _validate(run: _Run, state: Progress, validation: Documents) -> None:
     found = float(total / weight)
     epoch = state.step // run.per_epoch - 1
     if not np.isfinite(found):
-        raise FloatingPointError(f"the validation loss is {found} after epoch {epoch}; lower encoder.learning_rate")
+        raise FloatingPointError(
+            f"the validation loss is {found} after epoch {epoch}; lower encoder.transformer.learning_rate"
+        )
     if found < state.best_loss:
         state.best, state.best_loss, state.best_epoch = state.weights, found, epoch
 

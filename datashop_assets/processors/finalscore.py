@@ -13,8 +13,8 @@ MENTION = re.compile(rf"final{AROUND}score{AROUND}(?:is|of|[:={DASHES}])?+{AROUN
 NUMBER = re.compile(
     rf"([+-]?\d{{1,9}}+(?:[.,]\d{{1,9}}+)?+)(?:\s{{0,8}}+(?:/|out\s+of)\s{{0,8}}+(\d{{1,9}}+))?+(?!\s{{0,8}}+[{DASHES}]\s*\d)"
 )
-WORD = re.compile(r"(zero|one|two|three|four|five)\b", re.IGNORECASE)
 WORDS = ("zero", "one", "two", "three", "four", "five")
+WORD = re.compile(rf"({'|'.join(WORDS)})\b", re.IGNORECASE)
 
 
 class FinalScore:

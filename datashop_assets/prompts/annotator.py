@@ -1,16 +1,17 @@
 """The section `annotator`: who scores the sample, how, and how much of it."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from datashop_assets.excerpts import Part
 from datashop_assets.prompts.budget import Budget
 from datashop_assets.prompts.cascade import Cascade
 from datashop_assets.prompts.gates import Gates
 from datashop_assets.prompts.likelihood import Likelihood
 from datashop_assets.prompts.report import Report
 from datashop_assets.prompts.score_token import ScoreToken
-from datashop_assets.prompts.section import Count, Section
+from datashop_assets.prompts.section import Count, Scoring, Section
 
 
 class SecondRound(Section):
@@ -34,7 +35,7 @@ class AnnotatorSettings(Section):
 
     model: str = "smollm2-135m-instruct"
     revision: Annotated[str, Field(max_length=200)] = ""
-    scoring: Literal["likelihood", "generate", "score_token"] = "likelihood"
+    scoring: Scoring = "likelihood"
     sampling: Sampling = Sampling()
     likelihood: Likelihood | None = None
     score_token: ScoreToken = ScoreToken()
@@ -43,7 +44,7 @@ class AnnotatorSettings(Section):
     second_round: SecondRound = SecondRound()
     cascade: Cascade | None = None  # who ranks the sample for the second round; None: a pilot encoder
     read_characters: Annotated[int, Field(ge=50, le=100_000)] = 500  # by encoder and annotator alike
-    reading: Literal["head", "windows"] = "head"  # the beginning, or beginning, middle and end
+    reading: Part = "head"  # the beginning, or beginning, middle and end
     gates: Gates = Gates()
     report: Report = Report()
     budget: Budget | None = None

@@ -1,14 +1,14 @@
 """Writing a prompt file: from a few answers to YAML that a person goes on with, checked before it is there."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from datashop_assets.prompts.prompt import checked_slug, load_prompt, parse_prompt
+from datashop_assets.prompts.prompt import checked_slug, parse_prompt
 from datashop_assets.prompts.reading import parse_yaml
+from datashop_assets.storage.folders import Folder
 
 RUBRIC = """\
 You judge how useful a text would be to somebody who studies {subject}. Read the text between the lines, then add up
@@ -74,16 +74,16 @@ def write_draft(draft: Draft | str, folder: Path, slug: str | None = None) -> Pa
     slug = checked_slug(draft.slug if isinstance(draft, Draft) else slug or "")
     place = folder / f"{slug}.yaml"
     if place.exists() or place.with_suffix(".yml").exists():
-        raise FileExistsError(f"{place} is there already; edit it, or choose another slug")
+        raise _there_already(place)
     text = draft if isinstance(draft, str) else HEAD + _dumped(draft.fields())
     parse_prompt(parse_yaml(text.encode(), str(place)), slug, str(place))
-    folder.mkdir(parents=True, exist_ok=True)
-    ready = folder / f".{slug}.part"
-    ready.write_text(text, encoding="utf-8")
-    os.link(ready, place)  # unlike a replace, it never takes another's file away
-    ready.unlink()
-    load_prompt(place)
+    if not Folder(str(folder)).create(place.name, text.encode()):  # unlike a write, it never takes another's file away
+        raise _there_already(place)
     return place
+
+
+def _there_already(place: Path) -> FileExistsError:
+    return FileExistsError(f"{place} is there already; edit it, or choose another slug")
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,11 +1,11 @@
 """The section `annotator.report`: what the annotator is held against."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from datashop_assets.prompts.likelihood import Likelihood
-from datashop_assets.prompts.section import Section
+from datashop_assets.prompts.section import Scoring, Section
 
 
 class SecondAnnotator(Section):
@@ -16,7 +16,7 @@ class SecondAnnotator(Section):
 
     model: str | None = None
     revision: str = ""
-    scoring: Literal["likelihood", "generate", "score_token"] | None = None
+    scoring: Scoring | None = None
     likelihood: Likelihood | None = None
     documents: Annotated[int, Field(ge=10, le=100_000)] = 100
 

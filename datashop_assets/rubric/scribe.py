@@ -1,13 +1,13 @@
 """Asking the annotator to write, with every call accounted for and none paid twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from datashop_assets.answers.asking import UNANSWERED, Asking
-from datashop_assets.answers.store import AnswerStore, from_line
+from datashop_assets.answers.store import AnswerStore
 from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Ended, Question, Reading, Sampling, failed
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.sources.split import content_of
@@ -63,20 +63,12 @@ class Scribe:
             asking.ask(((content, Asked(piece.name, piece.text, piece.set)) for content, piece in wanted.items()), bar)
             if not asking.failures:
                 break
-        found = _stored(asking.store, wanted)
+        found = asking.store.answers(wanted)
         return [found.get(key) or failed(key, asking.failures.get(key, UNANSWERED)) for key in map(_key, pieces)]
 
 
 def _key(piece: Piece) -> str:
     return content_of(piece.text)
-
-
-def _stored(store: AnswerStore, wanted: Mapping[str, Piece]) -> dict[str, Answer]:
-    least: dict[str, bytes] = {}
-    for key, line in store.lines():
-        if key in wanted:
-            least[key] = min(line, least.get(key, line))
-    return {key: from_line(line) for key, line in least.items()}
 
 
 def _written(answer: Answer) -> str:

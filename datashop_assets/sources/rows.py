@@ -82,12 +82,10 @@ def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> 
         mark, row = BYTE_ORDER_MARK, 0
         while line := lines.readline(longest + 1):
             skipped, row = wanted is not None and not wanted(row), row + 1
-            if skipped and line.endswith(b"\n"):
-                yield None
-            elif len(line) > longest and not line.endswith(b"\n"):
+            if len(line) > longest and not line.endswith(b"\n"):
                 yield Broken("line too long", f"{_rest_of_line(lines, longest) + len(line)} bytes, {longest} at most")
             else:
-                yield _parse(line.removeprefix(mark))
+                yield None if skipped else _parse(line.removeprefix(mark))
             mark = b""
 
 

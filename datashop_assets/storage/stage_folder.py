@@ -83,7 +83,8 @@ class StageFolder:
         self._check_bytes(entry)
         if (local := self.folder.local) is not None:
             return local / name
-        copy = _copies() / digest_of_bytes(self.uri.encode()) / name
+        # By checksum too: a stage that is made again has other bytes under the same name.
+        copy = _copies() / digest_of_bytes(self.uri.encode()) / entry.checksum / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(self.folder.read(name))

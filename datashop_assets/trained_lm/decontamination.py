@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
 from datashop_assets.sources.pool_index import source_files
 from datashop_assets.sources.readers import fields_of, read_documents
 from datashop_assets.sources.split import Split
@@ -59,7 +60,8 @@ def build(task: StageTask) -> Metrics:
     index = NgramIndex.of(chain(_heldout(pool), named), size)
     path = _saved(index, task.output.scratch / "ngrams.npz")
     shards = pool_shards(pool)
-    jobs = [Job(pool.uri, shard, path, size, task.output) for shard in shards if not _done(task, shard)]
+    missing = [shard for shard in shards if not task.output.finished(f"{shard}.parquet")]
+    jobs = [Job(pool.uri, shard, path, size, task.output) for shard in missing]
     with task.tools.progress.bar("decontaminating", len(jobs), "shards") as bar:
         for _ in task.tools.compute.map(read_shard, jobs) if task.tools.compute else map(read_shard, jobs):
             bar.advance()
@@ -70,10 +72,10 @@ def build(task: StageTask) -> Metrics:
 def read_shard(job: Job) -> str:
     """Reads one shard and writes what is left out of it. Returns its name."""
     with np.load(job.index, allow_pickle=False) as saved:
-        names = list(zip(saved["sets"].tolist(), saved["ids"].tolist(), strict=True))
-        index = NgramIndex(saved["hashes"], saved["owners"], names)
+        index = NgramIndex(saved["hashes"], saved["owners"], orjson.loads(saved["names"].tobytes()))
     pool = StageFolder(Folder(job.pool))
-    job.output.write_rows(f"{job.shard}.parquet", overlaps(_training(pool, job.shard), index, job.size), SCHEMA)
+    found = overlaps(_of_split(pool, job.shard, Split.TRAIN), index, job.size)
+    job.output.write_rows(f"{job.shard}.parquet", found, SCHEMA)
     return job.shard
 
 
@@ -103,17 +105,11 @@ def left_out(folder: StageFolder, shard: str) -> np.ndarray:
 
 def _heldout(pool: StageFolder) -> Iterator[Named]:
     for shard in pool_shards(pool):
-        rows = _of_split(pool, shard, Split.HELDOUT)
-        yield from (((HELDOUT, one.id), one.text) for row, one in read_pool(pool, shard) if row in rows)
+        yield from (((HELDOUT, one.id), one.text) for _, one in _of_split(pool, shard, Split.HELDOUT))
 
 
-def _training(pool: StageFolder, shard: str) -> Iterator[tuple[int, Document]]:
-    rows = _of_split(pool, shard, Split.TRAIN)
-    return ((row, document) for row, document in read_pool(pool, shard) if row in rows)
-
-
-def _of_split(pool: StageFolder, shard: str, split: Split) -> set[int]:
-    return {row["row"] for row in read_index(pool, shard) if row["split"] == split}
+def _of_split(pool: StageFolder, shard: str, split: Split) -> Iterator[tuple[int, Document]]:
+    return read_chosen(pool, shard, (row["row"] for row in read_index(pool, shard) if row["split"] == split))
 
 
 def _named(sets: Iterable[Mapping[str, Any]], cache: Path) -> Iterator[Named]:
@@ -126,13 +122,9 @@ def _named(sets: Iterable[Mapping[str, Any]], cache: Path) -> Iterator[Named]:
 
 
 def _saved(index: NgramIndex, path: Path) -> Path:
-    sets, ids = ([name[part] for name in index.names] for part in (0, 1))
-    np.savez(path, hashes=index.hashes, owners=index.owners, sets=np.array(sets, str), ids=np.array(ids, str))
+    names = np.frombuffer(orjson.dumps(index.names), dtype=np.uint8)  # an array of strings is as wide as the longest
+    np.savez(path, hashes=index.hashes, owners=index.owners, names=names)
     return path
-
-
-def _done(task: StageTask, shard: str) -> bool:
-    return task.output.finished(f"{shard}.parquet")
 
 
 def _counts(task: StageTask, shards: list[str]) -> Metrics:

@@ -6,11 +6,20 @@ from tokenizers import Tokenizer
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.llama_weights import save_folder
 from datashop_assets.stage import StageTask
+from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.loop import Trained
+
+SEED = "seed-"
 
 
 def seed_folder(seed: int) -> str:
-    return f"seed-{seed}"
+    return f"{SEED}{seed}"
+
+
+def seeds_of(folder: StageFolder) -> list[int]:
+    """The seeds whose models a stage holds, in order."""
+    names = {file.name.partition("/")[0] for file in folder.manifest.files if "/" in file.name}
+    return sorted(int(name.removeprefix(SEED)) for name in names)
 
 
 def export(task: StageTask, result: Trained, config: LlamaConfig, tokenizer: Tokenizer, separator: str) -> None:

@@ -21,6 +21,7 @@ from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
 from datashop_assets.trained_lm.checkpoints import Checkpoints, History
 from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.program import Batch, Program, State, compiled, workers
+from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 CHECK_EVERY = 10  # steps
@@ -37,6 +38,7 @@ class Trained:
     history: History
     steps: int  # taken by this process: fewer than the history where a killed run was resumed
     seconds: float  # that they took
+    rate: float  # operations a second of matrix products on the devices that it was trained on, all together
 
 
 def train_seeds(
@@ -57,6 +59,7 @@ def train_seeds(
     """
     shape = MeshShape.parse(mesh)
     program = compiled(config, settings, shape)
+    rate = device_rate(settings.precision) * shape.devices
     lock = Lock()
 
     def told(steps: float) -> None:
@@ -68,7 +71,7 @@ def train_seeds(
             return program.start(seed) if weights is None else program.begin(weights())
 
         with Checkpoints(scratch / f"seed-{seed}", checkpointing, CHECKPOINT_SECONDS) as checkpoints:
-            return _Run(seed, program, settings, checkpoints, told).train(start, rows[seed]())
+            return _Run(seed, program, settings, rate, checkpoints, told).train(start, rows[seed]())
 
     with ThreadPoolExecutor(workers() if shape.devices == 1 else 1) as pool:
         return list(pool.map(one, range(len(rows))))
@@ -81,6 +84,7 @@ class _Run:
     seed: int
     program: Program
     settings: TrainingSettings
+    rate: float
     checkpoints: Checkpoints
     told: Callable[[float], None]
 
@@ -101,7 +105,7 @@ class _Run:
                 self.checkpoints.save(state, history, last=step == self.settings.steps - 1)
                 since = time.monotonic()
         weights = _on_the_host(state[0])
-        return Trained(self.seed, weights, history, len(history) - resumed, time.monotonic() - begun)
+        return Trained(self.seed, weights, history, len(history) - resumed, time.monotonic() - begun, self.rate)
 
     def _looked_at(self, pending: list[jax.Array], rows: Rows, before: int, since: float) -> History:
         """Waits for the losses and gives them with the seconds that a step took."""

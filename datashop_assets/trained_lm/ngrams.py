@@ -6,7 +6,7 @@ takes 0.1 ms.
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ class NgramIndex:
 
     hashes: np.ndarray  # uint64 [N], sorted, each once
     owners: np.ndarray  # int32 [N]: the first document that has it
-    names: list[tuple[str, str]]  # set and id of each document
+    names: Sequence[Sequence[str]]  # set and id of each document
 
     @classmethod
     def of(cls, documents: Iterable[tuple[tuple[str, str], str]], size: int) -> "NgramIndex":

@@ -1,7 +1,7 @@
 """What a training run is, from its settings alone. One dial, `depth`, sizes the model and, if asked, its tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -28,13 +28,13 @@ class TrainingSettings:
     tied: bool = True
     precision: str = "float32"
     recompute: str = "nothing"
-    max_epochs: float = 4.0
+    max_epochs: float = field(default=4.0, compare=False)  # refuses a run and changes none: one program serves all
     anneal: bool = False  # from a checkpoint, down to a learning rate of zero
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], vocabulary: int = 0) -> Self:
         """`vocabulary` is needed where `steps` is "optimal": the size of the model follows from both."""
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         given = {name: value for name, value in config.items() if name in known}
         given |= {"depth": config.get("depth", 0), "anneal": config.get("checkpoint") is not None}
         if given["steps"] != "optimal":

@@ -42,8 +42,8 @@ def read_streams(
     """Draws every seed's documents. Without `filtered` the own stream is more of the pool: that is the control.
 
     `matched`: the own stream is not what was kept but a random draw with its mix of sources and lengths. Raises
-    `ValueError` where the pool holds less than one batch, no kept document may be trained on, or the kept documents
-    would be gone through more than `max_epochs` times.
+    `ValueError` where the pool holds less than one batch, no kept document may be trained on, the kept documents
+    would be gone through more than `max_epochs` times, or a matched draw is for less than half a document of any kind.
     """
     reading = Reading(_empty(pool, filtered, settings, matched))
     for shard in pool.shards:
@@ -51,6 +51,8 @@ def read_streams(
         for batch in pool.batches(shard):
             _offer(reading, batch, kept, settings.filtered_share)
     _check(reading, filtered is not None, settings)
+    if matched:
+        _check_matched(reading, settings)
     return reading
 
 
@@ -111,4 +113,13 @@ def _check(reading: Reading, with_kept: bool, settings: TrainingSettings) -> Non
             f"training would go {wanted / reading.kept_tokens:.1f} times through the {reading.kept_tokens} tokens of "
             f"the kept documents; training.max_epochs is {settings.max_epochs:g}. Keep more (keep.fraction), or lower "
             "training.steps or training.filtered_share"
+        )
+
+
+def _check_matched(reading: Reading, settings: TrainingSettings) -> None:
+    if any(not streams.own.size for streams in reading.seeds):
+        raise ValueError(
+            f"the {int(settings.own_rows.sum()) * settings.length} tokens that matched_lm reads of its own stream are "
+            "too few for a document of any source and length; raise training.steps, training.batch or "
+            "training.filtered_share, or set training.matched_control: false"
         )

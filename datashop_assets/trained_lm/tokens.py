@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from tokenizers import Tokenizer
 
-from datashop_assets.sources.pool import read_pool
+from datashop_assets.sources.pool import pool_shards, read_chosen, read_pool
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
@@ -21,7 +21,6 @@ from datashop_assets.trained_lm.draws import Draw
 from datashop_assets.trained_lm.tokenizer import BATCH, CHARACTERS_A_TOKEN, END, bytes_of, encode, train_tokenizer
 
 TOKENIZER = "tokenizer.json"
-PARQUET = ".parquet"
 SCHEMA = {
     "row": pl.Int64,
     "id": pl.String,
@@ -35,12 +34,12 @@ SCHEMA = {
 def build(task: StageTask) -> Metrics:
     """Writes `tokenizer.json` and, for each shard of the pool, the tokens of its documents in order."""
     pool = task.inputs["pretraining_pool"]
-    shards = shards_of(pool)
+    shards = pool_shards(pool)
     tokenizer, separator = _tokenizer(task, pool, shards)
     with task.tools.progress.bar("tokenizing", len(shards), "shards") as bar:
         for shard in shards:
-            if not task.output.finished(shard + PARQUET):
-                task.output.write_rows(shard + PARQUET, _rows(pool, shard, tokenizer), SCHEMA)
+            if not task.output.finished(f"{shard}.parquet"):
+                task.output.write_rows(f"{shard}.parquet", _rows(pool, shard, tokenizer), SCHEMA)
             bar.advance()
     return {"vocabulary": tokenizer.get_vocab_size(), "separator": separator, **_counts(task, shards)}
 
@@ -48,11 +47,6 @@ def build(task: StageTask) -> Metrics:
 def read_tokenizer(folder: StageFolder) -> tuple[Tokenizer, str]:
     """A pool's tokenizer, and the token that stands before every document."""
     return Tokenizer.from_file(str(folder.file(TOKENIZER))), str(folder.metrics["separator"])
-
-
-def shards_of(folder: StageFolder) -> list[str]:
-    """The pool's shards, in order, by the names that they keep through scoring and filtering."""
-    return [shard.name.removesuffix(PARQUET) for shard in folder.shards if shard.name.endswith(PARQUET)]
 
 
 def _tokenizer(task: StageTask, pool: StageFolder, shards: list[str]) -> tuple[Tokenizer, str]:
@@ -73,16 +67,18 @@ def _sample(pool: StageFolder, shards: list[str], characters: int) -> Iterator[s
     """Texts of a random draw of training documents, in pool order, `characters` in all."""
     draw: Draw[tuple[str, int]] = Draw(characters)
     for shard in shards:
-        index = pool.table(shard + PARQUET).filter(status="ok", split="train")
+        index = pool.table(f"{shard}.parquet").filter(status="ok", split="train")
         for row, size, content in index.select("row", "characters", "content").iter_rows():
             draw.offer(keyed_hash(f"tokenizer {shard} {row}", content), size, (shard, row))
-    wanted = {place for _, place in draw.keyed()}
-    for shard in sorted({shard for shard, _ in wanted}):
-        yield from (document.text for row, document in read_pool(pool, shard) if (shard, row) in wanted)
+    wanted: dict[str, list[int]] = {}
+    for shard, row in sorted(place for _, place in draw.keyed()):
+        wanted.setdefault(shard, []).append(row)
+    for shard, rows in wanted.items():
+        yield from (document.text for _, document in read_chosen(pool, shard, rows))
 
 
 def _rows(pool: StageFolder, shard: str, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
-    index = pool.table(shard + PARQUET)
+    index = pool.table(f"{shard}.parquet")
     splits = dict(zip(index["row"], index["split"], strict=True))
     documents = read_pool(pool, shard)
     while batch := list(islice(documents, BATCH)):
@@ -103,7 +99,7 @@ def _counts(task: StageTask, shards: list[str]) -> Metrics:
     tokens: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for shard in shards:
-        with task.output.folder.open(shard + PARQUET) as file:
+        with task.output.folder.open(f"{shard}.parquet") as file:
             table = pl.read_parquet(file, columns=["split", "bytes", "tokens"])
         grouped = table.group_by("split").agg(pl.len(), pl.col("tokens").list.len().sum(), pl.col("bytes").sum())
         for split, rows, length, size in grouped.iter_rows():

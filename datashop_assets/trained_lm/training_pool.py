@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import left_out
 
-PARQUET = ".parquet"
 BATCH_ROWS = 4096
 
 
@@ -48,12 +47,12 @@ class TrainingPool:
 
     @property
     def shards(self) -> list[str]:
-        return [shard.name.removesuffix(PARQUET) for shard in self.tokens.shards]
+        return [shard.name.removesuffix(".parquet") for shard in self.tokens.shards]
 
     def batches(self, shard: str) -> Iterator[Batch]:
         """A shard's training documents in order, `BATCH_ROWS` read at a time."""
         without = pa.array(left_out(self.decontamination, shard))
-        table = pq.ParquetFile(self.tokens.file(shard + PARQUET))
+        table = pq.ParquetFile(self.tokens.file(f"{shard}.parquet"))
         for batch in table.iter_batches(BATCH_ROWS, columns=["row", "id", "split", "source", "tokens"]):
             chosen = batch.filter(pc.equal(batch["split"], "train"))
             yield _batch(shard, chosen.filter(pc.invert(pc.is_in(chosen["row"], without))))
@@ -61,7 +60,7 @@ class TrainingPool:
 
 def kept_rows(filtered: StageFolder, shard: str) -> np.ndarray:
     """The rows of a shard that the filter keeps."""
-    kept = filtered.table(shard + PARQUET).filter("kept")
+    kept = filtered.table(f"{shard}.parquet").filter("kept")
     return np.asarray(kept["row"].to_numpy())
 
 

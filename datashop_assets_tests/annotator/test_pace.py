@@ -1,5 +1,8 @@
 """How many requests an endpoint gets, and when it gets none."""
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +10,7 @@ from resources.annotator.endpoints.breaker import AFTER, FIRST_REST, LONGEST_RES
 from resources.annotator.endpoints.failures import Filtered, Rejected, TooLong, TryAgain, Unusable, of_status
 from resources.annotator.endpoints.limiter import Limiter
 from resources.annotator.endpoints.marks import MARKS, without_marks
+from resources.annotator.endpoints.reading import token_ids
 from resources.annotator.endpoints.spelling import shuffled
 
 
@@ -119,3 +123,10 @@ def one_round(limiter: Limiter, now: float) -> float:
         limiter.in_flight = int(limiter.limit)
         limiter.answered(now, now + 0.5)
     return limiter.limit
+
+
+@pytest.mark.parametrize("body", [{}, {"tokens": None}, {"tokens": ["a"]}])
+def test_a_count_that_makes_no_sense_is_tried_again(body: dict[str, Any]) -> None:
+    assert token_ids({"tokens": [1, 2]}) == [1, 2]
+    with pytest.raises(TryAgain, match="a count without tokens"):
+        token_ids(body)

@@ -51,6 +51,7 @@ def test_the_key_comes_from_its_variable_or_from_one_that_is_named_and_is_not_sh
             r"^the annotator URL of host holds a user(?!.*secret)",
         ),
         ({"DATASHOP_ANNOTATOR_DEADLINE": "soon"}, "DATASHOP_ANNOTATOR_DEADLINE is 'soon'; give a number above 0"),
+        ({"DATASHOP_ANNOTATOR_CONCURRENCY": "0.5"}, "DATASHOP_ANNOTATOR_CONCURRENCY is '0.5'; give a whole number"),
         ({"DATASHOP_ANNOTATOR_KEY": "a\nb"}, "a character that no HTTP header can"),
         ({"DATASHOP_ANNOTATOR_KEY_VARIABLE": "NO_SUCH"}, "'NO_SUCH', which is not set"),
     ],

@@ -1,5 +1,6 @@
 """The embedded annotator writes: real text by the real model, the likeliest token each time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import orjson
 import pytest
 from flax import nnx
 
+from datashop_assets.models.attention import Stretch
 from datashop_assets.models.greedy import Greedy
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.prompts.prompt import parse_prompt
@@ -25,9 +27,10 @@ TINY = LlamaConfig(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("stretch", [None, Stretch(factor=8.0, low=1.0, high=4.0, original=16)])
 @pytest.mark.parametrize("length", [70])
-def test_each_token_is_the_likeliest_after_all_before_it(length: int) -> None:
-    model = Llama(TINY, rngs=nnx.Rngs(3))
+def test_each_token_is_the_likeliest_after_all_before_it(length: int, stretch: Stretch | None) -> None:
+    model = Llama(replace(TINY, stretch=stretch), rngs=nnx.Rngs(3))
     prompt = [(7 * place) % 50 for place in range(length)]
     written, stopped = Greedy(model).write(prompt, 4, stops=())
 

@@ -72,6 +72,20 @@ def test_small_parts_are_joined_and_nothing_is_lost(tmp_path: Path, monkeypatch:
     assert AnswerStore(folder).keys() == set(names(64 * 7 + 5))
 
 
+def test_a_part_that_is_damaged_before_it_is_joined_is_joined_as_it_was_written(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "JOINED", 2)
+    writer = parts.PartWriter(folder)
+    writer.write([b'{"key":"first"}'])
+    (part,) = folder.names()
+    folder.write(part, b"rubbish")
+    writer.write([b'{"key":"second"}'])
+
+    store = AnswerStore(folder)
+    assert (store.keys(), store.damaged) == ({"first", "second"}, [])
+
+
 def test_a_reader_finds_everything_while_parts_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "JOINED", 2)
     folder = Folder(str(tmp_path))

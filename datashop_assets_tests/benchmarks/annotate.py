@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,17 @@ from datashop_assets.annotations.build import build
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
 from datashop_assets.stage import Tools
 from datashop_assets.storage.digests import digest_of_bytes
-from datashop_assets.storage.shards import read_rows
+from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, run_peer
 from datashop_assets_tests.small import LIKELIHOOD
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.policy import Policy
-from resources.annotator.names import SMALL
+from resources.annotator.names import EMBEDDED, SMALL
 from resources.annotator.server.annotator import ServerAnnotator
-from resources.annotator.server.weights import EMBEDDED, served_folder
+from resources.annotator.server.weights import served_folder
 from resources.annotator.settings import from_environment
 
 ASKED, WARM_UP = 160, 16  # documents
@@ -48,8 +46,7 @@ SAMPLE = {"id": pl.String, "text": pl.String, "source": pl.String, "content": pl
 
 def texts(cache: Path) -> list[str]:
     """Documents spread over the embedded pool, as the demo has them."""
-    shards = sorted((embedded_pool(cache) / DOCUMENTS).iterdir())
-    found = [str(row["text"]) for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
+    found = [str(row["text"]) for row in embedded_rows(cache)]
     return found[:: len(found) // (ASKED + WARM_UP)][: ASKED + WARM_UP]
 
 

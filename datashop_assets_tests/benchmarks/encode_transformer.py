@@ -18,7 +18,7 @@ from datashop_assets.encoder.base_model import folder_of
 from datashop_assets.encoder.transformer import embedder
 from datashop_assets.models.bert_weights import load_bert
 from datashop_assets.prompts.encoder import MINILM
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
+from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 
 LONGEST = 512
@@ -27,20 +27,11 @@ ROUNDS = 3
 
 def texts_of(cache: Path, documents: int) -> list[str]:
     """Texts of log-normal length, 1,200 characters in the middle, cut from the pool's documents laid end to end."""
-    pool = embedded_pool(cache)
-    lines = b"".join(_lines(file) for file in sorted((pool / DOCUMENTS).iterdir())).splitlines()
-    everything = "\n".join(orjson.loads(line)["text"] for line in lines)
+    everything = "\n".join(row["text"] for row in embedded_rows(cache))
     random = np.random.default_rng(0)
     sizes = np.clip(random.lognormal(np.log(1200), 0.9, documents), 40, 20_000).astype(int)
     starts = random.integers(0, len(everything) - 20_000, documents)
     return [everything[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-
-
-def _lines(file: Path) -> bytes:
-    from datashop_assets.storage.shards import read_rows
-
-    with file.open("rb") as opened:
-        return b"".join(orjson.dumps(row) + b"\n" for row in read_rows(file.name, opened))
 
 
 def main(documents: int) -> None:

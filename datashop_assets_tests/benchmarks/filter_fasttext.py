@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
 from datashop_assets.models.fasttext import CHILD, NEGATIVE, POSITIVE, _run_child
 from datashop_assets.sources import pool_index
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import pool_shards, read_pool
-from datashop_assets.storage.shards import read_rows, write_rows
+from datashop_assets.storage.shards import write_rows
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 from datashop_assets_tests.stages import finish, run_build, stage_of_rows, writer
 
@@ -84,19 +83,19 @@ def report(documents: int, ours: dict[str, Any], peer: dict[str, Any]) -> None:
     sys.exit(0 if len(differ) == len(near) else f"{len(differ)} decisions differ, {len(near)} of them near the cut")
 
 
-def make_pool(root: Path) -> int:
-    """Writes the pool and returns how many documents it has."""
+def make_pool(root: Path, rounds: int = ROUNDS, shards: int = SHARDS) -> int:
+    """Writes the pool, every document `rounds` times, and returns how many it has."""
     (root / "pool").mkdir()
-    rows = list(_documents(root))
-    for shard in range(SHARDS):
+    rows = list(_documents(root, rounds))
+    for shard in range(shards):
         with (root / "pool" / f"part-{shard}.jsonl.zst").open("wb") as file:
-            write_rows("part.jsonl.zst", file, rows[shard::SHARDS], None)
+            write_rows("part.jsonl.zst", file, rows[shard::shards], None)
     return len(rows)
 
 
-def _documents(root: Path) -> Iterator[dict[str, Any]]:
-    originals = _embedded(root)
-    for number in range(ROUNDS):
+def _documents(root: Path, rounds: int) -> Iterator[dict[str, Any]]:
+    originals = embedded_rows(root / "cache")
+    for number in range(rounds):
         random.Random(number).shuffle(originals)
         for place, row in enumerate(originals):
             text, following = row["text"], place
@@ -106,17 +105,12 @@ def _documents(root: Path) -> Iterator[dict[str, Any]]:
             yield {"text": text, "id": f"{row['id']} {number}", "source": row["source"]}
 
 
-def _embedded(root: Path) -> list[dict[str, Any]]:
-    shards = sorted((embedded_pool(root / "cache") / DOCUMENTS).iterdir())
-    return [row for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
-
-
 def train(root: Path) -> Path:
     """A model of the stock library on the embedded gold: 100 dimensions, words as they stand."""
     gold = load_gold(root / "cache", "embedded")
     lines = [
         f"{POSITIVE if gold[row['id']] in TARGETS else NEGATIVE} {' '.join(row['text'].split())}\n"
-        for row in _embedded(root)
+        for row in embedded_rows(root / "cache")
         if row["id"] in gold
     ]
     (root / "lines.txt").write_text("".join(lines))

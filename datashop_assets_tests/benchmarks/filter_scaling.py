@@ -64,8 +64,7 @@ def prepare(root: Path, size: int) -> None:
     """A pool of `size` times 11,709 documents in as many shards of a sixteenth of the largest pool, and an encoder."""
     place = root / str(size)
     place.mkdir()
-    filter_fasttext.ROUNDS, filter_fasttext.SHARDS = size, max(2, size)
-    filter_fasttext.make_pool(place)
+    filter_fasttext.make_pool(place, rounds=size, shards=max(2, size))
     model = filter_fasttext.train(root) if size == SIZES[0] else root / "stock.bin"
     filter_fasttext.prepare(place, model)
 

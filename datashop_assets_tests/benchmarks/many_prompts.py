@@ -46,7 +46,8 @@ def scored(encoder: StaticEncoder, vectors: StageFolder, shards: list[str]) -> N
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        pool, shards = gold_pool(root), pool_shards(gold_pool(root))
+        pool = gold_pool(root)
+        shards = pool_shards(pool)
         gold = load_gold(root / "cache", "embedded")
         texts = [document for shard in shards for _, document in read_pool(pool, shard) if document.id in gold]
         order = np.random.default_rng(0).permutation(len(texts))[:LABELS]

@@ -5,23 +5,16 @@ from collections.abc import Callable
 
 from tokenizers import Tokenizer
 
-from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
-from datashop_assets.sources.files import find_source_files
-from datashop_assets.sources.readers import fields_of, read_documents
 from datashop_assets.storage.root import default_root
 from datashop_assets.trained_lm.tokenizer import encode, train_tokenizer
+from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import print_result
 
-FIELDS = {"text_field": "text", "id_field": "id", "source_field": "source"}
 TRIES = 3
 
 
 def main() -> None:
-    folder = embedded_pool(default_root().cache) / DOCUMENTS
-    files = find_source_files(str(folder))
-    rows = (found for file in files for found in read_documents(file, fields_of(FIELDS)))
-    texts = [found.text for found in rows if isinstance(found, Document)]
+    texts = [str(row["text"]) for row in embedded_rows(default_root().cache)]
     tokenizer = train_tokenizer(texts[:2000], 1024)
     size = sum(len(text.encode()) for text in texts) / 1e6
     plainly = Tokenizer.from_str(tokenizer.to_str())

@@ -6,6 +6,7 @@ compiled by `torch.compile` and attends by `scaled_dot_product_attention`. Writt
 
 import jax
 
+from datashop_assets.trained_lm.compile_proof import DEPTHS, VOCABULARY
 from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets_tests.benchmarks import lm_sizes
@@ -14,13 +15,12 @@ from datashop_assets_tests.benchmarks.training_here import LEARNING_RATE, settin
 
 RUN = {"warmup": 5, "steps": 20}
 SHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # bfloat16, dense, operations a second
-DEPTHS = {"400m": 32, "1b": 44}
 BATCH_TOKENS = 16_384
 
 
 def sizes(depth: int, length: int) -> lm_sizes.Sizes:
-    config = TrainingSettings(depth, length, 1, 1, 1, LEARNING_RATE, 0.0, 0.3).llama(32_768)
-    return lm_sizes.of(depth, config.hidden_size, config.head_dim, 32_768, length, BATCH_TOKENS // length)
+    config = TrainingSettings(depth, length, 1, 1, 1, LEARNING_RATE, 0.0, 0.3).llama(VOCABULARY)
+    return lm_sizes.of(depth, config.hidden_size, config.head_dim, VOCABULARY, length, BATCH_TOKENS // length)
 
 
 def compare(name: str, length: int) -> dict[str, float]:
@@ -28,14 +28,16 @@ def compare(name: str, length: int) -> dict[str, float]:
     given = {**RUN, "sizes": model, "precision": "bfloat16", "learning_rate": LEARNING_RATE}
     ours = tokens_per_second(model, **RUN, precision="bfloat16")["tokens_per_second"]
     peer = run_peer("train_torch_peer.py", PEERS, threads=0, **given)["tokens_per_second"]
-    rate = ours * settings(model, 1).llama(32_768).training_flops(length)
+    rate = ours * settings(model, 1).llama(VOCABULARY).training_flops(length)
     sheet = next((found for card, found in SHEET.items() if card in jax.devices()[0].device_kind), float("nan"))
     return {"ours": ours, "peer": peer, "mfu_sheet": rate / sheet, "mfu_measured": rate / device_rate("bfloat16")}
 
 
 def main() -> None:
     if jax.default_backend() != "gpu":
-        raise SystemExit("train_gpu needs an NVIDIA GPU and jax[cuda12]; this machine's backend is the CPU")
+        raise SystemExit(
+            f"train_gpu needs an NVIDIA GPU and jax[cuda12]; this machine's backend is {jax.default_backend()}"
+        )
     found = {f"{name}, {length}": compare(name, length) for name in DEPTHS for length in (2048, 4096)}
     first = found["400m, 2048"]
     print_result(first["ours"], first["peer"], device=jax.devices()[0].device_kind, all=found)

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from datashop_assets.data_card.documents import LIMIT, Browsed, annotated, browsed
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.sources.pool_index import build as index_pool
 from datashop_assets.stage import StageTask, Tools
@@ -65,6 +66,10 @@ def task(place: Path, documents: int = 40, shards: int = 2) -> StageTask:
     return StageTask(
         prompt(), inputs, writer(place, "data_card"), Tools(), place / "cache", Folder(str(place / "answers"))
     )
+
+
+def browsable(card: StageTask, shards: int, limit: int = LIMIT) -> Browsed:
+    return browsed(card, names(shards), annotated(card), limit)
 
 
 def names(shards: int) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from datashop_assets.data_card.documents import annotated
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import SHOWN, Scan, merged, scan, scan_shard
 from datashop_assets_tests.data_card.cards import names, task
@@ -52,7 +53,7 @@ def test_a_killed_scan_goes_on_after_the_last_shard(tmp_path: Path) -> None:
 
 def test_samples_show_the_text_that_was_read(tmp_path: Path) -> None:
     card = task(tmp_path)
-    found = samples(card, scan(card, names(2)))
+    found = samples(card, scan(card, names(2)), annotated(card))
     assert [one["id"].split()[0] for one in found["Best"]] == [f"d{n}" for n in range(39, 31, -1)]
     assert all(one["text"].startswith(one["id"].split()[0][1:] + " waves") for one in found["Best"])
     assert all(one["label"] > one["unseen"] for one in found["The annotator says yes, the encoder no"])

@@ -132,17 +132,20 @@ def test_tokens_are_cut_where_the_encoder_or_the_setting_ends(folder: Path) -> N
     assert replace(bert.config, model_type="xlm-roberta").longest == 63
 
 
-def test_a_folder_in_a_bucket_is_copied_once(gcs_bucket: str, folder: Path, tmp_path: Path) -> None:
+def test_a_folder_in_a_bucket_is_copied_once_a_version(gcs_bucket: str, folder: Path, tmp_path: Path) -> None:
     import fsspec
 
     filesystem, path = fsspec.core.url_to_fs(f"{gcs_bucket}/bert")
     for file in folder.iterdir():
         filesystem.put_file(str(file), f"{path}/{file.name}")
-    copy = fetch_folder(f"{gcs_bucket}/bert", tmp_path)
+    copy = folder_of(f"{gcs_bucket}/bert", tmp_path)
     written = (copy / "model.safetensors").stat().st_mtime_ns
-    assert fetch_folder(f"{gcs_bucket}/bert", tmp_path) == copy
+    assert folder_of(f"{gcs_bucket}/bert", tmp_path) == copy
     assert (copy / "model.safetensors").stat().st_mtime_ns == written
     assert load_bert(copy).config == load_bert(folder).config
+
+    filesystem.pipe_file(f"{path}/config.json", b"{}")
+    assert (folder_of(f"{gcs_bucket}/bert", tmp_path) / "config.json").read_bytes() == b"{}"
 
 
 @pytest.mark.parametrize(("field", "value"), [("hidden_act", "silu"), ("model_type", "gpt2")])

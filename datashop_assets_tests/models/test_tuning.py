@@ -110,7 +110,7 @@ def test_documents_without_weight_teach_nothing(tmp_path: Path) -> None:
 def test_a_loss_that_is_no_number_is_named(tmp_path: Path) -> None:
     broken = documents(1)
     broken["read"] = broken["read"] * jnp.inf
-    with pytest.raises(FloatingPointError, match=r"lower encoder\.learning_rate"):
+    with pytest.raises(FloatingPointError, match=r"lower encoder\.transformer\.learning_rate"):
         tune(loss, weights(), documents(0), broken, SETTINGS, seed=0, checkpoint=tmp_path / "c")
 
 

@@ -1,15 +1,13 @@
 """A Ray cluster of two cores on this machine, on loopback alone."""
 
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datashop_assets_tests.conftest import free_port
+from datashop_assets_tests.conftest import free_port, wait_for
 
 RAY = Path(sys.executable).with_name("ray")
 STARTS = 120.0  # seconds
@@ -28,22 +26,9 @@ def ray_cluster(log: Path) -> Iterator[str]:
     with log.open("wb") as file:
         head = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
-        _wait_for(port)
+        wait_for(port, STARTS)
         yield f"127.0.0.1:{port}"
     finally:
         ray.shutdown()
         head.send_signal(signal.SIGTERM)
         head.wait(60)
-
-
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + STARTS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-        else:
-            return

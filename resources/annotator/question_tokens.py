@@ -11,9 +11,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from datashop_assets.excerpts import excerpt, fitting
+from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.protocols.annotator import Question
-
-EXAMPLE = "{example}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,21 +60,20 @@ def from_environment(environment: Mapping[str, str] | None = None) -> AnnotatorS
 
 def _policy(given: Mapping[str, str]) -> Policy:
     return Policy(
-        attempts=int(_number(given, "DATASHOP_ANNOTATOR_ATTEMPTS", Policy.attempts)),
+        attempts=_whole(given, "DATASHOP_ANNOTATOR_ATTEMPTS", Policy.attempts),
         deadline=_number(given, "DATASHOP_ANNOTATOR_DEADLINE", Policy.deadline),
         patience=_number(given, "DATASHOP_ANNOTATOR_PATIENCE", Policy.patience),
-        most=int(_number(given, "DATASHOP_ANNOTATOR_CONCURRENCY", Policy.most)),
+        most=_whole(given, "DATASHOP_ANNOTATOR_CONCURRENCY", Policy.most),
     )
 
 
 def _server(given: Mapping[str, str]) -> ServerSettings:
     root = default_root()
     folder = root.folder.local
-    chips = _number(given, "DATASHOP_VLLM_TENSOR_PARALLEL_SIZE", 0)
     return ServerSettings(
         python=project() / given.get("DATASHOP_VLLM_PYTHON", ".venv-vllm/bin/python"),
-        tensor_parallel_size=int(chips) or None,
-        max_model_len=int(_number(given, "DATASHOP_VLLM_MAX_MODEL_LEN", ServerSettings.max_model_len)),
+        tensor_parallel_size=_whole(given, "DATASHOP_VLLM_TENSOR_PARALLEL_SIZE", 0) or None,
+        max_model_len=_whole(given, "DATASHOP_VLLM_MAX_MODEL_LEN", ServerSettings.max_model_len),
         dtype=given.get("DATASHOP_VLLM_DTYPE", ServerSettings.dtype),
         revision=given.get("DATASHOP_VLLM_REVISION", ""),
         arguments=tuple(shlex.split(given.get("DATASHOP_VLLM_ARGUMENTS", ""))),
@@ -104,3 +103,10 @@ def _number(given: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < number < 1e9 and text != str(default):
         raise ValueError(f"{name} is {text!r}; give a number above 0")
     return number
+
+
+def _whole(given: Mapping[str, str], name: str, default: int) -> int:
+    number = _number(given, name, default)
+    if not number.is_integer():  # a half request at a time would be none
+        raise ValueError(f"{name} is {given[name]!r}; give a whole number")
+    return int(number)

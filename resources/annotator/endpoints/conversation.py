@@ -1,18 +1,18 @@
 """One question to a fleet: what is found out before the first document, and the course of each document."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from resources.annotator.endpoints.asking import Found, way_of
-from resources.annotator.endpoints.cutting import LEAST, SLACK, Cutter, excerpted
+from resources.annotator.endpoints.cutting import CHARACTERS_A_TOKEN, LEAST, SLACK, Cutter, excerpted
 from resources.annotator.endpoints.failures import Failure, Filtered, TooLong
 from resources.annotator.endpoints.fleet import Fleet, Posted
 from resources.annotator.endpoints.looking import Seen, look_around
+from resources.annotator.endpoints.reading import token_ids
 
 SHORTENINGS = 12  # to a thousandth, where the server does not say how much it takes
+CHAT = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
 
 
 class Conversation:
@@ -59,7 +59,7 @@ class Conversation:
         context, question = seen.context or self._context, self._question
         new = question.sampling.max_tokens if question.writes else 1
         around = fill(question.prompt, "") + question.answer_begins + "\n".join(question.options)
-        template = len(await self._tokens(around)) if seen.tokenizes else len(around) // 3
+        template = len(await self._tokens(around)) if seen.tokenizes else int(len(around) / CHARACTERS_A_TOKEN)
         room = context - template - new - CHAT - SLACK
         if room < LEAST:
             raise ValueError(
@@ -70,14 +70,10 @@ class Conversation:
 
     async def _tokens(self, text: str) -> list[int]:
         payload = {"model": self._question.model, "prompt": text, "add_special_tokens": False}
-        read: Callable[[dict[str, Any]], list[int]] = lambda body: [int(token) for token in body["tokens"]]  # noqa: E731
-        return (await self._fleet.post("/tokenize", payload, read)).found
+        return (await self._fleet.post("/tokenize", payload, token_ids)).found
 
     async def _count(self, text: str) -> int:
         return len(await self._tokens(text))
-
-
-CHAT = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
 
 
 def _answer(one: Asked, text: str, cut: bool, posted: Posted[Found]) -> Answer:

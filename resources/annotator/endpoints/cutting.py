@@ -31,9 +31,8 @@ class Cutter:
         while True:
             shown, cut = excerpted(text, characters, reading)
             # no token is shorter than a byte, so that most documents need no counting
-            if len(shown.encode()) <= self.room or (tokens := await self.count(shown)) <= self.room:
-                return shown, cut, characters
-            if characters <= LEAST:
+            fits = len(shown.encode()) <= self.room or (tokens := await self.count(shown)) <= self.room
+            if fits or characters <= LEAST:
                 return shown, cut, characters
             characters = max(LEAST, int(min(characters, len(text)) * SHRINK * self.room / tokens))
 

@@ -57,6 +57,14 @@ def probabilities(body: dict[str, Any], tokens: Sequence[int]) -> list[float]:
     return _normalised(wanted)
 
 
+def token_ids(body: dict[str, Any]) -> list[int]:
+    """The tokens that `/tokenize` answers with. Raises `TryAgain` where there are none."""
+    try:
+        return [int(token) for token in body["tokens"]]
+    except (LookupError, TypeError, ValueError) as error:
+        raise TryAgain(f"a count without tokens: {type(error).__name__} {error}"[:100]) from None
+
+
 def _normalised(logprobs: Sequence[float]) -> list[float]:
     if any(math.isnan(value) or value > SUMMED for value in logprobs):
         raise TryAgain("a log-probability that is no number below zero")

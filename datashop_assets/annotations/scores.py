@@ -1,0 +1,34 @@
+"""Scores of documents by one question, where the first reply is all that is wanted."""
+
+from collections.abc import Iterable, Sequence
+
+from datashop_assets.answers.asking import Asking
+from datashop_assets.answers.ordered import answers_in_order
+from datashop_assets.answers.store import AnswerStore
+from datashop_assets.processors.judging import Judge
+from datashop_assets.protocols.annotator import Asked, Question
+from datashop_assets.protocols.progress import Bar
+from datashop_assets.stage import StageTask
+
+
+def asked_scores(
+    task: StageTask,
+    question: Question,
+    judge: Judge,
+    contents: Sequence[str],
+    documents: Iterable[tuple[str, Asked]],
+    *,
+    bar: Bar,
+) -> dict[str, float | None]:
+    """The expected score, 0 to 5, of each of `contents`, asked through the answer store.
+
+    None where the call failed, was refused or gave a reply without a score: there is no second try. `documents` are
+    those with these contents. Memory holds as many answers as a lot of `answers_in_order`.
+    """
+    assert task.tools.annotator is not None
+    asking = Asking(task.tools.annotator, question, AnswerStore.of(task.answers, question))
+    asking.ask(documents, bar)
+    scores: dict[str, float | None] = dict.fromkeys(contents)
+    for lot in answers_in_order(asking.store, contents, task.output.scratch):
+        scores |= {key: judge.judge(answer).expected_score for key, answer in lot.items() if key in scores}
+    return scores
