@@ -4,6 +4,10 @@ MFU is given by the data-sheet rate and by the rate that this card multiplies 8,
 compiled by `torch.compile` and attends by `scaled_dot_product_attention`. Written without a GPU at hand: not yet run.
 """
 
+import tempfile
+from pathlib import Path
+from typing import Any
+
 import jax
 
 from datashop_assets.trained_lm.compile_proof import DEPTHS, VOCABULARY
@@ -11,7 +15,7 @@ from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets_tests.benchmarks import lm_sizes
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
-from datashop_assets_tests.benchmarks.training_here import LEARNING_RATE, settings, tokens_per_second
+from datashop_assets_tests.benchmarks.training_here import LEARNING_RATE, agreement, prepare, settings, train
 
 RUN = {"warmup": 5, "steps": 20}
 SHEET = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12}  # bfloat16, dense, operations a second
@@ -23,14 +27,21 @@ def sizes(depth: int, length: int) -> lm_sizes.Sizes:
     return lm_sizes.of(depth, config.hidden_size, config.head_dim, VOCABULARY, length, BATCH_TOKENS // length)
 
 
-def compare(name: str, length: int) -> dict[str, float]:
+def compare(name: str, length: int) -> dict[str, Any]:
     model = sizes(DEPTHS[name], length)
-    given = {**RUN, "sizes": model, "precision": "bfloat16", "learning_rate": LEARNING_RATE}
-    ours = tokens_per_second(model, **RUN, precision="bfloat16")["tokens_per_second"]
-    peer = run_peer("train_torch_peer.py", PEERS, threads=0, **given)["tokens_per_second"]
-    rate = ours * settings(model, 1).llama(VOCABULARY).training_flops(length)
+    with tempfile.TemporaryDirectory() as folder:
+        given = prepare(Path(folder), model, sum(RUN.values()), precision="bfloat16")
+        peer = run_peer("train_torch_peer.py", PEERS, threads=0, precision="bfloat16", **RUN, **given)
+    ours = train(model, **RUN, precision="bfloat16")
+    rate = ours["tokens_per_second"] * settings(model, 1).llama(VOCABULARY).training_flops(length)
     sheet = next((found for card, found in SHEET.items() if card in jax.devices()[0].device_kind), float("nan"))
-    return {"ours": ours, "peer": peer, "mfu_sheet": rate / sheet, "mfu_measured": rate / device_rate("bfloat16")}
+    return {
+        "ours": ours["tokens_per_second"],
+        "peer": peer["tokens_per_second"],
+        "mfu_sheet": rate / sheet,
+        "mfu_measured": rate / device_rate("bfloat16"),
+        "losses": agreement(ours["losses"], peer["losses"]),
+    }
 
 
 def main() -> None:

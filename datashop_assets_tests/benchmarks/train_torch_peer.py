@@ -1,19 +1,32 @@
 """The peer of `train_cpu` and `train_gpu`: the same Llama in torch, trained the same way. Run by them.
 
 Attention is `scaled_dot_product_attention`, the optimizer fused AdamW, gradients clipped to one; on a GPU everything is
-compiled. Rows are random tokens with documents of 100 tokens that do not see each other, as on the other side.
+compiled. Weights to begin with, tokens and learning rates are those of the other side, and so are the rows of documents
+of 100 tokens that do not see each other.
 """
 
 import contextlib
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own custom
 
 from datashop_assets_tests.benchmarks.sides import arguments
+
+PARTS = {
+    "first": ("input_layernorm",),
+    "second": ("post_attention_layernorm",),
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
 
 
 class Layer(nn.Module):
@@ -39,7 +52,6 @@ class Llama(nn.Module):
         super().__init__()
         self.head = sizes["width"] // sizes["heads"]
         self.embed = nn.Embedding(sizes["vocabulary"], sizes["width"])
-        nn.init.normal_(self.embed.weight, std=0.02)
         layer = (sizes["width"], sizes["hidden"], sizes["heads"])
         self.layers = nn.ModuleList(Layer(*layer) for _ in range(sizes["depth"]))
         self.norm = nn.RMSNorm(sizes["width"], 1e-5)
@@ -60,6 +72,19 @@ class Llama(nn.Module):
         return F.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten().long())
 
 
+def load(model: Llama, path: Path) -> None:
+    """Weights by the names of `LlamaForCausalLM`; here query, key and value are one matrix, and so are gate and up."""
+    tensors = load_file(path)
+
+    def joined(layer: int, *names: str) -> torch.Tensor:
+        return torch.cat([tensors[f"model.layers.{layer}.{name}.weight"] for name in names])
+
+    found = {"embed.weight": tensors["model.embed_tokens.weight"], "norm.weight": tensors["model.norm.weight"]}
+    for layer in range(len(model.layers)):
+        found |= {f"layers.{layer}.{name}.weight": joined(layer, *theirs) for name, theirs in PARTS.items()}
+    model.load_state_dict(found)
+
+
 def _rotate(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
     first, second = x.chunk(2, -1)
     return x * cosines + torch.cat([-second, first], -1) * sines
@@ -70,12 +95,14 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if given["threads"]:
         torch.set_num_threads(given["threads"])
-    torch.manual_seed(0)
-    sizes, model = given["sizes"], Llama(given["sizes"]).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=given["learning_rate"], betas=(0.9, 0.95), fused=True)
+    sizes, folder, model = given["sizes"], Path(given["folder"]), Llama(given["sizes"])
+    load(model, folder / "model.safetensors")
+    model = model.to(device)
+    decay = given["weight_decay"]
+    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=decay, fused=True)
     loss_of = torch.compile(model) if device == "cuda" else model
     half = torch.autocast(device, torch.bfloat16) if given["precision"] == "bfloat16" else contextlib.nullcontext()
-    tokens = torch.randint(1, sizes["vocabulary"], (sizes["batch"], sizes["length"] + 1), device=device)
+    tokens = torch.from_numpy(np.load(folder / "tokens.npy")).to(device)
     place = torch.arange(sizes["length"], device=device).expand(sizes["batch"], -1)
     losses, begun = [], 0.0
     for step in range(given["warmup"] + given["steps"]):
@@ -86,12 +113,12 @@ def main() -> None:
             loss = loss_of(tokens, place // 100, place % 100)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.param_groups[0]["lr"] = given["learning_rates"][step]
         optimizer.step()
         losses.append(loss.detach())
     seconds = _now(device) - begun
     done = given["steps"] * sizes["batch"] * sizes["length"]
-    first, last = float(losses[0]), float(losses[-1])
-    print(json.dumps({"tokens_per_second": done / seconds, "first_loss": first, "last_loss": last}))
+    print(json.dumps({"tokens_per_second": done / seconds, "losses": [float(loss) for loss in losses]}))
 
 
 def _now(device: str) -> float:
