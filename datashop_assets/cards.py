@@ -39,7 +39,7 @@ def card_server(prompts: PromptStore, port: int) -> ThreadingHTTPServer:
             elif name in KINDS and (found := _card(prompts, slug, name)) is not None:
                 self._send(KINDS[name], found)
             else:
-                self.send_error(HTTPStatus.NOT_FOUND, "No such card")
+                self.send_error(HTTPStatus.NOT_FOUND, "No such card", "The card is the last stage of its prompt.")
 
         def _send(self, kind: str, body: bytes) -> None:
             self.send_response(HTTPStatus.OK)

@@ -1,10 +1,11 @@
 """What all assets have in common: their settings, and how one stage becomes one materialization."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import dagster as dg
 
+from datashop_assets.cards import card_address
 from datashop_assets.describing import described
 from datashop_assets.estimating.beside import beside
 from datashop_assets.partitions import PROMPTS
@@ -21,13 +22,16 @@ OWNERS = ["team:datashop"]
 
 
 def stage_asset(
-    stage: Stage, group: str, kinds: set[str], place: Place = HERE
+    stage: Stage, group: str, kinds: set[str], place: Place = HERE, drawn: Sequence[str] | None = None
 ) -> Callable[[Callable[..., dg.MaterializeResult[Any]]], dg.AssetsDefinition]:
-    """`@dg.asset` with what follows from a stage's declaration: partitions, dependencies, code version, place."""
+    """`@dg.asset` with what follows from a stage's declaration: partitions, dependencies, code version, place.
+
+    `drawn` are the inputs that lineage draws a line from, where that is not all of them.
+    """
     return dg.asset(
         name=stage.name,
         partitions_def=PROMPTS,
-        deps=list(stage.inputs),
+        deps=list(stage.inputs if drawn is None else drawn),
         code_version=stage.code_version,
         owners=OWNERS,
         group_name=group,
@@ -53,7 +57,7 @@ def materialize(
     manifest = outcome.output.manifest
     spent = beside(slug, stage.name, prompts.root, manifest.metrics, manifest.seconds)
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
-    return dg.MaterializeResult(data_version=digest, metadata=metadata_of(outcome, stage) | estimated)
+    return dg.MaterializeResult(data_version=digest, metadata=_link(slug) | metadata_of(outcome, stage) | estimated)
 
 
 def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[Any]]:
@@ -68,6 +72,12 @@ def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[An
     }
     shown |= {title: dg.MetadataValue.md(text) for title, text in described(outcome.output, stage).items()}
     return shown | {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
+
+
+def _link(slug: str) -> dict[str, dg.MetadataValue[Any]]:
+    """From every asset to the prompt's card, where cards are served."""
+    address = card_address(slug)
+    return {"data card": dg.MetadataValue.url(address)} if address else {}
 
 
 def _inputs_are_there(wanted: Planned, planned: Plan, slug: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.revisions import another_revision
 from datashop_assets.stage import FAILED_CALLS, Stage
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
@@ -22,7 +24,7 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 class State(StrEnum):
     MISSING = "missing"  # never made for this prompt
-    STALE = "stale"  # made, but the prompt, its sources, the code or an input's content have changed since
+    STALE = "stale"  # made, but the prompt, sources, code, an input's content or the annotator have changed since
     INCOMPLETE = "incomplete"  # made and of use, but for documents whose calls failed; a run asks about those again
     CURRENT = "current"
 
@@ -36,7 +38,7 @@ class Planned:
     config: Mapping[str, Any]
     folder: Folder
     state: State = State.MISSING
-    changed: Mapping[str, str] = field(default_factory=dict)  # inputs whose content is another now -> that content
+    changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
     failed_calls: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,8 +55,11 @@ class Planned:
 Plan = Mapping[str, Planned]
 
 
-def plan(prompt: Prompt, root: Root) -> dict[str, Planned]:
-    """Every stage in the order of the graph. Raises what a source raises that cannot be found."""
+def plan(prompt: Prompt, root: Root, annotator: Annotator | None = None) -> dict[str, Planned]:
+    """Every stage in the order of the graph. Raises what a source raises that cannot be found.
+
+    With the annotator at hand, what another revision of its model has answered is stale too; see `revisions`.
+    """
     planned: dict[str, Planned] = {}
     contents: dict[str, str] = {}
     made = root.made(prompt.slug)
@@ -63,18 +68,18 @@ def plan(prompt: Prompt, root: Root) -> dict[str, Planned]:
         digest = plan_digest(stage, config, (planned[name].digest for name in stage.inputs))
         unseen = Planned(stage, digest, config, root.stage(stage.name, digest), limits=stage.limits(prompt))
         manifest = _manifest(unseen.folder)
-        planned[stage.name] = _seen(unseen, manifest, contents, stage.name in made)
+        planned[stage.name] = _seen(unseen, manifest, contents, annotator, stage.name in made)
         if manifest is not None:
             contents[stage.name] = manifest.content_digest
     return planned
 
 
-def look_again(name: str, plan: Plan) -> Planned:
+def look_again(name: str, plan: Plan, annotator: Annotator | None = None) -> Planned:
     """A stage as it stands now: it, or what it is made from, may have been made since the plan."""
     planned, manifest = plan[name], _manifest(plan[name].folder)
     inputs = () if manifest is None else manifest.inputs
     contents = {each: found.content_digest for each in inputs if (found := _manifest(plan[each].folder))}
-    return _seen(planned, manifest, contents, planned.state is not State.MISSING)
+    return _seen(planned, manifest, contents, annotator, planned.state is not State.MISSING)
 
 
 def plan_digest(stage: Stage, config: Mapping[str, Any], inputs: Iterable[str]) -> str:
@@ -110,13 +115,27 @@ def up_to(name: str) -> list[str]:
     return [stage.name for stage in GRAPH if stage.name in wanted]
 
 
-def _seen(planned: Planned, manifest: Manifest | None, contents: Mapping[str, str], made_before: bool) -> Planned:
+def nearest(names: Iterable[str]) -> list[str]:
+    """Of these stages those that no other of them is made from: with all that is upstream of them, they are all."""
+    names = list(names)
+    upstream = {each for name in names for each in up_to(name) if each != name}
+    return [name for name in names if name not in upstream]
+
+
+def _seen(
+    planned: Planned,
+    manifest: Manifest | None,
+    contents: Mapping[str, str],
+    annotator: Annotator | None,
+    made_before: bool,
+) -> Planned:
     """`contents` are the content digests of the stages upstream that are there."""
     if manifest is None:
         state = State.CURRENT if planned.folder.exists(MANIFEST) else State.STALE if made_before else State.MISSING
         return replace(planned, state=state, changed={}, failed_calls=0)
     now = {name: contents[name] for name in manifest.inputs if name in contents}
     changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
+    changed |= another_revision(planned.config, manifest.metrics, annotator)
     failed = int(manifest.metrics.get(FAILED_CALLS, 0))
     state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT
     return replace(planned, state=state, changed=changed, failed_calls=failed)

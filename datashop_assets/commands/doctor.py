@@ -18,7 +18,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(as_json: bool) -> None:
     """Check environment, storage, prompts, annotator and accelerator. The exit code is 1 if a run would fail."""
-    from datashop_assets.doctor import examine
+    from datashop_assets.doctor.examine import examine
 
     found = examine()
     if as_json:

@@ -7,7 +7,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from datashop_assets.doctor import Finding
+from datashop_assets.doctor.finding import Finding
 
 COLOURS = {"good": "green", "note": "yellow", "bad": "red"}
 

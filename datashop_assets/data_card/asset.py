@@ -4,15 +4,16 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.cards import card_address
 from datashop_assets.graph import DATA_CARD
 from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.planning import nearest
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.stage import Tools
 
 
-@stage_asset(DATA_CARD, group="6_card", kinds={"html"})
+# It reads every stage. Lines from those at the ends are enough: the others are upstream of them.
+@stage_asset(DATA_CARD, group="6_card", kinds={"html"}, drawn=nearest(DATA_CARD.inputs))
 def data_card(
     context: dg.AssetExecutionContext,
     prompts: dg.ResourceParam[PromptStore],
@@ -22,7 +23,4 @@ def data_card(
 
     `path` is the page; `documents.html` beside it shows up to 100,000 documents. Both need no network.
     """
-    made = materialize(context, DATA_CARD, prompts, Tools(progress=progress))
-    address = card_address(context.partition_key)
-    link = {"card in the browser": dg.MetadataValue.url(address)} if address else {}
-    return dg.MaterializeResult(data_version=made.data_version, metadata={**link, **(made.metadata or {})})
+    return materialize(context, DATA_CARD, prompts, Tools(progress=progress))

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from datashop_assets.definitions import ASSETS, CHECKS, defs
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph import DATA_CARD, GRAPH
+from datashop_assets.planning import nearest, up_to
 from datashop_assets.stage import Stage
 
 HEAVY = {"jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray"}
@@ -23,10 +24,17 @@ def test_loading_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: stage.name)
 def test_every_stage_has_an_asset_with_its_inputs_and_version(stage: Stage) -> None:
     (asset,) = [asset for asset in ASSETS if asset.key.to_user_string() == stage.name]
-    assert {key.to_user_string() for key in asset.asset_deps[asset.key]} == set(stage.inputs)
+    drawn = {key.to_user_string() for key in asset.asset_deps[asset.key]}
+    assert drawn == set(nearest(stage.inputs) if stage is DATA_CARD else stage.inputs)
     assert asset.specs_by_key[asset.key].code_version == stage.code_version
     assert asset.specs_by_key[asset.key].description
     assert asset.specs_by_key[asset.key].owners == ["team:datashop"]
+
+
+def test_the_lines_to_the_card_lead_back_to_everything() -> None:
+    drawn = nearest(DATA_CARD.inputs)
+    assert len(drawn) < 5
+    assert {each for name in drawn for each in up_to(name)} == set(DATA_CARD.inputs)
 
 
 @pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: stage.name)

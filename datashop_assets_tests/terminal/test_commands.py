@@ -1,13 +1,11 @@
-"""What stands around the runs: help, completion, exit codes, colour, and what is wrong with a machine."""
+"""What stands around the runs: help, completion, and what comes with an installed package."""
 
-import json
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from datashop_assets import doctor
 from datashop_assets.cli import main
 from datashop_assets.commands.data import LOCK, install_command
 from datashop_assets.home import SHIPPED, dagster_home
@@ -45,43 +43,6 @@ def test_prompts_and_stages_are_completed(place: Path) -> None:
 
     assert "tides" in completed("datashop run ti", 2)
     assert "encoder" in completed("datashop run tides --until enc", 4)
-
-
-def test_doctor_finds_a_root_that_cannot_be_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "accelerator", lambda: doctor.Finding("accelerator", "note", "not looked for"))
-    assert CliRunner().invoke(main, ["doctor"]).exit_code == 0
-    (place / "file").write_text("")
-    monkeypatch.setenv("DATASHOP_ROOT", str(place / "file"))
-    found = CliRunner().invoke(main, ["doctor", "--json"])
-    assert found.exit_code == 1
-    by_name = {check["name"]: check for check in json.loads(found.stdout)["checks"]}
-    assert by_name["storage"]["state"] == "bad"
-    assert "DATASHOP_ROOT" in by_name["storage"]["mend"]
-    assert by_name["prompts"]["state"] == "good"
-
-
-def test_doctor_says_what_an_annotator_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATASHOP_ANNOTATOR", "endpoints")
-    assert doctor.annotator().state == "bad"
-    assert "DATASHOP_ANNOTATOR_URLS" in doctor.annotator().says
-
-
-def test_a_look_that_breaks_is_itself_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> doctor.Finding:
-        raise RuntimeError("no such device")
-
-    for name in ("python", "packages", "storage", "accelerator"):
-        monkeypatch.setattr(doctor, name, broken)
-    found = {one.name: one for one in doctor.examine()}
-    assert (found["storage"].state, found["storage"].says) == ("bad", "RuntimeError: no such device")
-    assert found["prompts"].state == "good"
-
-
-def test_colour_is_left_out_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "accelerator", lambda: doctor.Finding("accelerator", "bad", "x", "y"))
-    for wish, coloured in (({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)):
-        output = CliRunner().invoke(main, ["doctor"], env=wish, color=True).output
-        assert ("\x1b[31m" in output) is coloured
 
 
 def test_data_packages_are_installed_by_hash_and_without_what_they_ask_for(place: Path) -> None:

@@ -1,0 +1,67 @@
+"""Is the annotator there? Nothing is asked of a model."""
+
+import http.client
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from datashop_assets.doctor.environment import WEIGHTS
+from datashop_assets.doctor.finding import Finding
+from datashop_assets.sources.packages import data_file
+from resources.annotator.settings import AnnotatorSettings, from_environment
+
+PATIENCE = 10.0  # seconds for an address to answer
+
+
+class Staying(HTTPRedirectHandler):
+    """Follows no redirection: the key goes to the addresses that were named, and nowhere else."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def annotator() -> Finding:
+    """What the environment says, the server's Python, and whether the addresses list their models."""
+    try:
+        settings = from_environment()
+    except ValueError as error:
+        return Finding("annotator", "bad", str(error), "correct the variable, or remove it for the embedded annotator")
+    return {"embedded": _embedded, "server": _server, "endpoints": _endpoints}[settings.home](settings)
+
+
+def _embedded(_: AnnotatorSettings) -> Finding:
+    try:
+        return Finding("annotator", "good", f"embedded, {data_file(WEIGHTS).name}")
+    except FileNotFoundError as error:
+        return Finding("annotator", "bad", str(error), "run `datashop data`, or set DATASHOP_ANNOTATOR")
+
+
+def _server(settings: AnnotatorSettings) -> Finding:
+    python = settings.server.python
+    if python.exists():
+        return Finding("annotator", "good", f"server: {python}")
+    mend = "run `make vllm`, or name the Python of vLLM's environment in DATASHOP_VLLM_PYTHON"
+    return Finding("annotator", "bad", f"no vLLM at {python}", mend)
+
+
+def _endpoints(settings: AnnotatorSettings) -> Finding:
+    """An address that does not answer is no fault while another does: runs go on with those that are there."""
+    silent = {url: why for url in settings.urls if (why := _silent(url, settings.key))}
+    if not silent:
+        return Finding("annotator", "good", f"endpoints: {', '.join(settings.urls)}")
+    says = (
+        f"{len(silent)} of {len(settings.urls)} endpoints: {'; '.join(f'{url}: {why}' for url, why in silent.items())}"
+    )
+    mend = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
+    return Finding("annotator", "bad" if len(silent) == len(settings.urls) else "note", says, mend)
+
+
+def _silent(url: str, key: str) -> str:
+    """Why an address does not list its models; empty where it does."""
+    asked = Request(f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})  # noqa: S310 - checked
+    try:
+        build_opener(Staying, ProxyHandler({})).open(asked, timeout=PATIENCE).close()
+    except HTTPError as error:
+        return f"answers {error.code} {error.reason}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(getattr(error, "reason", error)) or type(error).__name__
+    return ""
