@@ -5,11 +5,8 @@ is visible only once its upload is complete. Nothing here knows what the files m
 """
 
 import hashlib
-import os
 import re
 import shutil
-import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from typing import IO, Any
 import fsspec
 
 from datashop_assets.storage.digests import BYTES
+from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, in_bucket, is_half_written, link, on_disk, told
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
 
@@ -54,11 +52,12 @@ class Folder:
         return int(self._place[0].size(self.path(name)))
 
     def names(self) -> list[str]:
-        """Names of all files below, sorted; empty where the folder is not there."""
+        """Names of all files below, sorted; empty where the folder is not there. What is half-written has no name."""
         filesystem, path = self._place
         filesystem.invalidate_cache(path)
         found = filesystem.find(path) if filesystem.exists(path) else []
-        return sorted(name[len(path.rstrip("/")) + 1 :] for name in found)
+        below = (name[len(path.rstrip("/")) + 1 :] for name in found)
+        return sorted(name for name in below if not is_half_written(name))
 
     def folders(self) -> list[str]:
         """Names of the folders directly below, sorted."""
@@ -94,22 +93,12 @@ class Folder:
         filesystem knows it (gcsfs), else for fsspec's own `mode="create"`; untested against the real service.
         """
         filesystem, _ = self._place
-        if self.local is None:
-            try:
-                filesystem.pipe_file(self.path(name), data, mode="create")
-            except FileExistsError:
-                return False
-            return True
-        place = Path(self.path(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        ready = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        ready.write_bytes(data)
+        path = self.path(name)
         try:
-            os.link(ready, place)
+            with told(f"{self.uri}/{name}", (*FULL, *CLOSED, NO_KIND)):
+                link(Path(path), data) if self.local else filesystem.pipe_file(path, data, mode="create")
         except FileExistsError:
             return False
-        finally:
-            ready.unlink()
         return True
 
     def remove(self, name: str = "") -> None:
@@ -121,34 +110,19 @@ class Folder:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """A file to write into that takes its place when the block ends well, and leaves no trace when it does not."""
-        local = self.local
-        if local is None:
-            with tempfile.TemporaryDirectory() as scratch:
-                ready = Path(scratch) / "file"
-                with ready.open("wb") as file:
-                    yield file
-                self._place[0].put_file(str(ready), self.path(name))
-                self._was_kept(name, ready.stat().st_size)
-            return
-        place = Path(self.path(name))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        ready = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        try:
-            with ready.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            ready.replace(place)
-        finally:
-            ready.unlink(missing_ok=True)
+        """A file to write into that takes its place when the block ends well, and leaves no trace when it does not.
 
-    def _was_kept(self, name: str, size: int) -> None:
-        """Asks a bucket for what it has just taken. Raises `OSError` where it is not there: a run is then retried."""
-        self._place[0].invalidate_cache(self._place[1])
-        found = self.size(name) if self.exists(name) else None
-        if found != size:
-            raise OSError(f"{self.uri}/{name}: {size} bytes were written and {found} are there; run again")
+        Raises `OSError` naming the file where there is no room for it or the place cannot be written to.
+        """
+        path, named = self.path(name), f"{self.uri}/{name}"
+        with on_disk(Path(path), named) if self.local else in_bucket(self._place[0], path, named) as file:
+            yield file
+
+    def sweep(self, keep: tuple[str, ...] = ()) -> None:
+        """Removes what killed processes left half-written, but for files whose names begin with one of `keep`."""
+        for left in self.local.rglob(".*") if self.local else ():
+            if left.is_file() and not left.name.removeprefix(".").startswith(keep):
+                left.unlink(missing_ok=True)
 
     def put(self, name: str, file: Path) -> None:
         """Copies a local file into place."""

@@ -41,6 +41,7 @@ class StageWriter:
         """
         begun = orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)
         receipts = self.folder.child(RECEIPTS)
+        self.folder.sweep(keep=LEASES)  # those of runs that wait are written just now
         if self.folder.exists(MANIFEST) and reopen:
             for file in StageFolder(self.folder).manifest.files:
                 receipts.write(f"{file.name}.json", file.model_dump_json().encode())

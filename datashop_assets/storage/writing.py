@@ -1,0 +1,85 @@
+"""One file written whole or not at all, on a disk and in a bucket, and what is said where that fails."""
+
+import errno
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only writing fails so
+CLOSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR)
+NO_KIND = None  # what a bucket's errors have
+
+
+@contextmanager
+def told(place: str, kinds: tuple[int | None, ...]) -> Iterator[None]:
+    """Says of an `OSError` of these kinds which place cannot be written to, and what helps."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError) or error.errno not in kinds:
+            raise
+        raise OSError(
+            error.errno or errno.EIO,
+            f"{place} cannot be written: {error.strerror or error}. Make room there, let this account write there, "
+            "or name another root; then run again: finished files are kept",
+        ) from error
+
+
+@contextmanager
+def on_disk(place: Path, named: str) -> Iterator[IO[bytes]]:
+    """Written beside its place, synced, then renamed."""
+    with told(named, CLOSED):
+        ready = _beside(place)
+        opened = ready.open("wb")
+    try:
+        with told(named, FULL), opened as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        ready.replace(place)
+    finally:
+        ready.unlink(missing_ok=True)
+
+
+@contextmanager
+def in_bucket(filesystem: Any, path: str, named: str) -> Iterator[IO[bytes]]:
+    """Written to a local file, then uploaded; an object is visible only once its upload is complete."""
+    with tempfile.TemporaryDirectory() as scratch:
+        ready = Path(scratch) / "file"
+        with told(str(ready), FULL), ready.open("wb") as file:
+            yield file
+        with told(named, (*CLOSED, NO_KIND)):
+            filesystem.put_file(str(ready), path)
+        _look_up(filesystem, path, ready.stat().st_size, named)
+
+
+def link(place: Path, data: bytes) -> None:
+    """Raises `FileExistsError` where something stands there: of many at once, one succeeds."""
+    ready = _beside(place)
+    try:
+        ready.write_bytes(data)
+        os.link(ready, place)
+    finally:
+        ready.unlink(missing_ok=True)
+
+
+def is_half_written(name: str) -> bool:
+    """Whether a file is, or was when its process was killed, on its way to its place."""
+    return name.rpartition("/")[2].startswith(".")
+
+
+def _beside(place: Path) -> Path:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+
+
+def _look_up(filesystem: Any, path: str, size: int, named: str) -> None:
+    """Asks a bucket for what it has just taken. Raises `OSError` where it is not there: a run is then retried."""
+    filesystem.invalidate_cache(path.rpartition("/")[0])
+    found = int(filesystem.size(path)) if filesystem.exists(path) else None
+    if found != size:
+        raise OSError(f"{named}: {size} bytes were written and {found} are there; run again")
