@@ -29,11 +29,11 @@ class Outcome:
 
 def run_stage(name: str, plan: Plan, slug: str, root: Root, tools: Tools) -> Outcome:
     """Makes one stage of a plan, whose inputs must be there. Two callers at once: one builds, the other reuses."""
-    planned = look_again(name, plan)
+    planned = look_again(name, plan, tools.annotator)
     reused = planned.state is State.CURRENT
     if not reused:
         with lease(planned.folder) as waited:
-            planned = look_again(name, plan)
+            planned = look_again(name, plan, tools.annotator)
             reused = planned.state is State.CURRENT or (waited and planned.usable)
             if not reused:
                 _build(planned, _inputs(planned, plan), root, tools)
@@ -57,7 +57,8 @@ def _build(planned: Planned, inputs: Mapping[str, StageFolder], root: Root, tool
     writer.begin({name: folder.manifest.content_digest for name, folder in inputs.items()}, planned.usable)
     started = time.monotonic()
     build = planned.stage.resolve()
-    metrics = build(StageTask(planned.config, inputs, writer, tools, root.cache, root.answers, planned.limits))
+    task = StageTask(planned.config, inputs, writer, tools, root.cache, root.answers, planned.limits, root.stages)
+    metrics = build(task)
     writer.close(_manifest(planned, inputs, writer, metrics, time.monotonic() - started))
 
 
