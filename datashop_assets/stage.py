@@ -40,6 +40,7 @@ class StageTask:
     cache: Path  # a local folder shared by all stages, for what can be made again
     answers: Folder  # what annotators said, by question; it outlives every stage
     limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent: no row depends on it
+    stages: Folder | None = None  # all stages of the root, for a setting that names a finished one by its digest
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ def run_build(
     tools: Tools | None = None,
 ) -> StageFolder:
     """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
-    task = StageTask(config, inputs, writer(root, name), tools or Tools(), root / "cache", Folder(f"{root}/answers"))
+    answers, stages = Folder(f"{root}/answers"), Folder(f"{root}/stages")
+    output = writer(root, name)
+    task = StageTask(config, inputs, output, tools or Tools(), root / "cache", answers, stages=stages)
     return finish(task.output, name, build(task), config)
 
 

@@ -15,7 +15,6 @@ from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import Asked
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.manifest import MANIFEST
-from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
 CASCADE = "strata of the first pass's score"
@@ -47,7 +46,8 @@ def _by_annotator(task: StageTask, contents: Sequence[str], texts: Texts) -> dic
 
 
 def _by_encoder(task: StageTask, texts: Texts, digest: str) -> dict[str, float]:
-    folder = Root(task.answers.uri.removesuffix("/answers")).stage("encoder", digest)
+    assert task.stages is not None
+    folder = task.stages.child("encoder", digest)
     if not folder.exists(MANIFEST):
         raise ValueError(
             f"annotator.cascade.encoder: no finished encoder {digest} at {folder.uri}; `datashop status --json` lists "

@@ -37,8 +37,12 @@ class Root:
         home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() if local is None else local
         return home / ("datashop" if local is None else "cache")
 
+    @property
+    def stages(self) -> Folder:
+        return self.folder.child("stages")
+
     def stage(self, name: str, digest: str) -> Folder:
-        return self.folder.child("stages", name, digest)
+        return self.stages.child(name, digest)
 
     @property
     def answers(self) -> Folder:
