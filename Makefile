@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help compile test-tpu docs test-ui env peers vllm demo ui test test-vllm test-peers test-deploy test-faults check format locks cluster_configs cluster_docker clean
+.PHONY: help compile libtpu test-tpu docs test-ui env peers vllm demo ui test test-vllm test-peers test-deploy test-faults check format locks cluster_configs cluster_docker clean
 
 ifneq (,$(wildcard .env))
 include .env
@@ -96,11 +96,13 @@ test-deploy: env ## Dagster as separate services with a PostgreSQL, and the comm
 test-peers: env peers ## what we write, read by torch, transformers and others
 	@$(BIN)/pytest -m peers
 
-test-tpu: env $(LIBTPU)/.is-current ## the training step of one model compiled for one TPU slice
-	@$(BIN)/pytest -m tpu datashop_assets_tests/trained_lm
+test-tpu: env libtpu ## the training step of one model and the encoder's compiled for a TPU slice
+	@$(BIN)/pytest -m tpu
 
-compile: env $(LIBTPU)/.is-current ## the training step compiled for TPU slices, without a TPU: an hour on two cores
-	@$(BIN)/python -m datashop_assets.trained_lm.compile_proof
+compile: env libtpu ## training steps and the encoder compiled for TPU slices, without a TPU; COMPILE="--program 1b" for a part
+	@$(BIN)/datashop compile $(COMPILE)
+
+libtpu: $(LIBTPU)/.is-current
 
 $(LIBTPU)/.is-current: $(UV) locks/tpu.txt
 	@echo "libtpu: into $(LIBTPU) (0.7 GB)"

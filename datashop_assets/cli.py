@@ -8,6 +8,7 @@ import orjson
 
 from datashop_assets import cli_tables as tables
 from datashop_assets.commands.compare import compare
+from datashop_assets.commands.compile import compile_for_tpus
 from datashop_assets.commands.completion import completion
 from datashop_assets.commands.data import data
 from datashop_assets.commands.doctor import doctor
@@ -18,6 +19,7 @@ from datashop_assets.commands.pin import pin
 from datashop_assets.commands.ui import home, ui
 from datashop_assets.planning import plan, to_do, up_to
 from datashop_assets.prompts.errors import PromptError
+from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.status import status, status_of
 
 EXAMPLES = """\b
@@ -47,7 +49,7 @@ def main() -> None:
     """
 
 
-for command in (compare, completion, data, doctor, estimate, home, new_prompt, ui):
+for command in (compare, compile_for_tpus, completion, data, doctor, estimate, home, new_prompt, ui):
     main.add_command(command)
 
 
@@ -62,7 +64,7 @@ def run(prompt: str, until: str | None) -> None:
 
     known = store()
     with tables.clear_errors(PromptError, OSError, ValueError):
-        planned = plan(known.load(prompt), known.root)
+        planned = plan(known.load(prompt), known.root, _annotator())
         wanted = up_to(_stage(until)) if until else list(planned)
     stages = [name for name in to_do(planned) if name in wanted]
     if not stages:
@@ -83,7 +85,7 @@ def show_status(as_json: bool) -> None:
     """Say for every stage of every prompt whether it is missing, stale, incomplete or current."""
     known = store()
     with tables.clear_errors(PromptError):
-        found = status(known, known.root)
+        found = status(known, known.root, _annotator())
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
@@ -109,6 +111,13 @@ def check() -> None:
 
 
 prompts.add_command(pin)
+
+
+def _annotator() -> Annotator:
+    """The one at hand, of which a plan wants to know no more than what it is; nothing is loaded for that."""
+    from resources.annotator.resource import AnnotatorResource
+
+    return AnnotatorResource()
 
 
 def _stage(name: str) -> str:

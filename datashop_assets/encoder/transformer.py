@@ -100,13 +100,7 @@ class TransformerKind:
 
     @cached_property
     def _loss(self) -> Loss:
-        base, kind, whole = self._base, self.config["head"], self.config["tune"] == "all"
-
-        def loss(weights: Any, batch: Any) -> jax.Array:
-            features = _encoded(weights["network"], base, batch["read"]) if whole else batch["read"]
-            return heads.losses(kind, heads.outputs(weights["head"], features), batch["targets"])
-
-        return loss
+        return loss_of(self._base, self.config["head"], self.config["tune"])
 
 
 class TransformerEncoder:
@@ -155,6 +149,16 @@ def embedder(bert: Bert, longest: int) -> Any:
     from datashop_assets.models.bert_jax import JaxEmbedder
 
     return JaxEmbedder(bert, longest)
+
+
+def loss_of(base: Bert, head: heads.HeadKind, tune: str) -> Loss:
+    """The loss of documents under weights of the head alone (`tune` is `head`), or of the network too (`all`)."""
+
+    def loss(weights: Any, batch: Any) -> jax.Array:
+        features = _encoded(weights["network"], base, batch["read"]) if tune == "all" else batch["read"]
+        return heads.losses(head, heads.outputs(weights["head"], features), batch["targets"])
+
+    return loss
 
 
 def split(documents: Documents, texts: Sequence[str]) -> tuple[Documents, Documents]:

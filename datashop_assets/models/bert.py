@@ -83,6 +83,21 @@ def hidden(
     return x
 
 
+def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of `Weights`."""
+    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    rows = {"word": config.vocab_size, "position": config.max_position_embeddings, "token_type": config.type_vocab_size}
+    found: dict[str, tuple[int, ...]] = {f"embeddings.{name}_embeddings.weight": (n, width) for name, n in rows.items()}
+    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    products = {**dict.fromkeys(square, (width, width)), "intermediate.dense": (inner, width)}
+    for name, shape in {**products, "output.dense": (width, inner)}.items():
+        found |= {f"layer.{name}.weight": (layers, *shape), f"layer.{name}.bias": (layers, shape[0])}
+    for part in ("weight", "bias"):
+        found[f"embeddings.LayerNorm.{part}"] = (width,)
+        found |= {f"layer.{name}.LayerNorm.{part}": (layers, width) for name in ("attention.output", "output")}
+    return found
+
+
 def pooled(x: jax.Array, positions: jax.Array, segments: jax.Array, documents: int, pooling: str) -> jax.Array:
     """x [B, T, D] -> [B, N, D]: the mean of each document's tokens, or its first token. N is `documents`."""
     mine = jax.nn.one_hot(segments - 1, documents, dtype=x.dtype)  # [B, T, N]; padding is -1: all zero

@@ -28,7 +28,7 @@ class JaxEmbedder:
         self._length, self._rows = min(longest, bert.config.longest), rows * len(devices)
         self._weights = jax.device_put(dict(bert.weights), self._rules.sharding())
         self._most = max(1, self._length // SHORTEST)
-        self._run = partial(_pooled, config=bert.config, pooling=bert.pooling, documents=self._most)
+        self._run = partial(pooled_rows, config=bert.config, pooling=bert.pooling, documents=self._most)
         self._width = bert.config.hidden_size
 
     def embed(self, documents: Sequence[Sequence[int]]) -> NDArray[np.float32]:
@@ -50,7 +50,7 @@ class JaxEmbedder:
 
 
 @partial(jax.jit, static_argnames=("config", "pooling", "documents"))
-def _pooled(
+def pooled_rows(
     weights: Weights,
     tokens: jax.Array,
     positions: jax.Array,
@@ -60,5 +60,6 @@ def _pooled(
     pooling: str,
     documents: int,
 ) -> jax.Array:
+    """tokens, positions, segments [B, T] -> the pooled vectors of each row's documents [B, N, D]."""
     with jax.default_matmul_precision("highest"):
         return pooled(hidden(weights, config, tokens, positions, segments), positions, segments, documents, pooling)

@@ -6,7 +6,7 @@ from its last checkpoint and ends with the same bits.
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +72,7 @@ def tune(
 
     Raises `FloatingPointError` where the validation loss is no number.
     """
-    run = _run(loss, settings, -(-len(documents["weight"]) // _batch(settings)))
+    run = _run(loss, settings, -(-len(documents["weight"]) // _batch(settings, jax.device_count())))
     state = run.start(weights)
     if checkpoint.exists():
         state = load(checkpoint, state)
@@ -88,27 +88,26 @@ def tune(
     return state
 
 
-def _batch(settings: TuningSettings) -> int:
+def _batch(settings: TuningSettings, devices: int) -> int:
     """Documents a step: as many on every device."""
-    return -(-settings.batch // jax.device_count()) * jax.device_count()
+    return -(-settings.batch // devices) * devices
 
 
-class _Run:
-    """The compiled functions of a run, and which documents each step reads."""
+class Run:
+    """The compiled functions of a run over `devices`, and which documents each step reads."""
 
-    def __init__(self, loss: Loss, settings: TuningSettings, per_epoch: int) -> None:
-        devices = jax.devices()
+    def __init__(self, loss: Loss, settings: TuningSettings, per_epoch: int, devices: Sequence[Any]) -> None:
         self.rules = ShardingRules(MeshShape(data=len(devices)).over(devices))
-        self.size, self.per_epoch = _batch(settings), per_epoch
+        self.size, self.per_epoch = _batch(settings, len(devices)), per_epoch
         self.steps = self.per_epoch * settings.epochs
         rates, decay = settings.rates(self.steps), settings.weight_decay
-        self._optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=decay))
+        self.optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(rates, weight_decay=decay))
         self._loss = loss
         self.step, self.measure = jax.jit(self._step), jax.jit(self._measure)
 
     def start(self, weights: Tree) -> Progress:
         placed = jax.device_put(weights, self.rules.sharding())
-        return Progress(placed, jax.device_put(self._optimizer.init(placed), self.rules.sharding()), placed)
+        return Progress(placed, jax.device_put(self.optimizer.init(placed), self.rules.sharding()), placed)
 
     def batch(self, documents: Documents, step: int, seed: int) -> Any:
         """The documents of a step, filled up with the first one at weight 0."""
@@ -124,7 +123,7 @@ class _Run:
 
     def _step(self, weights: Tree, moments: Tree, batch: Any) -> tuple[Tree, Tree]:
         gradients = jax.grad(lambda tree: (self._loss(tree, batch) * batch["weight"]).mean())(weights)
-        updates, moments = self._optimizer.update(gradients, moments, weights)
+        updates, moments = self.optimizer.update(gradients, moments, weights)
         return optax.apply_updates(weights, updates), moments
 
     def _measure(self, weights: Tree, batch: Any) -> jax.Array:
@@ -132,12 +131,12 @@ class _Run:
 
 
 @lru_cache(maxsize=2)
-def _run(loss: Loss, settings: TuningSettings, per_epoch: int) -> _Run:
+def _run(loss: Loss, settings: TuningSettings, per_epoch: int) -> Run:
     """Folds are of nearly one size: what is compiled for one serves the others."""
-    return _Run(loss, settings, per_epoch)
+    return Run(loss, settings, per_epoch, jax.devices())
 
 
-def _validate(run: _Run, state: Progress, validation: Documents) -> None:
+def _validate(run: Run, state: Progress, validation: Documents) -> None:
     places = np.arange(len(validation["weight"]))
     parts = [places[start : start + run.size] for start in range(0, len(places), run.size)]
     total, weight = np.sum([run.measure(state.weights, run.placed(validation, part)) for part in parts], axis=0)

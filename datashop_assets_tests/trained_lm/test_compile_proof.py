@@ -2,21 +2,33 @@
 
 import pytest
 
-from datashop_assets.trained_lm.compile_proof import models, prove, too_big
+from datashop_assets.commands.compile import ENCODERS, MODELS, program
+from datashop_assets.models.compile_proof import described, prove, too_big
+from datashop_assets.trained_lm.compile_proof import models
+
+EIGHT_CHIPS = "v6e:2x4"
 
 
 @pytest.mark.tpu
-@pytest.mark.timeout(1800)
-def test_400_million_weights_fit_on_eight_chips() -> None:
-    proof = prove("400m", "v6e:2x4")
+def test_the_training_step_of_400_million_weights_fits_on_eight_chips() -> None:
+    proof = prove(program("400m", described(EIGHT_CHIPS)), EIGHT_CHIPS)
     assert proof.fits
     assert proof.kernel == "splash"
     assert 1 < (proof.gib or 0) < 31.2
     assert proof.collectives["all-gather"] > 0
 
 
+@pytest.mark.tpu
+@pytest.mark.parametrize("name", ENCODERS)
+def test_the_encoder_fits_on_eight_chips(name: str) -> None:
+    proof = prove(program(name, described(EIGHT_CHIPS)), EIGHT_CHIPS)
+    assert proof.fits
+    assert ("all-reduce" in proof.collectives) == (name == "encoder-tuning")  # of gradients
+
+
 def test_the_models_are_of_the_sizes_they_are_called() -> None:
     sizes = {name: model.config.parameters for name, model in models().items()}
+    assert tuple(sizes) == MODELS
     assert sizes["8b"] == 8_030_261_248  # as Llama 3.1 8B says of itself
     assert 4.0e8 < sizes["400m"] < 4.5e8
     assert 1.0e9 < sizes["1b"] < 1.2e9
@@ -24,5 +36,6 @@ def test_the_models_are_of_the_sizes_they_are_called() -> None:
 
 def test_what_is_too_big_is_told_by_how_much() -> None:
     error = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 49.90G of 31.24G hbm. Exceeded by 18.66G."
-    assert too_big(error).startswith("needs 49.90G of the 31.24G that a chip has")
-    assert too_big("RESOURCE_EXHAUSTED: 49.90G of memory exceeds available HBM 31.24G").startswith("needs 49.90G")
+    assert too_big(error)[0] == 49.9
+    assert too_big(error)[1].startswith("18.66 GiB too big: it needs 49.90 GiB of the 31.24 that a chip has")
+    assert too_big("RESOURCE_EXHAUSTED: 49.90G of memory exceeds available HBM 31.24G") == too_big(error)

@@ -1,0 +1,54 @@
+"""`datashop compile`: training steps and the encoder compiled for TPU slices, without a TPU."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+if TYPE_CHECKING:
+    from datashop_assets.models.compile_proof import Program
+
+MODELS = ("400m", "1b", "8b")
+ENCODERS = ("encoder-tuning", "encoder-scoring")
+TOPOLOGIES = ("v6e:2x4", "v6e:8x16", "v6e:16x16")  # v6e-8, v6e-128, v6e-256
+EXAMPLES = """\b
+Examples:
+  datashop compile --program 400m --topology v6e:2x4           one model on a v6e-8
+  datashop compile --program 8b --topology v6e:16x16 --mesh fsdp=64,tensor=4
+  datashop compile                                             all of them, an hour on two cores
+"""
+
+
+@click.command("compile", epilog=EXAMPLES)
+@click.option("--program", "programs", type=click.Choice((*MODELS, *ENCODERS)), multiple=True, help="Default: all.")
+@click.option("--topology", "topologies", metavar="NAME", multiple=True, help=f"Default: {', '.join(TOPOLOGIES)}.")
+@click.option("--mesh", metavar="AXES", help="Of a language model, such as fsdp=32,tensor=4. Default: fsdp alone.")
+def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: str | None) -> None:
+    """Compile for TPU slices that are not at hand, with `libtpu` (`make libtpu`).
+
+    A line of JSON for each: memory a chip, whether it fits, operations a step, and the communication that the compiler
+    put in. The exit code is 1 if one does not fit.
+    """
+    from datashop_assets.models.compile_proof import described, prove
+
+    fits = True
+    for topology in topologies or TOPOLOGIES:
+        for name in programs or (*MODELS, *ENCODERS):
+            proof = prove(program(name, described(topology), mesh), topology)
+            fits &= proof.fits
+            click.echo(orjson.dumps(asdict(proof)))
+    sys.exit(0 if fits else 1)
+
+
+def program(name: str, devices: Sequence[Any], mesh: str | None = None) -> "Program":
+    """What is compiled under a name of `MODELS` or `ENCODERS`."""
+    from datashop_assets.encoder.compile_proof import encoder
+    from datashop_assets.models.sharding import MeshShape
+    from datashop_assets.trained_lm.compile_proof import training_step
+
+    if name in MODELS:
+        return training_step(name, devices, MeshShape.parse(mesh) if mesh else None)
+    return encoder("tuning" if name == "encoder-tuning" else "scoring", devices)
