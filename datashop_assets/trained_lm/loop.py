@@ -136,5 +136,4 @@ def _on_the_host(weights: Any) -> Any:
 
 def _batches(rows: Rows, batch: int, first: int) -> Iterator[tuple[int, Batch]]:
     for step in range(first, len(rows.tokens) // batch):
-        these = slice(step * batch, (step + 1) * batch)
-        yield step, (rows.tokens[these], rows.segments[these], rows.positions[these])
+        yield step, rows.laid_out(slice(step * batch, (step + 1) * batch))

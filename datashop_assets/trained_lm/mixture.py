@@ -14,15 +14,15 @@ from datashop_assets.trained_lm.draws import scramble
 from datashop_assets.trained_lm.training_pool import Piece
 
 Keyed = list[tuple[int, Piece]]  # documents by key, lowest first
+Laid = tuple[np.ndarray, np.ndarray, np.ndarray]  # tokens [B, T + 1], segments [B, T], positions [B, T], int32
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Packed rows: N rows of T tokens to read and the T tokens that follow them."""
+    """A stream, or a whole run, cut into N rows: T tokens to read and the T tokens that follow them."""
 
     tokens: np.ndarray  # [N, T + 1] int32
-    segments: np.ndarray  # [N, T] int32: a token sees only its own document
-    positions: np.ndarray  # [N, T] int32: from 0 in every document
+    end: int  # the token before every document
     ids: list[str]  # of documents, in the order in which a stream holds them
     first: np.ndarray  # [N] int64: where in `ids` a row's documents begin
     last: np.ndarray  # [N] int64: and end, that one included
@@ -31,18 +31,20 @@ class Rows:
         """The documents that row reads."""
         return self.ids[self.first[row] : self.last[row] + 1]
 
+    def laid_out(self, rows: slice) -> Laid:
+        """Some rows with the segments and positions that follow from where documents begin.
 
-@dataclass(frozen=True)
-class Packed:
-    """One stream cut into rows."""
+        A token sees only its own segment; positions count from 0 in every document.
+        """
+        tokens = self.tokens[rows]
+        begins = tokens[:, :-1] == self.end
+        begins[:, 0] = True
+        place = np.arange(begins.shape[1], dtype=np.int32)
+        positions = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+        return tokens, np.cumsum(begins, axis=1, dtype=np.int32), positions
 
-    tokens: np.ndarray  # [N, T + 1] int32
-    ids: list[str]
-    first: np.ndarray  # [N] int64
-    last: np.ndarray  # [N] int64
 
-
-def pack(documents: Iterable[Piece], rows: int, length: int, end: int) -> Packed:
+def pack(documents: Iterable[Piece], rows: int, length: int, end: int) -> Rows:
     """Documents one after the other, `end` before each, cut into rows.
 
     A row begins with the last token of the row before it, so that every token is predicted exactly once. The documents
@@ -59,18 +61,7 @@ def pack(documents: Iterable[Piece], rows: int, length: int, end: int) -> Packed
     starts = np.arange(rows) * length
     places = np.array(begins[1:])
     first, last = (np.searchsorted(places, at, side="right") for at in (starts, starts + length))
-    return Packed(joined[starts[:, None] + np.arange(length + 1)], ids, first, last)
-
-
-def laid_out(packed: Packed, end: int) -> Rows:
-    """Packed rows with the segments and positions that follow from where documents begin."""
-    read = packed.tokens[:, :-1]
-    begins = read == end
-    begins[:, 0] = True
-    place = np.broadcast_to(np.arange(read.shape[1]), read.shape)
-    positions = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    segments = np.cumsum(begins, axis=1, dtype=np.int32)
-    return Rows(packed.tokens, segments, positions.astype(np.int32), packed.ids, packed.first, packed.last)
+    return Rows(joined[starts[:, None] + np.arange(length + 1)], end, ids, first, last)
 
 
 def epochs_of(documents: Keyed) -> Iterator[Piece]:
@@ -92,4 +83,4 @@ def mixed(shared: Keyed, own: Keyed, mine: np.ndarray, length: int, end: int) ->
     first, last = np.empty(len(mine), dtype=np.int64), np.empty(len(mine), dtype=np.int64)
     first[~mine], first[mine] = one.first, two.first + len(one.ids)
     last[~mine], last[mine] = one.last, two.last + len(one.ids)
-    return laid_out(Packed(tokens, one.ids + two.ids, first, last), end)
+    return Rows(tokens, end, one.ids + two.ids, first, last)

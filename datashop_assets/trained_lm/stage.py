@@ -48,7 +48,7 @@ def _start(training: Training) -> dict[str, Any] | None:
 
 POOL_TOKENS = Stage(
     "pool_tokens",
-    code_version="2",
+    code_version="3",
     inputs=("pretraining_pool",),
     config=_tokens,
     build="datashop_assets.trained_lm.tokens:build",

@@ -27,6 +27,7 @@ SCHEMA = {
     "split": pl.String,
     "source": pl.String,
     "bytes": pl.Int64,
+    "length": pl.Int64,  # in tokens
     "tokens": pl.List(pl.Int32),
 }
 
@@ -90,6 +91,7 @@ def _rows(pool: StageFolder, shard: str, tokenizer: Tokenizer) -> Iterator[dict[
                 "split": splits[row],
                 "source": document.source,
                 "bytes": size,
+                "length": len(tokens),
                 "tokens": tokens.tolist(),
             }
 
@@ -100,8 +102,8 @@ def _counts(task: StageTask, shards: list[str]) -> Metrics:
     sizes: Counter[str] = Counter()
     for shard in shards:
         with task.output.folder.open(f"{shard}.parquet") as file:
-            table = pl.read_parquet(file, columns=["split", "bytes", "tokens"])
-        grouped = table.group_by("split").agg(pl.len(), pl.col("tokens").list.len().sum(), pl.col("bytes").sum())
+            table = pl.read_parquet(file, columns=["split", "bytes", "length"])
+        grouped = table.group_by("split").agg(pl.len(), pl.col("length").sum(), pl.col("bytes").sum())
         for split, rows, length, size in grouped.iter_rows():
             documents[split] += rows
             tokens[split] += length

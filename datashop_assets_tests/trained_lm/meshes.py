@@ -16,7 +16,7 @@ import numpy as np
 
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.trained_lm.loop import train_seeds
-from datashop_assets.trained_lm.mixture import Packed, Rows, laid_out
+from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 STEPS = int(os.environ.get("STEPS", "20"))
@@ -37,7 +37,7 @@ def rows() -> Rows:
     starts = random.integers(1, 100, (count, 33))
     tokens = np.where(np.arange(33) % 20 == 0, 0, (starts[:, :1] + np.arange(33)) % (VOCABULARY - 1) + 1)
     names = np.zeros(count, dtype=np.int64)
-    return laid_out(Packed(tokens.astype(np.int32), ["d"], names, names), end=0)
+    return Rows(tokens.astype(np.int32), 0, ["d"], names, names)
 
 
 def curve(mesh: str, folder: Path, stop_after: int = 10**9) -> list[float]:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.trained_lm.mixture import Packed, epochs_of, laid_out, mixed, pack
+from datashop_assets.trained_lm.mixture import Rows, epochs_of, mixed, pack
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import Piece
 
@@ -50,7 +50,7 @@ def test_packed_rows_predict_every_token_once(documents: list[list[int]], length
 def test_a_row_names_the_documents_whose_tokens_it_holds(documents: list[list[int]], length: int) -> None:
     owners = [f"d{number}" for number, document in enumerate(documents) for _ in (END, *document)]
     rows = (len(owners) - 1) // length
-    packed = laid_out(pack([piece for _, piece in keyed(documents)], rows, length, END), END)
+    packed = pack([piece for _, piece in keyed(documents)], rows, length, END)
     for row in range(rows):
         held = owners[row * length : row * length + length + 1]
         assert packed.ids_of(row) == list(dict.fromkeys(held))
@@ -58,9 +58,10 @@ def test_a_row_names_the_documents_whose_tokens_it_holds(documents: list[list[in
 
 def test_a_document_begins_a_segment_and_counts_from_zero() -> None:
     tokens = np.array([[END, 5, 6, END, 7, 8], [8, 9, END, 3, END, 4]])
-    rows = laid_out(Packed(tokens, [], np.zeros(2), np.zeros(2)), END)
-    assert rows.segments.tolist() == [[1, 1, 1, 2, 2], [1, 1, 2, 2, 3]]
-    assert rows.positions.tolist() == [[0, 1, 2, 0, 1], [0, 1, 0, 1, 0]]
+    read, segments, positions = Rows(tokens, END, [], np.zeros(2), np.zeros(2)).laid_out(slice(0, 2))
+    assert read.tolist() == tokens.tolist()
+    assert segments.tolist() == [[1, 1, 1, 2, 2], [1, 1, 2, 2, 3]]
+    assert positions.tolist() == [[0, 1, 2, 0, 1], [0, 1, 0, 1, 0]]
 
 
 def test_a_short_stream_is_gone_through_again_in_another_order() -> None:

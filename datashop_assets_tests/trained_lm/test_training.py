@@ -19,6 +19,7 @@ from datashop_assets.trained_lm import loop
 from datashop_assets.trained_lm.build import build_control
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.describe import describe
+from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.program import compiled
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import TrainingPool
@@ -149,8 +150,6 @@ def test_another_limit_of_epochs_needs_no_other_program() -> None:
     assert compiled(one.llama(384), one) is compiled(two.llama(384), two)
 
 
-def _rows() -> Any:
-    from datashop_assets.trained_lm.mixture import Packed, laid_out
-
+def _rows() -> Rows:
     names = np.zeros(320, dtype=np.int64)
-    return laid_out(Packed(np.ones((320, 33), dtype=np.int32), ["a", "b", "c"], names, names + 1), 0)
+    return Rows(np.ones((320, 33), dtype=np.int32), 0, ["a", "b", "c"], names, names + 1)
