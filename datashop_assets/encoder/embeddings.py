@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.encoder.static import embedding_of
 from datashop_assets.excerpts import Part, excerpt
-from datashop_assets.models.static_embeddings import StaticEmbedding
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_pool
@@ -28,6 +26,9 @@ from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
+
+if TYPE_CHECKING:
+    from datashop_assets.models.static_embeddings import StaticEmbedding
 
 STATE = "state.json"
 BATCH = 4096
@@ -65,6 +66,8 @@ def _job(task: StageTask, shard: str) -> EmbedJob:
 
 def embed_shard(job: EmbedJob) -> str:
     """Embeds one shard and writes its matrix. Returns its name."""
+    from datashop_assets.encoder.static import embedding_of  # JAX, which a process that reads vectors is spared
+
     embedding, pool = embedding_of(job.model, job.cache), StageFolder(Folder(job.pool))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{job.shard}.npy"
@@ -101,7 +104,7 @@ def _matrix(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
 
 
 def _embedded(
-    embedding: StaticEmbedding, documents: Iterator[tuple[int, Document]], job: EmbedJob
+    embedding: "StaticEmbedding", documents: Iterator[tuple[int, Document]], job: EmbedJob
 ) -> Iterator[NDArray[np.float16]]:
     while batch := list(islice(documents, BATCH)):
         texts = [excerpt(document.text, job.read_characters, job.reading)[0] for _, document in batch]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from sklearn.linear_model import LogisticRegression
 
 from datashop_assets.encoder.base_model import folder_of
 from datashop_assets.encoder.calibration import log_loss
@@ -85,6 +84,8 @@ def embedding_of(model: str, cache: Path | None) -> StaticEmbedding:
 
 
 def _fit(strength: float, vectors: Array, labels: Array, weights: Array) -> Any:
+    from sklearn.linear_model import LogisticRegression  # 1.5 s, which a process that only scores is spared
+
     return LogisticRegression(C=strength, max_iter=2000).fit(vectors, labels, sample_weight=weights / weights.mean())
 
 
