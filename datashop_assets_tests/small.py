@@ -34,18 +34,18 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def small_pool(folder: Path, cache: Path) -> str:
-    """Writes 300 mathematical and 700 other documents as two shards in `folder`. Returns the glob for them."""
+def small_pool(folder: Path, cache: Path, shards: int = 2) -> str:
+    """Writes 300 mathematical and 700 other documents as `shards` files in `folder`. Returns the glob for them."""
     made = embedded_pool(cache)
     gold = load_gold(cache, "embedded")
-    shards = sorted((made / DOCUMENTS).iterdir())
-    rows = [row for shard in shards for row in read_rows(shard.name, BytesIO(shard.read_bytes()))]
+    files = sorted((made / DOCUMENTS).iterdir())
+    rows = [row for file in files for row in read_rows(file.name, BytesIO(file.read_bytes()))]
     labelled = [row for row in rows if row["id"] in gold]
     mathematics = [row for row in labelled if gold[row["id"]] in MATHEMATICS][:300]
     others = [row for row in labelled if gold[row["id"]] not in MATHEMATICS][:700]
     chosen = sorted(mathematics + others, key=lambda row: str(row["id"]))
-    for shard in range(2):
-        lines = b"".join(orjson.dumps(row) + b"\n" for row in chosen[shard::2])
+    for shard in range(shards):
+        lines = b"".join(orjson.dumps(row) + b"\n" for row in chosen[shard::shards])
         (folder / f"part-{shard}.jsonl.zst").write_bytes(zstandard.compress(lines))
     return f"{folder}/*.jsonl.zst"
 

@@ -1,0 +1,83 @@
+"""Scoring and filtering as a run makes them, with lease, receipts and manifest, from inputs that are made once.
+
+    python -m datashop_assets_tests.filtered_pool.both_stages ROOT COMPUTE
+
+reads lines from its input. For each it forks a process that makes both stages below the folder that the line names,
+prints that process's number, and, when it has ended, its exit code. What takes seconds to import is imported once.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from datashop_assets.encoder import embeddings
+from datashop_assets.encoder.build import build as build_encoder
+from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
+from datashop_assets.filtered_pool import certificate
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
+from datashop_assets.planning import Planned
+from datashop_assets.running import run_stage
+from datashop_assets.sources.stage import PRETRAINING_POOL
+from datashop_assets.stage import Tools
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.manifest import Manifest
+from datashop_assets.storage.root import Root
+from datashop_assets.trained_lm.stage import POOL_TOKENS
+from datashop_assets.trained_lm.stage import POOL_TOKENS
+from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, counted_tokens, gold_pool, training_rows
+from datashop_assets_tests.small import small_pool
+from datashop_assets_tests.stages import run_build, stage_of_rows
+from resources.compute import LocalCompute
+from resources.ray_compute import RayCompute
+
+MADE = (PRETRAINING_POOL, POOL_EMBEDDINGS, ENCODER, POOL_TOKENS, KEEP_CERTIFICATE)
+KEEP = {
+    "keep": {"fraction": 0.2, "of": "tokens"},
+    "format": "jsonl.zst",
+    "slug": "mathematics",
+    "gold": [],
+    "gold_uri": "",
+}
+PROCESSES = "processes"
+
+
+def prepare(root: Path, shards: int) -> None:
+    """A pool of 1,000 real documents, an encoder trained on them, and a count of four characters a token."""
+    (root / "files").mkdir(parents=True)
+    pool = gold_pool(root, {**DATA, "uri": small_pool(root / "files", root / "cache", shards)})
+    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 200)}, SCHEMA)
+    run_build(build_encoder, ENCODER.name, root, CONFIG, {"training_set": labels, PRETRAINING_POOL.name: pool})
+    run_build(embeddings.build, POOL_EMBEDDINGS.name, root, {"asked": False}, {PRETRAINING_POOL.name: pool})
+    run_build(certificate.build, KEEP_CERTIFICATE.name, root, {"asked": False}, {})
+    counted_tokens(root, pool)
+
+
+def make_both(root: Path, place: Path, tools: Tools) -> dict[str, Manifest]:
+    """Makes the two stages below `place` and returns their manifests."""
+    plan = {stage.name: Planned(stage, "0" * 32, {}, Folder(str(root / stage.name))) for stage in MADE}
+    wanted = Root(str(place))
+    for stage, config in ((POOL_SCORES, {}), (FILTERED_POOL, KEEP)):
+        plan[stage.name] = Planned(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
+    stages = (POOL_SCORES.name, FILTERED_POOL.name)
+    return {name: run_stage(name, plan, "mathematics", wanted, tools).output.manifest for name in stages}
+
+
+def tools_of(compute: str) -> Tools:
+    """Two processes for all shards but the first, or the Ray cluster at this address."""
+    local = LocalCompute(processes=2, worth_it=0.0)
+    return Tools(compute=local if compute == PROCESSES else RayCompute(compute))
+
+
+def serve(root: Path, compute: str) -> None:
+    for line in sys.stdin:
+        process = os.fork()
+        if not process:
+            make_both(root, root / line.strip(), tools_of(compute))
+            os._exit(0)
+        print(process, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), sys.argv[2])
