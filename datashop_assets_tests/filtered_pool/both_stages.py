@@ -23,7 +23,6 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.trained_lm.stage import POOL_TOKENS
-from datashop_assets.trained_lm.stage import POOL_TOKENS
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, counted_tokens, gold_pool, training_rows
 from datashop_assets_tests.small import small_pool

@@ -113,5 +113,5 @@ def test_in_local_processes(root: Path) -> None:
 
 
 def test_on_ray(root: Path, tmp_path: Path) -> None:
-    with ray_cluster(tmp_path / "log") as address:
-        assert killed_often(root, address) > 1
+    with ray_cluster(tmp_path / "log") as head:
+        assert killed_often(root, head.address) > 1
