@@ -4,10 +4,11 @@ from typing import Any
 
 from datashop_assets.planning import Plan, Planned, plan
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.storage.root import Root
 
 
-def status(store: PromptStore, root: Root) -> dict[str, Any]:
+def status(store: PromptStore, root: Root, annotator: Annotator | None = None) -> dict[str, Any]:
     """`{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
 
     A stage has `state`, `digest` and `path`; a current or incomplete one also `content_digest`, `rows`,
@@ -16,7 +17,7 @@ def status(store: PromptStore, root: Root) -> dict[str, Any]:
     prompts, problems = {}, {slug: str(error) for slug, error in store.problems().items()}
     for slug in store.slugs():
         try:
-            prompts[slug] = status_of(plan(store.load(slug), root))
+            prompts[slug] = status_of(plan(store.load(slug), root, annotator))
         except (OSError, ValueError) as error:  # a source that cannot be listed stops its own prompt only
             problems[slug] = str(error)
     return {"prompts": prompts, "problems": problems}

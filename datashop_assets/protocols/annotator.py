@@ -100,7 +100,7 @@ class Answer:
     tokens_in: int
     tokens_out: int
     seconds: float  # from request to reply, or this document's share of its batch
-    endpoint: str  # who answered
+    endpoint: str  # who answered: an address, and after a blank what the server there says it is, where it does
 
 
 def failed(id: str, reason: str) -> Answer:  # noqa: A002, the field's name

@@ -15,7 +15,7 @@ CALLS_FILE = "calls.parquet"
 
 
 def written(task: StageTask) -> tuple[dict[str, Any], Metrics]:
-    """The rubric with each set's description, and metrics: documents, described, left_out, calls, cut, tokens.
+    """The rubric with each set's description, and metrics: who wrote it, documents, described, left_out, calls, tokens.
 
     Raises `ValueError` where too few documents could be described, or descriptions not be merged.
     """
@@ -26,7 +26,8 @@ def written(task: StageTask) -> tuple[dict[str, Any], Metrics]:
     descriptions = _descriptions(task, scribe, sets)
     task.output.write_rows(CALLS_FILE, scribe.calls, CALLS, volatile=("seconds",), beside=True)
     text = wrapped(descriptions, task.config["writing"]["characters"])
-    return {"text": text, "origin": "written", "sets": descriptions}, _metrics(scribe, sets)
+    question = {"model": scribe.model[0], "revision": scribe.model[1]}
+    return {"text": text, "origin": "written", "sets": descriptions}, {"question": question, **_metrics(scribe, sets)}
 
 
 def _scribe(task: StageTask, annotator: Annotator) -> Scribe:

@@ -1,6 +1,7 @@
 """A server that speaks as vLLM does and misbehaves as servers do: `python -m ...hostile_server PORT SEED SHARE [KEY]`.
 
-What a document says decides how it ends in the end; what goes wrong on the way is drawn anew for each request. `SHARE`
+What a document says decides how it ends in the end: the score that it is worth, else its words in capitals, are the
+reply. What goes wrong on the way is drawn anew for each request. `SHARE`
 scales how often: at 1, a tenth are status 500, a twentieth 429, and one in a hundred each of the rest. With a KEY
 it is no vLLM but a plain server behind that key: it neither tokenizes nor says how long a text its model takes.
 """
@@ -126,12 +127,14 @@ def _answer(asked: dict[str, Any]) -> Any:
         return web.json_response({"error": {"message": said}}, status=400)
     end = "content_filter" if "forbidden" in text else "length" if "endless" in text else "stop"
     score = re.search(r"worth (\d)", text)
-    choice = {"message": {"role": "assistant", "content": f"Final score: {score and score[1]}"}, "finish_reason": end}
+    says = f"Final score: {score[1]}" if score else " ".join(sorted(set(re.findall(r"\b[A-Z]{3,}\b", text))))
+    choice = {"message": {"role": "assistant", "content": says}, "finish_reason": end}
     if tokens := asked.get("logprob_token_ids"):
         likely = {token: -0.1 if chr(token) == (score and score[1]) else -4.0 for token in tokens}
         listed = [{"token": f"token_id:{token}", "logprob": value} for token, value in likely.items()]
         choice["logprobs"] = {"content": [{"token": listed[0]["token"], "logprob": -0.1, "top_logprobs": listed}]}
-    return {"choices": [choice], "usage": {"prompt_tokens": len(text), "completion_tokens": 4}}
+    usage = {"prompt_tokens": len(text), "completion_tokens": 4}
+    return {"choices": [choice], "usage": usage, "system_fingerprint": "made-1-abc"}
 
 
 def _spoilt(body: dict[str, Any], ill: str) -> dict[str, Any]:

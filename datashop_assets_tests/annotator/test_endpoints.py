@@ -7,12 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
 
-from datashop_assets.protocols.annotator import Answer, Asked, Ended
+from datashop_assets.annotations.question import rubric_text
+from datashop_assets.prompts.targets import Writing
+from datashop_assets.protocols.annotator import Answer, Asked, Ended, Sampling
+from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.stage import Tools
 from datashop_assets_tests.annotator.fleets import HASTY, QUESTION, Server, annotator, documents, fleet
+from datashop_assets_tests.annotator.hostile_server import MODEL
+from datashop_assets_tests.stages import run_build
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 
 KEY = "planted-key-1234567890"
@@ -180,6 +187,42 @@ def test_words_are_lettered_in_an_order_of_the_documents_own_and_the_order_is_re
     assert all(tuple(answer.probabilities or ()) == words for answer in answers)
     assert all(sorted(order) == sorted(words) for order in orders)
     assert len(orders) > 6
+
+
+def test_another_seed_lists_the_options_in_another_order(good: list[Server]) -> None:
+    words = ("Great", "Good", "Okay", "Poor", "Useless")
+    asked = [Asked(str(number), f"text {number}", "made") for number in range(12)]
+
+    def orders(seed: int) -> dict[str, list[str]]:
+        question = replace(QUESTION, scoring="score_token", options=words, sampling=Sampling(seed=seed))
+        found = {one.id: orjson.loads(one.raw)["options"] for one in annotator(good).answer(asked, question)}
+        return {name: list(options.values()) for name, options in found.items()}
+
+    first, again, other = orders(0), orders(0), orders(1)
+    assert first == again
+    assert sum(first[name] != other[name] for name in first) > 8  # by chance all but one in ten are another
+
+
+def test_a_rubric_is_written_by_servers_that_misbehave(tmp_path: Path) -> None:
+    targets = {"algebra": ["a ROOT of it", "the RING of it", "a FIELD"], "history": ["the KING"]}
+    writing = Writing().model_dump(mode="json")
+    config = {"targets": {name: {"texts": texts} for name, texts in targets.items()}, "model": MODEL, "revision": ""}
+    with fleet(2, ills=1.0) as servers:
+        tools = Tools(annotator=annotator(servers))
+        made = run_build(build_rubric, "rubric", tmp_path, {**config, "writing": writing}, {}, tools)
+        asked = sum(server.requests() for server in servers)
+        again = run_build(build_rubric, "again", tmp_path, {**config, "writing": writing}, {}, tools)
+        assert sum(server.requests() for server in servers) == asked
+
+    assert "algebra: FIELD RING ROOT\n\nhistory: KING" in rubric_text(made)
+    assert made.metrics["by_ending"] == {"complete": 6}
+    assert rubric_text(again) == rubric_text(made)
+
+
+def test_an_answer_says_which_server_gave_it(good: list[Server]) -> None:
+    (answer,) = annotator(good).answer([Asked("one", "worth 1", "made")], QUESTION)
+
+    assert answer.endpoint == f"{good[0].url} made-1-abc"
 
 
 def test_options_that_begin_alike_are_refused(good: list[Server]) -> None:

@@ -16,11 +16,10 @@ from datashop_assets.models.llama import Llama
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from datashop_assets.sources.packages import data_file
 from resources.annotator.likelihood import Likelihood
-from resources.annotator.names import EMBEDDED
+from resources.annotator.names import EMBEDDED, identity_of
 from resources.annotator.question_tokens import QuestionTokens, Read
 from resources.annotator.writing import Writer
 
-MODELS = {"smollm2-135m-instruct": EMBEDDED}
 CONTEXT = 1024  # tokens of a question and the text that is written about it; the model takes 2,048
 
 
@@ -37,9 +36,7 @@ class EmbeddedAnnotator:
         self._readers: dict[Question, _Reader | Writer] = {}
 
     def identity(self, model: str) -> tuple[str, str]:
-        if model not in MODELS:
-            raise ValueError(f"annotator.model is {model!r}; the embedded annotator has {sorted(MODELS)}.")
-        return model, MODELS[model][1]
+        return identity_of("embedded", model)
 
     def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
         """One answer for each document, in order. A document that cannot be read ends `failed`, and the rest go on.
@@ -63,7 +60,7 @@ class EmbeddedAnnotator:
 
     def _opened(self, question: Question) -> "_Reader | Writer":
         if question.model not in self._loaded:
-            gguf = GGUF(data_file(MODELS[question.model][0]))
+            gguf = GGUF(data_file(EMBEDDED[0]))
             self._loaded = {question.model: (gguf, gguf.model())}
         gguf, model = self._loaded[question.model]
         if question.scoring == "write":

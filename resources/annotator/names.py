@@ -27,6 +27,25 @@ MODELS = {
 }
 
 
+EMBEDDED_REVISIONS = {"smollm2-135m-instruct": EMBEDDED[1]}
+
+
+def identity_of(home: str, model: str, revision: str = "") -> tuple[str, str]:
+    """What an annotator of this home calls `model`, and which revision it has, as far as that is known here.
+
+    `revision` is the one that a server is set to. Which one endpoints serve, they do not say. Raises `ValueError` for a
+    model that is not embedded, where the home is.
+    """
+    if home == "embedded":
+        if model not in EMBEDDED_REVISIONS:
+            raise ValueError(f"annotator.model is {model!r}; the embedded annotator has {sorted(EMBEDDED_REVISIONS)}.")
+        return model, EMBEDDED_REVISIONS[model]
+    name = full_name(model)
+    if home == "endpoints":
+        return name, ""
+    return name, EMBEDDED[1] if name == SMALL.name else revision
+
+
 def full_name(model: str) -> str:
     """The full name of a short one, in any case; any other name as it is."""
     known = MODELS.get(model.lower())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 
 from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Question
+from resources.annotator.names import identity_of
 from resources.annotator.settings import AnnotatorSettings, from_environment
 
 
@@ -30,7 +31,9 @@ class AnnotatorResource:
         return self._made().group
 
     def identity(self, model: str) -> tuple[str, str]:
-        return self._made().identity(model)
+        """That of `make_annotator`'s, for which nothing of it needs to be imported."""
+        settings = self._chosen()
+        return identity_of(settings.home, model, settings.server.revision)
 
     def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
         return self._made().answer(asked, question)
@@ -38,8 +41,11 @@ class AnnotatorResource:
     def _made(self) -> Annotator:
         with self._lock:
             if self._annotator is None:
-                self._annotator = make_annotator(self._settings or from_environment(), self._say)
+                self._annotator = make_annotator(self._chosen(), self._say)
             return self._annotator
+
+    def _chosen(self) -> AnnotatorSettings:
+        return self._settings or from_environment()
 
 
 def make_annotator(settings: AnnotatorSettings, say: Callable[[str], object]) -> Annotator:
@@ -53,5 +59,6 @@ def make_annotator(settings: AnnotatorSettings, say: Callable[[str], object]) ->
 
         return ServerAnnotator(settings.server, settings.policy, say)
     from resources.annotator.endpoints.annotator import EndpointsAnnotator
+    from resources.annotator.endpoints.ray_serve import located
 
-    return EndpointsAnnotator(settings.urls, settings.policy, settings.key)
+    return EndpointsAnnotator(tuple(located(settings.urls)), settings.policy, settings.key)

@@ -1,12 +1,17 @@
 """Addresses of endpoints, as a person gives them."""
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+RAY_SERVE = "ray-serve"  # the scheme of an application's name, see `ray_serve.py`
 
 
 def checked_url(url: str) -> str:
-    """`url` as a base address that ends in `/v1`. Raises `ValueError` for anything that is no plain http(s) address."""
+    """`url` as a base address that ends in `/v1`, or as the name of an application of Ray Serve.
+
+    Raises `ValueError` for anything that is no plain address or name.
+    """
     parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https", RAY_SERVE) or not parts.hostname:
         raise ValueError(
             f"annotator URL {url!r} is no http:// or https:// address; give one such as http://host:8000/v1"
         )
@@ -15,4 +20,15 @@ def checked_url(url: str) -> str:
             f"the annotator URL of {parts.hostname} holds a user, password or query, and addresses are stored with "
             "answers. Put the key into DATASHOP_ANNOTATOR_KEY"
         )
+    if parts.scheme == RAY_SERVE:
+        return _named(parts)
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") or "/v1", "", ""))
+
+
+def _named(parts: SplitResult) -> str:
+    name = parts.path.strip("/")
+    if not name or "/" in name:
+        raise ValueError(
+            f"annotator URL {parts.geturl()!r} names no application; give {RAY_SERVE}://HOST:8265/annotator"
+        )
+    return urlunsplit((RAY_SERVE, parts.netloc, f"/{name}", "", ""))

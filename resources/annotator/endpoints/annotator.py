@@ -9,7 +9,7 @@ from resources.annotator.endpoints.failures import Failure
 from resources.annotator.endpoints.fleet import Fleet
 from resources.annotator.endpoints.policy import Policy
 from resources.annotator.endpoints.threads import LoopThread
-from resources.annotator.names import full_name
+from resources.annotator.names import identity_of
 
 LARGEST_WINDOW = 4096  # documents under way; at most some 400 MB of text
 CONTEXT = 8192  # tokens, where no server says how many its model takes
@@ -31,7 +31,7 @@ class EndpointsAnnotator:
 
     def identity(self, model: str) -> tuple[str, str]:
         """The full name; which revision an endpoint serves, it does not say."""
-        return full_name(model), ""
+        return identity_of("endpoints", model)
 
     def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` where no endpoint can be asked this question.

@@ -1,7 +1,7 @@
 """A question as requests to a chat completion: one class a way of scoring."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
@@ -140,7 +140,7 @@ def _complete(reply: Said, raw: str) -> Said:
     """One token is all that was asked for, so that its limit is no cut."""
     if reply.ended is Ended.REFUSED:
         return reply
-    return Said(Ended.COMPLETE, "", raw, reply.tokens_in, reply.tokens_out)
+    return replace(reply, ended=Ended.COMPLETE, reason="", raw=raw)
 
 
 def _user(question: Question, text: str, after: str = "") -> dict[str, str]:

@@ -89,5 +89,5 @@ def _answer(one: Asked, text: str, cut: bool, posted: Posted[Found]) -> Answer:
         tokens_in=said.tokens_in,
         tokens_out=said.tokens_out,
         seconds=round(posted.seconds, 4),
-        endpoint=posted.url,
+        endpoint=f"{posted.url} {said.server}".rstrip(),
     )

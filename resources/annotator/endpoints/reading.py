@@ -19,6 +19,7 @@ class Said:
     raw: str
     tokens_in: int
     tokens_out: int
+    server: str = ""  # its `system_fingerprint`, which vLLM makes of version, model, revision and options
 
 
 def said(body: dict[str, Any]) -> Said:
@@ -35,7 +36,7 @@ def said(body: dict[str, Any]) -> Said:
     if ended is None:
         raise TryAgain(f"an unknown end of the reply: {str(why)[:40]!r}")
     reason = "" if ended is Ended.COMPLETE else f"finish_reason {why}"
-    return Said(ended, reason, content or refusal or "", *_usage(body))
+    return Said(ended, reason, content or refusal or "", *_usage(body), _server(body))
 
 
 def probabilities(body: dict[str, Any], tokens: Sequence[int]) -> list[float]:
@@ -80,6 +81,12 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
         number = len(choices) if isinstance(choices, list) else "no list of"
         raise TryAgain(f"{number} choices where one was asked for")
     return choices[0]
+
+
+def _server(body: dict[str, Any]) -> str:
+    """In one line without blanks, so that it can stand behind an address."""
+    named = body.get("system_fingerprint")
+    return "".join(named.split())[:80] if isinstance(named, str) else ""
 
 
 def _usage(body: dict[str, Any]) -> tuple[int, int]:

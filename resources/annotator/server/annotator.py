@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datashop_assets.protocols.annotator import Answer, Asked, Question
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.policy import Policy
-from resources.annotator.names import EMBEDDED, SMALL, full_name
+from resources.annotator.names import EMBEDDED, SMALL, identity_of
 from resources.annotator.server.command import command_of, environment_of
 from resources.annotator.server.process import ServerProcess, free_port
 from resources.annotator.server.weights import served_folder
@@ -47,8 +47,7 @@ class ServerAnnotator:
 
     def identity(self, model: str) -> tuple[str, str]:
         """Full name and revision. The revision of the embedded weights is the package that holds them."""
-        name = full_name(model)
-        return name, EMBEDDED[1] if name == SMALL.name else self._settings.revision
+        return identity_of("server", model, self._settings.revision)
 
     def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
         """Raises `RuntimeError` with the end of the server's log where it cannot be started."""

