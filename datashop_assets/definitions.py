@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annotations.asset import annotations
-from datashop_assets.annotations.checks import GATE_CHECKS
+from datashop_assets.annotations.checks import ANNOTATION_CHECKS
 from datashop_assets.annotator_report.asset import annotator_report
 from datashop_assets.automation import datashop, prompt_sensor
 from datashop_assets.checking import matches_prompt_file
@@ -46,7 +46,7 @@ ASSETS = [
     prompts_compared,
 ]
 CHECKS = [
-    *GATE_CHECKS,
+    *ANNOTATION_CHECKS,
     better_than_baselines,
     pool_fully_scored,
     keep_count_exact,

@@ -17,11 +17,13 @@
 It makes the same stages in the same folders as Dagster and the terminal do: what one door made, the others reuse.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.graph import GRAPH
 from datashop_assets.planning import Planned, plan, up_to
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
@@ -29,6 +31,8 @@ from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root, default_root
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,24 @@ class DatashopRunner:
         return self.run(*(stage.name for stage in GRAPH))
 
     def run(self, *stages: str) -> dict[str, Outcome]:
-        """Makes the named stages, which stand in the order of the graph."""
+        """Makes the named stages, which stand in the order of the graph.
+
+        Raises `ValueError` where a gate stops a run, as a blocking check does in Dagster. What is made is kept.
+        """
         if self._tools is None:
             self._tools = local_tools()
-        planned = self.plan()
-        return {name: run_stage(name, planned, self.prompt.slug, self.root, self._tools) for name in stages}
+        planned, outcomes = self.plan(), dict[str, Outcome]()
+        for name in stages:
+            outcomes[name] = run_stage(name, planned, self.prompt.slug, self.root, self._tools)
+            if name == ANNOTATIONS.name:
+                self._pass_gates(outcomes[name])
+        return outcomes
+
+    def _pass_gates(self, annotations: Outcome) -> None:
+        from datashop_assets.annotations.passing import pass_gates
+
+        for warning in pass_gates(self.prompt.annotator, annotations.output):
+            logger.warning("%s: %s", self.prompt.slug, warning)
 
     def plan(self) -> dict[str, Planned]:
         return plan(self.prompt, self.root)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from datashop_assets.annotations.describe import replies_table
+from datashop_assets.annotations.metrics import servers_of
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.checking import judge_prompts, outputs_of
 from datashop_assets.prompts.gates import BLOCKING, Gate
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.stage_folder import StageFolder
 
 if TYPE_CHECKING:
     from datashop_assets.annotations.gates import Judged
@@ -44,27 +46,42 @@ def gate_check(gate: Gate) -> dg.AssetChecksDefinition:
     return check
 
 
-GATE_CHECKS = [gate_check(gate) for gate in LOOK_AT]
+@dg.asset_check(
+    asset=ANNOTATIONS.name,
+    name="answered_by_one_server",
+    description="All answers are of servers that say they are the same (`system_fingerprint`: version, model, options)."
+    " If not, and the model's revision changed, name it as `annotator.revision`: that asks anew.",
+)
+def answered_by_one_server(
+    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
+) -> dg.AssetCheckResult:
+    def judge(slug: str) -> dg.AssetCheckResult:
+        servers = servers_of(outputs_of(slug, prompts, ANNOTATIONS.name)[0].metrics)
+        said = f"servers: {', '.join(servers) or 'none says what it is'}"
+        return dg.AssetCheckResult(passed=len(servers) < 2, severity=dg.AssetCheckSeverity.WARN, description=said)
+
+    return judge_prompts(context, prompts, ANNOTATIONS, judge)
+
+
+ANNOTATION_CHECKS = [*(gate_check(gate) for gate in LOOK_AT), answered_by_one_server]
 
 
 def _judged(gate: Gate, slug: str, prompts: PromptStore) -> dg.AssetCheckResult:
-    from datashop_assets.annotations.gates import COLUMNS, GATES
+    from datashop_assets.annotations.passing import judged_gate
 
-    settings = prompts.load(slug).annotator
     (annotations,) = outputs_of(slug, prompts, ANNOTATIONS.name)
-    judged = GATES[gate](annotations.table().select(COLUMNS), settings.gates)
-    stops = gate in settings.gates.blocks(settings.scoring)
+    judged, stops = judged_gate(gate, prompts.load(slug).annotator, annotations)
     return dg.AssetCheckResult(
         passed=judged.passed,
         severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
         description=judged.says,
-        metadata={**judged.figures, "stops_a_run": stops, **_documents(judged)},
+        metadata={**judged.figures, "stops_a_run": stops, **_documents(judged, annotations)},
     )
 
 
-def _documents(judged: "Judged") -> dict[str, dg.MetadataValue]:
-    from datashop_assets.annotations.gates import spread_out
+def _documents(judged: "Judged", annotations: StageFolder) -> dict[str, dg.MetadataValue]:
+    from datashop_assets.annotations.passing import documents_of
 
     if judged.passed or not len(judged.look_at):
         return {}
-    return {"look_at": dg.MetadataValue.md(replies_table(spread_out(judged.look_at)))}
+    return {"look_at": dg.MetadataValue.md(replies_table(list(documents_of(judged, annotations))))}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datashop_assets.annotations.metrics import servers_of
 from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -68,4 +69,14 @@ def _ended(metrics: Mapping[str, Any]) -> str:
         f"{metrics['asked_now']} of {metrics['asked']} documents were asked about by this run, the others before. "
         f"Tokens: {metrics['tokens_in']:,} in, {metrics['tokens_out']:,} out. Cut: {metrics['cut']} documents."
     )
-    return "\n\n".join([*tables, said])
+    return "\n\n".join([*tables, said, *servers_said(metrics)])
+
+
+def servers_said(metrics: Mapping[str, Any]) -> list[str]:
+    """One warning where answers are of servers that differ, else none."""
+    if len(servers := servers_of(metrics)) < 2:
+        return []
+    return [
+        f"**Answers are of {len(servers)} servers that differ** ({escaped(', '.join(servers), 400)}): in version, "
+        "options, or the model's revision. If in the last, name it as `annotator.revision`, which asks anew."
+    ]

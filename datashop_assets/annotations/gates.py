@@ -13,7 +13,7 @@ from datashop_assets.prompts.gates import Gate, Gates
 from datashop_assets.protocols.annotator import Status
 
 SHOWN = 5  # documents
-COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score", "text", "raw")
+COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score")  # texts are read of what is shown only
 SCORED = pl.col("expected_score").is_not_null()
 Figures = dict[str, Any]
 

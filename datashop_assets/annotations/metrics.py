@@ -74,6 +74,11 @@ class _Counts:
             self.sums[name] += amount
 
 
+def servers_of(metrics: Mapping[str, Any]) -> list[str]:
+    """What the servers that answered say they are; more than one may be more than one revision of the model."""
+    return sorted({said for endpoint in metrics["by_endpoint"] if (said := endpoint.partition(" ")[2])})
+
+
 def bin_of(score: float) -> int:
     """Which half point a score between 0 and 5 falls in; 5 belongs to the last."""
     return min(BINS - 1, int(2 * score))

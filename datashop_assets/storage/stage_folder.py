@@ -3,7 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -70,12 +70,13 @@ class StageFolder:
         for shard in self.shards:
             yield from self.rows(shard.name)
 
-    def table(self, name: str | None = None) -> "pl.DataFrame":
-        """One Parquet shard, or all of them below each other, as a frame in memory."""
+    def table(self, name: str | None = None, columns: Sequence[str] | None = None) -> "pl.DataFrame":
+        """One Parquet shard, or all of them below each other, as a frame in memory; of `columns` only, where given."""
         import polars as pl
 
         names = [name] if name else [shard.name for shard in self.shards if shard.name.endswith(".parquet")]
-        return pl.concat([pl.read_parquet(self.file(each)) for each in names], how="vertical")
+        chosen = None if columns is None else list(columns)
+        return pl.concat([pl.read_parquet(self.file(each), columns=chosen) for each in names], how="vertical")
 
     def file(self, name: str) -> Path:
         """A file as a checked local path; a copy where the folder is in a bucket."""

@@ -25,8 +25,6 @@ def part(source: str, count: int, **columns: Any) -> pl.DataFrame:
         "status": lambda place: "parsed",
         "reason": lambda place: "",
         "expected_score": lambda place: 5 * unit_hash(source, str(place)),
-        "text": lambda place: f"text {place}",
-        "raw": lambda place: "",
         **columns,
     }
     table = {name: [value(place) for place in range(count)] for name, value in made.items()}
