@@ -1,6 +1,7 @@
-"""The price table: what the user pays for hardware by the hour, and which stage runs on which."""
+"""The price table: what the user pays for hardware by the hour, how fast it is, and which stage runs on which."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,12 +15,18 @@ from datashop_assets.shipped import shipped
 class Hardware(Section):
     price_per_hour: Annotated[float, Field(ge=0)]
     tokens_per_second: Annotated[float, Field(gt=0)] | None = None  # that the annotator reads on it
+    # stage -> work a second; what is counted as work stands in `estimating.work`
+    paces: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
 
 class Prices(Section):
-    """One price table. `stages` maps a stage, or `default`, to a hardware."""
+    """One price table. `stages` maps a stage, or `default`, to a hardware.
+
+    `within` is how many times faster or slower than stated a stage may be: it makes the interval of a stated pace.
+    """
 
     currency: str
+    within: Annotated[float, Field(ge=1)] = 3.0
     hardware: dict[str, Hardware]
     stages: dict[str, str]
 

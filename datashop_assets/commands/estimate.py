@@ -27,8 +27,9 @@ Examples:
 def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware: str | None, as_json: bool) -> None:
     """Tokens, hours and money of every stage of PROMPT, with 95% intervals, before it runs.
 
-    The pool's index, the sample and the rubric are made if they are not there. Hours of other stages come from
-    finished ones under the same root. Prices are in infra/prices.yaml, or the file that DATASHOP_PRICES names.
+    The pool's index, the sample and the rubric are made if they are not there. Hours of stages that ask nothing come
+    from finished ones under the same root, or from the paces of the price table: infra/prices.yaml, or the file that
+    DATASHOP_PRICES names.
     """
     with tables.clear_errors(PromptError, OSError, ValueError):
         found = _estimate(prompt, pilot, tokens_per_second, hardware)
@@ -39,7 +40,7 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
 
 
 def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -> dict[str, Any]:
-    from datashop_assets.estimating import estimate as estimating
+    from datashop_assets.estimating.estimate import Estimate, keep
     from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
     from datashop_assets.planning import plan
     from datashop_assets.prices import prices
@@ -54,8 +55,8 @@ def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -
         run_stage(name, planned, slug, root, tools)
     planned = plan(prompt, root)
     found = stated_pilot(planned, count, stated) if stated else asked_pilot(planned, tools, root.answers, count)
-    made = estimating.estimate(prompt, planned, found, root, prices=table, hardware=hardware)
-    estimating.keep(made, slug, root)
+    made = Estimate(prompt, planned, found, root, table, hardware).made()
+    keep(made, slug, root)
     return made
 
 

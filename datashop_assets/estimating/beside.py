@@ -13,17 +13,24 @@ HOUR = 3600.0
 
 
 def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds: float) -> dict[str, str]:
-    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made."""
+    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made.
+
+    `seconds` are those of the run that finished it; where the stage counts what runs before it took, that stands.
+    """
     folder = root.prompt(slug)
-    line = orjson.loads(folder.read(FILE))["stages"].get(name) if folder.exists(FILE) else None
+    found = orjson.loads(folder.read(FILE)) if folder.exists(FILE) else {"stages": {}}
+    line = found["stages"].get(name)
     if line is None or line["state"] == "current":
         return {}
+    hours = max(seconds, metrics.get("seconds_asking") or 0.0) / HOUR
     spent = {
-        "hours": seconds / HOUR,
         "tokens": sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None,
+        "hours": hours,
+        "money": hours * line.get("price_per_hour", 0.0),
     }
-    rows = [(what, shown(line[what]), number(spent[what])) for what in ("tokens", "hours")]
-    return {"estimate and spent": table(("", "estimate", "spent"), rows)}
+    named = {"tokens": "tokens", "hours": "hours", "money": found["currency"]}
+    rows = [(title, shown(line[what]), number(spent[what])) for what, title in named.items()]
+    return {"estimate and spent": table((f"on {line['hardware']}", "estimate", "spent"), rows)}
 
 
 def shown(found: Mapping[str, float | None] | None) -> str:

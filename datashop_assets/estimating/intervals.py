@@ -1,4 +1,4 @@
-"""A mean with its interval, and sums of them."""
+"""Figures with their intervals: of a mean, of a stated figure, and of sums."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,8 +18,23 @@ class Range:
     def times(self, factor: float) -> "Range":
         return Range(*(None if one is None else one * factor for one in (self.value, self.low, self.high)))  # type: ignore[arg-type]
 
+    def plus(self, other: "Range") -> "Range":
+        """Both together, ends added to ends: they may be wrong in the same direction."""
+        ends = [(self.low, other.low), (self.high, other.high)]
+        low, high = (None if one is None or two is None else one + two for one, two in ends)
+        return Range(self.value + other.value, low, high)
+
     def json(self) -> dict[str, float | None]:
         return asdict(self)
+
+
+def exactly(value: float) -> Range:
+    return Range(value, value, value)
+
+
+def stated(value: float, within: float) -> Range:
+    """A figure that somebody stated, and that may be wrong by the factor `within`."""
+    return Range(value, value / within, value * within)
 
 
 def mean(values: Sequence[float]) -> Range:

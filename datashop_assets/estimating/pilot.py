@@ -1,6 +1,7 @@
 """What one document costs: asked about for real, or worked out from a stated throughput."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,22 +61,20 @@ def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
 
 
 def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
-    """From characters and a stated pace: nothing is asked. A written reply counts with its limit of tokens."""
-    config = plan["annotations"].config
-    asked: dict[str, Any] = config["asked"]
+    """From characters and a stated pace: nothing is asked."""
+    asked = plan["annotations"].config["asked"]
+    tokens = stated_tokens(plan, asked, rubric_text(plan["rubric"].output), count)
+    return Pilot(tokens, tokens_per_second, count, 0, "as stated; tokens are characters / 4")
+
+
+def stated_tokens(plan: Plan, asked: Mapping[str, Any], prompt: str, count: int) -> Range:
+    """Tokens of one document by its characters, over `count` of the sample; a reply counts with its limit."""
     own = asked.get(asked["scoring"]) or {}
-    around = len(own.get("question", rubric_text(plan["rubric"].output))) / CHARACTERS_A_TOKEN
+    around = len(own.get("question", prompt)) / CHARACTERS_A_TOKEN
     new = asked["sampling"]["max_tokens"] if asked["scoring"] == "generate" else 1
     rows = documents(plan["annotation_sample"].output, _chosen(plan, count))
     read = [len(excerpt(row["text"], asked["read_characters"], asked["reading"])[0]) for row in rows]
-    tokens = [around + characters / CHARACTERS_A_TOKEN + new for characters in read]
-    return Pilot(mean(tokens), tokens_per_second, len(tokens), 0, "as stated; tokens are characters / 4")
-
-
-def to_ask(plan: Plan) -> int:
-    """How many documents annotation asks about in both rounds."""
-    size = len(index_of(plan["annotation_sample"].output))
-    return design_of(size, plan["annotations"].config).asked
+    return mean([around + characters / CHARACTERS_A_TOKEN + new for characters in read])
 
 
 def _chosen(plan: Plan, count: int) -> set[str]:

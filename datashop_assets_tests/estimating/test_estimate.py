@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from datashop_assets.estimating.beside import beside
-from datashop_assets.estimating.estimate import estimate, keep
+from datashop_assets.estimating.estimate import Estimate, keep
 from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
@@ -23,7 +23,11 @@ from datashop_assets_tests.annotations.annotators import WordCounter
 TABLE = Prices.model_validate(
     {
         "currency": "EUR",
-        "hardware": {"here": {"price_per_hour": 2.0}, "big": {"price_per_hour": 20.0, "tokens_per_second": 100.0}},
+        "within": 2,
+        "hardware": {
+            "here": {"price_per_hour": 2.0, "paces": {"evaluation": 0.1, "pool_scores": 50}},
+            "big": {"price_per_hour": 20.0, "tokens_per_second": 100.0},
+        },
         "stages": {"default": "here", "annotations": "big"},
     }
 )
@@ -68,16 +72,45 @@ def test_tokens_hours_and_money_are_the_pilots_times_the_documents(root: Root) -
     wanted = prompt(root, model="another")
     planned = plan(wanted, root)
     pilot = stated_pilot(planned, 50, 100.0)
-    found = estimate(wanted, planned, pilot, root, prices=TABLE, hardware=None)
-    line = found["stages"]["annotations"]
+    stages = Estimate(wanted, planned, pilot, root, TABLE).made()["stages"]
+    line = stages["annotations"]
 
-    assert set(found["stages"]) == set(planned)
+    assert set(stages) == set(planned)
     assert line["tokens"]["value"] == pytest.approx(150 * pilot.tokens.value)
     assert line["hours"]["low"] < line["hours"]["value"] == pytest.approx(line["tokens"]["value"] / 100 / 3600)
     assert line["money"]["high"] == pytest.approx(line["hours"]["high"] * 20)
-    assert found["stages"]["pretraining_pool"]["hours"]["value"] == 0  # it is there
-    assert found["stages"]["evaluation"]["hours"] is None  # never made: nothing is known, nothing is made up
-    assert found["stages"]["trained_lm"]["tokens"]["value"] == 200 * 8 * 128 * 5
+    assert stages["pretraining_pool"]["hours"]["value"] == 0  # it is there
+    assert stages["trained_lm"]["tokens"]["value"] == 200 * 8 * 128 * 5
+
+
+def test_a_stage_that_was_never_made_takes_what_the_price_table_states(root: Root) -> None:
+    wanted = prompt(root)
+    planned = plan(wanted, root)
+    stages = Estimate(wanted, planned, stated_pilot(planned, 50, 100.0), root, TABLE).made()["stages"]
+    seconds = {
+        name: line["hours"] and {end: 3600 * hours for end, hours in line["hours"].items()}
+        for name, line in stages.items()
+    }
+
+    assert seconds["evaluation"] == pytest.approx({"value": 10, "low": 5, "high": 20})
+    assert seconds["pool_scores"]["value"] == pytest.approx(600 / 50)
+    assert stages["evaluation"]["from"] == "stated for here, within a factor 2"
+    assert seconds["encoder"] is None  # nobody states a pace: nothing is made up
+    assert seconds["pool_embeddings"] == {"value": 0, "low": 0, "high": 0}  # not asked for
+
+
+def test_all_that_asks_the_annotator_is_counted(root: Root) -> None:
+    again = {"again": 30, "second": {"model": "another", "documents": 20}}
+    cascade = {"prompt": "Short? {example}", "read_characters": 50, "model": "small"}
+    wanted = prompt(root, report=again, cascade=cascade)
+    planned = plan(wanted, root)
+    pilot = stated_pilot(planned, 50, 100.0)
+    stages = Estimate(wanted, planned, pilot, root, TABLE).made()["stages"]
+    first_pass = stages["annotations"]["tokens"]["value"] - 150 * pilot.tokens.value
+
+    assert stages["annotator_report"]["tokens"]["value"] == pytest.approx(50 * pilot.tokens.value)
+    assert stages["annotator_report"]["money"]["value"] == pytest.approx(50 * pilot.tokens.value / 100 / 3600 * 20)
+    assert 100 * len("Short? ") / 4 < first_pass < 100 * (len(cascade["prompt"]) + 50 + 4) / 4  # 100 are left to rank
 
 
 def test_a_stage_takes_what_finished_ones_took_for_as_much_work(root: Root) -> None:
@@ -93,12 +126,14 @@ def test_a_stage_takes_what_finished_ones_took_for_as_much_work(root: Root) -> N
 def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root) -> None:
     wanted = prompt(root, model="another")
     planned = plan(wanted, root)
-    keep(estimate(wanted, planned, stated_pilot(planned, 50, 100.0), root, prices=TABLE, hardware=None), "words", root)
+    keep(Estimate(wanted, planned, stated_pilot(planned, 50, 100.0), root, TABLE).made(), "words", root)
     shown = beside("words", "annotations", root, {"tokens_in": 9000, "tokens_out": 876}, seconds=7200)
 
     assert "| hours |" in shown["estimate and spent"]
     assert "| 9,876 |" in shown["estimate and spent"]
     assert "| 2 |" in shown["estimate and spent"]
+    assert "| EUR |" in shown["estimate and spent"]
+    assert "| 40 |" in shown["estimate and spent"]  # two hours at 20
     assert beside("other", "annotations", root, {}, 1.0) == {}
 
 
