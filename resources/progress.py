@@ -38,7 +38,7 @@ class TerminalProgress:
             with LineProgress(self.say).bar(name, total, unit) as lines:
                 yield lines
             return
-        task = self._shown.add_task(name, total=total, rate="")
+        task = self._shown.add_task(name, total=total, rate=f"the first {unit} awaited")
         self._shown.start()
         try:
             yield _TerminalBar(self._shown, task, unit)
@@ -88,7 +88,7 @@ class _Lines:
     def __init__(self, name: str, total: float, unit: str, say: Callable[[str], object], every: float) -> None:
         self._name, self._total, self._unit, self._say, self._every = name, total, unit, say, every
         self._done, self._skipped, self._started = 0.0, 0.0, time.monotonic()
-        self._said = self._started
+        self._said, self._first = self._started, 0.0
 
     def skip(self, amount: float = 1) -> None:
         self._done += amount
@@ -97,11 +97,16 @@ class _Lines:
     def advance(self, amount: float = 1) -> None:
         self._done += amount
         now = time.monotonic()
+        self._first = self._first or now
         if now - self._said < self._every and self._done < self._total:
             return
         self._said = now
-        rate = (self._done - self._skipped) / max(now - self._started, 1e-9)
-        left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else "just begun"
-        self._say(
-            f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, {rate:,.1f} {self._unit}/s, {left}"
-        )
+        self._say(f"{self._name}: {self._done:,.0f} of {self._total:,.0f} {self._unit}, {self._pace(now)}")
+
+    def _pace(self, now: float) -> str:
+        """The first of a group come after a wait for all of it, and after loading: they tell no pace."""
+        took = max(now - self._started, 1e-9)
+        rate = (self._done - self._skipped) / took
+        if not rate or (now - self._first < self._every and self._done < self._total):
+            return f"the first after {took:,.0f} s, no pace known yet"
+        return f"{rate:,.1f} {self._unit}/s, {(self._total - self._done) / rate:,.0f} s left"

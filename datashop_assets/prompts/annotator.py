@@ -13,6 +13,8 @@ from datashop_assets.prompts.report import Report
 from datashop_assets.prompts.score_token import ScoreToken
 from datashop_assets.prompts.section import Count, Scoring, Section
 
+SMALL, FIELD = "smollm2-135m-instruct", "Llama-3.3-70B-Instruct"  # what is embedded; what the field annotates with
+
 
 class SecondRound(Section):
     """Documents drawn at random within strata of a pilot encoder's score, after the first round; 0 turns it off."""
@@ -33,9 +35,10 @@ class Sampling(Section):
 class AnnotatorSettings(Section):
     """Who scores the sample, how, and how much of it."""
 
-    model: str = "smollm2-135m-instruct"
-    revision: Annotated[str, Field(max_length=200)] = ""
     scoring: Scoring = "likelihood"
+    # a rubric wants a model that can follow it; the embedded one can only be asked by likelihood
+    model: str = Field(default_factory=lambda given: SMALL if given.get("scoring") == "likelihood" else FIELD)
+    revision: Annotated[str, Field(max_length=200)] = ""
     sampling: Sampling = Sampling()
     likelihood: Likelihood | None = None
     score_token: ScoreToken = ScoreToken()

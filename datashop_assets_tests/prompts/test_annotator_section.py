@@ -63,3 +63,16 @@ def test_each_way_of_scoring_has_its_own_parsing(tmp_path: Path) -> None:
     assert parsing_of(load(tmp_path, "{scoring: score_token}"))["scores"] == {str(score): score for score in range(6)}
     written = parsing_of(load(tmp_path, "{scoring: generate}", medu))
     assert written == {"processor": {"type": "medu", "options": {}, "version": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("annotator", "model"),
+    [
+        (f"{{likelihood: {LIKELIHOOD}}}", "smollm2-135m-instruct"),
+        ("{scoring: generate}", "Llama-3.3-70B-Instruct"),
+        ("{scoring: score_token}", "Llama-3.3-70B-Instruct"),
+        ("{scoring: generate, model: my/own}", "my/own"),
+    ],
+)
+def test_who_is_asked_where_the_file_names_nobody(tmp_path: Path, annotator: str, model: str) -> None:
+    assert load(tmp_path, annotator).annotator.model == model

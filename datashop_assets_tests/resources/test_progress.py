@@ -9,6 +9,8 @@ import pytest
 
 from resources.progress import LineProgress, TerminalProgress
 
+END = b"the end"
+
 
 def test_lines_say_how_far_how_fast_and_how_long() -> None:
     said: list[str] = []
@@ -28,6 +30,21 @@ def test_what_was_done_before_counts_as_done_and_not_in_the_rate() -> None:
     (line,) = said
     assert line.startswith("scoring: 901 of 1,000 documents, ")
     assert float(line.split(", ")[1].split()[0].replace("documents", "")) <= 20
+
+
+def test_what_comes_after_a_long_wait_is_no_pace() -> None:
+    """A group of answers: the first of them come together, after loading and after all of the group."""
+    said: list[str] = []
+    with LineProgress(said.append, every=0.1).bar("asking", 1000, "documents") as bar:
+        time.sleep(0.12)
+        for _ in range(64):
+            bar.advance()
+        time.sleep(0.12)
+        bar.advance()
+    first, second = said
+    assert first == "asking: 1 of 1,000 documents, the first after 0 s, no pace known yet"
+    assert second.startswith("asking: 65 of 1,000 documents, ")
+    assert float(second.split(", ")[-1].split()[0]) < 30
 
 
 def test_lines_are_few_but_the_last_is_always_said() -> None:
@@ -55,8 +72,11 @@ def test_a_terminal_shows_bars_one_inside_another(monkeypatch: pytest.MonkeyPatc
         with progress.bar("outer", 2, "shards") as outer, progress.bar("inner", 5, "documents") as inner:
             inner.advance(5)
             outer.advance()
-    shown = os.read(leader, 100_000).decode()
+    os.write(follower, END)
+    shown = b""
+    while END not in shown:  # a terminal hands over what it has, a piece at a time
+        shown += os.read(leader, 100_000)
     os.close(leader)
     os.close(follower)
-    assert "outer" in shown
-    assert "inner" in shown
+    assert b"outer" in shown
+    assert b"inner" in shown
