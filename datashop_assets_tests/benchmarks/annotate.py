@@ -63,6 +63,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
         seconds, rows = annotate(root / "timed", annotator, chosen[:ASKED])
     finally:
         annotator.close()
+    print(f"the room over a server: {ASKED} documents in {seconds:.1f} s", file=sys.stderr)
     warm_up = [fill(RUBRIC, text[:CHARACTERS]) for text in chosen[ASKED:]]
     peer = run_peer(
         "annotate_vllm_peer.py",

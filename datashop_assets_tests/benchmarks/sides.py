@@ -21,8 +21,9 @@ VLLM = ".venv-vllm/bin/python"
 def run_peer(script: str, python: str, **arguments: Any) -> dict[str, Any]:
     """Runs `script` of this folder with the project's `python` and `arguments` as one JSON argument.
 
-    What the script prints goes to standard error; its last line is its result. Raises `FileNotFoundError` where the
-    environment is not made, and `RuntimeError` where the script fails.
+    What the script prints goes to standard error; its last line that is an object is its result, for vLLM's processes
+    speak once more when they end. Raises `FileNotFoundError` where the environment is not made, and `RuntimeError`
+    where the script fails.
     """
     interpreter = project() / python
     if not interpreter.exists():
@@ -34,10 +35,11 @@ def run_peer(script: str, python: str, **arguments: Any) -> dict[str, Any]:
     command = [str(interpreter), "-P", str(HERE / script), json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     lines = done.stdout.splitlines()
-    print(*lines[:-1], sep="\n", file=sys.stderr)
-    if done.returncode or not lines:
+    print(*lines, sep="\n", file=sys.stderr)
+    results = [line for line in lines if line.startswith("{")]
+    if done.returncode or not results:
         raise RuntimeError(f"{script} in {interpreter} ended with code {done.returncode}; what it said is above")
-    return dict(json.loads(lines[-1]))
+    return dict(json.loads(results[-1]))
 
 
 def print_result(ours: float, peer: float, **more: Any) -> None:

@@ -7,18 +7,19 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from datashop_assets.definitions import ASSETS, definitions
 from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import PROMPTS
-from datashop_assets.planning import plan
+from datashop_assets.planning import plan, up_to
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, digests
-from datashop_assets_tests.small import experiment
+from datashop_assets_tests.small import SETTINGS, experiment
 
 STAGES = [stage.name for stage in GRAPH]
 
@@ -67,6 +68,24 @@ def test_the_eval_cluster_steps_end_with_the_encoder(made: Made) -> None:
     outcomes = DatashopRunner(experiment(SLUG, made.pool), made.root, prompts=made.prompts).run_eval_cluster_steps()
     assert list(outcomes)[-1] == "encoder"
     assert "filtered_pool" not in outcomes
+
+
+def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Tools) -> None:
+    encoder = made.plan()["encoder"].digest
+    annotator = {"cascade": {"encoder": encoder}, "documents": 28, "second_round": {"documents": 12, "strata": 3}}
+    ranked = DatashopRunner(
+        experiment("ranked", made.pool, annotator={**SETTINGS["annotator"], **annotator}),
+        made.root,
+        tools,
+        made.prompts,
+    )
+    annotations = ranked.run(*up_to("annotations"))["annotations"].output
+    means = dict(annotations.table().group_by("round").agg(pl.col("expected_score").mean()).iter_rows())
+
+    assert annotations.metrics["pilot"] == "strata of the first pass's score"
+    assert annotations.metrics["asked_now"] <= 12  # the first round's answers are those of the other prompt
+    assert means[2] > means[1]  # drawn where the encoder ranks high
+    assert sum(1 / row["probability"] for row in annotations.all_rows()) == pytest.approx(300)
 
 
 @pytest.mark.parametrize(
