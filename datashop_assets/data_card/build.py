@@ -11,18 +11,17 @@ import orjson
 import polars as pl
 from markupsafe import Markup
 
-from datashop_assets.data_card import charts, page
+from datashop_assets.data_card import charts, encoder_charts, page
 from datashop_assets.data_card.documents import annotated, browsed, unseen_scores
-from datashop_assets.data_card.facts import costs, facts
+from datashop_assets.data_card.facts import facts
 from datashop_assets.data_card.hub import head
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
+from datashop_assets.data_card.spending import spending
 from datashop_assets.describing import described
-from datashop_assets.estimating.beside import beside
 from datashop_assets.graph import GRAPH
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
-from datashop_assets.storage.root import Root
 
 PAGE = "card.html"
 BROWSER = "documents.html"
@@ -46,8 +45,8 @@ def build(task: StageTask) -> Metrics:
     found, answers = scan(task, shards), annotated(task)
     documents = browsed(task, shards, answers)
     known = facts(task, found, samples(task, found, answers), documents)
-    spent = costs(task.inputs)
-    html = page.card(known, spent, drawn(task, found, known), {**own_words(task), "estimates": estimates(task)})
+    spent = spending(task)
+    html = page.card(known, spent, drawn(task, found, known), own_words(task))
     task.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
     task.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
     task.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
@@ -66,14 +65,19 @@ def drawn(task: StageTask, found: Scan, known: Mapping[str, Any]) -> dict[str, M
     measured = {name: stage["metrics"] for name, stage in known["stages"].items()}
     cut, unseen = measured["filtered_pool"]["cut_score"], weighted(task)
     made = {
-        "scores": charts.scores(measured["annotations"]["score_histogram"], found.cells, cut),
-        "yields": charts.yields(found.cells, cut),
+        "annotated": charts.annotated(measured["annotations"]["score_histogram"]),
+        "scored": charts.scored(found.cells, cut),
+        "yields": charts.yields(known["yields"], cut),
         "sources": charts.sources(measured["filtered_pool"]["by_source"]),
         "comparison": charts.comparison(known["comparison"]),
     }
-    reliability = known["encoder"].get("labels", {}).get("all", {}).get("reliability")
-    if reliability and len(unseen):
-        made |= {"trust": charts.trust(reliability, unseen), "agreement": charts.agreement(unseen)}
+    bins = known["encoder"].get("labels", {}).get("all", {}).get("reliability")
+    if bins and len(unseen):
+        made |= {
+            "reliability": encoder_charts.reliability(bins),
+            "precision_recall": encoder_charts.precision_recall(unseen),
+            "agreement": encoder_charts.agreement(unseen),
+        }
     return made
 
 
@@ -81,18 +85,6 @@ def weighted(task: StageTask) -> pl.DataFrame:
     """Scores of unseen labels with each document's weight in the training set."""
     labels = task.inputs["training_set"].table("training_set.parquet").select("id", "weight").unique("id")
     return unseen_scores(task).join(labels, on="id", how="left", maintain_order="left")
-
-
-def estimates(task: StageTask) -> dict[str, str]:
-    """Stage -> the last estimate beside what it took, as Markdown, where `datashop estimate` has been asked."""
-    root, stages, _ = task.output.folder.uri.rpartition("/stages/")
-    if not stages:
-        return {}
-    return {
-        name: text
-        for name, folder in task.inputs.items()
-        for text in beside(task.config["slug"], name, Root(root), folder.metrics, folder.manifest.seconds).values()
-    }
 
 
 def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:

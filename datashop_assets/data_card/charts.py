@@ -9,36 +9,41 @@ from markupsafe import Markup
 
 from datashop_assets.data_card.drawing import FIRST, INK, MUTED, SECOND, THIRD, drawing
 from datashop_assets.data_card.scan import BINS
+from datashop_assets.data_card.yields import binned
 
 MIXED = 8  # sources that have a bar of their own; the rest are one
 
 
-def scores(annotator: Sequence[int], cells: pl.DataFrame, cut: float | None) -> Markup:
-    """Left: the annotator's scores. Right: the encoder's over the pool, by source; the cut is a line."""
-    with drawing("Distributions of scores", columns=2) as made:
-        left, right = made.axes
-        left.bar(np.arange(len(annotator)) / 2 + 0.25, annotator, width=0.42, color=FIRST)
-        left.set(xlabel="annotator's expected score", ylabel="annotated documents")
-        bottom = np.zeros(BINS // 5)
-        for colour, (source, counts) in zip((FIRST, SECOND, THIRD, MUTED), _by_source(cells, 3).items(), strict=False):
-            coarse = counts.reshape(-1, 5).sum(axis=1)
-            right.bar(np.arange(len(coarse)) / 20 + 0.025, coarse, 0.045, bottom, color=colour, label=_short(source))
-            bottom += coarse
-        right.set(xlabel="encoder's score", ylabel="pool documents (log)", yscale="log", xlim=(0, 1))
-        right.yaxis.set_major_formatter("{x:,.0f}")
-        _cut(right, cut)
-        right.legend()
+def annotated(counts: Sequence[int]) -> Markup:
+    """Annotated documents by half points of the expected score."""
+    with drawing("Annotator's scores") as made:
+        made.axes.bar(np.arange(len(counts)) / 2 + 0.25, counts, width=0.42, color=FIRST)
+        made.axes.set(xlabel="annotator's expected score", ylabel="annotated documents")
     return made.svg
 
 
-def yields(cells: pl.DataFrame, cut: float | None) -> Markup:
-    """What share of documents and of bytes has at least each score."""
-    counts = _binned(cells, ("documents", "bytes"))
+def scored(cells: pl.DataFrame, cut: float | None) -> Markup:
+    """The encoder's scores over the pool, by source; the cut is a line."""
+    with drawing("Encoder's scores over the pool") as made:
+        axes, bottom = made.axes, np.zeros(BINS // 5)
+        for colour, (source, counts) in zip((FIRST, SECOND, THIRD, MUTED), _by_source(cells, 3).items(), strict=False):
+            coarse = counts.reshape(-1, 5).sum(axis=1)
+            axes.bar(np.arange(len(coarse)) / 20 + 0.025, coarse, 0.045, bottom, color=colour, label=_short(source))
+            bottom += coarse
+        axes.set(xlabel="encoder's score", ylabel="pool documents (log)", yscale="log", xlim=(0, 1))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+        _cut(axes, cut)
+        axes.legend()
+    return made.svg
+
+
+def yields(kept: Mapping[str, Sequence[float]], cut: float | None) -> Markup:
+    """What share of documents and of bytes has at least each score, as `yields.yields` gives it."""
     with drawing("Yield at every cut") as made:
-        (axes,) = made.axes
+        axes = made.axes
         for name, colour in (("documents", FIRST), ("bytes", SECOND)):
-            left = counts[name][::-1].cumsum()[::-1] / max(1, counts[name].sum())
-            axes.step(np.arange(BINS) / BINS, left, where="post", color=colour, label=name)
+            shares = np.array(kept[name]) / max(1, kept[name][0])
+            axes.step(kept["score"], shares, where="post", color=colour, label=name)
         axes.set(xlabel="kept from this score on", ylabel="share of the pool (log)", yscale="log", xlim=(0, 1))
         axes.yaxis.set_major_formatter("{x:g}")
         _cut(axes, cut)
@@ -54,7 +59,7 @@ def sources(by_source: Mapping[str, Mapping[str, int]]) -> Markup:
     if rest:
         shown = {"all others": {key: sum(one[key] for one in rest) for key in ("tokens", "kept_tokens")}} | shown
     with drawing("Sources before and after", height=1.2 + 0.45 * len(shown)) as made:
-        (axes,) = made.axes
+        axes = made.axes
         for place, (key, colour) in enumerate((("kept_tokens", SECOND), ("tokens", FIRST))):
             total = max(1, sum(found[key] for found in by_source.values()))
             shares = [100 * found[key] / total for found in shown.values()]
@@ -66,47 +71,11 @@ def sources(by_source: Mapping[str, Mapping[str, int]]) -> Markup:
     return made.svg
 
 
-def trust(reliability: Sequence[Mapping[str, Any]], unseen: pl.DataFrame) -> Markup:
-    """Left: predicted and observed share of positives. Right: precision at every recall on unseen labels."""
-    with drawing("Reliability, and precision by recall", columns=2) as made:
-        left, right = made.axes
-        left.plot((0, 1), (0, 1), color=MUTED, linewidth=0.8, linestyle="--")
-        where = [one["predicted"] for one in reliability]
-        observed = [one["observed"] for one in reliability]
-        left.errorbar(where, [one["value"] for one in observed], _arms(observed), fmt="o", color=FIRST, capsize=2)
-        left.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1), ylim=(0, 1))
-        if 0 < unseen["label"].sum() < len(unseen):
-            recall, precision = precision_by_recall(*(unseen[name].to_numpy() for name in ("label", "score", "weight")))
-            right.step(recall, precision, where="pre", color=FIRST)
-        right.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    return made.svg
-
-
-def precision_by_recall(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision of keeping every document from each distinct score on, highest score first. [N] each -> [K].
-
-    As scikit-learn has them (a test holds it), whose import takes 4 s here.
-    """
-    order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # the last of every run of equal scores
-    kept, hits = weight[order].cumsum()[ends], (weight * label)[order].cumsum()[ends]
-    return hits / hits[-1], hits / kept
-
-
-def agreement(unseen: pl.DataFrame) -> Markup:
-    """Annotator against encoder on labelled documents that the encoder had not seen."""
-    with drawing("Annotator and encoder") as made:
-        (axes,) = made.axes
-        axes.plot(unseen["expected_score"], unseen["score"], "o", color=FIRST, alpha=0.35, markersize=3)
-        axes.set(xlabel="annotator's expected score", ylabel="encoder's score", ylim=(0, 1))
-    return made.svg
-
-
 def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """Candidate minus control in bits per byte, with intervals over seeds; left of zero is better."""
     shown = list(reversed(rows))
     with drawing("Language models: candidate minus control", height=1.0 + 0.34 * len(rows), width=6.0) as made:
-        (axes,) = made.axes
+        axes = made.axes
         axes.axvline(0, color=INK, linewidth=0.8)
         for place, row in enumerate(shown):
             if row["low"] is not None:
@@ -114,7 +83,7 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
             axes.plot(row["difference"], place, "o", color=_colour(row))
         names = [_measure(row) for row in shown]
         axes.set_yticks(range(len(shown)), names)
-        axes.set(xlabel="bits per byte, candidate minus control, 95% over seeds")
+        axes.set(xlabel="bits per byte, candidate minus control")
     return made.svg
 
 
@@ -127,27 +96,14 @@ def _colour(row: Mapping[str, Any]) -> str:
     return {"better": SECOND, "worse": THIRD}.get(row["verdict"], MUTED)
 
 
-def _arms(observed: Sequence[Mapping[str, float]]) -> list[list[float]]:
-    """Lengths of the error bars below and above."""
-    below = [max(0.0, one["value"] - one["low"]) for one in observed]
-    return [below, [max(0.0, one["high"] - one["value"]) for one in observed]]
-
-
 def _by_source(cells: pl.DataFrame, most: int) -> dict[str, np.ndarray]:
     """Documents by bin of the largest sources, then of all others together. [BINS] each."""
     sizes = cells.group_by("source").agg(pl.col("documents").sum()).sort("documents", "source", descending=True)
     large = sizes["source"].head(most).to_list()
-    found = {name: _binned(cells.filter(pl.col("source") == name), ("documents",))["documents"] for name in large}
+    found = {name: binned(cells.filter(pl.col("source") == name), ("documents",))["documents"] for name in large}
     if len(sizes) > most:
-        found["all others"] = _binned(cells.filter(~pl.col("source").is_in(large)), ("documents",))["documents"]
+        found["all others"] = binned(cells.filter(~pl.col("source").is_in(large)), ("documents",))["documents"]
     return found
-
-
-def _binned(cells: pl.DataFrame, columns: Sequence[str]) -> dict[str, np.ndarray]:
-    every = pl.DataFrame({"bin": np.arange(BINS)}).join(
-        cells.group_by("bin").agg(pl.col(columns).sum()), on="bin", how="left", maintain_order="left"
-    )
-    return {name: every[name].fill_null(0).to_numpy() for name in columns}
 
 
 def _cut(axes: Any, cut: float | None) -> None:

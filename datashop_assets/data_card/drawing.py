@@ -36,41 +36,44 @@ SETTINGS: dict[Any, Any] = {
     "ytick.color": MUTED,
     "legend.frameon": False,
 }
+REM = 6.6  # of the page's text to an inch of a chart: letters are as large in both
 FONTS = re.compile(r" font-family: [^;]*;")  # thirteen of them on every text; the page names its own
 OUTER = re.compile(r' (?:width|height)="[^"]*pt"')
 
 
 class Drawing:
-    """A figure being drawn: `axes` while it is, `svg` afterwards."""
+    """A chart being drawn: `axes` while it is, `svg` afterwards."""
 
-    def __init__(self, figure: "Figure", axes: "list[Axes]") -> None:
-        self.figure, self.axes = figure, axes
+    def __init__(self, axes: "Axes") -> None:
+        self.axes = axes
         self.svg = Markup("")
 
 
 @contextmanager
-def drawing(name: str, columns: int = 1, width: float = 4.6, height: float = 2.9) -> Iterator[Drawing]:
-    """A row of `columns` charts, `width` by `height` inches each. `name` is read aloud and makes the ids unique."""
+def drawing(name: str, width: float = 4.6, height: float = 2.9) -> Iterator[Drawing]:
+    """A chart of `width` by `height` inches. `name` is read aloud and makes the ids unique."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     # A font without some sign is no fault: the reader's own font draws the text.
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
-        figure = Figure(figsize=(width * columns, height), layout="constrained")
-        made = Drawing(figure, [figure.add_subplot(1, columns, place + 1) for place in range(columns)])
+        figure = Figure(figsize=(width, height), layout="constrained")
+        made = Drawing(figure.add_subplot())
         yield made
         made.svg = _svg(figure, name)
 
 
 def _svg(figure: "Figure", name: str) -> Markup:
-    """The figure without its XML head, its size left to the page, its ids prefixed by its name."""
+    """The figure without its XML head, as wide as the page allows and no wider than drawn, its ids prefixed."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     head, rest = text.split(">", 1)
-    label = Markup(' role="img" aria-label="{}">').format(name)
+    label = Markup(' role="img" aria-label="{}" style="max-width: {:.1f}rem">').format(
+        name, REM * figure.get_figwidth()
+    )
     text = (
         OUTER.sub("", head) + str(label) + FONTS.sub("", re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL))
     )

@@ -1,7 +1,7 @@
 """What a card says, as JSON: the prompt, what it was made with, how far each stage got, what was measured.
 
 Whatever a stage counted is here as it counted it (`stages.<name>.metrics`), so a figure that a stage adds needs no
-change of the card. Times and costs are apart: they are no part of the card's content digest.
+change of the card. Times and costs are apart, in `spending`: they are no part of the card's content digest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,10 @@ from datashop_assets.data_card.documents import Browsed
 from datashop_assets.data_card.funnel import label_funnel, pool_funnel
 from datashop_assets.data_card.samples import Samples
 from datashop_assets.data_card.scan import Scan
+from datashop_assets.data_card.spending import is_volatile
+from datashop_assets.data_card.yields import yields
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
-
-# What a stage measures of its own running, or of a machine.
-VOLATILE = ("seconds", "cost", "price", "usd", "per_second", "tokens_per", "utilization", "mfu", "memory")
 
 
 def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
@@ -27,9 +26,10 @@ def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> 
     return {
         "prompt": dict(task.config),
         "rubric": rubric(task.inputs["rubric"]),
+        "models": models(task),
         "stages": {name: _stage(folder) for name, folder in task.inputs.items()},
         "funnels": {
-            "pool": [asdict(step) for step in pool_funnel(task.inputs)],
+            "pool": [asdict(step) for step in pool_funnel(task.inputs, found.trainable)],
             "labels": [asdict(step) for step in label_funnel(task.inputs)],
         },
         "encoder": report(task.inputs["encoder"]),
@@ -37,6 +37,7 @@ def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> 
         "primary": primary(compared),
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),
+        "yields": yields(found.cells),
         "browsed": {"rows": len(documents.rows), "documents": documents.documents},
     }
 
@@ -46,18 +47,22 @@ def primary(compared: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((row for row in compared if row.get("primary")), compared[0])
 
 
-def costs(inputs: Mapping[str, StageFolder]) -> dict[str, Any]:
-    """Stage -> when it was made, how long it took, on what; and whatever figures of time and cost it wrote."""
-    return {
-        name: {
-            "seconds": folder.manifest.seconds,
-            "finished_at": folder.manifest.finished_at,
-            "machine": folder.manifest.machine,
-            "versions": folder.manifest.versions,
-            "metrics": {key: value for key, value in folder.metrics.items() if is_volatile(key)},
-        }
-        for name, folder in inputs.items()
-    }
+def models(task: StageTask) -> list[dict[str, str]]:
+    """What scored and what was trained: `role`, `model`, `revision`. What is made here has its content's digest."""
+    asked = task.inputs["annotations"].metrics["question"]
+    encoder, settings = task.config["encoder"], task.config["training"]
+    learned = encoder["kind"] + (f" from {encoder[encoder['kind']]['model']}" if encoder["kind"] in encoder else "")
+    found = [
+        {"role": "annotator", "model": asked["model"], "revision": asked["revision"]},
+        {"role": "encoder", "model": learned, "revision": task.inputs["encoder"].manifest.content_digest},
+    ]
+    start = settings.get("checkpoint") or {}
+    for name in ("control_lm", "matched_lm", "trained_lm"):
+        folder = task.inputs[name]
+        if "parameters" in folder.metrics:
+            model = start.get("name") or f"Llama of {folder.metrics['parameters']:,} weights"
+            found.append({"role": name, "model": model, "revision": folder.manifest.content_digest})
+    return found
 
 
 def rubric(folder: StageFolder) -> dict[str, Any]:
@@ -69,10 +74,6 @@ def report(folder: StageFolder) -> dict[str, Any]:
     if "report.json" not in {file.name for file in folder.manifest.files}:
         return {}
     return orjson.loads(folder.file("report.json").read_bytes())  # type: ignore[no-any-return]
-
-
-def is_volatile(name: str) -> bool:
-    return any(part in name for part in VOLATILE)
 
 
 def _stage(folder: StageFolder) -> dict[str, Any]:

@@ -2,61 +2,76 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+
+import polars as pl
 
 from datashop_assets.storage.stage_folder import StageFolder
 
 Inputs = Mapping[str, StageFolder]
+SCORED = ("parsed", "repaired")
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is left after a step. `lost` are those that the step before had and this one has not, by reason."""
+    """What is left after a step. `lost` are those that the step before had and this one has not, by reason.
+
+    `documents` or `tokens` are None where nothing counts them.
+    """
 
     stage: str
     what: str
-    documents: int
+    documents: int | None
     tokens: int | None = None
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-def pool_funnel(inputs: Inputs) -> list[Step]:
-    """From the rows of the files to what the language model may read."""
+def pool_funnel(inputs: Inputs, trainable: int) -> list[Step]:
+    """From the rows of the files to what the candidate reads, in tokens of the pool's tokenizer.
+
+    `trainable` is the number of kept documents that may be trained on. What the candidate holds of them counts a
+    separator a document, which is taken off here.
+    """
     pool, kept, trained = (inputs[name].metrics for name in ("pretraining_pool", "filtered_pool", "trained_lm"))
     splits, below = kept["by_split"], kept["documents"] - kept["kept_documents"]
     training = splits.get("train", {"kept_documents": 0, "kept_tokens": 0})
-    held = {
-        f"kept, and {name.replace('_', ' ')}: never trained on": counts["kept_documents"]
-        for name, counts in splits.items()
-        if name != "train"
-    }
+    held = {name.replace("_", " "): one["kept_documents"] for name, one in splits.items() if name != "train"}
     return [
         Step("pretraining_pool", "rows in the files", pool["rows"]),
         Step("pretraining_pool", "documents", pool["documents"], kept["tokens"], dict(pool["rejects"])),
         Step("pool_scores", "scored by the encoder", inputs["pool_scores"].metrics["documents"], kept["tokens"]),
         Step("filtered_pool", "kept", kept["kept_documents"], kept["kept_tokens"], {"below the cut": below}),
-        Step("trained_lm", "kept, for training", training["kept_documents"], training["kept_tokens"], held),
-        *_read(trained),
+        Step("filtered_pool", "kept, for training", training["kept_documents"], training["kept_tokens"], held),
+        Step(
+            "decontamination",
+            "kept, and may be trained on",
+            trainable,
+            trained["filtered_tokens_held"] - trainable,
+            {"share text with evaluation documents": training["kept_documents"] - trainable},
+        ),
+        Step("trained_lm", "read by the candidate, a seed", None, trained["filtered_tokens_read"]),
     ]
 
 
 def label_funnel(inputs: Inputs) -> list[Step]:
-    """From the documents that may be annotated to the labels that the encoder learns from."""
+    """From the documents that may be annotated to the labels that the encoder learns from, in tokens that were read."""
     sample, answers, labels = (inputs[name].metrics for name in ("annotation_sample", "annotations", "training_set"))
-    not_drawn = sample["available"] - sample["documents"]
-    by_status: Mapping[str, int] = answers["by_status"]
-    scored = sum(count for status, count in by_status.items() if status in ("parsed", "repaired"))
-    unscored = {status: count for status, count in by_status.items() if status not in ("parsed", "repaired")}
+    unscored = {status: count for status, count in answers["by_status"].items() if status not in SCORED}
+    scored, not_drawn = answers["asked"] - sum(unscored.values()), sample["available"] - sample["documents"]
+    read = tokens_read(inputs["annotations"], inputs["training_set"])
     return [
         Step("annotation_sample", "could be drawn", sample["available"]),
         Step("annotation_sample", "drawn", sample["documents"], lost={"not drawn": not_drawn}),
-        Step("annotations", "asked", answers["asked"], lost={"not asked": answers["not_drawn"]}),
-        Step("annotations", "scored", scored, answers.get("tokens_in"), unscored),
-        Step("training_set", "labels for the encoder", labels["documents"], lost=labels["left_out"]),
+        Step("annotations", "asked", answers["asked"], read["asked"], {"not asked": answers["not_drawn"]}),
+        Step("annotations", "scored", scored, read["scored"], unscored),
+        Step("training_set", "labels for the encoder", labels["documents"], read["labels"], labels["left_out"]),
     ]
 
 
-def _read(trained: Mapping[str, Any]) -> list[Step]:
-    """What one seed of the candidate reads of the kept documents."""
-    tokens = trained.get("filtered_tokens_read")
-    return [] if tokens is None else [Step("trained_lm", "read by the candidate, a seed", 0, tokens)]
+def tokens_read(annotations: StageFolder, labels: StageFolder) -> dict[str, int]:
+    """Tokens that the annotator read of documents `asked`, `scored`, and used as `labels`."""
+    used = labels.table("training_set.parquet")["id"].unique()
+    files = [annotations.file(shard.name) for shard in annotations.shards]
+    rows = pl.concat([pl.read_parquet(file, columns=["id", "status", "tokens_in"]) for file in files])
+    groups = {"asked": rows, "scored": rows.filter(pl.col("status").is_in(SCORED))}
+    groups["labels"] = rows.filter(pl.col("id").is_in(used.implode()))
+    return {name: int(group["tokens_in"].sum()) for name, group in groups.items()}

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from datashop_assets.markdown import escaped
+from datashop_assets.data_card.wording import FILTERS
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {scripts}; "
@@ -24,14 +24,14 @@ POLICY = (
 
 
 def card(
-    facts: Mapping[str, Any], costs: Mapping[str, Any], charts: Mapping[str, Markup], said: Mapping[str, Any]
+    facts: Mapping[str, Any], spent: Mapping[str, Any], charts: Mapping[str, Markup], said: Mapping[str, Any]
 ) -> str:
     """The card. `said` is stage -> title -> Markdown, as the rooms describe themselves."""
     policy = POLICY.format(scripts="'none'")
     return (
         _templates()
         .get_template("card.html")
-        .render(**facts, costs=costs, charts=charts, said=said, style=_text("style.css"), policy=policy)
+        .render(**facts, spent=spent, charts=charts, said=said, style=_text("style.css"), policy=policy)
     )
 
 
@@ -78,33 +78,8 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"markdown": markdown, "number": number, "took": took, "share": share, "cell": cell}
+    made.filters |= {"markdown": markdown, **FILTERS}
     return made
-
-
-def number(value: Any, digits: int = 3, sign: bool = False) -> str:
-    """A figure as a person reads it; `n/a` where there is none."""
-    if value is None:
-        return "n/a"
-    if isinstance(value, float):
-        return f"{value:{'+' if sign else ''}.{digits}f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.3g}%" if whole else "n/a"
-
-
-def took(seconds: float) -> str:
-    """A duration in the unit that suits it."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def cell(text: Any) -> str:
-    """Text of others as one line of a Markdown table, where it is no markup."""
-    return escaped(str(text))
 
 
 @cache

@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 import polars as pl
 
+from datashop_assets.sources.split import Split
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.decontamination import left_out
 
 BINS = 100  # of the score from 0 to 1
 SHOWN = 8  # documents of each kind of sample
@@ -29,6 +31,7 @@ class Scan:
     best: Sequence[dict[str, Any]]
     above: Sequence[dict[str, Any]]  # the lowest scores kept
     below: Sequence[dict[str, Any]]  # the highest scores rejected
+    trainable: int  # kept, of the split `train`, and without text of evaluation documents
 
     @property
     def samples(self) -> list[dict[str, Any]]:
@@ -37,14 +40,14 @@ class Scan:
 
 def scan(task: StageTask, shards: Sequence[str]) -> Scan:
     """Scans every shard that an interrupted run has not scanned yet, and puts the parts together."""
-    pool, kept = task.inputs["pretraining_pool"], task.inputs["filtered_pool"]
+    pool, kept, shared = (task.inputs[name] for name in ("pretraining_pool", "filtered_pool", "decontamination"))
     parts = []
     with task.tools.progress.bar("data card: scores", len(shards), "shards") as bar:
         for shard in shards:
             place = task.output.scratch / f"{shard}.scan.json"
             if not place.exists():
                 ready = place.with_suffix(".part")
-                ready.write_bytes(orjson.dumps(scan_shard(attributes(pool, kept, shard))))
+                ready.write_bytes(orjson.dumps(scan_shard(attributes(pool, kept, shard), left_out(shared, shard))))
                 ready.replace(place)
             parts.append(orjson.loads(place.read_bytes()))
             bar.advance()
@@ -61,7 +64,8 @@ def attributes(pool: StageFolder, kept: StageFolder, shard: str) -> pl.DataFrame
     )
 
 
-def scan_shard(table: pl.DataFrame) -> Scanned:
+def scan_shard(table: pl.DataFrame, shared: Iterable[int] = ()) -> Scanned:
+    """`shared` are the rows that share text with evaluation documents."""
     cells = table.group_by(CELL).agg(documents=pl.len().cast(pl.Int64), bytes=pl.col("bytes").sum()).sort(CELL)
     named = table.select(NAMED)
     return {
@@ -69,6 +73,7 @@ def scan_shard(table: pl.DataFrame) -> Scanned:
         "best": _first(named, descending=True),
         "above": _first(named.filter("kept"), descending=False),
         "below": _first(named.filter(~pl.col("kept")), descending=True),
+        "trainable": len(table.filter(~pl.col("row").is_in(list(shared)), kept=True, split=Split.TRAIN)),
     }
 
 
@@ -82,6 +87,7 @@ def merged(parts: Iterable[Scanned]) -> Scan:
         list(_of(parts, "best", descending=True)),
         list(_of(parts, "above", descending=False)),
         list(_of(parts, "below", descending=True)),
+        sum(part["trainable"] for part in parts),
     )
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
 
-from datashop_assets.data_card import charts
+from datashop_assets.data_card import charts, encoder_charts
 from datashop_assets.data_card.scan import CELL, merged, scan_shard
+from datashop_assets.data_card.yields import yields
 from datashop_assets_tests.data_card.cards import SOURCES
 from datashop_assets_tests.data_card.test_scan import pool
 
@@ -22,16 +23,23 @@ def hostile_cells() -> pl.DataFrame:
 
 def test_a_source_called_like_markup_is_a_name() -> None:
     counts = {name: {"tokens": 10, "kept_tokens": place} for place, name in enumerate(SOURCES)}
-    for svg in (charts.scores([3, 2, 1], hostile_cells(), 0.5), charts.sources(counts)):
+    for svg in (charts.scored(hostile_cells(), 0.5), charts.sources(counts)):
         assert not re.search(r"<script|<img", svg)
     assert "&lt;img" in charts.sources(counts)
 
 
+def test_a_yield_counts_what_has_at_least_a_score() -> None:
+    found = yields(merged([scan_shard(pool(1000))]).cells)
+    assert [found[name][0] for name in ("documents", "bytes")] == [1000, sum(range(1000))]
+    assert (found["score"][90], found["documents"][90]) == (0.9, 100)
+    assert found["bytes"][99] == sum(range(990, 1000))
+
+
 def test_colours_are_the_pages_and_the_same_figures_give_the_same_bytes() -> None:
-    svg = charts.yields(hostile_cells(), 0.5)
+    svg = charts.yields(yields(hostile_cells()), 0.5)
     assert "var(--first)" in svg
     assert not re.search(r"(?:fill|stroke): #0[1-6]0", svg)
-    assert svg == charts.yields(hostile_cells(), 0.5)
+    assert svg == charts.yields(yields(hostile_cells()), 0.5)
 
 
 def test_the_ids_of_two_charts_never_meet() -> None:
@@ -43,7 +51,7 @@ def test_the_ids_of_two_charts_never_meet() -> None:
         "low": None,
         "high": None,
     }
-    both = charts.yields(hostile_cells(), None) + charts.comparison([row | {"verdict": "better"}])
+    both = charts.yields(yields(hostile_cells()), None) + charts.comparison([row | {"verdict": "better"}])
     ids = re.findall(r'\bid="([^"]+)"', both)
     assert len(ids) == len(set(ids))
 
@@ -53,7 +61,7 @@ def test_precision_by_recall_is_scikit_learns(rows: list[tuple[bool, int, int]])
     label, score, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     if not label.any():
         return
-    recall, precision = charts.precision_by_recall(label, score, weight)
+    recall, precision = encoder_charts.precision_by_recall(label, score, weight)
     theirs, found, _ = precision_recall_curve(label, score, sample_weight=weight, drop_intermediate=False)
     np.testing.assert_allclose(recall, found[:-1][::-1])
     np.testing.assert_allclose(precision, theirs[:-1][::-1])

@@ -1,19 +1,14 @@
 """What is text stays text on every page; nothing on a page asks the network for anything."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 import yaml
 
-from datashop_assets.data_card import page
-from datashop_assets.data_card.build import estimates
+from datashop_assets.data_card import page, wording
 from datashop_assets.data_card.hub import head, size_category
-from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import SCRIPT, browsable, prompt, task
-from datashop_assets_tests.stages import writer
 
 
 @pytest.mark.parametrize(
@@ -37,21 +32,18 @@ def test_the_browser_runs_one_script_whose_hash_its_policy_names(tmp_path: Path)
     assert not re.search(r"(?:src|href)=\"(?!card\.html)", html)
 
 
-def test_the_last_estimate_stands_beside_what_a_stage_took(tmp_path: Path) -> None:
-    made = task(tmp_path)
-    assert estimates(made) == {}  # no root around it
-    output = writer(tmp_path / "root" / "stages" / "data_card", "digest")
-    hours = {"value": 2.0, "low": 1.0, "high": 3.0}
-    line = {"state": "missing", "hours": hours, "tokens": None}
-    Root(str(tmp_path / "root")).prompt("tides").write("estimate.json", orjson.dumps({"stages": {"encoder": line}}))
-    assert "| hours | 2 (1 to 3) | 0 |" in estimates(replace(made, output=output))["encoder"]
-
-
 def test_figures_that_are_not_there_are_said_to_be_so() -> None:
-    assert [page.number(value) for value in (None, 0.12345, 1234, "better")] == ["n/a", "0.123", "1,234", "better"]
-    assert page.number(-0.3, 3, sign=True) == "-0.300"
-    assert page.share(1, 0) == "n/a"
-    assert [page.took(value) for value in (3.0, 240.0, 7200.0)] == ["3.0 s", "4.0 min", "2.0 h"]
+    assert [wording.number(value) for value in (None, 0.12345, 1234, "better")] == ["n/a", "0.123", "1,234", "better"]
+    assert wording.number(-0.3, 3, sign=True) == "-0.300"
+    assert wording.share(1, 0) == "n/a"
+    assert [wording.took(value) for value in (3.0, 240.0, 7200.0)] == ["3.0 s", "4.0 min", "2.0 h"]
+
+
+def test_estimates_are_said_with_their_intervals() -> None:
+    assert wording.hours({"value": 2.0, "low": 1.0, "high": 3.0}) == "2.0 h (60.0 min to 3.0 h)"
+    assert wording.amount({"value": 1000.0, "low": 1000, "high": 1000}) == "1,000"
+    assert wording.amount({"value": 0.5, "low": None, "high": None}) == "0.5"
+    assert wording.hours(None) == "unknown"
 
 
 def test_the_head_for_a_hub_is_yaml_whatever_the_name() -> None:

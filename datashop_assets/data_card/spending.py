@@ -1,0 +1,61 @@
+"""What every stage took, and beside it what `datashop estimate` had said it would take."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from datashop_assets.estimating.beside import FILE, HOUR
+from datashop_assets.stage import StageTask
+from datashop_assets.storage.root import Root
+from datashop_assets.storage.stage_folder import StageFolder
+
+# What a stage measures of its own running, or of a machine.
+VOLATILE = ("seconds", "cost", "price", "usd", "per_second", "tokens_per", "utilization", "mfu", "memory")
+
+
+def is_volatile(name: str) -> bool:
+    return any(part in name for part in VOLATILE)
+
+
+def spending(task: StageTask) -> dict[str, Any]:
+    """`{"currency": ..., "stages": {name: {...}}}`: seconds, tokens and money of each stage, as estimated and as spent;
+    when it was made, on what, and whatever figures of time and cost it wrote. `currency` is None without an estimate.
+    """
+    said = _estimate(task)
+    stages = {name: _stage(folder, said["stages"].get(name)) for name, folder in task.inputs.items()}
+    return {"currency": said["currency"], "stages": stages}
+
+
+def _stage(folder: StageFolder, line: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An estimate made when the stage was there already says nothing of what it would take."""
+    manifest, metrics = folder.manifest, folder.metrics
+    estimated = line if line is not None and line["state"] != "current" else None
+    seconds = max(manifest.seconds, metrics.get("seconds_asking") or 0.0)  # of all runs, where a stage counts them
+    return {
+        "seconds": seconds,
+        "tokens": _tokens(metrics),
+        "money": estimated and seconds / HOUR * estimated.get("price_per_hour", 0.0),
+        "estimated": estimated and {name: estimated[name] for name in ("hours", "tokens", "money")},
+        "finished_at": manifest.finished_at,
+        "machine": manifest.machine,
+        "versions": manifest.versions,
+        "metrics": {key: value for key, value in metrics.items() if is_volatile(key)},
+    }
+
+
+def _tokens(metrics: Mapping[str, Any]) -> int | None:
+    """What an annotator read and wrote, or what language models of all seeds were trained on."""
+    if "final_loss" in metrics:
+        return int(metrics["tokens"]) * len(metrics["final_loss"])
+    return sum(metrics.get(name) or 0 for name in ("tokens_in", "tokens_out")) or None
+
+
+def _estimate(task: StageTask) -> dict[str, Any]:
+    """The last estimate of this prompt under this root."""
+    root, stages, _ = task.output.folder.uri.rpartition("/stages/")
+    folder = Root(root).prompt(task.config["slug"]) if stages else None
+    if folder is None or not folder.exists(FILE):
+        return {"currency": None, "stages": {}}
+    found: dict[str, Any] = orjson.loads(folder.read(FILE))
+    return found
