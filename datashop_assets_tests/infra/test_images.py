@@ -86,13 +86,16 @@ def test_every_region_gets_the_commit_the_day_and_latest() -> None:
         assert {f"{name}:0123456789ab", f"{name}:20260101", f"{name}:latest"} <= set(pushed)
 
 
-def test_what_a_dry_run_prints_is_shell_that_a_linter_takes(tmp_path: Path) -> None:
-    dry = {"DRY_RUN": "1", "VLLM": "1", "PATH": os.environ["PATH"]}
-    printed = subprocess.run(
-        [sys.executable, "-m", "infra.images.build"], cwd=PROJECT, env=dry, capture_output=True, text=True, check=True
-    ).stdout
+@pytest.mark.parametrize(
+    ("asked", "image"), [({}, "cluster"), ({"VLLM": "1"}, "vllm-tpu"), ({"VLLM": "gpu"}, "vllm-gpu")]
+)
+def test_what_a_dry_run_prints_is_shell_that_a_linter_takes(asked: dict[str, str], image: str, tmp_path: Path) -> None:
+    dry = {"DRY_RUN": "1", "PATH": os.environ["PATH"], **asked}
+    made = ["make", "--assume-old=env", "cluster_docker"]  # what the environment asks for, make must not answer itself
+    printed = subprocess.run(made, cwd=PROJECT, env=dry, capture_output=True, text=True, check=True).stdout
     lines = [line.removeprefix("+ ") for line in printed.splitlines() if line.startswith("+ ")]
     assert lines[0].startswith("git archive --format=tar")
+    assert f" --tag={image}:{printed.splitlines()[-1]} " in lines[0]
     assert_shell(lines, tmp_path)
 
 
