@@ -7,6 +7,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 from datashop_assets.doctor.environment import WEIGHTS
 from datashop_assets.doctor.finding import Finding
 from datashop_assets.sources.packages import data_file
+from resources.annotator.endpoints.ray_serve import located
 from resources.annotator.settings import AnnotatorSettings, from_environment
 
 PATIENCE = 10.0  # seconds for an address to answer
@@ -45,14 +46,16 @@ def _server(settings: AnnotatorSettings) -> Finding:
 
 def _endpoints(settings: AnnotatorSettings) -> Finding:
     """An address that does not answer is no fault while another does: runs go on with those that are there."""
-    silent = {url: why for url in settings.urls if (why := _silent(url, settings.key))}
-    if not silent:
-        return Finding("annotator", "good", f"endpoints: {', '.join(settings.urls)}")
-    says = (
-        f"{len(silent)} of {len(settings.urls)} endpoints: {'; '.join(f'{url}: {why}' for url, why in silent.items())}"
-    )
     mend = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
-    return Finding("annotator", "bad" if len(silent) == len(settings.urls) else "note", says, mend)
+    try:
+        urls = tuple(located(settings.urls))
+    except ValueError as error:
+        return Finding("annotator", "bad", str(error), mend)
+    silent = {url: why for url in urls if (why := _silent(url, settings.key))}
+    if not silent:
+        return Finding("annotator", "good", f"endpoints: {', '.join(urls)}")
+    says = f"{len(silent)} of {len(urls)} endpoints: {'; '.join(f'{url}: {why}' for url, why in silent.items())}"
+    return Finding("annotator", "bad" if len(silent) == len(urls) else "note", says, mend)
 
 
 def _silent(url: str, key: str) -> str:

@@ -1,0 +1,52 @@
+"""An annotator by the name of its application on a Ray cluster: `ray-serve://HOST:8265/annotator`.
+
+HOST:8265 is the cluster's dashboard, which takes the orders of `serve deploy` and knows on which nodes and port the
+application is reached. Dashboards listen on loopback: `ray dashboard FILE` brings one here (docs/clusters.md).
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+from resources.annotator.endpoints.addresses import RAY_SERVE
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what `infra.serving.render` writes: a cluster's network is private
+SECONDS = 30.0  # for a dashboard to answer
+
+
+def located(urls: Iterable[str]) -> Iterator[str]:
+    """Addresses in place of names; addresses as they are. Raises `ValueError` for a name that nothing answers to."""
+    for url in urls:
+        if urlsplit(url).scheme == RAY_SERVE:
+            yield from _proxies(url)
+        else:
+            yield url
+
+
+def _proxies(url: str) -> Iterator[str]:
+    """One address for each node that takes requests; the only one where they are taken at one address alone."""
+    name, serving = urlsplit(url).path.strip("/"), _serving(url)
+    applications = serving["applications"]
+    if name not in applications:
+        raise ValueError(
+            f"{url}: no application {name!r} is deployed there, but {sorted(applications)}; `serve deploy`"
+        )
+    host, port = serving["http_options"]["host"], serving["http_options"]["port"]
+    hosts = [proxy["node_ip"] for proxy in serving["proxies"].values()] if host == EVERYWHERE else [host]
+    for one in hosts:
+        yield f"http://{one}:{port}{applications[name]['route_prefix'].rstrip('/')}/v1"
+
+
+def _serving(url: str) -> dict[str, Any]:
+    """What the dashboard says of Ray Serve (`ray.serve.schema.ServeInstanceDetails`)."""
+    address = f"http://{urlsplit(url).netloc}/api/serve/applications/"
+    try:
+        with build_opener(ProxyHandler({})).open(address, timeout=SECONDS) as answer:
+            body: dict[str, Any] = json.load(answer)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{url}: no dashboard of a Ray cluster answers there ({error}); `ray dashboard FILE` brings it to 127.0.0.1"
+        ) from None
+    return body
