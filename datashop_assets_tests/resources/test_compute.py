@@ -42,6 +42,22 @@ def test_long_work_is_spread_and_nothing_is_lost() -> None:
     assert {process for process, _ in results} - {os.getpid()}
 
 
+def test_processes_wait_for_the_next_work() -> None:
+    compute = LocalCompute(processes=2, worth_it=0.0)
+    first, second = ({process for process, _ in compute.map(slow_square, range(4))} for _ in range(2))
+    assert os.getpid() not in first
+    assert first == second
+
+
+def test_work_that_nobody_waits_for_is_ended() -> None:
+    compute = LocalCompute(processes=2, worth_it=0.0)
+    left = compute.map(slow_square, range(100))
+    process, _ = next(left)
+    left.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
 UNGUARDED = """
 from datashop_assets_tests.resources.test_compute import slow_square
 from resources.compute import LocalCompute
