@@ -59,6 +59,17 @@ def find_source_files(uri: str) -> list[SourceFile]:
     ]
 
 
+def is_as_listed(file: SourceFile) -> bool:
+    """Whether a file still has the size and version that it was listed with: one request, and nothing is read.
+
+    Raises `FileNotFoundError` where it is gone.
+    """
+    filesystem, path = fsspec.core.url_to_fs(file.uri)
+    filesystem.invalidate_cache(path.rpartition("/")[0])
+    entry = filesystem.info(path)
+    return bool(file.version) and (int(entry["size"]), _version(entry)) == (file.bytes, file.version)
+
+
 def suffix_of(name: str) -> str:
     """The suffix that tells a file's format. Raises `ValueError` where it is none of `FORMATS`."""
     for suffix in sorted(FORMATS, key=len, reverse=True):

@@ -10,7 +10,7 @@ import orjson
 from datashop_assets.datasets import EMBEDDED
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.sources.embedded import embedded_pool
-from datashop_assets.sources.files import SourceFile
+from datashop_assets.sources.files import SourceFile, is_as_listed
 from datashop_assets.sources.pool_index import OK, SOURCES
 from datashop_assets.sources.readers import fields_of, read_wanted
 from datashop_assets.sources.rows import Wanted
@@ -41,8 +41,8 @@ def read_pool(pool: StageFolder, shard: str) -> Iterator[tuple[int, Document]]:
 
 
 def read_chosen(pool: StageFolder, shard: str, rows: Iterable[int]) -> Iterator[tuple[int, Document]]:
-    """The documents in these rows, which ascend. The others are counted and not read: of a file with as many rows,
-    a change in them goes unnoticed.
+    """The documents in these rows, which ascend. The others are counted and not read, unless the file has another size
+    or version than when it was indexed: then every row is compared, so that no change goes unnoticed.
     """
     ascending = iter(rows)
     following = next(ascending, None)
@@ -59,8 +59,9 @@ def read_chosen(pool: StageFolder, shard: str, rows: Iterable[int]) -> Iterator[
 
 def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tuple[int, Document]]:
     [source] = [source for source in _sources(pool) if source["shard"] == shard]
-    file = SourceFile(shard, source["name"], _uri(source), source["bytes"], version="")
-    pairs = zip_longest(_contents(pool, shard), read_wanted(file, fields_of(source), wanted), fillvalue=MISSING)
+    file = SourceFile(shard, source["name"], _uri(source), source["bytes"], source.get("version", ""))
+    read = wanted if wanted and is_as_listed(file) else None
+    pairs = zip_longest(_contents(pool, shard), read_wanted(file, fields_of(source), read), fillvalue=MISSING)
     for row, (content, found) in enumerate(pairs):
         if found is None and content is not MISSING:
             continue  # not wanted
@@ -69,7 +70,7 @@ def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tupl
                 f"{source['uri']} is not the file that was indexed: row {row} of shard {shard} differs; put the old "
                 f"file back, or remove {pool.uri} and materialize pretraining_pool again"
             )
-        if isinstance(found, Document):
+        if isinstance(found, Document) and (read is wanted or wanted is None or wanted(row)):
             yield row, found
 
 

@@ -52,7 +52,7 @@ def build(task: StageTask) -> dict[str, Any]:
     known = _gather_bands(task, tasks)
     task.output.put_bytes(BANDS, _as_npy(known))
     sources = [{**data, "pool": data["uri"], **_entry(file)} for file in files]
-    task.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths differ from machine to machine
+    task.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere
     counts = _write_index(task, [replace(one, rule=SplitRule(fraction, known)) for one in tasks])
     return {"files": len(files), "heldout_fraction": fraction, **found_documents(data, counts)}
 
@@ -69,7 +69,7 @@ def found_documents(data: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
 
 
 def _entry(file: SourceFile) -> dict[str, Any]:
-    return {"shard": file.shard, "name": file.name, "uri": file.uri, "bytes": file.bytes}
+    return {field: getattr(file, field) for field in ("shard", "name", "uri", "bytes", "version")}
 
 
 def source_files(uri: str, cache: Path) -> list[SourceFile]:

@@ -1,5 +1,6 @@
 """The pool's index: every row accounted for, one split for all, the same whatever happened on the way."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -112,6 +113,29 @@ def test_a_file_that_changed_is_refused_by_shard_and_row(files: str, tmp_path: P
     write_documents(Path(files) / "a.jsonl.zst", changed)
     with pytest.raises(ChangedPoolError, match=r"a\.jsonl\.zst is not .* row 17 of shard a differs; put .* back"):
         list(read_pool(pool, "a"))
+
+
+def test_a_changed_text_that_is_not_among_the_chosen_is_noticed_too(files: str, tmp_path: Path) -> None:
+    pool = make_pool(files, tmp_path / "out")
+    changed = rows(0, 200)
+    changed[17]["text"] = changed[17]["text"].replace("alpha", "alphA")
+    write_documents(Path(files) / "a.jsonl.zst", changed)
+    with pytest.raises(ChangedPoolError, match="row 17 of shard a differs"):
+        list(read_chosen(pool, "a", [3, 150]))
+
+
+def test_a_file_that_was_only_copied_is_read_as_before(files: str, tmp_path: Path) -> None:
+    pool = make_pool(files, tmp_path / "out")
+    os.utime(Path(files) / "b.jsonl.gz", (1, 1))
+    assert [document.id for _, document in read_chosen(pool, "b", [2, 50, 100])] == ["d201", "d249", "d299"]
+
+
+def test_a_file_that_is_gone_is_named(files: str, tmp_path: Path) -> None:
+    pool = make_pool(files, tmp_path / "out")
+    (Path(files) / "c.parquet").unlink()
+    for read in (read_pool(pool, "c"), read_chosen(pool, "c", [1])):
+        with pytest.raises(FileNotFoundError, match=r"c\.parquet"):
+            list(read)
 
 
 @pytest.mark.parametrize("left", [150, 201])
