@@ -8,6 +8,7 @@ import dagster as dg
 from datashop_assets.cards import card_address
 from datashop_assets.describing import described
 from datashop_assets.estimating.beside import beside
+from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.places import HERE, Place
 from datashop_assets.planning import Plan, Planned, State, plan
@@ -54,8 +55,7 @@ def materialize(
     except (PromptError, DamagedStageError, ValueError) as error:  # rooms say with ValueError what a person must mend
         raise dg.Failure(str(error), allow_retries=False) from error
     digest = dg.DataVersion(planned[stage.name].digest)
-    manifest = outcome.output.manifest
-    spent = beside(slug, stage.name, prompts.root, manifest.metrics, manifest.seconds)
+    spent = beside(slug, stage.name, prompts.root, outcome.output.metrics, seconds_spent(outcome.output))
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(data_version=digest, metadata=_link(slug) | metadata_of(outcome, stage) | estimated)
 

@@ -13,16 +13,13 @@ HOUR = 3600.0
 
 
 def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds: float) -> dict[str, str]:
-    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made.
-
-    `seconds` are those of the run that finished it; where the stage counts what runs before it took, that stands.
-    """
+    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made."""
     folder = root.prompt(slug)
     found = orjson.loads(folder.read(FILE)) if folder.exists(FILE) else {"stages": {}}
     line = found["stages"].get(name)
     if line is None or line["state"] == "current":
         return {}
-    hours = max(seconds, metrics.get("seconds_asking") or 0.0) / HOUR
+    hours = seconds / HOUR
     spent = {
         "tokens": sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None,
         "hours": hours,
