@@ -4,7 +4,7 @@ Overlap is taken at equal yield: each prompt's best documents, as many as the mo
 prompt that keeps twice as much would always seem to have little in common with the other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any
@@ -14,23 +14,19 @@ import polars as pl
 from scipy import stats
 
 from datashop_assets.comparing.sides import Side, check_one_pool
+from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.markdown import CHARACTERS
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.digests import unit_hash
 
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
 SHOWN = 8  # documents that one prompt keeps and the other drops
-TIMED = ("annotations", "training_set", "encoder", "pool_scores", "filtered_pool", "trained_lm", "evaluation")
+DIFFERENCES = ("target_bpb_difference", "matched_target_bpb_difference", "general_bpb_difference")
 FIGURES = {
+    "annotations": ("tokens_in", "tokens_out"),
     "encoder": ("auc", "gold_auc"),
     "filtered_pool": ("kept_documents", "kept_tokens", "gold_precision", "gold_recall"),
-    "evaluation": (
-        "verdict",
-        "target_bpb_difference",
-        "target_bpb_difference_low",
-        "target_bpb_difference_high",
-        "general_bpb_difference",
-    ),
+    "evaluation": ("verdict", *(f"{name}{end}" for name in DIFFERENCES for end in ("", "_low", "_high"))),
 }
 
 
@@ -59,7 +55,7 @@ def compare(sides: Sequence[Side]) -> dict[str, Any]:
         "ranked": sum(part.shape[1] for part in tally.ranked),
         "apart": _read(sides, tally.apart),
         "sources": {side.slug: source_shares(side) for side in sides},
-        "figures": {side.slug: figures(side) for side in sides},
+        "figures": {side.slug: figures(side, shared(sides)) for side in sides},
     }
 
 
@@ -85,14 +81,16 @@ def source_shares(side: Side) -> dict[str, dict[str, float]]:
     }
 
 
-def figures(side: Side) -> dict[str, Any]:
-    """Cost and benefit: seconds of the stages that depend on the prompt, tokens the annotator read, what came of it."""
-    found = {
-        "seconds": sum(side.stages[name].manifest.seconds for name in TIMED if name in side.stages),
-        "annotator_tokens": side.stages["annotations"].metrics.get("tokens_in")
-        if "annotations" in side.stages
-        else None,
-    }
+def shared(sides: Sequence[Side]) -> set[str]:
+    """The stages that all prompts have in common: made once, whoever asked first."""
+    folders = [{(name, folder.uri) for name, folder in side.stages.items()} for side in sides]
+    return {name for name, _ in set.intersection(*folders)}
+
+
+def figures(side: Side, without: Collection[str]) -> dict[str, Any]:
+    """Cost and benefit: seconds of the stages but those `without`, tokens of the annotator, what came of it."""
+    own = [folder for name, folder in side.stages.items() if name not in without]
+    found: dict[str, Any] = {"seconds": sum(map(seconds_spent, own))}
     for stage, names in FIGURES.items():
         measured = side.stages[stage].metrics if stage in side.stages else {}
         found |= {name: measured.get(name) for name in names}

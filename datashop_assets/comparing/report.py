@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datashop_assets.comparing.compare import DIFFERENCES
 from datashop_assets.markdown import escaped, table
 
 ROWS = {
@@ -13,10 +14,12 @@ ROWS = {
     "auc": "encoder's AUC on unseen labels",
     "gold_auc": "encoder's AUC against gold",
     "target_bpb_difference": "bits per byte on its own targets, minus control",
+    "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
     "general_bpb_difference": "bits per byte on general documents, minus control",
     "verdict": "verdict",
-    "annotator_tokens": "tokens the annotator read",
-    "seconds": "seconds of the stages that depend on the prompt",
+    "tokens_in": "tokens the annotator read",
+    "tokens_out": "tokens the annotator wrote",
+    "seconds": "seconds of the stages that the prompts do not share",
 }
 
 
@@ -46,8 +49,9 @@ def _figure(name: str, figures: Mapping[str, Any]) -> str:
     value = figures.get(name)
     if value is None:
         return "n/a"
-    if name == "target_bpb_difference" and figures.get(f"{name}_low") is not None:
-        return f"{value:+.3f} ({figures[f'{name}_low']:+.3f} to {figures[f'{name}_high']:+.3f})"
+    if name in DIFFERENCES:
+        low, high = (figures[f"{name}{end}"] for end in ("_low", "_high"))
+        return f"{value:+.3f}" if low is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
     if name == "seconds":
         return f"{value:,.0f}"
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
@@ -80,8 +84,8 @@ def _apart(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     for pair in pairs:
         parts.append(f"## Kept by {pair['keeps']}, dropped by {pair['drops']}")
         rows = [
-            (escaped(row["id"]), f"{row['keeps']:.3f}", f"{row['drops']:.3f}", escaped(row["text"]))
+            (f"{escaped(row['id'])}: {escaped(row['text'])}", f"{row['keeps']:.3f}", f"{row['drops']:.3f}")
             for row in pair["documents"]
         ]
-        parts.append(table(("id", pair["keeps"], pair["drops"], "text"), rows) if rows else "None.")
+        parts.append(table(("document", pair["keeps"], pair["drops"]), rows) if rows else "None.")
     return parts

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from datashop_assets.estimating.beside import FILE, HOUR
+from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
@@ -31,7 +32,7 @@ def _stage(folder: StageFolder, line: Mapping[str, Any] | None) -> dict[str, Any
     """An estimate made when the stage was there already says nothing of what it would take."""
     manifest, metrics = folder.manifest, folder.metrics
     estimated = line if line is not None and line["state"] != "current" else None
-    seconds = max(manifest.seconds, metrics.get("seconds_asking") or 0.0)  # of all runs, where a stage counts them
+    seconds = seconds_spent(folder)
     return {
         "seconds": seconds,
         "tokens": _tokens(metrics),

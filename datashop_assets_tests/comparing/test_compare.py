@@ -1,5 +1,6 @@
 """Prompts side by side: figures that follow from scores made here, whatever the number of shards."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from datashop_assets.comparing.compare import compare, correlations
+from datashop_assets.comparing.compare import compare, correlations, figures, shared
 from datashop_assets.comparing.report import report
 from datashop_assets.comparing.sides import Side
 from datashop_assets.sources.pool_index import build as index_pool
@@ -68,6 +69,21 @@ def test_ties_at_the_cut_are_kept_exactly(tmp_path: Path) -> None:
     found = compare(sides)
     assert found["overlap"] == [[13, 13], [13, 13]]
     assert found["rank_correlation"] == [[None, None], [None, None]]
+
+
+def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: Path) -> None:
+    pool = indexed(tmp_path, 1)
+    rising = [n / DOCUMENTS for n in range(DOCUMENTS)]
+    sides = []
+    for name, seconds in {"one": 40.0, "two": 50.0}.items():
+        measured = {"tokens_in": 5, "tokens_out": 1, "seconds_asking": seconds}  # of two runs, one of them killed
+        answers = finish(writer(tmp_path / name, "annotations"), "annotations", measured, {})
+        side = prompt(tmp_path / name, pool, rising, 13, 1)
+        sides.append(replace(side, stages={**side.stages, "annotations": answers}))
+    assert shared(sides) == {"pretraining_pool"}
+    found = [figures(side, shared(sides)) for side in sides]
+    assert [one["seconds"] for one in found] == [pytest.approx(40, abs=1), pytest.approx(50, abs=1)]
+    assert (found[0]["tokens_in"], found[0]["tokens_out"], found[0]["verdict"]) == (5, 1, None)
 
 
 def test_prompts_on_different_pools_are_not_compared(tmp_path: Path) -> None:
