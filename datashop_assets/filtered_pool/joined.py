@@ -86,12 +86,12 @@ def join_shard(name: str, pool: StageFolder, scores: StageFolder, tokens: StageF
     documents = read_frames(pool.file(file), (*INDEX, "status"))
     index = rechunked((frame.filter(status=OK).select(INDEX) for frame in documents), CHUNK)
     scored = read_frames(scores.file(file), ("row", "score", "margin"), CHUNK)
-    sized = read_frames(tokens.file(file), ("row", "tokens"))
-    lengths = rechunked((frame.with_columns(pl.col("tokens").list.len().cast(pl.Int64)) for frame in sized), CHUNK)
-    for known, *others in zip_longest(index, scored, lengths, fillvalue=NOTHING):
+    sized = read_frames(tokens.file(file), ("row", "length"), CHUNK)
+    for known, *others in zip_longest(index, scored, sized, fillvalue=NOTHING):
         for stage, table in zip(STAGES[1:], others, strict=True):
             _refuse_others(name, stage, known, table)
-        yield pl.concat([known, *(table.drop("row") for table in others)], how="horizontal")
+        beside = pl.concat([known, *(table.drop("row") for table in others)], how="horizontal")
+        yield beside.rename({"length": "tokens"})
 
 
 def _refuse_others(name: str, stage: str, known: pl.DataFrame, table: pl.DataFrame) -> None:

@@ -44,12 +44,12 @@ def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iter
 
 
 def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:
-    text, identity, source = (_value(row, field) for field in (fields.text, fields.id, fields.source))
+    text, identity, source = _value(row, fields.text), _value(row, fields.id), _value(row, fields.source)
     if text is None:
         return Broken("no text", f"no field {fields.text!r} among {sorted(row)[:10]}")
     if not isinstance(text, str):
         return Broken("text is not a string", f"{fields.text!r} is a {type(text).__name__}")
-    if not text.strip():
+    if not text or text.isspace():
         return Broken("blank text")
     if identity is not None and (isinstance(identity, bool) or not isinstance(identity, str | int)):
         return Broken("id is not a string", f"{fields.id!r} is a {type(identity).__name__}")

@@ -38,7 +38,8 @@ class SplitRule:
     def of(self, text: str, content: str) -> Split:
         if is_heldout(content, self.fraction):
             return Split.HELDOUT
-        return Split.NEAR_HELDOUT if any_in(bands(text), self.heldout_bands) else Split.TRAIN
+        near = len(self.heldout_bands) and any_in(bands(text), self.heldout_bands)
+        return Split.NEAR_HELDOUT if near else Split.TRAIN
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import pool_shards, read_index, read_pool
 from datashop_assets.sources.pool_index import build
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_build, stage_of_rows
 
 GOLD = ["Mathematics", "sympy", "mpmath"]
 CONFIG = {
@@ -27,6 +29,7 @@ CONFIG = {
     "gold": [],
     "gold_uri": "embedded",
 }
+LENGTHS = {"row": pl.Int64, "length": pl.Int64}
 DATA = {"uri": "embedded", "text_field": "text", "id_field": "id", "source_field": "source"}
 
 
@@ -35,6 +38,17 @@ def gold_pool(root: Path, data: dict[str, str] | None = None) -> StageFolder:
     if (root / "pretraining_pool" / "manifest.json").exists():
         return StageFolder(Folder(str(root / "pretraining_pool")))
     return run_build(build, "pretraining_pool", root, {"data": data or DATA, "heldout_fraction": 0.3}, {})
+
+
+def counted_tokens(root: Path, pool: StageFolder) -> StageFolder:
+    """`pool_tokens` as far as filtering reads it: four characters a token."""
+    shards = {
+        f"{shard}.parquet": [
+            {"row": row, "length": len(document.text) // 4} for row, document in read_pool(pool, shard)
+        ]
+        for shard in pool_shards(pool)
+    }
+    return stage_of_rows(root, "pool_tokens", shards, LENGTHS)
 
 
 def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.sources.pool import pool_shards, read_index
 from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import project
@@ -26,7 +26,7 @@ from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.benchmarks.sides import PEERS
-from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
+from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, LENGTHS, counted_tokens, gold_pool, training_rows
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
 SCORE = """
@@ -78,13 +78,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     vectors = run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
     scored_from = {"encoder": encoder, "pretraining_pool": pool, "pool_embeddings": vectors}
     run_build(score.build, "pool_scores", root, {}, scored_from)
-    tokens = {
-        f"{shard}.parquet": [
-            {"row": row, "tokens": [7] * (len(document.text) // 4)} for row, document in read_pool(pool, shard)
-        ]
-        for shard in pool_shards(pool)
-    }
-    stage_of_rows(root, "pool_tokens", tokens, {"row": pl.Int64, "tokens": pl.List(pl.Int32)})
+    counted_tokens(root, pool)
     run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
     return root
 
@@ -142,6 +136,16 @@ def test_nothing_that_is_left_out_scores_above_what_is_kept(by_documents: StageF
     assert (table.filter(~pl.col("kept"))["score"] <= lowest).all()
 
 
+def test_decisions_within_a_millionth_of_the_cut_are_counted_and_listed(root: Path, by_documents: StageFolder) -> None:
+    scores = inputs(root)["pool_scores"].table()
+    highest_left = scores.filter(~by_documents.table()["kept"])["margin"].max()
+    near = scores.filter((pl.col("margin") - highest_left).abs() <= 1e-6)
+    assert by_documents.metrics["cut"] == highest_left
+    assert by_documents.metrics["near_cut"] == len(near) >= 1
+    assert [one["id"] for one in by_documents.metrics["near_cut_documents"]] == near["id"].to_list()[:100]
+    assert "Within 1e-6 of the cut: " in describe(by_documents)["kept"]
+
+
 def test_kept_documents_keep_their_fields_and_gain_score_and_prompt(root: Path, by_documents: StageFolder) -> None:
     [source] = [
         one
@@ -171,7 +175,7 @@ def test_a_fraction_of_tokens_is_never_exceeded_and_one_more_document_would(root
     filtered = kept(root, "by-tokens", {"fraction": 0.1, "of": "tokens"})
     metrics = filtered.metrics
     assert metrics["kept_tokens"] <= metrics["budget"] == metrics["tokens"] // 10
-    lengths = inputs(root)["pool_tokens"].table().select(pl.col("tokens").list.len())["tokens"].to_numpy()
+    lengths = inputs(root)["pool_tokens"].table()["length"].to_numpy()
     table = filtered.table().with_columns(length=pl.Series(lengths))
     following = table.filter(~pl.col("kept")).sort("score", descending=True)["length"][0]
     assert metrics["kept_tokens"] + following > metrics["budget"]
@@ -209,7 +213,7 @@ def test_scoring_that_is_killed_goes_on_to_the_same_content(root: Path) -> None:
 def test_a_stage_that_does_not_match_the_pool_is_named(root: Path) -> None:
     short = stage_of_rows(
         root, "short_tokens", {f"{shard}.parquet": [] for shard in pool_shards(inputs(root)["pretraining_pool"])},
-        {"row": pl.Int64, "tokens": pl.List(pl.Int32)},
+        LENGTHS,
     )  # fmt: skip
     config = {
         "keep": {"fraction": 0.5},
