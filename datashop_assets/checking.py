@@ -4,7 +4,7 @@ A check runs with its asset, for the run's prompt. Executed by itself in the UI 
 partitioned checks are a preview), and then looks at every prompt for which the asset was made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -37,15 +37,25 @@ def judge_prompts(
 
 def outputs_of(slug: str, prompts: PromptStore, *stages: str) -> tuple[StageFolder, ...]:
     """Finished stages of a prompt, for a check to read. Raises `dg.Failure` where one is not there."""
-    try:
-        planned = plan(prompts.load(slug), prompts.root)
-    except PromptError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+    planned = _planned(slug, prompts)
     for name in stages:
         if not planned[name].usable:
             says = f"{name} of {slug!r} is {planned[name].state.value}; materialize it, then check again"
             raise dg.Failure(says, allow_retries=False)
     return tuple(planned[name].output for name in stages)
+
+
+def output_if_made(slug: str, prompts: PromptStore, stage: str) -> StageFolder | None:
+    """A finished stage that a check can do without; None where it is not there."""
+    planned = _planned(slug, prompts)[stage]
+    return planned.output if planned.usable else None
+
+
+def _planned(slug: str, prompts: PromptStore) -> Mapping[str, Planned]:
+    try:
+        return plan(prompts.load(slug), prompts.root)
+    except PromptError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def matches_prompt_file(stage: Stage) -> dg.AssetChecksDefinition:

@@ -12,7 +12,7 @@ from datashop_assets.checking import matches_prompt_file
 from datashop_assets.comparing.asset import prompts_compared
 from datashop_assets.data_card.asset import data_card
 from datashop_assets.encoder.asset import encoder, pool_embeddings
-from datashop_assets.encoder.checks import better_than_baselines
+from datashop_assets.encoder.checks import beneath_the_ceiling, better_than_baselines
 from datashop_assets.evaluation.asset import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.filtered_pool.checks import keep_count_exact, pool_fully_scored
@@ -48,6 +48,7 @@ ASSETS = [
 CHECKS = [
     *ANNOTATION_CHECKS,
     better_than_baselines,
+    beneath_the_ceiling,
     pool_fully_scored,
     keep_count_exact,
     *(matches_prompt_file(stage) for stage in GRAPH),

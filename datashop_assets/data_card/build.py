@@ -19,6 +19,7 @@ from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.data_card.spending import spending
 from datashop_assets.describing import described
+from datashop_assets.encoder.ceiling import ceiling
 from datashop_assets.graph import GRAPH
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.stage import Metrics, StageTask
@@ -89,4 +90,6 @@ def weighted(task: StageTask) -> pl.DataFrame:
 
 def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
-    return {stage.name: described(task.inputs[stage.name], stage) for stage in GRAPH if stage.name in OWN_WORDS_SHOWN}
+    said = {stage.name: described(task.inputs[stage.name], stage) for stage in GRAPH if stage.name in OWN_WORDS_SHOWN}
+    beside = ceiling(task.inputs["encoder"], task.inputs["annotator_report"]).said()
+    return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

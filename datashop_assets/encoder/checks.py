@@ -1,15 +1,17 @@
-"""Whether the encoder has learnt more than what needs no encoder."""
+"""Whether the encoder has learnt more than what needs no encoder, and no more than there is to learn."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from datashop_assets.checking import judge_prompts, outputs_of
+from datashop_assets.checking import judge_prompts, output_if_made, outputs_of
+from datashop_assets.encoder.ceiling import Ceiling, ceiling
 from datashop_assets.encoder.stage import ENCODER
 from datashop_assets.prompts.store import PromptStore
 
 BASELINES = ("length", "source")
+UNKNOWN = "annotator_report is not made yet: how well the annotator agrees with itself is not known"
 
 
 @dg.asset_check(asset=ENCODER.name)
@@ -27,6 +29,34 @@ def better_than_baselines(
         return judged(encoder.metrics)
 
     return judge_prompts(context, prompts, ENCODER, judge)
+
+
+@dg.asset_check(asset=ENCODER.name, additional_deps=["annotator_report"])
+def beneath_the_ceiling(
+    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
+) -> dg.AssetCheckResult:
+    """The encoder's rank correlation with the annotator, beside the annotator's with itself when it is asked again.
+
+    A warning where the encoder is surely above what the annotator's own noise allows. Then look for documents that are
+    in the sample twice.
+    """
+
+    def judge(slug: str) -> dg.AssetCheckResult:
+        (encoder,) = outputs_of(slug, prompts, ENCODER.name)
+        report = output_if_made(slug, prompts, "annotator_report")
+        return beside(ceiling(encoder, report)) if report else dg.AssetCheckResult(passed=True, description=UNKNOWN)
+
+    return judge_prompts(context, prompts, ENCODER, judge)
+
+
+def beside(found: Ceiling) -> dg.AssetCheckResult:
+    """The verdict on an encoder and its ceiling."""
+    metadata = {"encoder": found.encoder["value"]}
+    if found.annotator:
+        metadata["annotator_with_itself"] = found.annotator["value"]
+    return dg.AssetCheckResult(
+        passed=found.believable, severity=dg.AssetCheckSeverity.WARN, description=found.said(), metadata=metadata
+    )
 
 
 def judged(metrics: Mapping[str, Any]) -> dg.AssetCheckResult:

@@ -3,8 +3,8 @@
     python -m datashop_assets_tests.benchmarks.filter_scaling
 
 Each measurement is a fresh process. Its workers have started and loaded the encoder before the clock starts. `ours` is
-the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. Ray runs on a cluster of two cores
-on loopback.
+the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. Ray's side is a cluster of two
+cores on loopback.
 """
 
 import json

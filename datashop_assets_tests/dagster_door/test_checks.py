@@ -9,7 +9,8 @@ import pytest
 
 from datashop_assets.annotations.checks import gate_check
 from datashop_assets.annotations.gates import GATES
-from datashop_assets.encoder.checks import judged
+from datashop_assets.encoder.ceiling import Ceiling
+from datashop_assets.encoder.checks import beneath_the_ceiling, beside, judged
 from datashop_assets.prompts.gates import Gate
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
@@ -90,3 +91,36 @@ def test_an_encoder_is_held_against_the_better_baseline(
     result = judged({"auc": auc, "auc_low": low, "length_auc": 0.70, "source_auc": 0.82})
     assert (result.passed, result.severity) == (passes, severity)
     assert "source alone reaches 0.820" in (result.description or "")
+
+
+def figure(value: float, spread: float = 0.05) -> dict[str, float]:
+    return {"value": value, "low": value - spread, "high": value + spread}
+
+
+@pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
+def test_an_encoder_surely_above_what_the_annotators_noise_allows_is_a_warning(encoder: float, passes: bool) -> None:
+    result = beside(Ceiling(figure(encoder), figure(0.64), "50 documents asked twice"))
+    assert (result.passed, result.severity) == (passes, dg.AssetCheckSeverity.WARN)
+    assert "0.640 (0.590 to 0.690) on 50 documents asked twice; 0.800 is the most" in (result.description or "")
+
+
+def against_the_report(workshop: Workshop, *made: str) -> str:
+    workshop.write("numbers")
+    spearman = {"spearman": 0.7, "spearman_low": 0.6, "spearman_high": 0.8}
+    workshop.put("numbers", "encoder", spearman)
+    for stage in made:
+        workshop.put_bytes("numbers", stage, "annotator_report.json", b'{"self_agreement": {"note": "not asked: x"}}')
+    result = dg.materialize(
+        [dg.AssetSpec("encoder"), dg.AssetSpec("annotator_report"), beneath_the_ceiling],
+        selection=dg.AssetSelection.checks(beneath_the_ceiling),
+        resources={"prompts": workshop.store},
+    )
+    (found,) = result.get_asset_check_evaluations()
+    assert found.passed
+    return found.description or ""
+
+
+def test_the_ceiling_stands_beside_the_encoder_and_says_where_it_is_not_known(workshop: Workshop) -> None:
+    assert "annotator_report is not made yet" in against_the_report(workshop)
+    said = against_the_report(workshop, "annotator_report")
+    assert "the encoder 0.700 (0.600 to 0.800) on unseen labels; the annotator with itself: not asked: x." in said

@@ -66,6 +66,13 @@ class Workshop:
         writer.close(_manifest(planned, writer, metrics or {}))
         self.store.root.record_made(slug, name, planned.digest)
 
+    def put_bytes(self, slug: str, name: str, file: str, data: bytes) -> None:
+        """Puts a finished stage in place that holds one file."""
+        planned = self.plan(slug)[name]
+        writer = StageWriter(planned.folder, self.place / "scratch")
+        writer.put_bytes(file, data)
+        writer.close(_manifest(planned, writer, {}))
+
 
 def _manifest(planned: Planned, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:
     files = writer.files()
