@@ -1,7 +1,8 @@
 """A small server for data cards, on 127.0.0.1 alone: a browser does not follow a link from Dagster's UI to a file.
 
-`/` lists the prompts, `/<slug>/card.html` and its neighbours are the newest finished card of a prompt. It reads; it
-takes nothing from a request but which prompt and which of the four files.
+`/` lists the prompts, each with its card and a link that opens its whole graph in Dagster, ready to launch.
+`/<slug>/card.html` and its neighbours are the newest finished card of a prompt. It reads; it takes nothing from a
+request but which prompt and which of the four files.
 """
 
 import html
@@ -20,6 +21,14 @@ KINDS = {
     "card.md": "text/markdown; charset=utf-8",
 }
 VARIABLE = "DATASHOP_CARDS"  # where the server is, set by `datashop ui`
+DEPTH = 99  # steps upstream that Dagster shows; more than there are
+HEAD = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Datashop: prompts</title>'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark">'
+    "<style>body { font: 16px/1.9 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }"
+    " td { padding-right: 2rem }</style><h1>Prompts</h1>"
+)
 
 
 def card_address(slug: str) -> str | None:
@@ -28,14 +37,19 @@ def card_address(slug: str) -> str | None:
     return f"{place.rstrip('/')}/{slug}/card.html" if place else None
 
 
-def card_server(prompts: PromptStore, port: int) -> ThreadingHTTPServer:
-    """Raises `OSError` where the port is taken."""
+def graph_address(dagster: str, slug: str) -> str:
+    """Where Dagster shows all that a prompt's card is made from, with the prompt chosen."""
+    return f"{dagster}/assets/data_card?view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
+
+
+def card_server(prompts: PromptStore, port: int, dagster: str) -> ThreadingHTTPServer:
+    """`dagster` is the address of its UI. Raises `OSError` where the port is taken."""
 
     class Cards(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             slug, _, name = self.path.split("?")[0].lstrip("/").partition("/")
             if not slug:
-                self._send("text/html; charset=utf-8", _index(prompts))
+                self._send("text/html; charset=utf-8", _index(prompts, dagster))
             elif name in KINDS and (found := _card(prompts, slug, name)) is not None:
                 self._send(KINDS[name], found)
             else:
@@ -55,9 +69,14 @@ def card_server(prompts: PromptStore, port: int) -> ThreadingHTTPServer:
     return ThreadingHTTPServer(("127.0.0.1", port), Cards)
 
 
-def _index(prompts: PromptStore) -> bytes:
-    links = [f'<li><a href="{slug}/card.html">{html.escape(slug)}</a></li>' for slug in prompts.slugs()]
-    return f"<!doctype html><title>Data cards</title><ul>{''.join(links)}</ul>".encode()
+def _index(prompts: PromptStore, dagster: str) -> bytes:
+    rows = []
+    for slug in prompts.slugs():
+        made = "data_card" in prompts.root.made(slug)
+        card = f'<a href="{slug}/card.html">card</a>' if made else "no card yet"
+        graph = f'<a href="{html.escape(graph_address(dagster, slug))}">in Dagster</a>'
+        rows.append(f"<tr><th align=left>{html.escape(slug)}<td>{card}<td>{graph}")
+    return f"{HEAD}<table>{''.join(rows)}</table>".encode()
 
 
 def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:

@@ -26,11 +26,12 @@ def ui(port: int) -> None:
     from datashop_assets.shipped import shipped
 
     _ready()
-    server = card_server(store(), port + 1)
+    dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
+    server = card_server(store(), port + 1, dagster)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    tables.say(f"Dagster on http://127.0.0.1:{port}, data cards on http://127.0.0.1:{port + 1}")
+    tables.say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
-    environment = {**os.environ, VARIABLE: f"http://127.0.0.1:{port + 1}"}
+    environment = {**os.environ, VARIABLE: cards}
     try:
         done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
         sys.exit(done.returncode)

@@ -59,6 +59,5 @@ def nothing_is_lost(steps: list[Step]) -> bool:
     """Whether each step's documents and those it names as lost are those of the step before."""
     counted = [step for step in steps if step.documents is not None]
     return all(
-        before.documents == (after.documents or 0) + sum(after.lost.values())
-        for before, after in pairwise(counted)
+        before.documents == (after.documents or 0) + sum(after.lost.values()) for before, after in pairwise(counted)
     )

@@ -1,11 +1,13 @@
-"""What the documents tell people to do can be done."""
+"""What the documents tell people to do can be done, and the messages that they explain exist."""
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from datashop_assets.storage.root import project
 PAGES = sorted([*project().glob("docs/*.md"), project() / "README.md", project() / "CONTRIBUTING.md"])
 COMMAND = re.compile(r"(?:^|`)(datashop [^`\n#]+)", re.MULTILINE)
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+GAP = "…"
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
@@ -43,6 +46,33 @@ def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
     for link in LINK.findall(page.read_text()):
         if not link.startswith("http"):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def explained() -> Iterator[str]:
+    """The messages that the page on troubleshooting begins its lines with; a gap stands for a name or a number."""
+    for line in (project() / "docs" / "troubleshooting.md").read_text().splitlines():
+        head = line.removeprefix("|").split(" | ")[0]
+        yield from (found for found in re.findall(r"`([^`]+)`", head) if " " in found and "datashop " not in found)
+
+
+@cache
+def said() -> list[str]:
+    """Every text of the code, with a gap for what is filled in."""
+    files = [file for folder in ("datashop_assets", "resources") for file in (project() / folder).rglob("*.py")]
+    trees = [ast.walk(ast.parse(file.read_text())) for file in files]
+    return [text for tree in trees for node in tree if (text := _text(node))]
+
+
+def _text(node: ast.AST) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or GAP for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize("message", sorted(set(explained())))
+def test_every_message_that_is_explained_is_one_that_the_code_says(message: str) -> None:
+    for part in filter(None, (part.strip(" '") for part in message.split(GAP))):
+        assert any(part in text for text in said()), part
 
 
 @pytest.fixture

@@ -1,5 +1,9 @@
 """A prompt file from a few words: valid from the start, and never in place of another."""
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +45,31 @@ def test_a_file_that_is_there_stays_as_it_is(folder: Path) -> None:
     again = datashop("new-prompt", "tides", "--targets", "law")
     assert again.exit_code == 2
     assert (folder / "tides.yaml").read_bytes() == before
+
+
+def test_a_person_at_a_terminal_is_asked_for_what_is_missing(folder: Path) -> None:
+    answers = {
+        "Slug": "tides",
+        "Name [Tides]:": "",
+        "Subjects that score": "physics, geography",
+        "Edit it now? [y/N]:": "n",
+        "Share of documents to keep [0.1]:": "0.05",
+    }
+    person, terminal = pty.openpty()
+    command = [str(Path(sys.executable).with_name("datashop")), "new-prompt"]
+    process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, env=dict(os.environ))
+    os.close(terminal)
+    for question, answer in answers.items():
+        shown = ""
+        while question not in shown:
+            shown += os.read(person, 1000).decode()
+        os.write(person, f"{answer}\n".encode())
+    assert process.wait(30) == 0
+    os.close(person)
+    prompt = load_prompt(folder / "tides.yaml")
+    assert (prompt.name, prompt.keep.fraction) == ("Tides", 0.05)
+    assert prompt.annotator.likelihood is not None
+    assert list(prompt.annotator.likelihood.targets) == ["physics", "geography"]
 
 
 @pytest.mark.parametrize(

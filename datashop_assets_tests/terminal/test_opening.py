@@ -1,11 +1,15 @@
 """Outputs in a notebook: rows of a stage, and clear words where there are none."""
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import datashop_assets
+from datashop_assets.storage.root import project
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
 ROWS = [{"id": "a", "score": 1.0}, {"id": "b", "score": None}]
@@ -30,6 +34,24 @@ def test_all_shards_below_each_other_or_some_by_pattern(workshop: Workshop) -> N
     assert stage.names("two*") == ["two.parquet"]
     assert stage.polars("two*")["id"].to_list() == ["a"]
     assert stage.metrics == {"documents": 3}
+
+
+@pytest.mark.peers
+def test_a_stage_is_a_dataset_for_those_who_use_datasets(workshop: Workshop) -> None:
+    workshop.put("tides", "pretraining_pool", {}, one=(ROWS, SCHEMA), two=(ROWS[:1], SCHEMA))
+    places = {"DATASHOP_ROOT": workshop.store.root.uri, "DATASHOP_PROMPTS": str(workshop.store.folder)}
+    caches = {"HF_HOME": str(workshop.place / "hub"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(project())}
+    command = [str(project() / ".venv-peers/bin/python"), str(Path(__file__).with_name("datasets_peer.py"))]
+    done = subprocess.run(
+        [*command, "tides", "pretraining_pool"],
+        env={**os.environ, **places, **caches},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == {"kind": "Dataset", "columns": ["id", "score"], "rows": [*ROWS, ROWS[0]]}
 
 
 def test_a_stage_that_is_not_there_says_what_to_run(workshop: Workshop) -> None:
