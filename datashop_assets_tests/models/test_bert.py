@@ -15,7 +15,7 @@ from datashop_assets.encoder.base_model import folder_of
 from datashop_assets.models.bert import BertConfig
 from datashop_assets.models.bert_export import load_classifier, save_classifier
 from datashop_assets.models.bert_jax import JaxEmbedder
-from datashop_assets.models.bert_onnx import OnnxEmbedder, batches_of_one_length
+from datashop_assets.models.bert_onnx import OnnxEmbedder, _Graph, batches_of_one_length
 from datashop_assets.models.bert_weights import Bert, fetch_folder, load_bert
 from datashop_assets.models.heads import features_of
 from datashop_assets.models.packing import pack
@@ -55,6 +55,12 @@ def test_minilm_gives_the_embeddings_of_sentence_transformers() -> None:
     found = OnnxEmbedder(bert).embed(bert.tokenize(GOLDEN["texts"], 512))
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(found[:, :8], np.array(GOLDEN["minilm"]), atol=1e-5)
+
+
+def test_the_graph_does_not_hold_the_weights_so_that_no_encoder_is_too_large_for_a_protobuf() -> None:
+    graph = _Graph(load_bert(folder_of(MINILM, Path())))
+    assert len(graph.model().SerializeToString()) < 200_000  # of 90 MB of weights
+    assert sum(value.numpy().nbytes for value in graph.weights.values()) > 80_000_000
 
 
 def head_of(outputs: int) -> dict[str, Any]:
