@@ -2,9 +2,11 @@
 
 A worker is a host of a TPU slice, a GPU, or a CPU; `JaxTrainer` starts them and joins their devices into one program. A
 worker that is preempted is started again, and the loop goes on from its last checkpoint, which therefore lies where
-every worker sees it. Tried with one CPU worker; on TPUs and GPUs not tried.
+every worker sees it. What workers log comes back as lines of this process's own log. Tried with one CPU worker; on TPUs
+and GPUs not tried.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,23 +15,40 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.protocols.trainer import Checkpointing
+from resources.training import beside
 
 POLL_SECONDS = 2.0
 WHILE_IT_TRAINS = Checkpointing(keep=2, asynchronous=True)
+LOGGER = "datashop"
 
 
-class Steps:
-    """An actor that workers tell of steps done."""
+class Told:
+    """An actor that workers tell of steps done and of lines for the log."""
 
     def __init__(self) -> None:
-        self.done = 0.0
+        self.done, self.lines = 0.0, list[str]()
 
     def add(self, steps: float) -> None:
         self.done += steps
 
-    def take(self) -> float:
-        done, self.done = self.done, 0.0
-        return done
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def take(self) -> tuple[float, list[str]]:
+        found = self.done, self.lines
+        self.done, self.lines = 0.0, []
+        return found
+
+
+class Sent(logging.Handler):
+    """Sends what a worker logs to a `Told`."""
+
+    def __init__(self, told: Any, rank: int) -> None:
+        super().__init__(logging.INFO)
+        self.told, self.rank = told, rank
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.say.remote(f"worker {self.rank}: {record.getMessage()}")
 
 
 @dataclass(frozen=True)
@@ -58,13 +77,17 @@ class RayTrainer:
         if not ray.is_initialized():
             ray.init(self.address, log_to_driver=False, configure_logging=False)
         advance, scratch = arguments.pop("advance"), Path(arguments.pop("scratch"))
-        steps = ray.remote(num_cpus=0)(Steps).remote()
-        place = f"{self.checkpoints.rstrip('/')}/{scratch.parent.name}/{scratch.name}"
-        job = {"loop": loop, "arguments": ray.put({**arguments, "scratch": place}), "steps": steps}
+        told = ray.remote(num_cpus=0)(Told).remote()
+        job = {
+            "loop": loop,
+            "arguments": ray.put(arguments),
+            "scratch": beside(self.checkpoints, scratch),
+            "told": told,
+        }
         trainer = JaxTrainer(
             work, train_loop_config=job, scaling_config=self._scaling(), run_config=self._running(scratch.name)
         )
-        with _relayed(steps, advance):
+        with _relayed(told, advance):
             return _returned(trainer)
 
     def _scaling(self) -> Any:
@@ -89,15 +112,16 @@ def work(job: Mapping[str, Any]) -> Any:
     import ray
     from etils import epath  # type: ignore[import-untyped]
 
-    arguments = ray.get(job["arguments"])
-    first = ray.train.get_context().get_world_rank() == 0
+    rank, told = ray.train.get_context().get_world_rank(), job["told"]
+    logging.getLogger(LOGGER).setLevel(logging.INFO)
+    logging.getLogger().addHandler(Sent(told, rank))
 
     def advance(steps: float) -> None:
-        if first:
-            job["steps"].add.remote(steps)
+        if rank == 0:
+            told.add.remote(steps)
 
     try:
-        return job["loop"](**{**arguments, "scratch": epath.Path(arguments["scratch"])}, advance=advance)
+        return job["loop"](**ray.get(job["arguments"]), scratch=epath.Path(job["scratch"]), advance=advance)
     except (ValueError, FloatingPointError) as error:
         return error
 
@@ -115,15 +139,21 @@ def _returned(trainer: Any) -> Any:
 
 
 @contextmanager
-def _relayed(steps: Any, advance: Callable[[float], None]) -> Iterator[None]:
-    """Tells `advance` of the steps that workers take, while the block runs."""
+def _relayed(told: Any, advance: Callable[[float], None]) -> Iterator[None]:
+    """Passes on what workers tell, while the block runs."""
     import ray
 
     over = threading.Event()
 
+    def take() -> None:
+        steps, lines = ray.get(told.take.remote())
+        advance(steps)
+        for line in lines:
+            logging.getLogger(LOGGER).info(line)
+
     def relay() -> None:
         while not over.wait(POLL_SECONDS):
-            advance(ray.get(steps.take.remote()))
+            take()
 
     thread = threading.Thread(target=relay, daemon=True)
     thread.start()
@@ -132,4 +162,4 @@ def _relayed(steps: Any, advance: Callable[[float], None]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        advance(ray.get(steps.take.remote()))
+        take()

@@ -1,8 +1,8 @@
 """Checkpoints of a training run, written by orbax: whole or not at all, the newest ones kept.
 
-They live in a stage's scratch folder, which outlives a killed process, or where a cluster's workers all see them. A
-resumed run takes the same steps to the bit. A checkpoint holds whole arrays, so that it can be read onto another mesh
-than the one that wrote it.
+They live in a stage's scratch folder, which outlives a killed process, or in a folder or bucket that outlives the
+machine and that a cluster's workers all see. A resumed run takes the same steps to the bit. A checkpoint holds whole
+arrays, so that it can be read onto another mesh than the one that wrote it.
 """
 
 import time
@@ -16,15 +16,18 @@ import orbax.checkpoint as ocp
 
 from datashop_assets.protocols.trainer import Checkpointing
 
+SECONDS = 10.0  # between two checkpoints, and
+SPARED = 20  # times as long as the last one took: at most a twentieth of a run is spent on them
+
 History = np.ndarray  # [steps taken, 2] float32: loss in nats a token, and seconds that the step took
 
 
 class Checkpoints:
-    """The checkpoints of one seed. Saves at most every `seconds`, and always when the run is at its end."""
+    """The checkpoints of one seed. Saves when the policy says, and always when the run is at its end."""
 
-    def __init__(self, folder: Path, policy: Checkpointing, seconds: float) -> None:
-        self._seconds = seconds if policy.seconds is None else policy.seconds
-        self._saved = time.monotonic()
+    def __init__(self, folder: Path, policy: Checkpointing) -> None:
+        self._seconds = policy.seconds
+        self._next = time.monotonic() + (SECONDS if policy.seconds is None else policy.seconds)
         self._folder = folder.absolute() if isinstance(folder, Path) else folder  # orbax wants a whole path or a URI
         options = ocp.CheckpointManagerOptions(max_to_keep=policy.keep, enable_async_checkpointing=policy.asynchronous)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
@@ -56,7 +59,9 @@ class Checkpoints:
         return jax.tree.unflatten(shape, saved["leaves"]), saved["history"]
 
     def save(self, state: Any, history: History, *, last: bool) -> None:
-        if last or time.monotonic() - self._saved >= self._seconds:
+        begun = time.monotonic()
+        if last or begun >= self._next:
             saved = {"leaves": jax.tree.leaves(state), "history": history}
             self._manager.save(len(history), args=ocp.args.StandardSave(saved))
-            self._saved = time.monotonic()
+            now = time.monotonic()
+            self._next = now + (max(SECONDS, SPARED * (now - begun)) if self._seconds is None else self._seconds)

@@ -19,13 +19,13 @@ from datashop_assets.models.llama import LlamaConfig
 from datashop_assets.models.sharding import MeshShape
 from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
 from datashop_assets.trained_lm.checkpoints import Checkpoints, History
+from datashop_assets.trained_lm.journal import Journal
 from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.program import Batch, Program, State, compiled, workers
 from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 CHECK_EVERY = 10  # steps
-CHECKPOINT_SECONDS = 10.0
 NAMED = 40  # documents named in an error
 
 
@@ -70,8 +70,10 @@ def train_seeds(
         def start() -> State:
             return program.start(seed) if weights is None else program.begin(weights())
 
-        with Checkpoints(scratch / f"seed-{seed}", checkpointing, CHECKPOINT_SECONDS) as checkpoints:
-            return _Run(seed, program, settings, rate, checkpoints, told).train(start, rows[seed]())
+        read = rows[seed]()
+        folder = scratch / f"seed-{seed}-{read.digest}"  # no run that reads something else goes on from it
+        with Checkpoints(folder, checkpointing) as checkpoints:
+            return _Run(seed, program, settings, rate, checkpoints, told).train(start, read)
 
     with ThreadPoolExecutor(workers() if shape.devices == 1 else 1) as pool:
         return list(pool.map(one, range(len(rows))))
@@ -93,7 +95,7 @@ class _Run:
         state, history = self.checkpoints.restore(start())
         resumed = len(history)
         self.told(resumed)
-        pending: list[jax.Array] = []
+        journal, pending = Journal(self.seed, self.settings, resumed), list[jax.Array]()
         since = time.monotonic()
         for step, batch in _batches(rows, self.settings.batch, resumed):
             state, nats = self.program.step(state, self.program.place(batch))
@@ -101,6 +103,7 @@ class _Run:
             if len(pending) == CHECK_EVERY or step == self.settings.steps - 1:
                 history = np.concatenate([history, self._looked_at(pending, rows, len(history), since)])
                 self.told(len(pending))
+                journal.look(history)
                 pending = []
                 self.checkpoints.save(state, history, last=step == self.settings.steps - 1)
                 since = time.monotonic()

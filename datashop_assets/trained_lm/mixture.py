@@ -5,6 +5,7 @@ control and candidate share, row for row and step for step. What differs between
 of the pool for the control, kept documents for the candidate.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class Rows:
     ids: list[str]  # of documents, in the order in which a stream holds them
     first: np.ndarray  # [N] int64: where in `ids` a row's documents begin
     last: np.ndarray  # [N] int64: and end, that one included
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that other rows do not have."""
+        return hashlib.blake2b(self.tokens.data, digest_size=4).hexdigest()
 
     def ids_of(self, row: int) -> list[str]:
         """The documents that row reads."""

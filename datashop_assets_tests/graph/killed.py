@@ -16,7 +16,7 @@ from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_tools
 from datashop_assets.running import run_stage
 from datashop_assets.storage.root import Root
-from datashop_assets.trained_lm import loop
+from datashop_assets.trained_lm import checkpoints
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     if arguments.at_write:
         die_at_write(arguments.at_write)
     if arguments.when_exists:
-        loop.CHECKPOINT_SECONDS = 0.0
+        checkpoints.SECONDS = checkpoints.SPARED = 0.0
         threading.Thread(target=die_when_exists, args=(root.cache, arguments.when_exists), daemon=True).start()
     planned = plan(PromptStore(Path(arguments.prompts), root).load(arguments.slug), root)
     run_stage(arguments.stage, planned, arguments.slug, root, local_tools())

@@ -64,6 +64,7 @@ CHART: dict[str, set[str]] = {
             "dagster-user-deployments",
         ),
         *("dagsterDaemon", "concurrency", "runLauncher", "computeLogManager", "postgresql", "ingress", "telemetry"),
+        "pythonLogs",
     },
     "dagsterWebserver": {"image", "service", "enableReadOnly", "replicaCount", "env", "envSecrets", "resources"},
     "dagster-user-deployments": {"enabled", "enableSubchart", "deployments", "imagePullSecrets"},
@@ -78,6 +79,7 @@ CHART: dict[str, set[str]] = {
     "concurrency.runs": {"maxConcurrentRuns", "tagConcurrencyLimits"},
     "runLauncher.config.k8sRunLauncher": {"imagePullPolicy", "failPodOnRunFailure", "envSecrets", "labels"},
     "computeLogManager.config.gcsComputeLogManager": {"bucket", "prefix", "uploadInterval", "localDir"},
+    "pythonLogs": {"pythonLogLevel", "managedPythonLoggers", "dagsterHandlerConfig"},
     "postgresql": {
         "enabled",
         "postgresqlScheme",

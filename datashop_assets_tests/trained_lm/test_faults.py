@@ -19,13 +19,13 @@ from datashop_assets.trained_lm.checkpoints import Checkpoints
 
 EVERY_STEP = Checkpointing(seconds=0.0)
 KILLS = 20
-STEPS = "600"
+STEPS = "300"
 
 
 def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before_whole(tmp_path: Path) -> None:
     state, history = {"weights": jnp.arange(50_000.0)}, np.ones((10, 2), np.float32)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Checkpoints(tmp_path / "run", EVERY_STEP, 0.0) as checkpoints:
+    with Checkpoints(tmp_path / "run", EVERY_STEP) as checkpoints:
         checkpoints.save(state, history, last=False)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))  # no file grows beyond this, as on a full disk
         try:
@@ -33,7 +33,7 @@ def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before_whole(t
                 checkpoints.save({"weights": -state["weights"]}, np.zeros((20, 2), np.float32), last=True)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    with Checkpoints(tmp_path / "run", EVERY_STEP, 0.0) as checkpoints:
+    with Checkpoints(tmp_path / "run", EVERY_STEP) as checkpoints:
         found, told = checkpoints.restore({"weights": jnp.zeros(50_000)})
     np.testing.assert_array_equal(found["weights"], np.arange(50_000.0))
     np.testing.assert_array_equal(told, history)
@@ -42,11 +42,11 @@ def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before_whole(t
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_as_many_checkpoints_are_kept_as_were_asked_for(tmp_path: Path, asynchronous: bool) -> None:
     policy = Checkpointing(seconds=0.0, keep=2, asynchronous=asynchronous)
-    with Checkpoints(tmp_path / "run", policy, 0.0) as checkpoints:
+    with Checkpoints(tmp_path / "run", policy) as checkpoints:
         for step in range(1, 5):
             checkpoints.save({"weights": jnp.full(8, step)}, np.ones((step, 2), np.float32), last=True)
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.isdigit()) == ["3", "4"]
-    with Checkpoints(tmp_path / "run", policy, 0.0) as checkpoints:
+    with Checkpoints(tmp_path / "run", policy) as checkpoints:
         assert checkpoints.restore({"weights": jnp.zeros(8, jnp.int32)})[0]["weights"].tolist() == [4] * 8
 
 

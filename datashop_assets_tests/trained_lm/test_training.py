@@ -2,20 +2,24 @@
 
 import base64
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import jax
 import numpy as np
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm import loop
+from datashop_assets.trained_lm import checkpoints, loop
 from datashop_assets.trained_lm.build import build_control
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.describe import describe
@@ -25,6 +29,8 @@ from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of, train_candidate, train_control
 from datashop_assets_tests.stages import finish, writer
+from datashop_assets_tests.trained_lm.bucket import bucket
+from resources.training import InProcessTrainer
 
 
 class StopsAfter:
@@ -74,7 +80,8 @@ def test_the_same_settings_give_the_same_bits(
 def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     control: StageFolder, training_pool: TrainingPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "SPARED", 0)
     output = writer(tmp_path, "control_lm")
 
     def task(tools: Tools) -> StageTask:
@@ -82,11 +89,55 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
 
     with pytest.raises(InterruptedError):
         build_control(task(Tools(trainer=TOOLS.trainer, progress=StopsAfter(200))))
-    checkpoints = [int(path.name) for path in output.scratch.glob("seed-*/*") if path.name.isdigit()]
-    assert checkpoints
-    assert min(checkpoints) < TRAINING["steps"]
+    saved = [int(path.name) for path in output.scratch.glob("seed-*/*") if path.name.isdigit()]
+    assert saved
+    assert min(saved) < TRAINING["steps"]
     again = finish(output, "control_lm", build_control(task(TOOLS)), TRAINING)
     assert again.manifest.content_digest == control.manifest.content_digest
+
+
+@pytest.fixture
+def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with bucket() as address:
+        for name in ("STORAGE_EMULATOR_HOST", "TENSORSTORE_GCS_HTTP_URL"):  # for gcsfs and for tensorstore
+            monkeypatch.setenv(name, address)
+        monkeypatch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "any")
+        yield "gs://tests/checkpoints"
+
+
+def test_a_machine_that_is_lost_loses_little_where_checkpoints_lie_in_a_bucket(
+    bucket_server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = TrainingSettings.from_config(TRAINING)
+    often = Checkpointing(seconds=0.0, keep=2, asynchronous=True)
+    trainer = InProcessTrainer(checkpointing=often, checkpoints=bucket_server)
+
+    def run(machine: str, stop_after: float = 1e9) -> list[float]:
+        [trained] = trainer.run(
+            loop.train_seeds,
+            rows=[_rows],
+            config=settings.llama(384),
+            settings=settings,
+            scratch=tmp_path / machine / "trained_lm" / "digest",
+            advance=StopsAfter(int(stop_after)).advance,
+            checkpointing=trainer.checkpointing,
+        )
+        losses: list[float] = trained.history[:, 0].tolist()
+        return losses
+
+    with pytest.raises(InterruptedError):
+        run("one", stop_after=50)
+    caplog.set_level(logging.INFO, "datashop")
+    resumed = run("two")
+    said = [record.getMessage() for record in caplog.records if record.name == "datashop.training"]
+    assert said[0] == "seed 0 goes on after step 50"
+    assert said[-1].startswith("seed 0: step 80 of 80, loss ")
+    kept = fsspec.filesystem("gs", skip_instance_cache=True).ls(
+        f"{bucket_server}/trained_lm/digest/seed-0-{_rows().digest}"
+    )
+    assert sorted(name.rstrip("/").rsplit("/", 1)[1] for name in kept) == ["70", "80"]
+    [whole] = loop.train_seeds([_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None)
+    assert resumed == whole.history[:, 0].tolist()
 
 
 def test_control_and_candidate_begin_alike_and_end_apart(
@@ -116,6 +167,23 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(tmp_path: Pat
         FloatingPointError, match=r"seed 0 is nan at step 0; lower .* batch holds a, b; there is no checkpoint yet"
     ):
         loop.train_seeds([_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None)
+
+
+def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path, monkeypatch: Any) -> None:
+    settings = TrainingSettings.from_config(TRAINING)
+    real, steps = compiled(settings.llama(384), settings), iter(range(1000))
+
+    def step(state: Any, batch: Any) -> Any:
+        state, nats = real.step(state, batch)
+        return state, nats if next(steps) < 25 else nats * np.nan
+
+    monkeypatch.setattr(loop, "compiled", lambda *settings: replace(real, step=step))
+    often = Checkpointing(seconds=0.0)
+    told = r"seed 0 is nan at step 25; .* the last good checkpoint is .*/seed-0-\w+/20$"
+    with pytest.raises(FloatingPointError, match=told):
+        loop.train_seeds(
+            [_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None, checkpointing=often
+        )
 
 
 def test_every_seed_is_exported_as_a_hugging_face_folder(control: StageFolder) -> None:
