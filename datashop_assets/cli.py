@@ -16,6 +16,7 @@ from datashop_assets.commands.estimate import estimate
 from datashop_assets.commands.names import prompt_names, stage_names, store
 from datashop_assets.commands.new_prompt import new_prompt
 from datashop_assets.commands.pin import pin
+from datashop_assets.commands.tasks import tasks
 from datashop_assets.commands.ui import home, ui
 from datashop_assets.planning import plan, to_do, up_to
 from datashop_assets.prompts.errors import PromptError
@@ -49,7 +50,7 @@ def main() -> None:
     """
 
 
-for command in (compare, compile_for_tpus, completion, data, doctor, estimate, home, new_prompt, ui):
+for command in (compare, compile_for_tpus, completion, data, doctor, estimate, home, new_prompt, tasks, ui):
     main.add_command(command)
 
 

@@ -1,7 +1,6 @@
 """The comparison of candidate and controls on held-out documents: losses, intervals, and a report to read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from datashop_assets.evaluation.measures import COMPARISON, COMPARISON_SCHEMA, E
 from datashop_assets.evaluation.report import report
 from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.export import seed_folder, seeds_of
+from datashop_assets.trained_lm.export import model_folder, seeds_of
 from datashop_assets.trained_lm.tokenizer import end_token
 from datashop_assets.trained_lm.tokens import read_tokenizer
 
@@ -54,7 +53,7 @@ def _models(task: StageTask) -> dict[str, StageFolder]:
 def _bits(task: StageTask, models: Mapping[str, StageFolder], seeds: Sequence[int]) -> tuple[list[Heldout], Bits]:
     tokenizer, separator = read_tokenizer(task.inputs["pool_tokens"])
     documents = list(heldout_documents(task.inputs["evaluation_targets"], task.inputs["pool_tokens"], tokenizer))
-    folders = [_model(folder, seed) for folder in models.values() for seed in seeds]
+    folders = [model_folder(folder, seed) for folder in models.values() for seed in seeds]
     length = models["trained"].manifest.config["length"]
     with task.tools.progress.bar("evaluating language models", len(folders), "models") as bar:
         texts = [document.tokens for document in documents]
@@ -69,12 +68,6 @@ def _seeds(models: Mapping[str, StageFolder]) -> list[int]:
     if any(seeds != found["trained"] for seeds in found.values()) or not found["trained"]:
         raise ValueError(f"the models do not have the same seeds: {found}; train all with the same settings")
     return found["trained"]
-
-
-def _model(folder: StageFolder, seed: int) -> Path:
-    """A local folder with one seed's model, every file checked."""
-    name = seed_folder(seed)
-    return folder.files(f"{name}/")[f"{name}/config.json"].parent
 
 
 def _loss_rows(bits: Bits, documents: Sequence[Heldout], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ def scores(
         raise ValueError(f"{bad} are no names of tasks; use letters, digits, '-' and '_'")
     with tempfile.TemporaryDirectory() as out:
         command = [str(python), "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={folder},dtype=float32"]
-        command += ["--tasks", ",".join(tasks), "--output_path", out, "--device", "cpu", "--batch_size", "8"]
+        command += ["--tasks", ",".join(tasks), "--output_path", out, "--batch_size", "8"]
         command += ["--include_path", str(include)] if include else []
         command += ["--limit", str(limit)] if limit else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell

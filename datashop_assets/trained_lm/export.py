@@ -1,5 +1,7 @@
 """A trained model as a folder that Hugging Face tools open, one for every seed."""
 
+from pathlib import Path
+
 from flax import nnx
 from tokenizers import Tokenizer
 
@@ -20,6 +22,12 @@ def seeds_of(folder: StageFolder) -> list[int]:
     """The seeds whose models a stage holds, in order."""
     names = {file.name.partition("/")[0] for file in folder.manifest.files if "/" in file.name}
     return sorted(int(name.removeprefix(SEED)) for name in names)
+
+
+def model_folder(folder: StageFolder, seed: int) -> Path:
+    """A local folder with one seed's model, every file checked."""
+    name = seed_folder(seed)
+    return folder.files(f"{name}/")[f"{name}/config.json"].parent
 
 
 def export(task: StageTask, result: Trained, config: LlamaConfig, tokenizer: Tokenizer, separator: str) -> None:
