@@ -1,27 +1,59 @@
 """Pools and samples by name. A name stands wherever a URI may: in a prompt file and in `DatashopRunnerConfig`.
 
-The two DCLM subsets are public files on the Hugging Face hub, at a fixed revision: four files of global shard 1 to
-annotate (some 350,000 documents), all of global shard 2 as the pool.
+A preset is files and the names of their fields. All but `embedded` are public on the Hugging Face hub. Of
+DCLM-Baseline, at a fixed revision: four files of global shard 1 to annotate (some 350,000 documents) and all of global
+shard 2 as the pool. Of FineWeb and FineWeb-Edu: the samples of 10, 100 and 350 billion tokens, as they are there now;
+that a file has changed since is noticed by its id.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 EMBEDDED = "embedded"
 EMBEDDED_DIGEST = "cdb5bea67ff04859a018be4742ea8944"  # of its documents and gold labels; checked when they are made
 
+
+@dataclass(frozen=True)
+class Preset:
+    """`fields` holds what differs from `text`, `id` and `source`: `text_field`, `id_field`, `source_field`."""
+
+    uri: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
 _DCLM = "hf://datasets/mlfoundations/dclm-baseline-1.0@a3b142c"
-PRESETS: Mapping[str, str] = MappingProxyType(
+_DCLM_FIELDS = {"id_field": "metadata.WARC-Record-ID"}  # documents have a URL and no id of their own
+_FINEWEB_FIELDS = {"source_field": "dump"}  # the crawl
+
+
+def _fineweb(name: str) -> dict[str, Preset]:
+    return {
+        f"{name.replace('-', '_')}_sample_{size}": Preset(
+            f"hf://datasets/HuggingFaceFW/{name}/sample/{size}/*.parquet", _FINEWEB_FIELDS
+        )
+        for size in ("10BT", "100BT", "350BT")
+    }
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        EMBEDDED: EMBEDDED,
-        "datashop_dclm_annotation_subset": (
-            f"{_DCLM}/global-shard_01_of_10/local-shard_0_of_10/shard_0000000[0-3]_processed.jsonl.zst"
+        EMBEDDED: Preset(EMBEDDED),
+        "datashop_dclm_annotation_subset": Preset(
+            f"{_DCLM}/global-shard_01_of_10/local-shard_0_of_10/shard_0000000[0-3]_processed.jsonl.zst", _DCLM_FIELDS
         ),
-        "datashop_dclm_pretraining_subset": f"{_DCLM}/global-shard_02_of_10/*/*.jsonl.zst",
+        "datashop_dclm_pretraining_subset": Preset(f"{_DCLM}/global-shard_02_of_10/*/*.jsonl.zst", _DCLM_FIELDS),
+        **_fineweb("fineweb"),
+        **_fineweb("fineweb-edu"),
     }
 )
 datashop_dclm_annotation_subset = "datashop_dclm_annotation_subset"
 datashop_dclm_pretraining_subset = "datashop_dclm_pretraining_subset"
+
+
+def fields_of_preset(name: str) -> Mapping[str, str]:
+    """What a preset's fields are called; nothing for a URI."""
+    return PRESETS[name].fields if name in PRESETS else {}
 
 
 def resolve_uri(name: str) -> str:
@@ -30,7 +62,7 @@ def resolve_uri(name: str) -> str:
     Raises `ValueError` for a bare word that is no preset.
     """
     if name in PRESETS:
-        return PRESETS[name]
+        return PRESETS[name].uri
     if any(mark in name for mark in "/\\:.*"):
         return name
     raise ValueError(f"{name!r} is no dataset; use one of {', '.join(PRESETS)}, or a path, glob or URI")

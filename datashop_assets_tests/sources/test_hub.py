@@ -1,77 +1,140 @@
-"""`hf://` addresses, through the real Hugging Face client, against a small stand-in for the hub on this machine."""
+"""Presets and `hf://` addresses, through the real Hugging Face client, on small files laid out as on the hub."""
 
+import io
 import os
-import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote
+from pathlib import Path
+from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-FOLDER = "global-shard_01_of_10/local-shard_0_of_10"
-FILES = {
-    f"{FOLDER}/shard_{shard:08d}_processed.jsonl.zst": zstandard.compress(b'{"text": "a", "url": "u"}\n' * (shard + 1))
-    for shard in range(6)
-}
+from datashop_assets.datasets import PRESETS
+from datashop_assets.prompts.data import Data
+from datashop_assets_tests.sources.stand_in_hub import Files, hub
+
 READ = """
-from datashop_assets.datasets import datashop_dclm_annotation_subset, resolve_uri
-from datashop_assets.sources.files import find_source_files
-from datashop_assets.sources.readers import Fields, read_documents
-for file in find_source_files(resolve_uri(datashop_dclm_annotation_subset)):
-    documents = list(read_documents(file, Fields("text", "id", "url")))
-    print(file.shard, file.version, len(documents), documents[0].source)
+import sys
+from pathlib import Path
+from datashop_assets.datasets import resolve_uri
+from datashop_assets.prompts.data import Data
+from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
+from datashop_assets_tests.sources.making import make_pool
+data = Data(uri=sys.argv[1]).model_dump()
+pool = make_pool(resolve_uri(data.pop("uri")), Path(sys.argv[2]), **data)
+for shard in pool_shards(pool):
+    [first, *_] = read_index(pool, shard)
+    [(_, document)] = read_chosen(pool, shard, [0])
+    print(shard, first["id"], first["source"], len(document.text))
 """
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Lists one folder of one dataset and serves ranges of its files."""
-
-    def do_GET(self) -> None:
-        path = unquote(self.path.partition("?")[0])
-        if "/tree/a3b142c/" in path:
-            whole = path.endswith(FOLDER)
-            files = [{"type": "file", "path": n, "size": len(FILES[n]), "oid": f"oid-{n[-21]}"} for n in FILES]
-            self._send(files if whole else [{"type": "directory", "path": FOLDER, "oid": "folder"}])
-        elif "/resolve/a3b142c/" in path:
-            data = FILES[path.partition("/resolve/a3b142c/")[2]]
-            first, last = re.findall(r"\d+", self.headers["range"])
-            self._send_bytes(206, data[int(first) : int(last) + 1], f"bytes {first}-{last}/{len(data)}")
-        else:
-            self._send({"id": "mlfoundations/dclm-baseline-1.0", "sha": "a3b142c", "siblings": []})
-
-    def log_message(self, *words: object) -> None:
-        pass
-
-    def _send(self, value: object) -> None:
-        self._send_bytes(200, orjson.dumps(value), "")
-
-    def _send_bytes(self, status: int, data: bytes, content_range: str) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        if content_range:
-            self.send_header("content-range", content_range)
-        self.end_headers()
-        self.wfile.write(data)
+def dclm(number: int) -> dict[str, Any]:
+    """A row with the fields of DCLM-Baseline 1.0."""
+    return {
+        "bff_contained_ngram_count_before_dedupe": number,
+        "fasttext_openhermes_reddit_eli5_vs_rw_v2_bigram_200k_train_prob": 0.1,
+        "language_id_whole_page_fasttext": {"en": 0.9},
+        "metadata": {"WARC-Record-ID": f"<urn:uuid:{number}>", "WARC-Type": "response", "WARC-Truncated": None},
+        "previous_word_count": 3,
+        "text": "a text of DCLM " * (number + 1),
+        "url": f"http://example.org/{number}",
+        "warcinfo": "isPartOf: CC-MAIN-2014-10\r\n",
+    }
 
 
-@pytest.fixture
-def hub() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def fineweb(number: int) -> dict[str, Any]:
+    """A row with the fields of FineWeb."""
+    return {
+        "text": "a text of FineWeb " * (number + 1),
+        "id": f"<urn:uuid:{number}>",
+        "dump": "CC-MAIN-2013-20",
+        "url": f"http://example.org/{number}",
+        "date": "2013-05-18T10:42:00Z",
+        "file_path": "s3://commoncrawl/crawl-data/CC-MAIN-2013-20/x.warc.gz",
+        "language": "en",
+        "language_score": 0.9,
+        "token_count": 5,
+    }
 
 
-def test_the_annotation_preset_reads_the_first_four_files_of_its_folder(hub: str) -> None:
+def lines(rows: list[dict[str, Any]]) -> bytes:
+    return zstandard.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+
+
+def table(rows: list[dict[str, Any]]) -> bytes:
+    pq.write_table(pa.Table.from_pylist(rows), buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+SHARDS = ((1, 0, 6), (1, 1, 2), (2, 0, 2), (2, 9, 2))  # global shard, local shard, files
+DCLM: Files = {
+    f"global-shard_{shard:02d}_of_10/local-shard_{local}_of_10/shard_{file:08d}_processed.jsonl.zst": lines(
+        [dclm(file)]
+    )
+    for shard, local, files in SHARDS
+    for file in range(files)
+}
+FINEWEB: Files = {
+    "data/CC-MAIN-2013-20/000_00000.parquet": table([fineweb(9)]),
+    "sample/10BT/000_00000.parquet": table([fineweb(0)]),
+    "sample/10BT/001_00000.parquet": table([fineweb(1)]),
+    "sample/100BT/000_00000.parquet": table([fineweb(2)]),
+    "sample/350BT/000_00000.parquet": table([fineweb(3)]),
+}
+HUB = {
+    "mlfoundations/dclm-baseline-1.0": DCLM,
+    "HuggingFaceFW/fineweb": FINEWEB,
+    "HuggingFaceFW/fineweb-edu": FINEWEB,
+}
+
+
+def read(preset: str, folder: Path) -> list[str]:
+    """What a process that indexes the preset says of each shard: its name; the first document's id, source, size."""
     kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-    environment = {**kept, "HF_ENDPOINT": hub, "HF_HUB_OFFLINE": "0"}
-    done = subprocess.run([sys.executable, "-c", READ], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [f"shard_{n:08d}_processed oid-{n} {n + 1} u" for n in range(4)]
+    with hub(HUB) as address:
+        environment = {**kept, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        command = [sys.executable, "-c", READ, preset, str(folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def said(shard: str, row: dict[str, Any], source: str) -> str:
+    return f"{shard} <urn:uuid:{row['text'].count('text') - 1}> {source} {len(row['text'])}"
+
+
+def test_the_annotation_preset_is_the_first_four_files_of_its_folder(tmp_path: Path) -> None:
+    found = read("datashop_dclm_annotation_subset", tmp_path)
+    assert found == [said(f"shard_{n:08d}_processed", dclm(n), "unknown") for n in range(4)]
+
+
+def test_the_pool_preset_is_all_files_of_global_shard_2(tmp_path: Path) -> None:
+    found = read("datashop_dclm_pretraining_subset", tmp_path)
+    assert found == [
+        said(f"local-shard_{local}_of_10-shard_{n:08d}_processed", dclm(n), "unknown")
+        for local in (0, 9)
+        for n in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize("name", ["fineweb_sample_10BT", "fineweb_edu_sample_10BT"])
+def test_a_sample_of_fineweb_is_its_folder_with_the_crawl_as_source(name: str, tmp_path: Path) -> None:
+    assert read(name, tmp_path) == [said(f"00{n}_00000", fineweb(n), "CC-MAIN-2013-20") for n in (0, 1)]
+
+
+def test_every_sample_of_fineweb_has_a_name() -> None:
+    named = [name for name in PRESETS if name.startswith("fineweb")]
+    assert named == [f"fineweb{edu}_sample_{size}" for edu in ("", "_edu") for size in ("10BT", "100BT", "350BT")]
+    for name in named:
+        assert PRESETS[name].uri.rpartition("/")[0].endswith(f"/sample/{name.rpartition('_')[2]}")
+
+
+def test_fields_that_are_given_replace_those_of_the_preset() -> None:
+    assert Data(uri="fineweb_sample_10BT").source_field == "dump"
+    assert Data(uri="fineweb_sample_10BT", source_field="language").source_field == "language"
+    assert Data(uri="/data/*.jsonl").source_field == "source"
