@@ -17,6 +17,7 @@ from datashop_assets.filtered_pool.counts import counts_of
 from datashop_assets.filtered_pool.documents import write_all
 from datashop_assets.filtered_pool.joined import Joined, join
 from datashop_assets.filtered_pool.keep import decide
+from datashop_assets.filtered_pool.near_cut import near_cut
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.stage import Metrics, StageTask
 
@@ -24,7 +25,7 @@ SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "split": pl.Str
 
 
 def build(task: StageTask) -> Metrics:
-    """Metrics: the rule, budget and ties at the cut; kept documents and tokens, also by source and split; gold."""
+    """Metrics: the rule, budget and cut; documents near it; kept documents and tokens, by source and split; gold."""
     rule = certified_rule(task.config["keep"], task.inputs["keep_certificate"])
     joined = join(task, sized_by_tokens=rule.get("of") == "tokens")
     flags, decision = decide(rule, joined.shards)
@@ -36,7 +37,8 @@ def build(task: StageTask) -> Metrics:
             task.output.write_frames(f"{shard}.parquet", marked, SCHEMA, beside=True)
     write_all(task, joined.names)
     gold = load_gold(task.cache, task.config["gold_uri"]) if task.config["gold"] else {}
-    return {**decision, **counts_of(joined, task.output, gold, task.config["gold"])}
+    near = near_cut(joined, task.output, decision)
+    return {**decision, **near, **counts_of(joined, task.output, gold, task.config["gold"])}
 
 
 def attributes(joined: Joined, shard: str, flags: Iterator[NDArray[np.bool_]]) -> Iterator[pl.DataFrame]:

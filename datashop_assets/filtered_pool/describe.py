@@ -61,7 +61,16 @@ def kept(metrics: Mapping[str, Any]) -> str:
     ]
     rule = ", ".join(f"{name} {value}" for name, value in metrics["rule"].items())
     cut = "nothing is kept" if metrics["cut_score"] is None else f"the lowest score kept is {metrics['cut_score']:.4f}"
-    return f"Rule: {rule}; {cut}.{_gold(metrics)}\n\n{table(head, rows)}"
+    return f"Rule: {rule}; {cut}. {_near(metrics)}{_gold(metrics)}\n\n{table(head, rows)}"
+
+
+def _near(metrics: Mapping[str, Any]) -> str:
+    """Manifests of earlier versions say nothing of it."""
+    found = metrics.get("near_cut_documents", [])
+    named = ", ".join(f"{escaped(one['id'])} ({'kept' if one['kept'] else 'left out'})" for one in found[:SHOWN])
+    return (
+        f"Within 1e-6 of the cut: {metrics.get('near_cut', 'not counted')}{f', among them {named}' if named else ''}."
+    )
 
 
 def _gold(metrics: Mapping[str, Any]) -> str:

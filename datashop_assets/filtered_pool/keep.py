@@ -90,6 +90,13 @@ def margin_keys(margins: Margins) -> Keys:
     return ~ascending
 
 
+def margin_of(key: int) -> float:
+    """The margin whose key it is: `margin_keys` backwards."""
+    ascending = np.array(~np.uint64(key))
+    bits = np.where(ascending >> np.uint64(63), ascending ^ np.uint64(1 << 63), ~ascending)
+    return float(bits.view(np.float64))
+
+
 def keep_before(cut: Cut | None, shards: Shards) -> Iterator[NDArray[np.bool_]]:
     """For every shard in order, which of its documents are kept."""
     room = cut.room if cut else 0
@@ -113,11 +120,15 @@ def budget_of(fraction: float, total: int) -> int:
 
 
 def decide(rule: Mapping[str, Any], shards: Shards) -> tuple[Iterator[NDArray[np.bool_]], dict[str, Any]]:
-    """Kept flags by shard, and the rule with its counts as JSON values."""
+    """Kept flags by shard, and the rule with its counts and its cut as JSON values.
+
+    The cut is a score where the rule is a threshold, else the margin of the first document that is left out.
+    """
     if "threshold" in rule:
-        return (shard.scores >= rule["threshold"] for shard in shards()), {"rule": dict(rule)}
+        return (shard.scores >= rule["threshold"] for shard in shards()), {"rule": dict(rule), "cut": rule["threshold"]}
     total = sum(int(shard.sizes.sum()) for shard in shards())
     budget = min(rule["budget"], total) if "budget" in rule else budget_of(rule["fraction"], total)
     cut = find_cut(shards, budget)
     tied = sum(int((margin_keys(shard.margins) == cut.margin).sum()) for shard in shards()) if cut else 0
-    return keep_before(cut, shards), {"rule": dict(rule), "total": total, "budget": budget, "tied_at_cut": tied}
+    counts = {"total": total, "budget": budget, "tied_at_cut": tied, "cut": margin_of(cut.margin) if cut else None}
+    return keep_before(cut, shards), {"rule": dict(rule), **counts}

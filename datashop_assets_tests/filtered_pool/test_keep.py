@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.filtered_pool.keep import Shard, Shards, budget_of, decide, margin_keys
+from datashop_assets.filtered_pool.keep import Shard, Shards, budget_of, decide, margin_keys, margin_of
 from datashop_assets.storage.digests import keyed_hash
 
 Documents = list[tuple[float, int]]  # margin and size of each, in pool order
@@ -90,6 +90,12 @@ def test_keys_stand_in_the_opposite_order_of_margins(values: list[float]) -> Non
         assert (values[first] > values[second]) == bool(keys[first] < keys[second])
 
 
+@given(st.floats(allow_nan=False))
+def test_a_key_gives_back_its_margin(margin: float) -> None:
+    [key] = margin_keys(np.array([margin]))
+    assert margin_of(int(key)) == margin
+
+
 def test_a_margin_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="1 margins are not numbers"):
         kept_of([(float("nan"), 1), (1.0, 1)], {"fraction": 0.5}, [])
@@ -102,4 +108,4 @@ def test_a_decimal_fraction_is_taken_as_it_is_written() -> None:
 
 def test_ties_at_the_cut_are_counted() -> None:
     _, decision = decide({"fraction": 0.5}, shards_of([(1.0, 1)] * 7 + [(2.0, 1)], [3]))
-    assert decision == {"rule": {"fraction": 0.5}, "total": 8, "budget": 4, "tied_at_cut": 7}
+    assert decision == {"rule": {"fraction": 0.5}, "total": 8, "budget": 4, "tied_at_cut": 7, "cut": 1.0}
