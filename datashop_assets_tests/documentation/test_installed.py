@@ -12,6 +12,7 @@ import pytest
 
 from datashop_assets.storage.root import project
 
+PROJECT = tomllib.loads((project() / "pyproject.toml").read_text())["project"]
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(2400)]
 
 
@@ -36,8 +37,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_version_is_that_of_pyproject(place: Path) -> None:
-    version = tomllib.loads((project() / "pyproject.toml").read_text())["project"]["version"]
-    assert done(place / "own/bin/datashop", "--version", place=place).split()[-1] == version
+    assert done(place / "own/bin/datashop", "--version", place=place).split()[-1] == PROJECT["version"]
+
+
+@pytest.mark.parametrize("extra", sorted(PROJECT["optional-dependencies"]))
+def test_every_extra_resolves(extra: str, tmp_path: Path) -> None:
+    command = [".tools/uv/bin/uv", "pip", "compile", "--quiet", "--extra", extra, "pyproject.toml"]
+    done(*command, "--output-file", str(tmp_path / "resolved.txt"), place=project())
+    resolved = (tmp_path / "resolved.txt").read_text()
+    for wanted in PROJECT["optional-dependencies"][extra]:
+        assert f"\n{re.split(r'[^a-z0-9-]', wanted)[0]}==" in resolved
 
 
 def test_the_demo_runs(place: Path) -> None:
