@@ -14,7 +14,8 @@ from datashop_assets.encoder.build import build
 from datashop_assets.encoder.cascade import cut_of, was_passed
 from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.pool_margins import pool_margins
-from datashop_assets.prompts.encoder import EncoderSettings
+from datashop_assets.models.tuning import TuningSettings
+from datashop_assets.prompts.encoder import EncoderSettings, Transformer
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -195,6 +196,16 @@ def test_a_model_that_changes_has_another_fingerprint(root: Path, tmp_path: Path
     before = fingerprint(str(tmp_path))
     (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + " ")
     assert fingerprint(str(tmp_path)) != before
+
+
+def test_the_recipes_are_fineweb_edus_for_a_head_and_the_usual_one_for_all_weights() -> None:
+    head, every = (TuningSettings(**Transformer(tune=tune).training()) for tune in ("head", "all"))
+    assert (head.epochs, head.rates(1000)(0), head.rates(1000)(999)) == (20, 3e-4, 3e-4)
+    rates = np.array([every.rates(1000)(step) for step in range(1000)])
+    assert (every.epochs, rates.argmax(), rates.max()) == (3, 100, np.float32(5e-5))
+    assert rates[0] == 0
+    assert rates[-1] < 1e-9
+    assert rates[550] == pytest.approx(2.5e-5, rel=1e-3)  # halfway down a cosine
 
 
 def test_only_the_named_kind_is_part_of_the_configuration() -> None:

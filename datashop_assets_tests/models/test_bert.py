@@ -1,7 +1,9 @@
 """The encoder against torch's figures, by both of its runtimes, and what its folders hold."""
 
 import json
+import os
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from datashop_assets.models.packing import pack
 from datashop_assets.prompts.encoder import MINILM
 from datashop_assets.storage.root import project
 from datashop_assets_tests.models.tiny_bert import WIDTH, config_of, write_tiny
+from datashop_assets_tests.sources.stand_in_hub import hub
 
 GOLDEN = json.loads(Path(__file__).with_name("bert_golden.json").read_text())
 PEER = """
@@ -33,6 +36,12 @@ assert not said["missing_keys"] and not said["unexpected_keys"], said
 batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
 with torch.inference_mode():
     print(json.dumps(model.eval()(batch["input_ids"], attention_mask=batch["attention_mask"]).logits.tolist()))
+"""
+FROM_THE_HUB = """
+import sys
+from pathlib import Path
+from datashop_assets.encoder.base_model import folder_of
+print(folder_of(sys.argv[1], Path(sys.argv[2])))
 """
 
 
@@ -152,6 +161,18 @@ def test_a_folder_in_a_bucket_is_copied_once_a_version(gcs_bucket: str, folder: 
 
     filesystem.pipe_file(f"{path}/config.json", b"{}")
     assert (folder_of(f"{gcs_bucket}/bert", tmp_path) / "config.json").read_bytes() == b"{}"
+
+
+def test_a_folder_on_the_hub_is_copied_at_its_revision(folder: Path, tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    with hub({"somebody/small": {file.name: file.read_bytes() for file in folder.iterdir()}}) as address:
+        environment = {**kept, "HF_ENDPOINT": address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+        command = [sys.executable, "-c", FROM_THE_HUB, "hf://somebody/small@v1", str(tmp_path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    copy = Path(done.stdout.strip())
+    assert load_bert(copy).config == load_bert(folder).config
+    assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(("field", "value"), [("hidden_act", "silu"), ("model_type", "gpt2")])

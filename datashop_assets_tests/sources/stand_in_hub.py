@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on this machine: it lists datasets' files and serves ranges of them.
+"""A stand-in for the Hugging Face hub on this machine: it lists files of datasets and models and serves ranges of them.
 
 What the real client asks for is answered as the hub does (huggingface_hub 1.x); nothing else is.
 """
@@ -17,7 +17,7 @@ from datashop_assets.storage.digests import digest_of_bytes
 
 Files = Mapping[str, bytes]  # path in a dataset -> bytes
 ASKED = re.compile(
-    r"(?:/api)?/datasets/(?P<dataset>[^/]+/[^/]+)(?:/(?P<what>[a-z-]+)/(?P<revision>[^/]+)/?(?P<path>.*))?"
+    r"(?:/api)?/(?:datasets/|models/)?(?P<dataset>[^/]+/[^/]+)(?:/(?P<what>[a-z-]+)/(?P<revision>[^/]+)/?(?P<path>.*))?"
 )
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(found) if found else self._not_found()
         elif asked["what"] == "resolve":
             data = files[asked["path"]]
-            first, last = re.findall(r"\d+", self.headers["range"])
+            first, last = re.findall(r"\d+", self.headers["range"] or f"0-{len(data) - 1}")
             part = {"content-range": f"bytes {first}-{last}/{len(data)}"}
             self._send_bytes(206, data[int(first) : int(last) + 1], part)
         else:
