@@ -38,6 +38,20 @@ Examples:
 Exit codes:
   0  done    1  a run failed, or something bad was found    2  the command or a file must be mended first
 """
+RUN_EXAMPLES = """\b
+Examples:
+  datashop run mathematics                   the same command goes on after Ctrl-C or a crash
+  datashop run mathematics --until annotations    to read the replies first
+"""
+STATUS_EXAMPLES = """\b
+Examples:
+  datashop status                            a line for every prompt and stage
+  datashop status --json | jq -r .prompts.mathematics.data_card.metrics.path
+"""
+CHECK_EXAMPLES = """\b
+Examples:
+  datashop prompts check                     before a commit, or when the sensor leaves a prompt out
+"""
 
 
 @click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -54,7 +68,7 @@ for command in (compare, compile_for_tpus, completion, data, doctor, estimate, h
     main.add_command(command)
 
 
-@main.command()
+@main.command(epilog=RUN_EXAMPLES)
 @click.argument("prompt", shell_complete=prompt_names)
 @click.option(
     "--until", metavar="STAGE", shell_complete=stage_names, help="Stop after this stage (and make all that it needs)."
@@ -80,7 +94,7 @@ def run(prompt: str, until: str | None) -> None:
     tables.results(prompt, status_of(plan(known.load(prompt), known.root)), made=stages)
 
 
-@main.command("status")
+@main.command("status", epilog=STATUS_EXAMPLES)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_status(as_json: bool) -> None:
     """Say for every stage of every prompt whether it is missing, stale, incomplete or current."""
@@ -98,7 +112,7 @@ def prompts() -> None:
     """The prompt files."""
 
 
-@prompts.command()
+@prompts.command(epilog=CHECK_EXAMPLES)
 def check() -> None:
     """Check every prompt file. The exit code is 1 if one is bad."""
     known = store()

@@ -14,8 +14,13 @@ from datashop_assets.prompts.store import SUFFIXES, PromptStore
 from datashop_assets.rubric.build import RUBRIC_FILE
 from datashop_assets.storage.folders import Folder
 
+EXAMPLES = """\b
+Examples:
+  datashop prompts pin mathematics           after `datashop run mathematics --until rubric`
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("prompt", shell_complete=prompt_names)
 def pin(prompt: str) -> None:
     """Write the rubric that was made from PROMPT's targets into its file, in their place.

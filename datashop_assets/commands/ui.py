@@ -13,6 +13,10 @@ Examples:
   datashop ui                                http://127.0.0.1:3000, cards on http://127.0.0.1:3001
   datashop ui --port 8080
 """
+HOME_EXAMPLES = """\b
+Examples:
+  datashop home                              before Dagster's own commands, such as `dagster asset list`
+"""
 
 
 @click.command(epilog=EXAMPLES)
@@ -41,7 +45,7 @@ def ui(port: int) -> None:
         server.shutdown()
 
 
-@click.command()
+@click.command(epilog=HOME_EXAMPLES)
 def home() -> None:
     """Make DAGSTER_HOME ready for the UI: its settings, and an end to runs whose process is gone."""
     _ready()

@@ -62,6 +62,9 @@ def dagster_state() -> Finding:
         return Finding("Dagster", "note", f"{home} is not made yet", "nothing to do: the first run makes it")
     if settings.read_bytes() != shipped(SHIPPED).read_bytes():
         return Finding(
-            "Dagster", "note", f"{settings} is not the one that comes with Datashop", "nothing, if that is meant"
+            "Dagster",
+            "note",
+            f"{settings} is not the one that comes with Datashop",
+            "nothing, if you changed it; else remove it, and the next run makes it",
         )
     return Finding("Dagster", "good", str(home))

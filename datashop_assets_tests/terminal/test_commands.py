@@ -22,11 +22,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
-def test_every_command_says_what_it_does(command: str) -> None:
-    found = CliRunner().invoke(main, [command, "--help"])
+@pytest.mark.parametrize("command", sorted({*main.commands, "prompts check", "prompts pin"} - {"prompts"}))
+def test_every_command_says_what_it_does_and_shows_examples(command: str) -> None:
+    found = CliRunner().invoke(main, [*command.split(), "--help"])
     assert found.exit_code == 0
-    assert found.output.count("\n") > 5
+    assert f"  datashop {command}" in found.output.partition("Examples:")[2]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
