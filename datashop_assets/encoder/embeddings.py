@@ -9,12 +9,12 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.excerpts import Part, excerpt
@@ -23,7 +23,9 @@ from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.sources.pool_index import OK
 from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.shards import read_frames
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -39,6 +41,7 @@ class EmbedJob:
     """One shard to embed. It travels between processes, so it holds places and no open files."""
 
     model: str
+    version: str  # a digest that changes with the model's files
     cache: Path
     read_characters: int
     reading: Part
@@ -61,14 +64,13 @@ def build(task: StageTask) -> Metrics:
 
 def _job(task: StageTask, shard: str) -> EmbedJob:
     model, read, reading = (task.config[name] for name in ("model", "read_characters", "reading"))
-    return EmbedJob(model, task.cache, read, reading, task.inputs["pretraining_pool"].uri, shard, task.output)
+    version = digest_of(task.config.get("fingerprint"))
+    return EmbedJob(model, version, task.cache, read, reading, task.inputs["pretraining_pool"].uri, shard, task.output)
 
 
 def embed_shard(job: EmbedJob) -> str:
     """Embeds one shard and writes its matrix. Returns its name."""
-    from datashop_assets.encoder.static import embedding_of  # JAX, which a process that reads vectors is spared
-
-    embedding, pool = embedding_of(job.model, job.cache), StageFolder(Folder(job.pool))
+    embedding, pool = _embedding(job.model, job.version, job.cache), StageFolder(Folder(job.pool))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{job.shard}.npy"
         matrix = _matrix(path, (documents_of(pool, job.shard), embedding.width))
@@ -82,6 +84,14 @@ def embed_shard(job: EmbedJob) -> str:
     return job.shard
 
 
+@lru_cache(maxsize=1)
+def _embedding(model: str, version: str, cache: Path) -> "StaticEmbedding":  # noqa: ARG001, another version is another
+    """Loaded once a process, which embeds many shards."""
+    from datashop_assets.encoder.static import embedding_of  # JAX, which a process that reads vectors is spared
+
+    return embedding_of(model, cache)
+
+
 def vectors_of(folder: StageFolder, shard: str) -> NDArray[np.float16]:
     """The matrix of one shard, read from disk as it is used. Raises `KeyError` where there is none."""
     path = folder.file(f"{shard}.npy")
@@ -91,7 +101,8 @@ def vectors_of(folder: StageFolder, shard: str) -> NDArray[np.float16]:
 
 def documents_of(pool: StageFolder, shard: str) -> int:
     """How many of a shard's rows are documents."""
-    return int((pl.read_parquet(pool.file(f"{shard}.parquet"), columns=["status"])["status"] == OK).sum())
+    index = read_frames(pool.file(f"{shard}.parquet"), ["status"])
+    return sum(int((frame["status"] == OK).sum()) for frame in index)
 
 
 _HEADER = 128  # bytes of an .npy file before its numbers

@@ -1,18 +1,24 @@
 """Scores and kept documents counted again, from what was written, by other means than those that wrote it.
 
-Each function returns what is wrong, in words; nothing where all is exact. Memory holds one shard's columns.
+Each function returns what is wrong, in words; nothing where all is exact. Memory holds 65,536 documents'
+columns.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
 
 from datashop_assets.filtered_pool.documents import documents_name
+from datashop_assets.filtered_pool.joined import CHUNK
 from datashop_assets.sources.pool import pool_shards
+from datashop_assets.sources.pool_index import OK
+from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 
 
@@ -21,11 +27,21 @@ def unscored(pool: StageFolder, scores: StageFolder) -> list[str]:
     wanted, there = {f"{name}.parquet" for name in pool_shards(pool)}, {shard.name for shard in scores.shards}
     found = [f"{name} is in {place} only" for name, place in _apart(wanted, there)]
     for name in sorted(wanted & there):
-        documents = _columns(pool, name, "row", "status").filter(pl.col("status") == "ok")["row"]
-        scored = _columns(scores, name, "row")["row"]
-        if not documents.equals(scored):
-            found.append(f"{name} has {len(documents)} documents and {len(scored)} scores, or of other rows")
+        documents, scored, same = _compared(pool, scores, name)
+        if not same:
+            found.append(f"{name} has {documents} documents and {scored} scores, or of other rows")
     return found
+
+
+def _compared(pool: StageFolder, scores: StageFolder, name: str) -> tuple[int, int, bool]:
+    """Documents and scores of a shard, and whether they are of the same rows."""
+    index = _columns(pool, name, "row", "status")
+    documents = rechunked((frame.filter(status=OK).select("row") for frame in index), CHUNK)
+    counts, same = [0, 0], True
+    for chunks in zip_longest(documents, _columns(scores, name, "row"), fillvalue=pl.DataFrame()):
+        counts = [count + len(chunk) for count, chunk in zip(counts, chunks, strict=True)]
+        same = same and chunks[0].equals(chunks[1])
+    return counts[0], counts[1], same
 
 
 @dataclass(frozen=True)
@@ -42,13 +58,16 @@ class Kept:
 def miskept(rule: Mapping[str, Any], filtered: StageFolder, scores: StageFolder, tokens: StageFolder) -> list[str]:
     """Where the kept documents are not exactly those of the rule."""
     found = []
-    for name, shard in _shards(filtered, scores, tokens, rule):
-        marked = int(shard["kept"].sum())
+    for name, chunks in groupby(_chunks(filtered, scores, tokens, rule), itemgetter(0)):
+        marked, exact = 0, True
+        for _, chunk in chunks:
+            marked += int(chunk["kept"].sum())
+            exact = exact and ("threshold" not in rule or chunk["kept"].equals(chunk["score"] >= rule["threshold"]))
         form = filtered.manifest.config["format"]
         written = filtered.manifest.file(documents_name(name.removesuffix(".parquet"), form)).rows
         if marked != written:
             found.append(f"{name} marks {marked} documents as kept and {written} were written")
-        if "threshold" in rule and not shard["kept"].equals(shard["score"] >= rule["threshold"]):
+        if not exact:
             found.append(f"{name} does not keep exactly the scores from {rule['threshold']} upward")
     return found if "threshold" in rule else found + _off_fraction(rule, _sums(filtered, scores, tokens, rule))
 
@@ -67,9 +86,9 @@ def _off_fraction(rule: Mapping[str, Any], sums: Kept) -> list[str]:
 
 def _sums(filtered: StageFolder, scores: StageFolder, tokens: StageFolder, rule: Mapping[str, Any]) -> Kept:
     total, kept, lowest, highest, size = 0, 0, math.inf, -math.inf, 0
-    for _, shard in _shards(filtered, scores, tokens, rule):
-        inside, left = shard.filter("kept"), shard.filter(~pl.col("kept"))
-        total, kept = total + int(shard["size"].sum()), kept + int(inside["size"].sum())
+    for _, chunk in _chunks(filtered, scores, tokens, rule):
+        inside, left = chunk.filter("kept"), chunk.filter(~pl.col("kept"))
+        total, kept = total + int(chunk["size"].sum()), kept + int(inside["size"].sum())
         lowest = min(lowest, *inside["margin"])
         top = max(left["margin"], default=-math.inf)
         if top >= highest:
@@ -78,16 +97,19 @@ def _sums(filtered: StageFolder, scores: StageFolder, tokens: StageFolder, rule:
     return Kept(total, kept, lowest, highest, size)
 
 
-def _shards(
+def _chunks(
     filtered: StageFolder, scores: StageFolder, tokens: StageFolder, rule: Mapping[str, Any]
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Every shard's documents: kept, score, margin, size. Raises `polars.ShapeError` where stages do not agree."""
-    for file in scores.shards:
-        table = _columns(scores, file.name, "row", "score", "margin")
-        kept = _columns(filtered, file.name, "row", "kept")
-        sizes = _columns(tokens, file.name, "row", "tokens") if rule.get("of") == "tokens" else None
-        size = pl.repeat(1, len(table), eager=True) if sizes is None else sizes["tokens"].list.len()
-        yield file.name, table.with_columns(kept=kept["kept"], size=size.cast(pl.Int64))
+    """Every shard's name with its documents, a chunk at a time: kept, score, margin, size.
+
+    Raises `ValueError` or `polars.ShapeError` where stages do not agree.
+    """
+    by_tokens = rule.get("of") == "tokens"
+    size = (pl.col("length") if by_tokens else pl.lit(1)).cast(pl.Int64).alias("size")
+    for name in (file.name for file in scores.shards):
+        beside = [_columns(filtered, name, "kept"), *([_columns(tokens, name, "length")] if by_tokens else [])]
+        for chunk, *others in zip(_columns(scores, name, "row", "score", "margin"), *beside, strict=True):
+            yield name, chunk.with_columns(*(other.to_series() for other in others)).with_columns(size)
 
 
 def _apart(wanted: set[str], there: set[str]) -> Iterator[tuple[str, str]]:
@@ -95,5 +117,5 @@ def _apart(wanted: set[str], there: set[str]) -> Iterator[tuple[str, str]]:
     yield from ((name, "the scores") for name in sorted(there - wanted))
 
 
-def _columns(folder: StageFolder, name: str, *columns: str) -> pl.DataFrame:
-    return pl.read_parquet(folder.file(name), columns=list(columns))
+def _columns(folder: StageFolder, name: str, *columns: str) -> Iterator[pl.DataFrame]:
+    return read_frames(folder.file(name), columns, CHUNK)

@@ -38,7 +38,8 @@ def build(task: StageTask) -> Metrics:
     write_all(task, joined.names)
     gold = load_gold(task.cache, task.config["gold_uri"]) if task.config["gold"] else {}
     near = near_cut(joined, task.output, decision)
-    return {**decision, **near, **counts_of(joined, task.output, gold, task.config["gold"])}
+    named = task.inputs["pretraining_pool"].metrics["by_source"]
+    return {**decision, **near, **counts_of(joined, task.output, named, gold, task.config["gold"])}
 
 
 def attributes(joined: Joined, shard: str, flags: Iterator[NDArray[np.bool_]]) -> Iterator[pl.DataFrame]:

@@ -8,6 +8,7 @@ from scipy.stats import binomtest
 
 from datashop_assets.filtered_pool.joined import Joined
 from datashop_assets.filtered_pool.shards import read_written
+from datashop_assets.sources.counts import OTHERS
 from datashop_assets.storage.stage_writer import StageWriter
 
 Gold = Mapping[str, str]  # id -> label
@@ -15,12 +16,19 @@ NO_LABEL = pl.lit(None, dtype=pl.Boolean)
 GROUPS = ("source", "split", "gold", "kept")
 
 
-def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collection[str]) -> dict[str, Any]:
-    """Counts as JSON values. Gold figures leave out documents without a gold label."""
-    labels = [label in targets for label in gold.values()]
-    shards = [found for shard in joined.names for found in _grouped(joined, output, shard, (list(gold), labels))]
-    groups = pl.concat([counted for counted, _ in shards]).group_by(GROUPS).sum()
-    cuts = [lowest for _, lowest in shards if lowest is not None]
+def counts_of(
+    joined: Joined, output: StageWriter, named: Collection[str], gold: Gold, targets: Collection[str]
+) -> dict[str, Any]:
+    """Counts as JSON values, by source of those that are `named`: a source field may hold a URL, others are counted
+    together. Gold figures leave out documents without a gold label.
+    """
+    label = _label(gold, targets)
+    source = pl.when(pl.col("source").is_in(list(named))).then("source").otherwise(pl.lit(OTHERS))
+    groups, cut_score = pl.DataFrame(), None
+    for chunk in _chunks(joined, output):
+        counted = _grouped(chunk.with_columns(source=source, gold=label))
+        groups = pl.concat([groups, counted]).group_by(GROUPS).sum() if len(groups) else counted
+        cut_score = min((one for one in (cut_score, _lowest(chunk)) if one is not None), default=None)
     kept = groups.filter("kept")
     judged = groups.filter((pl.col("split") == "heldout") & pl.col("gold").is_not_null())
     return {
@@ -28,7 +36,7 @@ def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collecti
         "tokens": int(groups["tokens"].sum()),
         "kept_documents": int(kept["documents"].sum()),
         "kept_tokens": int(kept["tokens"].sum()),
-        "cut_score": min(cuts, default=None),
+        "cut_score": cut_score,
         "by_source": _before_and_after(groups, "source"),
         "by_split": _before_and_after(groups, "split"),
         **gold_figures(judged),
@@ -39,16 +47,27 @@ def counts_of(joined: Joined, output: StageWriter, gold: Gold, targets: Collecti
     }
 
 
-def _grouped(
-    joined: Joined, output: StageWriter, shard: str, gold: tuple[list[str], list[bool]]
-) -> Iterator[tuple[pl.DataFrame, float | None]]:
-    """Documents and tokens of a shard's chunks by group, and the lowest score kept in each."""
-    known = joined.chunks(shard, ("id", "source", "split", "tokens", "score"))
-    labels = pl.col("id").replace_strict(*gold, default=None, return_dtype=pl.Boolean) if gold[0] else NO_LABEL
-    for chunk, written in zip(known, read_written(output, f"{shard}.parquet", ["kept"]), strict=True):
-        table = chunk.with_columns(kept=written["kept"], gold=labels)
-        counted = table.group_by(GROUPS).agg(documents=pl.len().cast(pl.Int64), tokens=pl.col("tokens").sum())
-        yield counted, table.filter("kept")["score"].min()  # type: ignore[misc]
+def _chunks(joined: Joined, output: StageWriter) -> Iterator[pl.DataFrame]:
+    """What is known of the pool's documents, and whether they are kept, some at a time."""
+    for shard in joined.names:
+        known = joined.chunks(shard, ("id", "source", "split", "tokens", "score"))
+        for chunk, written in zip(known, read_written(output, f"{shard}.parquet", ["kept"]), strict=True):
+            yield chunk.with_columns(written["kept"])
+
+
+def _label(gold: Gold, targets: Collection[str]) -> pl.Expr:
+    if not gold:
+        return NO_LABEL
+    labels = [label in targets for label in gold.values()]
+    return pl.col("id").replace_strict(list(gold), labels, default=None, return_dtype=pl.Boolean)
+
+
+def _grouped(chunk: pl.DataFrame) -> pl.DataFrame:
+    return chunk.group_by(GROUPS).agg(documents=pl.len().cast(pl.Int64), tokens=pl.col("tokens").sum())
+
+
+def _lowest(chunk: pl.DataFrame) -> float | None:
+    return chunk.filter("kept")["score"].min()  # type: ignore[return-value]
 
 
 def _before_and_after(groups: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:

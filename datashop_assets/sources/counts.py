@@ -1,15 +1,17 @@
 """What a pool holds, counted: documents by source and split, rejects by reason with some examples."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
 
 EXAMPLES = 5  # of every reason
 SOURCES = 100  # named; the smaller ones are counted together, since a source field may hold a URL
+MET = 10_000  # names kept while counting; documents of sources that are met later are among the others
 OTHERS = "(other sources)"
 Numbers = dict[str, int]
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 
 class Counts(BaseModel):
@@ -21,20 +23,30 @@ class Counts(BaseModel):
     examples: list[dict[str, str]] = []
 
     @classmethod
+    def empty(cls) -> Self:
+        return cls(by_source={}, rejects={}, examples=[])
+
+    @classmethod
     def of(cls, shard: str, rows: Iterable[Mapping[str, Any]]) -> Self:
-        counts = cls(by_source={}, rejects={}, examples=[])
+        counts = cls.empty()
+        deque(counts.counting(shard, rows), maxlen=0)
+        return counts
+
+    def counting(self, shard: str, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same rows, counted as they pass. Memory does not grow with them."""
         for row in rows:
-            counts.rows += 1
+            self.rows += 1
             if row["content"] is not None:
-                counts._add(row["source"], row["split"], 1, row["characters"], row["bytes"])
+                self._add(row["source"], row["split"], 1, row["characters"], row["bytes"])
             else:
-                counts._reject(row["status"], f"{shard} row {row['row']}", row["detail"])
-        return counts._shortened()
+                self._reject(row["status"], f"{shard} row {row['row']}", row["detail"])
+            yield row
+        self._shortened()
 
     @classmethod
     def merged(cls, parts: Iterable[Self]) -> Self:
         """The sum of `parts`, whose order decides which examples are shown."""
-        total = cls(by_source={}, rejects={}, examples=[])
+        total = cls.empty()
         for part in parts:
             total.rows += part.rows
             for source, splits in part.by_source.items():
@@ -69,6 +81,7 @@ class Counts(BaseModel):
 
     def _add(self, source: str, split: str, documents: int, characters: int, size: int) -> None:
         found = {"documents": documents, "characters": characters, "bytes": size}
+        source = source if source in self.by_source or len(self.by_source) < MET else OTHERS
         _add_to(self.by_source.setdefault(source, {}).setdefault(split, {}), found)
 
     def _reject(self, reason: str, place: str, detail: str) -> None:

@@ -1,14 +1,15 @@
 """Builds `pretraining_pool`: an index of the source files, one row for every row in them. No text is copied.
 
 Two passes over the files, each file on its own: the first gathers the MinHash bands of the held-out documents, the
-second writes the index with every document's split. Memory holds the bands and one file's index, so it grows with
-the held-out documents (128 bytes each) and not with the pool. On one core a pass reads some 80,000 short documents/s
-and hashes 6,000.
+second writes the index with every document's split. Memory holds the bands and 8,192 rows of the index, so it grows
+with the held-out documents (128 bytes each), not with the pool nor with a file. On one core a pass reads some 80,000
+short documents/s and hashes 6,000.
 """
 
 import io
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from datashop_assets.sources.near_duplicates import Hashes
 from datashop_assets.sources.readers import fields_of
 from datashop_assets.sources.split import FileTask, SplitRule, content_of, heldout_bands
 from datashop_assets.stage import StageTask
+from datashop_assets.storage.shards import read_rows
+from datashop_assets.storage.stage_writer import StageWriter
 
 OK = "ok"
 BANDS = "heldout_bands.npy"
@@ -77,9 +80,12 @@ def source_files(uri: str, cache: Path) -> list[SourceFile]:
     return find_source_files(str(embedded_pool(cache) / DOCUMENTS) if uri == EMBEDDED else uri)
 
 
-def index_rows(task: FileTask) -> tuple[str, list[IndexRow]]:
-    """A file's shard name, and its part of the index."""
-    return task.file.shard, [index_row(row, found, task.rule) for row, found in enumerate(task.documents())]
+def index_file(task: FileTask, output: StageWriter) -> tuple[str, Counts]:
+    """Writes a file's part of the index, a row at a time. Returns its shard's name, and what the file holds."""
+    rows = (index_row(row, found, task.rule) for row, found in enumerate(task.documents()))
+    counts, shard = Counts.empty(), task.file.shard
+    output.write_rows(f"{shard}.parquet", counts.counting(shard, rows), SCHEMA)
+    return shard, counts
 
 
 def index_row(row: int, found: Document | Reject, rule: SplitRule) -> IndexRow:
@@ -110,12 +116,16 @@ def _gather_bands(task: StageTask, tasks: list[FileTask]) -> Hashes:
 
 
 def _write_index(task: StageTask, tasks: list[FileTask]) -> Counts:
-    kept = {one.file.shard: task.output.scratch / f"{one.file.shard}.counts.json" for one in tasks}
     missing = [one for one in tasks if not task.output.finished(f"{one.file.shard}.parquet")]
-    for shard, rows in map_files(task.tools, "pool: index", index_rows, missing):
-        _replace(kept[shard], Counts.of(shard, rows).to_json())
-        task.output.write_rows(f"{shard}.parquet", rows, SCHEMA)
-    return Counts.merged([Counts.from_json(path.read_bytes()) for path in kept.values()])
+    counted = dict(map_files(task.tools, "pool: index", partial(index_file, output=task.output), missing))
+    shards = [one.file.shard for one in tasks]
+    return Counts.merged(counted[shard] if shard in counted else _counts(task.output, shard) for shard in shards)
+
+
+def _counts(output: StageWriter, shard: str) -> Counts:
+    """Of a file whose index was written before this run."""
+    with output.folder.open(f"{shard}.parquet") as file:
+        return Counts.of(shard, read_rows(f"{shard}.parquet", file))
 
 
 def _as_npy(keys: Hashes) -> bytes:

@@ -6,6 +6,7 @@ ones of the pool, whatever a prompt measures, and those that a prompt names besi
 one result, and one control. Memory holds 12 bytes a word of the evaluation documents; 6 MB of text take 3 s.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -17,6 +18,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
 from datashop_assets.sources.pool_index import source_files
 from datashop_assets.sources.readers import fields_of, read_documents
@@ -62,9 +64,7 @@ def build(task: StageTask) -> Metrics:
     shards = pool_shards(pool)
     missing = [shard for shard in shards if not task.output.finished(f"{shard}.parquet")]
     jobs = [Job(pool.uri, shard, path, size, task.output) for shard in missing]
-    with task.tools.progress.bar("decontaminating", len(jobs), "shards") as bar:
-        for _ in task.tools.compute.map(read_shard, jobs) if task.tools.compute else map(read_shard, jobs):
-            bar.advance()
+    deque(map_shards(task.tools, "decontaminating", read_shard, jobs), maxlen=0)
     facts = {"evaluation_ngrams": len(index.hashes), "evaluation_documents": len(index.names)}
     return {**facts, "named_documents": len(named), "named_too_short": short, **_counts(task, shards)}
 

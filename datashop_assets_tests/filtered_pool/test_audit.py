@@ -16,7 +16,7 @@ TOKENS = [[10, 20, 30], [40, 50, 60]]
 SCHEMAS: Mapping[str, Any] = {
     "scores": {"row": pl.Int64, "score": pl.Float64, "margin": pl.Float64},
     "kept": {"row": pl.Int64, "kept": pl.Boolean},
-    "tokens": {"row": pl.Int64, "tokens": pl.List(pl.Int64)},
+    "tokens": {"row": pl.Int64, "length": pl.Int64},
 }
 HALF = {"fraction": 0.5, "of": "documents"}
 TWO_THIRDS_OF_TOKENS = {"fraction": 0.67, "of": "tokens"}  # 140 of 210
@@ -32,8 +32,7 @@ def scores(root: Path, margins: Sequence[Sequence[float]] = MARGINS) -> StageFol
 
 def tokens(root: Path) -> StageFolder:
     shards = {
-        f"part-{n}.parquet": [{"row": r, "tokens": [0] * t} for r, t in enumerate(shard)]
-        for n, shard in enumerate(TOKENS)
+        f"part-{n}.parquet": [{"row": r, "length": t} for r, t in enumerate(shard)] for n, shard in enumerate(TOKENS)
     }
     return stage_of_rows(root, "pool_tokens", shards, SCHEMAS["tokens"])
 

@@ -205,6 +205,17 @@ def test_a_source_field_with_many_values_stays_small_in_the_metrics(tmp_path: Pa
     assert sum(numbers["documents"] for numbers in by_source["(other sources)"].values()) == 200
 
 
+def test_what_is_counted_of_sources_is_bounded_while_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datashop_assets.sources.counts.MET", 50)
+    write_documents(tmp_path / "urls.jsonl", [{"text": f"a{i}", "source": f"http://{i % 70}.org"} for i in range(300)])
+    by_source = make_pool(f"{tmp_path}/urls.jsonl", tmp_path / "out").metrics["by_source"]
+    documents = {name: sum(one["documents"] for one in splits.values()) for name, splits in by_source.items()}
+    assert len(documents) == 51
+    assert sum(documents.values()) == 300
+    assert documents["http://0.org"] == 5
+    assert documents["(other sources)"] == 80
+
+
 def test_the_embedded_pool_is_made_again_when_its_cache_was_cleared(embedded_cache: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.symlink_to(embedded_cache)
