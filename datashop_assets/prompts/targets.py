@@ -16,7 +16,8 @@ MEDU = {"Great": 5.0, "Good": 4.0, "Okay": 3.0, "Poor": 2.0, "Useless": 1.0}  # 
 class TargetSet(Data):
     """Texts, or `documents` of the rows of a file, drawn at random."""
 
-    texts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=1000)
+    # a list counts as a tuple: after the validator of `Data`, what was JSON is Python, where strict types differ
+    texts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=1000, strict=False)
     uri: str = ""
     documents: Annotated[int, Field(ge=1, le=1000)] = 16
 

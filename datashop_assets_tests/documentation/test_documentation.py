@@ -14,12 +14,15 @@ import click
 import pytest
 
 from datashop_assets.cli import main
+from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.storage.root import project
 
 PAGES = sorted([*project().glob("docs/*.md"), project() / "README.md", project() / "CONTRIBUTING.md"])
 COMMAND = re.compile(r"(?:^|`)(datashop [^`\n#]+)", re.MULTILINE)
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 GAP = "…"
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
@@ -46,6 +49,23 @@ def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
     for link in LINK.findall(page.read_text()):
         if not link.startswith("http"):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def settings() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in YAML.findall(page.read_text()):
+            yield page.name, block
+
+
+@pytest.mark.parametrize(("page", "block"), sorted(settings()))
+def test_every_setting_that_a_page_shows_is_one_of_a_prompt_file(page: str, block: str) -> None:
+    fields = parse_yaml(block.encode(), page)
+    rubric = {} if "targets" in fields else {"rubric": "{example}"}
+    annotator = {"scoring": "generate"} | fields.pop("annotator", {})
+    fields = {"name": "Shown", **rubric, "annotator": annotator, **fields}
+    if ":" in fields.get("processor", {}).get("type", ""):
+        fields["processor"] = {"type": "finalscore0-5"}  # a class of the page's own
+    assert parse_prompt(fields, "shown", page).name
 
 
 def explained() -> Iterator[str]:
