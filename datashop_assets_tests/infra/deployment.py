@@ -88,7 +88,7 @@ class Deployment:
     folder: Path
     environment: dict[str, str]
     services: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    web: int = field(default_factory=free_port)
+    ports: dict[str, int] = field(default_factory=lambda: {"webserver": free_port(), "browse": free_port()})
 
     def start(self, name: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -109,32 +109,32 @@ class Deployment:
             os.killpg(service.pid, by)
         service.wait()
 
-    def ask(self, query: str, **variables: Any) -> Any:
+    def ask(self, query: str, by: str = "webserver", **variables: Any) -> Any:
         """The answer to a GraphQL query, as a browser would send it."""
-        body = orjson.dumps({"query": query, "variables": variables})
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.web}/graphql", body, {"Content-Type": "application/json"}
-        )
+        body, address = orjson.dumps({"query": query, "variables": variables}), f"http://127.0.0.1:{self.ports[by]}"
+        request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             found = orjson.loads(answer.read())
         assert "errors" not in found, found
         return found["data"]
 
-    def ready(self) -> bool:
-        return self.services["webserver"].poll() is None and self._answers()
+    def ready(self, name: str = "webserver") -> bool:
+        return self.services[name].poll() is None and self._answers(name)
 
-    def _answers(self) -> bool:
+    def _answers(self, name: str) -> bool:
         try:
-            return bool(self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"))
+            return bool(self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }", name))
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 
     def _command(self, name: str) -> Sequence[str | Path]:
-        place = ["--host=127.0.0.1", f"--port={self.environment['DATASHOP_CODE_LOCATION_PORT']}"]
+        location = ["--host=127.0.0.1", f"--port={self.environment['DATASHOP_CODE_LOCATION_PORT']}"]
+        pages = [BIN / "dagster-webserver", "--host=127.0.0.1", f"--port={self.ports.get(name)}", WORKSPACE]
         return {
-            "code-location": [BIN / "dagster", "code-server", "start", *place, MODULE],
+            "code-location": [BIN / "dagster", "code-server", "start", *location, MODULE],
             "daemon": [BIN / "dagster-daemon", "run", WORKSPACE],
-            "webserver": [BIN / "dagster-webserver", "--host=127.0.0.1", f"--port={self.web}", WORKSPACE],
+            "webserver": pages,
+            "browse": [*pages, "--read-only"],
         }[name]
 
 

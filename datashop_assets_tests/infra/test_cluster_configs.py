@@ -1,10 +1,8 @@
 """The files for `ray up`: what the tables make, taken by Ray, and with nothing in them that the cloud would refuse."""
 
-import copy
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +11,17 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from datashop_assets_tests.infra.mutations import (
+    Path_,
+    add,
+    changed,
+    leaves,
+    misspell_key,
+    misspell_value,
+    other_type,
+    remove,
+    text_for_number,
+)
 from infra.clusters.accelerators import TPUS, Tpu
 from infra.clusters.cluster import PROJECT, Cluster
 from infra.clusters.model import ClusterFile
@@ -23,7 +32,6 @@ from infra.settings import settings
 FILES = sorted((PROJECT / "infra").glob("datashop-*.yaml"))
 COMMIT = "0123456789ab"
 SCRIPT = PROJECT / "infra" / "update-cluster-configs.py"
-Path_ = tuple[str | int, ...]
 
 
 @pytest.fixture(scope="module")
@@ -34,54 +42,6 @@ def script() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def leaves(value: Any, path: Path_ = ()) -> Iterator[Path_]:
-    """The place of every key and every entry of a list."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        yield (*path, key)
-        yield from leaves(inner, (*path, key))
-
-
-def changed(config: Any, path: Path_, change: Callable[[Any, str | int], None]) -> Any:
-    new = copy.deepcopy(config)
-    holder = new
-    for key in path[:-1]:
-        holder = holder[key]
-    change(holder, path[-1])
-    return new
-
-
-def remove(holder: Any, key: str | int) -> None:
-    del holder[key]
-
-
-def misspell_key(holder: Any, key: str | int) -> None:
-    holder[f"{key}s"] = holder.pop(key)
-
-
-def misspell_value(holder: Any, key: str | int) -> None:
-    holder[key] = {str: lambda v: v[:-1] + "~", bool: lambda v: not v, int: lambda _: -1, float: lambda _: -1.0}.get(
-        type(holder[key]), lambda _: None
-    )(holder[key])
-
-
-def other_type(holder: Any, key: str | int) -> None:
-    holder[key] = [] if isinstance(holder[key], dict) else {"and": "more"}
-
-
-def text_for_number(holder: Any, key: str | int) -> None:
-    holder[key] = [holder[key]] if isinstance(holder[key], str) else str(holder[key])
-
-
-def add(holder: Any, key: str | int) -> None:
-    if isinstance(holder[key], dict):
-        holder[key]["extra"] = 1
-    elif isinstance(holder[key], list):
-        holder[key].append("extra")
-    else:
-        holder[key] = None
 
 
 MUTATIONS = [remove, misspell_key, misspell_value, other_type, text_for_number, add]

@@ -5,19 +5,22 @@ import re
 import tempfile
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from datashop_assets.planning import State, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root
+from datashop_assets_tests.infra.chart import Values
 from datashop_assets_tests.infra.deployment import DEPLOYED, Deployment, Postgres, deployed, eventually
+from datashop_assets_tests.infra.mutations import changed, leaves, misspell_key, other_type, remove
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
 STAGES = ["pretraining_pool", "annotation_sample", "rubric", "pool_tokens"]
@@ -53,54 +56,29 @@ def test_the_compose_file_runs_what_the_processes_below_run() -> None:
     assert "--read-only" in compose["services"]["browse"]["command"]
 
 
-# What the chart's own schema (helm/dagster/schema in Dagster's repository, 1.13) has at the places that are set here.
-CHART: dict[str, set[str]] = {
-    "": {
-        *(
-            "global",
-            "generatePostgresqlPasswordSecret",
-            "serviceAccount",
-            "dagsterWebserver",
-            "dagster-user-deployments",
-        ),
-        *("dagsterDaemon", "concurrency", "runLauncher", "computeLogManager", "postgresql", "ingress", "telemetry"),
-        "pythonLogs",
-    },
-    "dagsterWebserver": {"image", "service", "enableReadOnly", "replicaCount", "env", "envSecrets", "resources"},
-    "dagster-user-deployments": {"enabled", "enableSubchart", "deployments", "imagePullSecrets"},
-    "dagster-user-deployments.deployments.0": {
-        *("name", "image", "port", "codeServerArgs", "env", "envSecrets", "includeConfigInLaunchedRuns"),
-        *("securityContext", "resources", "volumes", "volumeMounts"),
-    },
-    "dagsterDaemon": {"image", "runCoordinator", "runMonitoring", "runRetries", "enabled", "heartbeatTolerance"},
-    "dagsterDaemon.runCoordinator": {"enabled", "type", "config"},
-    "concurrency": {"enabled", "pools", "runs"},
-    "concurrency.pools": {"defaultLimit", "granularity", "opGranularityRunBuffer"},
-    "concurrency.runs": {"maxConcurrentRuns", "tagConcurrencyLimits"},
-    "runLauncher.config.k8sRunLauncher": {"imagePullPolicy", "failPodOnRunFailure", "envSecrets", "labels"},
-    "computeLogManager.config.gcsComputeLogManager": {"bucket", "prefix", "uploadInterval", "localDir"},
-    "pythonLogs": {"pythonLogLevel", "managedPythonLoggers", "dagsterHandlerConfig"},
-    "postgresql": {
-        "enabled",
-        "postgresqlScheme",
-        "postgresqlHost",
-        "postgresqlUsername",
-        "postgresqlDatabase",
-        "service",
-    },
-}
+HELM = yaml.safe_load((DEPLOYED / "helm-values.yaml").read_text())
 
 
-@pytest.mark.parametrize("place", CHART)
-def test_the_helm_values_have_only_keys_that_the_chart_knows(place: str) -> None:
-    values = yaml.safe_load((DEPLOYED / "helm-values.yaml").read_text())
-    for key in filter(None, place.split(".")):
-        values = values[int(key) if key.isdigit() else key]
-    assert set(values) <= CHART[place]
+def test_the_helm_values_are_those_that_the_chart_knows() -> None:
+    Values.model_validate(HELM)
+
+
+@pytest.mark.parametrize("mutation", [remove, misspell_key, other_type])
+def test_mutated_helm_values_are_refused(mutation: Callable[[Any, Any], None]) -> None:
+    taken = []
+    for path in leaves(HELM):
+        if isinstance(path[-1], int) or "env" in path[:-1] or path[-1] == "annotations":
+            continue  # entries of lists, and names that are free
+        try:
+            Values.model_validate(changed(HELM, path, mutation))
+        except ValidationError:
+            continue
+        taken.append(path)
+    assert taken == []
 
 
 def test_the_helm_values_and_the_compose_file_say_the_same() -> None:
-    values = yaml.safe_load((DEPLOYED / "helm-values.yaml").read_text())
+    values = HELM
     (location,) = values["dagster-user-deployments"]["deployments"]
     compose = yaml.safe_load((DEPLOYED / "compose.yaml").read_text())["services"]["code-location"]["environment"]
     assert set(location["env"]) <= set(compose)
@@ -108,6 +86,7 @@ def test_the_helm_values_and_the_compose_file_say_the_same() -> None:
     assert values["concurrency"]["runs"]["maxConcurrentRuns"] == settings["concurrency"]["runs"]["max_concurrent_runs"]
     assert values["concurrency"]["pools"]["defaultLimit"] == settings["concurrency"]["pools"]["default_limit"]
     assert values["dagsterDaemon"]["runRetries"]["maxRetries"] == settings["run_retries"]["max_retries"]
+    assert values["pythonLogs"]["managedPythonLoggers"] == settings["python_logs"]["managed_python_loggers"]
 
 
 def test_no_secret_has_a_value_in_the_files() -> None:
@@ -150,8 +129,8 @@ def deployment(
         yield services
 
 
-def launched(deployment: Deployment, *stages: str) -> str:
-    """Asks for stages as the UI does; the id of the queued run."""
+def execution(stages: Sequence[str]) -> dict[str, Any]:
+    """What the UI asks for where somebody materializes stages of a prompt."""
     selector = {
         "repositoryName": "__repository__",
         "repositoryLocationName": "datashop",
@@ -160,8 +139,12 @@ def launched(deployment: Deployment, *stages: str) -> str:
         "assetCheckSelection": [],
     }
     tags = [{"key": "dagster/partition", "value": "tides"}]
-    parameters = {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
-    answer = deployment.ask(LAUNCH, parameters=parameters)["launchPipelineExecution"]
+    return {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}
+
+
+def launched(deployment: Deployment, *stages: str) -> str:
+    """The id of the queued run."""
+    answer = deployment.ask(LAUNCH, parameters=execution(stages))["launchPipelineExecution"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
     return str(answer["run"]["runId"])
 
@@ -212,6 +195,31 @@ def partitions(deployment: Deployment) -> list[str]:
     return list(
         deployment.ask(query)["assetNodeOrError"].get("partitionKeys", [])
     )  # none before the location is loaded
+
+
+REFUSED = [
+    "{ reloadWorkspace { __typename } }",
+    '{ deleteRun(runId: "a-run") { __typename } }',
+    '{ terminateRun(runId: "a-run", terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename } }',
+    '{ wipeAssets(assetPartitionRanges: [{assetKey: {path: ["rubric"]}}]) { __typename } }',
+    """{ addDynamicPartition(partitionsDefName: "prompts", partitionKey: "x", repositorySelector:
+      {repositoryName: "__repository__", repositoryLocationName: "datashop"}) { __typename } }""",
+]
+
+
+@pytest.mark.deploy
+def test_pages_for_browsing_show_the_runs_and_change_nothing(deployment: Deployment) -> None:
+    deployment.start("browse")
+    eventually(lambda: deployment.ready("browse"), 90, lambda: logs(deployment))
+    seen = [run["runId"] for run in deployment.ask(RUNS, "browse")["runsOrError"]["results"]]
+    assert seen == [run["runId"] for run in runs(deployment)]
+    [refused] = deployment.ask(LAUNCH, "browse", parameters=execution(STAGES)).values()
+    assert refused["__typename"] == "UnauthorizedError"
+    for mutation in REFUSED:
+        [refused] = deployment.ask(f"mutation {mutation}", "browse").values()
+        assert refused["__typename"] == "UnauthorizedError", mutation
+    assert seen == [run["runId"] for run in runs(deployment)]
+    deployment.kill("browse")
 
 
 @pytest.mark.deploy

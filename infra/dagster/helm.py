@@ -69,6 +69,7 @@ def values(tag: str, settings: Settings) -> dict[str, Any]:
             "postgresqlDatabase": "dagster",
             "service": {"port": 5432},
         },
+        "pythonLogs": {"managedPythonLoggers": ["datashop"], "pythonLogLevel": "INFO"},  # how a training run goes
         "ingress": {"enabled": False},  # docs/clusters.md puts identity-aware access in front
         "telemetry": {"enabled": False},
     }
