@@ -1,7 +1,8 @@
 """The values of Dagster's Helm chart that are set here, as its schema has them in 1.13, and none besides.
 
 The chart's own schema (helm/dagster/schema in Dagster's repository) takes unknown keys in many places; this one takes
-none anywhere."""
+none anywhere.
+"""
 
 # ruff: noqa: N815 - names are those of the chart
 
