@@ -81,23 +81,24 @@ def report(documents: int, ours: dict[str, Any], peer: dict[str, Any]) -> None:
     sys.exit(0 if len(differ) == len(near) else f"{len(differ)} decisions differ, {len(near)} of them near the cut")
 
 
-def make_pool(root: Path, rounds: int = ROUNDS, shards: int = SHARDS) -> int:
-    """Writes the pool, every document `rounds` times, and returns how many it has."""
+def make_pool(root: Path, rounds: int = ROUNDS, shards: int = SHARDS, characters: int = CHARACTERS) -> int:
+    """Writes a pool that holds the embedded one `rounds` times, and more, and returns how many documents it has."""
     (root / "pool").mkdir()
-    rows = list(_documents(root, rounds))
+    rows = list(_documents(root, rounds, characters))
     for shard in range(shards):
         with (root / "pool" / f"part-{shard}.jsonl.zst").open("wb") as file:
             write_rows("part.jsonl.zst", file, rows[shard::shards], None)
     return len(rows)
 
 
-def _documents(root: Path, rounds: int) -> Iterator[dict[str, Any]]:
+def _documents(root: Path, rounds: int, characters: int) -> Iterator[dict[str, Any]]:
     originals = embedded_rows(root / "cache")
     for number in range(rounds):
         random.Random(number).shuffle(originals)
-        for place, row in enumerate(originals):
-            text, following = row["text"], place
-            while len(text) < CHARACTERS:
+        for place in range(0, len(originals), characters // CHARACTERS):
+            row, following = originals[place], place
+            text = row["text"]
+            while len(text) < characters:
                 following = (following + 1) % len(originals)
                 text += "\n\n" + originals[following]["text"]
             yield {"text": text, "id": f"{row['id']} {number}", "source": row["source"]}

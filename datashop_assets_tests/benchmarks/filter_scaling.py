@@ -30,6 +30,7 @@ from datashop_assets_tests.resources.ray_cluster import ray_cluster
 from datashop_assets_tests.stages import run_build
 
 SIZES = (1, 4, 16)
+CHARACTERS = 4500  # a document: three times those of `filter_fasttext`
 STAGES = ("pretraining_pool", "pool_tokens", "pool_embeddings", "encoder", "keep_certificate")
 HIGHEST_EXPONENT = 1.05
 
@@ -63,10 +64,10 @@ def report(grown: dict[int, dict[str, float]], spread: dict[str, dict[str, float
 
 
 def prepare(root: Path, size: int) -> None:
-    """A pool of `size` times 11,709 documents in as many shards of a sixteenth of the largest pool, and an encoder."""
+    """A pool of `size` times 3,903 documents, at least two shards of them, and an encoder."""
     place = root / str(size)
     place.mkdir()
-    filter_fasttext.make_pool(place, rounds=size, shards=max(2, size))
+    filter_fasttext.make_pool(place, rounds=size, shards=max(2, size), characters=CHARACTERS)
     model = filter_fasttext.train(root) if size == SIZES[0] else root / "stock.bin"
     filter_fasttext.prepare(place, model)
 
