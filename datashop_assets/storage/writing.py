@@ -73,7 +73,10 @@ def is_half_written(name: str) -> bool:
 
 
 def _beside(place: Path) -> Path:
-    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place.parent)) from error
     return place.with_name(f".{place.name}.{uuid.uuid4().hex}")
 
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.sources.files import find_source_files, shard_names
-from datashop_assets.storage.folders import checked_name
+from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen
+from datashop_assets.storage.folders import Folder, checked_name
+from datashop_assets_tests.sources.making import make_pool, write_documents
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -43,6 +45,24 @@ def test_a_bucket_is_listed_like_a_disk() -> None:
     found = find_source_files(f"{bucket}/*")
     assert [(file.name, file.shard) for file in found] == [("a.jsonl.zst", "a"), ("b.jsonl", "b")]
     assert all(file.uri.startswith("memory://") for file in found)
+
+
+@pytest.mark.parametrize("kind", ["gcs_bucket", "s3_bucket"])
+def test_a_pool_in_a_bucket_is_read_and_a_changed_object_is_noticed(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place = f"{request.getfixturevalue(kind)}/{tmp_path.name}/pool"
+    rows = [{"id": f"d{n}", "text": f"text {n}"} for n in range(9)]
+    for name in ("a.jsonl.zst", "b.parquet"):
+        write_documents(tmp_path / name, rows)
+        Folder(place).put(name, tmp_path / name)
+    pool = make_pool(f"{place}/*", tmp_path / "root")
+    for shard in pool_shards(pool):
+        assert [document.id for _, document in read_chosen(pool, shard, [2, 7])] == ["d2", "d7"]
+    write_documents(tmp_path / "a.jsonl.zst", [*rows[:8], {"id": "d8", "text": "text 9"}])
+    Folder(place).put("a.jsonl.zst", tmp_path / "a.jsonl.zst")
+    with pytest.raises(ChangedPoolError, match="row 8 of shard a differs"):
+        list(read_chosen(pool, "a", [2, 7]))
 
 
 def test_a_glob_without_files_says_what_to_correct(tmp_path: Path) -> None:

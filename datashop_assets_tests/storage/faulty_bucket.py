@@ -19,6 +19,7 @@ class Faults:
 
     fail_every: int = 0  # a 503 instead of an answer
     delay: float = 0.0  # seconds before each answer
+    closed: bool = False  # whoever writes is told that he may not
     lose: Callable[[str], bool] = lambda name: False  # confirmed, and then not there
     requests: int = field(default=0, init=False)
     failed: int = field(default=0, init=False)
@@ -65,6 +66,9 @@ async def _answer(
     if faults.fail_every and faults.requests % faults.fail_every == 0:
         faults.failed += 1
         return web.Response(status=503, text="try again")
+    if faults.closed and request.method in {"POST", "PUT", "PATCH"}:
+        faults.failed += 1
+        return web.json_response({"error": {"code": 403, "message": "no permission to write"}}, status=403)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in {"host", "content-length"}}
     async with session.request(
         request.method, server + request.raw_path, data=await request.read(), headers=headers

@@ -79,3 +79,13 @@ def test_a_write_that_was_lost_is_named(gcs_bucket: str, tmp_path: Path, monkeyp
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
         with pytest.raises(OSError, match=r"model\.bin: 7 bytes were written and None are there"):
             Folder(f"{gcs_bucket}/{tmp_path.name}").write("model.bin", b"weights")
+
+
+def test_a_bucket_that_takes_nothing_is_named(gcs_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Folder(f"{gcs_bucket}/{tmp_path.name}")
+    with faulty(os.environ["STORAGE_EMULATOR_HOST"], Faults(closed=True)) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        for write in (folder.write, folder.create):
+            with pytest.raises(OSError, match=r"(?s)model\.bin cannot be written: Forbidden.*let this account write"):
+                write("model.bin", b"weights")
+        assert folder.names() == []

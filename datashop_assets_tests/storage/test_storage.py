@@ -25,13 +25,14 @@ ROWS = [{"id": f"d{i}", "text": "naïve ∑ text\n" * i, "score": i / 7} for i i
 SCHEMA = {"id": pl.String, "text": pl.String, "score": pl.Float64}
 
 
-@pytest.fixture(params=["disk", "memory bucket", "gcs bucket"])
+@pytest.fixture(params=["disk", "memory bucket", "gcs bucket", "s3 bucket"])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     if request.param == "disk":
         return Folder(str(tmp_path / "stage"))
     if request.param == "memory bucket":
         return Folder(f"memory://{tmp_path.name}/stage")
-    return Folder(f"{request.getfixturevalue('gcs_bucket')}/{tmp_path.name}/stage")
+    bucket = request.getfixturevalue(f"{request.param.split()[0]}_bucket")
+    return Folder(f"{bucket}/{tmp_path.name}/stage")
 
 
 def finish(folder: Folder, scratch: Path, model: bytes = b"weights") -> StageFolder:
@@ -132,8 +133,30 @@ def test_writing_that_fails_leaves_the_old_file_and_no_trace(folder: Folder) -> 
     assert folder.names() == ["file"]
 
 
+def test_what_a_killed_process_left_half_written_has_no_name_and_is_swept(tmp_path: Path) -> None:
+    folder, writer = Folder(str(tmp_path / "stage")), StageWriter(Folder(str(tmp_path / "stage")), tmp_path)
+    writer.begin({"input": "one"})
+    left = [tmp_path / "stage" / name for name in (".a.parquet.0f", "documents/.a.jsonl.zst.0f", ".lease.json.0f")]
+    for file in left:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"half")
+    assert folder.names() == ["receipts/begun"]
+    writer.begin({"input": "one"})
+    assert [file.exists() for file in left] == [False, False, True]  # a lease is another run's, written just now
+    writer.begin({"input": "another"})
+    assert folder.names() == ["receipts/begun"]
+
+
+def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "stage").write_bytes(b"a file")
+    folder = Folder(str(tmp_path / "stage"))
+    for write in (folder.write, folder.create):
+        with pytest.raises(OSError, match=r"stage/a\.bin cannot be written: Not a directory"):
+            write("a.bin", b"")
+
+
 # Not in the GCS bucket: the emulator does not enforce `if_generation_match`.
-@pytest.mark.parametrize("folder", ["disk", "memory bucket"], indirect=True)
+@pytest.mark.parametrize("folder", ["disk", "memory bucket", "s3 bucket"], indirect=True)
 def test_a_file_is_created_once(folder: Folder) -> None:
     assert folder.create("lease", b"first")
     assert not folder.create("lease", b"second")
