@@ -45,20 +45,27 @@ class RayCompute:
 def _connect(address: str) -> None:
     import ray
 
-    if not ray.is_initialized():
+    if ray.is_initialized():
+        return
+    try:
         ray.init(address, log_to_driver=False, configure_logging=False)
+    except ConnectionError as error:
+        raise ConnectionError(
+            f"no Ray cluster answers at {address!r} ({error}); start it, or unset RAY_ADDRESS to work on this machine"
+        ) from error
 
 
 def _result(task: Any, retries: int) -> Any:
+    """What Ray raises beside the function's own error (worker or machine lost, out of memory) says what helps."""
     import ray
-    from ray.exceptions import RayTaskError, WorkerCrashedError
+    from ray.exceptions import RayError, RayTaskError
 
     try:
         return ray.get(task)
     except RayTaskError as error:
         raise error.cause from error
-    except WorkerCrashedError as error:
+    except RayError as error:
         raise RuntimeError(
-            f"a worker died {retries + 1} times on one shard ({error}). If memory ran out, give workers more. Run "
-            "again: finished shards are kept"
+            f"a shard was lost with its worker, which is tried {retries + 1} times ({type(error).__name__}: {error}). "
+            "If memory ran out, give workers more. Run again: finished shards are kept"
         ) from error

@@ -52,10 +52,9 @@ def prepare(root: Path, shards: int) -> None:
     counted_tokens(root, pool)
 
 
-def make_both(root: Path, place: Path, tools: Tools) -> dict[str, Manifest]:
-    """Makes the two stages below `place` and returns their manifests."""
+def make_both(root: Path, wanted: Root, tools: Tools) -> dict[str, Manifest]:
+    """Makes the two stages below `wanted` and returns their manifests."""
     plan = {stage.name: Planned(stage, "0" * 32, {}, Folder(str(root / stage.name))) for stage in MADE}
-    wanted = Root(str(place))
     for stage, config in ((POOL_SCORES, {}), (FILTERED_POOL, KEEP)):
         plan[stage.name] = Planned(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
     stages = (POOL_SCORES.name, FILTERED_POOL.name)
@@ -72,8 +71,8 @@ def serve(root: Path, compute: str) -> None:
     for line in sys.stdin:
         process = os.fork()
         if not process:
-            make_both(root, root / line.strip(), tools_of(compute))
-            os._exit(0)
+            make_both(root, Root(str(root / line.strip())), tools_of(compute))
+            sys.exit()
         print(process, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 

@@ -1,0 +1,24 @@
+"""A pool and an encoder, made once for all tests that score and filter it in processes."""
+
+from pathlib import Path
+
+import pytest
+
+from datashop_assets_tests.filtered_pool import both_stages
+
+SHARDS = 8
+
+
+@pytest.fixture
+def both_root(both_inputs: Path, tmp_path: Path) -> Path:
+    """A folder of a test's own with the inputs of both stages."""
+    for place in both_inputs.iterdir():
+        (tmp_path / place.name).symlink_to(place)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def both_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("both")
+    both_stages.prepare(root, SHARDS)
+    return root
