@@ -81,6 +81,16 @@ def test_a_materialization_says_where_what_and_how_much(workshop: Workshop, inst
     assert any(isinstance(value, dg.MarkdownMetadataValue) for value in pool.metadata.values())
 
 
+def test_every_materialization_links_to_the_card_where_cards_are_served(
+    workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop.write("numbers")
+    assert "data card" not in materialization(made(workshop, instance, "rubric"), "rubric").metadata
+    monkeypatch.setenv("DATASHOP_CARDS", "http://127.0.0.1:3001")
+    linked = materialization(made(workshop, instance, "rubric"), "rubric").metadata["data card"]
+    assert linked.value == "http://127.0.0.1:3001/numbers/card.html"
+
+
 def test_what_is_there_is_reused_and_says_so(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     workshop.write("numbers")
     made(workshop, instance, "rubric")
