@@ -132,3 +132,15 @@ def test_the_packages_of_the_images_install_and_start(tmp_path: Path) -> None:
     asked = "import datashop_assets.definitions, dagster_postgres, ray, libtpu; print(datashop_assets.__file__)"
     printed = subprocess.run([python, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert printed.startswith(str(tmp_path))
+
+
+@pytest.mark.deploy
+@pytest.mark.parametrize("accelerator", ["tpu", "gpu"])
+def test_the_packages_of_the_annotators_images_are_to_be_had(accelerator: str, tmp_path: Path) -> None:
+    """As its Dockerfile installs them, up to the download of some GB: every version and hash of the lock is found."""
+    lock = PROJECT / "locks" / f"image-vllm-{accelerator}.txt"
+    there = ["--target", tmp_path, "--python-platform=x86_64-manylinux_2_34", "--python-version=3.12"]
+    install = [PROJECT / ".tools/uv/bin/uv", "pip", "install", "--dry-run", *there, "--require-hashes", "-r", lock]
+    said = subprocess.run(install, capture_output=True, text=True, check=True).stderr
+    assert re.search(r"^ \+ vllm.*==", said, re.MULTILINE)
+    assert re.search(r"^ \+ ray==", said, re.MULTILINE)
