@@ -23,13 +23,13 @@ class Baselines:
         self._source = LogisticRegression(max_iter=1000).fit(self._one_hot(sources), labels, sample_weight=scale)
 
     def scores(self, lengths: Sequence[int], sources: Sequence[str]) -> Mapping[str, Array]:
-        """Log-odds by length (characters of whole documents) and by source, each float64 [documents].
+        """P(positive) by length (characters of whole documents) and by source, each float64 [documents].
 
         A source never seen gets the average.
         """
         return {
-            "length": np.asarray(self._length.decision_function(_curve(lengths))),
-            "source": np.asarray(self._source.decision_function(self._one_hot(sources))),
+            "length": np.asarray(self._length.predict_proba(_curve(lengths))[:, 1]),
+            "source": np.asarray(self._source.predict_proba(self._one_hot(sources))[:, 1]),
         }
 
     def _one_hot(self, sources: Sequence[str]) -> Array:

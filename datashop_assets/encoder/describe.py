@@ -10,16 +10,17 @@ import polars as pl
 from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 
-FIGURES = {
+COMPARED = {
     "auc": "AUC",
-    "length_auc": "AUC of length alone",
-    "source_auc": "AUC of source alone",
     "spearman": "Spearman with the expected score",
     "average_precision": "average precision",
-    "precision": "precision at 0.5",
-    "recall": "recall at 0.5",
     "f1": "F1 at 0.5",
     "macro_f1": "macro F1 at 0.5",
+}
+ALONE = {"": "", "length_": " of length alone", "source_": " of source alone"}
+FIGURES = {f"{who}{name}": f"{title}{alone}" for name, title in COMPARED.items() for who, alone in ALONE.items()} | {
+    "precision": "precision at 0.5",
+    "recall": "recall at 0.5",
     "precision_at_share": "precision when as many are kept as there are positives",
     "brier": "Brier score",
 }

@@ -27,7 +27,7 @@ class Sample:
     score: Array  # P(positive)
     label: Array  # 0 or 1
     weight: Array
-    baselines: Mapping[str, Array] = field(default_factory=dict)  # other scores to stand beside
+    baselines: Mapping[str, Array] = field(default_factory=dict)  # other probabilities to stand beside
     expected: Array | None = None  # the annotator's expected score, where there is one
 
     def take(self, chosen: NDArray[np.bool_]) -> "Sample":
@@ -59,24 +59,35 @@ def summary(sample: Sample, seed: int = 0) -> dict[str, Any]:
 
 
 def measures(sample: Sample, weights: Array) -> Figures:
-    """Every figure for weights [R, documents]. `auc_over_x`: the AUC minus that of baseline x on the same documents."""
+    """Every figure for weights [R, documents]. `length_auc`: that of baseline `length` on the same documents, and
+    `auc_over_length` how far it is exceeded.
+    """
     score, label = sample.score, sample.label
-    precision, recall, f1 = agreement.precision_recall_f1(score, label, weights)
+    precision, recall, _ = agreement.precision_recall_f1(score, label, weights)
     found = {
-        "auc": agreement.auc(score, label, weights),
-        "average_precision": agreement.average_precision(score, label, weights),
+        **compared(sample, score, weights),
         "precision": precision,
         "recall": recall,
-        "f1": f1,
-        "macro_f1": agreement.macro_f1(score, label, weights),
         "precision_at_share": agreement.precision_at_share(score, label, weights),
         "brier": agreement.brier(score, label, weights),
     }
+    for name, scores in sample.baselines.items():
+        found |= {f"{name}_{figure}": values for figure, values in compared(sample, scores, weights).items()}
+        found[f"auc_over_{name}"] = found["auc"] - found[f"{name}_auc"]
+    return found
+
+
+def compared(sample: Sample, score: Array, weights: Array) -> Figures:
+    """The figures that an encoder and its baselines have in common, for probabilities [documents]."""
+    label = sample.label
+    found = {
+        "auc": agreement.auc(score, label, weights),
+        "average_precision": agreement.average_precision(score, label, weights),
+        "f1": agreement.precision_recall_f1(score, label, weights)[2],
+        "macro_f1": agreement.macro_f1(score, label, weights),
+    }
     if sample.expected is not None:
         found["spearman"] = agreement.spearman(score, sample.expected, weights)
-    for name, scores in sample.baselines.items():
-        found[f"{name}_auc"] = agreement.auc(scores, label, weights)
-        found[f"auc_over_{name}"] = found["auc"] - found[f"{name}_auc"]
     return found
 
 

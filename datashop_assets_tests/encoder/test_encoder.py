@@ -43,6 +43,14 @@ def test_every_figure_has_an_interval_around_it(built: tuple[Path, StageFolder])
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
 
 
+def test_length_alone_and_source_alone_stand_beside_every_figure(built: tuple[Path, StageFolder]) -> None:
+    metrics = json.loads(built[1].file("report.json").read_text())["labels"]["all"]["metrics"]
+    for figure in ("auc", "average_precision", "f1", "macro_f1", "spearman"):
+        for baseline in ("length", "source"):
+            assert metrics[f"{baseline}_{figure}"]["value"] < metrics[figure]["low"], (baseline, figure)
+    assert "average precision of source alone" in describe(built[1])["on labels it has not seen"]
+
+
 def test_the_annotator_stands_beside_it(built: tuple[Path, StageFolder]) -> None:
     assert built[1].metrics["annotator_gold_auc"] == 1.0  # the labels of this test are gold itself
     assert built[1].metrics["annotator_gold_precision"] == 1.0
