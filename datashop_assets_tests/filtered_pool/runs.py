@@ -1,5 +1,6 @@
 """Runs of both stages in processes of their own, and what they have left."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,8 @@ class Runs:
 
     def __init__(self, root: Path, compute: str) -> None:
         command = [sys.executable, "-m", both_stages.__name__, str(root), compute]
-        self.server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        self.server = subprocess.Popen(command, env={**os.environ, **compiled(root)}, **pipes)
         assert self.server.stdin is not None
         assert self.server.stdout is not None
         self._orders, self._answers = self.server.stdin, self.server.stdout
@@ -40,6 +42,11 @@ class Runs:
         self._orders.close()
         self.server.wait()
         self._answers.close()
+
+
+def compiled(root: Path) -> dict[str, str]:
+    """Settings with which Python compiles a module once for all workers, also where it is told to write nothing."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(root / "bytecode")}
 
 
 @contextmanager

@@ -37,14 +37,6 @@ print(json.dumps({name: made.content_digest for name, made in make_both(root, Ro
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
-@pytest.fixture
-def whole(both_root: Path) -> dict[str, str]:
-    """What an uninterrupted run makes."""
-    with runs(both_root) as both:
-        both.whole("whole")
-    return contents(both_root / "whole")
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [

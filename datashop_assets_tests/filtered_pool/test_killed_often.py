@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from datashop_assets_tests.resources.ray_cluster import ray_cluster
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
 
-KILLS = 50
+PARTS, KILLS = 5, 10  # half of them at a random time, half when a random number of files is there
+FILES = 40  # at most: 8 shards of scores, then 8 of attributes and 8 of documents with a receipt each
 NOTHING: Seen = {}
 
 
@@ -30,26 +32,36 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield head.address
 
 
-def killed_often(root: Path, both: Runs) -> str:
-    """Kills runs at moments drawn evenly from a whole run's time, `KILLS` times. Says how it went."""
-    both.whole("first")  # what is compiled and cached once
+def killed_often(root: Path, both: Runs, whole: dict[str, str], part: int) -> str:
+    """Kills runs `KILLS` times, each of them often, at moments that are drawn. Says how it went."""
+    both.whole("first")
     started = time.monotonic()
-    both.whole("whole")
+    both.whole("second")
     seconds = time.monotonic() - started
-    moments, place, seen, kills, ended = random.Random(0), root / "killed", NOTHING, 0, 0
+    draw, place, seen, kills, ended = random.Random(part), root / "killed", NOTHING, 0, 0
     while kills < KILLS:
         process = both.begin(place.name)
-        time.sleep(moments.uniform(0, seconds))
-        os.kill(process, signal.SIGKILL)
+        if kills % 2:
+            time.sleep(draw.uniform(0, seconds))
+        else:
+            wait_for_files(place, draw.randrange(FILES), process)
+        with suppress(ProcessLookupError):  # it has ended
+            os.kill(process, signal.SIGKILL)
         killed = both.end() == -signal.SIGKILL
         kills, seen = kills + killed, kept(seen, finished(place))
         if not killed or kills == KILLS:
             both.whole(place.name)
-            assert contents(place) == contents(root / "whole")
+            assert contents(place) == whole
             assert not list(place.glob("stages/**/.*"))
             shutil.rmtree(place)
             seen, ended = NOTHING, ended + 1
     return f"{kills} kills, {ended} times to the end, {seconds:.1f} s a run that is not killed"
+
+
+def wait_for_files(place: Path, files: int, process: int) -> None:
+    """Until so many are there, of shards and receipts, or the process has ended."""
+    while sum(1 for _ in place.glob("stages/**/part-*")) < files and Path(f"/proc/{process}").exists():
+        time.sleep(0.001)
 
 
 def kept(before: Seen, now: Seen) -> Seen:
@@ -58,21 +70,23 @@ def kept(before: Seen, now: Seen) -> Seen:
     return now
 
 
-def test_in_local_processes(both_root: Path) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_in_local_processes(both_root: Path, whole: dict[str, str], part: int) -> None:
     with runs(both_root) as both:
-        print(killed_often(both_root, both))
+        print(killed_often(both_root, both, whole, part))
 
 
-def test_on_ray(both_root: Path, cluster: str) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_on_ray(both_root: Path, whole: dict[str, str], cluster: str, part: int) -> None:
     with runs(both_root, cluster) as both:
-        print(killed_often(both_root, both))
+        print(killed_often(both_root, both, whole, part))
 
 
 def test_ray_makes_the_same_manifests(both_root: Path, cluster: str) -> None:
-    for compute in (PROCESSES, cluster):
+    for name, compute in (("local", PROCESSES), ("ray", cluster)):
         with runs(both_root, compute) as both:
-            both.whole(f"by-{compute[:4]}")
-    local, ray = (said(both_root / f"by-{compute[:4]}") for compute in (PROCESSES, cluster))
+            both.whole(name)
+    local, ray = said(both_root / "local"), said(both_root / "ray")
     assert len(local) == 2
     assert local == ray
 
