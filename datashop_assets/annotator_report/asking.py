@@ -16,17 +16,15 @@ from datashop_assets.stage import StageTask
 from datashop_assets.storage.digests import keyed_hash
 
 Row = Mapping[str, Any]
+WHY = {"likelihood": "by likelihood the same question always has the same answer"}
+MEND = "set annotator.report.again to ask all the same"
 
 
 def again(task: StageTask, rows: Sequence[Row]) -> dict[str, Any]:
     """Self-agreement: the same question with another seed. `note` says why where it is not asked."""
     wanted = task.config["again"]
     if not wanted["documents"]:
-        return {
-            "documents": 0,
-            "note": "not asked: by likelihood the same question always has the same answer; "
-            "set annotator.report.again to ask all the same",
-        }
+        return {"documents": 0, "note": f"not asked: {WHY.get(task.config['asked']['scoring'], 'again is 0')}; {MEND}"}
     question = _question(task, task.config["asked"])
     other = replace(question, sampling=replace(question.sampling, seed=question.sampling.seed + wanted["seed"]))
     return _compared(task, other, judge_of(task.config["parsing"]), drawn(rows, wanted["documents"]))
