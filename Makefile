@@ -84,7 +84,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/python infra/update-cluster-configs.py --check
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
-test: check ## make check, then every test but those of the other targets; two rooms at a time
+test: check libtpu ## make check, then every test but those of the other targets; two rooms at a time
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
@@ -96,8 +96,8 @@ test-deploy: env ## Dagster as separate services with a PostgreSQL, and the comm
 test-peers: env peers ## what we write, read by torch, transformers and others
 	@$(BIN)/pytest -m peers
 
-test-tpu: env libtpu ## the training step of one model and the encoder's compiled for a TPU slice
-	@$(BIN)/pytest -m tpu
+test-tpu: env libtpu ## training step and encoder compiled for a TPU slice
+	@$(BIN)/pytest -n 0 datashop_assets_tests/tpus
 
 compile: env libtpu ## training steps and the encoder compiled for TPU slices, without a TPU; COMPILE="--program 1b" for a part
 	@$(BIN)/datashop compile $(COMPILE)
