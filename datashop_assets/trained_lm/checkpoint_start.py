@@ -60,10 +60,13 @@ class Start:
             )
         return str(found[0])
 
+    def model(self) -> Llama:
+        model: Llama = GGUF(self.path).model() if self.is_gguf else load_folder(self.path)
+        return model
+
     def weights(self) -> Any:
         """The nnx state of `Llama`."""
-        model: Llama = GGUF(self.path).model() if self.is_gguf else load_folder(self.path)
-        return nnx.state(model, nnx.Param)
+        return nnx.state(self.model(), nnx.Param)
 
     def _folder_tokenizer(self) -> Tokenizer:
         if not (file := self.path / "tokenizer.json").exists():

@@ -40,8 +40,9 @@ def without(made: Made, stage: str, folder: Path) -> Root:
         ("filtered_pool", ["--at-write", "2"]),
         ("filtered_pool", ["--at-write", "4"]),
         ("filtered_pool", ["--at-write", "8"]),
-        # training: at the first checkpoint of a seed, and while the trained models are exported
+        # training: at the first checkpoint of a seed, at one of another seed, and while the trained models are exported
         ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-*/1?/*"]),
+        ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-1-*/1?/*"]),
         ("trained_lm", ["--at-write", "4"]),
     ],
 )
