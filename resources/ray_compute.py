@@ -4,6 +4,7 @@ A worker that is preempted or dies takes its shard with it; Ray calls the functi
 in place whole, so nothing of a first try remains. What the function raises itself is raised here and not tried again.
 """
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TRIES_AGAIN = 10  # of one shard whose worker was lost; preemption is no fault of the shard's
+ANSWERS = 5.0
 WAITING = 4  # shards handed out for each core of the cluster: none waits for this process, few are in its memory
 
 
@@ -48,11 +50,19 @@ def _connect(address: str) -> None:
     if ray.is_initialized():
         return
     try:
+        _knock(address)
         ray.init(address, log_to_driver=False, configure_logging=False)
-    except ConnectionError as error:
+    except OSError as error:
         raise ConnectionError(
             f"no Ray cluster answers at {address!r} ({error}); start it, or unset RAY_ADDRESS to work on this machine"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises `OSError` within `ANSWERS` seconds where nothing listens: Ray itself waits for more than a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():  # `auto` and `local` name no place
+        socket.create_connection((host, int(port)), ANSWERS).close()
 
 
 def _result(task: Any, retries: int) -> Any:

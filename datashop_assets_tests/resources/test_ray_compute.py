@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets_tests.conftest import free_port
 from datashop_assets_tests.resources.ray_cluster import ray_cluster
 from resources.compute import LocalCompute, default_compute
-from resources.ray_compute import RayCompute
+from resources.ray_compute import RayCompute, _result
 
 pytestmark = [
     pytest.mark.faults,
@@ -19,8 +20,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as address:
-        yield address
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as head:
+        yield head.address
 
 
 def square(number: int) -> int:
@@ -39,6 +40,17 @@ def die_once(mark: str) -> int:
     return 7
 
 
+def die_always(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_a_cluster_that_is_not_there_is_named() -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    with pytest.raises(ConnectionError, match=f"no Ray cluster answers at '{nowhere}'.*unset RAY_ADDRESS"):
+        list(RayCompute(nowhere).map(square, [1]))
+
+
 def test_results_are_those_of_local_processes(cluster: str) -> None:
     assert sorted(RayCompute(cluster).map(square, range(40))) == sorted(LocalCompute().map(square, range(40)))
 
@@ -50,6 +62,27 @@ def test_what_a_shard_raises_comes_back_as_it_was(cluster: str) -> None:
 
 def test_a_shard_whose_worker_was_lost_is_done_again(cluster: str, tmp_path: Path) -> None:
     assert list(RayCompute(cluster).map(die_once, [str(tmp_path / "mark")])) == [7]
+
+
+def test_a_shard_that_kills_every_worker_is_an_error_that_says_what_to_do(cluster: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"tried 2 times .*give workers more\. Run again: finished"):
+        list(RayCompute(cluster, retries=1).map(die_always, [1]))
+
+
+@pytest.mark.parametrize("lost", ["NodeDiedError", "OutOfMemoryError", "LocalRayletDiedError", "ObjectLostError"])
+def test_whatever_a_shard_is_lost_by_says_what_to_do(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that dies cannot be had on one machine: these are what Ray would raise."""
+    import ray
+
+    kind = getattr(ray.exceptions, lost)
+    error = kind("id", "", "") if lost == "ObjectLostError" else kind("its memory was needed")
+
+    def get(task: object) -> object:
+        raise error
+
+    monkeypatch.setattr("ray.get", get)
+    with pytest.raises(RuntimeError, match=f"(?s){lost}.*Run again: finished shards are kept"):
+        _result(None, 10)
 
 
 def test_a_cluster_is_taken_where_it_is_named(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
