@@ -19,11 +19,12 @@ LIMIT = 100_000  # documents in the browser; more make it slow
 CHARACTERS = 40_000_000  # of text in the browser, all documents together
 SHOWN_CHARACTERS = 4000  # of an annotated text, whatever the annotator read
 NAMED = ("source", "split", "status")  # columns of few values: stored as numbers and a list of names
+OUTSIDE = "outside the shards browsed"  # of an annotated document: another shard's, or no document of the pool
 OUT_OF_FOLD = "out_of_fold.parquet"
 COLUMNS: dict[str, Any] = {
     "id": "",
     "source": "",
-    "split": "not of the pool",
+    "split": OUTSIDE,
     "score": None,  # the encoder's, as the pool was scored
     "kept": False,
     "status": "not asked",
@@ -56,16 +57,15 @@ class Browsed:
 
 
 def browsed(task: StageTask, shards: Sequence[str], answers: Mapping[str, Row], limit: int = LIMIT) -> Browsed:
-    """Annotated documents first (at most half of `limit`), then whole shards of the pool, chosen by hash.
+    """Annotated documents (at most half of `limit`) and beside them whole shards of the pool, chosen by hash.
 
     `answers` are those of `annotated`.
     """
     asked = dict(sorted(answers.items(), key=lambda one: keyed_hash("browse", one[0]))[: limit // 2])
-    rows = list(_pool_rows(task, shards, asked, limit - len(asked)))
-    found = {row["id"] for row in rows}
+    rows = list(_pool_rows(task, shards, asked, limit))
+    found, total = {row["id"] for row in rows}, int(task.inputs["pool_scores"].metrics["documents"])
     alone = [COLUMNS | {"id": name} | answer for name, answer in asked.items() if name not in found]
-    total = task.inputs["pool_scores"].metrics["documents"] + sum(row["split"] == COLUMNS["split"] for row in alone)
-    return Browsed([*rows, *alone], int(total))
+    return Browsed([*rows, *alone], total + len(alone) if len(rows) == total else total)
 
 
 def annotated(task: StageTask) -> dict[str, Row]:
@@ -96,18 +96,22 @@ def unseen_scores(task: StageTask) -> pl.DataFrame:
 
 
 def _pool_rows(task: StageTask, shards: Sequence[str], asked: Mapping[str, Row], limit: int) -> Iterator[Row]:
+    """As many as leave room for the annotated documents that are not among them."""
     pool, kept = task.inputs["pretraining_pool"], task.inputs["filtered_pool"]
     characters = CHARACTERS // max(1, min(limit, task.inputs["pool_scores"].metrics["documents"]))
-    left = limit
+    left = limit - len(asked)
     with task.tools.progress.bar("data card: documents", len(shards), "shards") as bar:
         for shard in sorted(shards, key=lambda name: keyed_hash("browse", name)):
             if left <= 0:
                 break
-            known = {row["row"]: row for row in attributes(pool, kept, shard).head(left).iter_rows(named=True)}
+            table = attributes(pool, kept, shard)
+            others = ~table["id"].is_in(list(asked))
+            table = table.filter(others.cum_sum() <= left)
+            known = {row["row"]: row for row in table.iter_rows(named=True)}
             texts = ((row, one.text) for row, one in read_pool(pool, shard) if row in known)
             for row, text in texts:
                 yield _row(known[row], text, asked, task.config, characters)
-            left -= len(known)
+            left -= int(others.sum())
             bar.advance()
 
 

@@ -25,9 +25,14 @@ def test_every_document_of_a_small_pool_is_there_with_what_was_said_of_it(tmp_pa
     assert {row["status"] for row in found.rows} == {"parsed", "not asked"}
 
 
+def test_a_pool_as_large_as_the_limit_is_there_as_a_whole(tmp_path: Path) -> None:
+    found = browsable(task(tmp_path), 2, limit=40)
+    assert (len(found.rows), found.documents) == (40, 40)
+
+
 def test_a_large_pool_is_a_sample_that_keeps_annotated_documents(tmp_path: Path) -> None:
     found = browsable(task(tmp_path), 2, limit=12)
-    assert found.documents >= 40
+    assert found.documents == 40
     assert len(found.rows) <= 12
     assert sum(row["status"] == "parsed" for row in found.rows) >= 6
     assert sum(row["status"] == "not asked" for row in found.rows) > 0
