@@ -66,7 +66,7 @@ def transformer(root: Path, **more: Any) -> dict[str, Any]:
 def settings_of(root: Path, name: str) -> dict[str, Any]:
     return {
         "frozen": transformer(root),
-        "tuned": transformer(root, tune="all", epochs=1, head="ordinal", learning_rate=3e-3),
+        "tuned": transformer(root, tune="all", epochs=8, head="ordinal", learning_rate=3e-3),
         "static": {"kind": "static", "calibration": "best"},
         "cascade": {**transformer(root), "cascade": {"passes": 0.4}, "buckets": 100, "dimensions": 4},
     }[name]
