@@ -1,34 +1,70 @@
-"""A Ray cluster of two cores on this machine, on loopback alone."""
+"""A Ray cluster of two cores on this machine, whose parts speak over loopback."""
 
+import ctypes
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from datashop_assets_tests.conftest import free_port, wait_for
 
 RAY = Path(sys.executable).with_name("ray")
+HOST = "127.0.0.2"  # Ray takes 127.0.0.1 for the machine's own address, and would listen to the network
 STARTS = 120.0  # seconds
+DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
+
+
+@dataclass
+class Head:
+    """A head node that does the work too. It can be killed, and started again at the same address."""
+
+    log: Path
+    with_dashboard: bool = False  # which takes orders, as of `serve deploy`
+    port: int = field(default_factory=free_port)
+    dashboard: int = field(default_factory=free_port)
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def start(self) -> None:
+        command = [
+            str(RAY), "start", "--head", "--block", f"--node-ip-address={HOST}", f"--port={self.port}",
+            f"--ray-client-server-port={free_port()}", "--num-cpus=2", "--disable-usage-stats",
+            "--object-store-memory=100000000", f"--include-dashboard={str(self.with_dashboard).lower()}",
+            f"--dashboard-host={HOST}", f"--dashboard-port={self.dashboard}",
+            f"--dashboard-agent-listen-port={free_port()}",
+        ]  # fmt: skip
+        with self.log.open("ab") as file:
+            self._process = subprocess.Popen(
+                command, stdout=file, stderr=file, start_new_session=True, preexec_fn=die_with_parent
+            )
+        for port in [self.port, self.dashboard] if self.with_dashboard else [self.port]:
+            wait_for(port, STARTS, HOST)
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """Ends it with all that it started: a killed head is followed by its processes."""
+        self._process.send_signal(by)
+        self._process.wait(60)
+
+
+def die_with_parent() -> None:
+    """No cluster is left where a test run is killed."""
+    ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGTERM)
 
 
 @contextmanager
-def ray_cluster(log: Path) -> Iterator[str]:
-    """Yields its address. It ends with its head process, when the block does."""
+def ray_cluster(log: Path, with_dashboard: bool = False) -> Iterator[Head]:
+    """It ends when the block does, and this process leaves it."""
     import ray
 
-    port = free_port()
-    command = [
-        str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}", "--num-cpus=2",
-        "--include-dashboard=false", "--disable-usage-stats", "--object-store-memory=100000000",
-    ]  # fmt: skip
-    with log.open("wb") as file:
-        head = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    head = Head(log, with_dashboard)
+    head.start()
     try:
-        wait_for(port, STARTS)
-        yield f"127.0.0.1:{port}"
+        yield head
     finally:
         ray.shutdown()
-        head.send_signal(signal.SIGTERM)
-        head.wait(60)
+        head.stop()

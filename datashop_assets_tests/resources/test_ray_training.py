@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as address:
-        yield address
+    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as head:
+        yield head.address
 
 
 def arguments(scratch: Path, told: list[float]) -> dict[str, Any]:
