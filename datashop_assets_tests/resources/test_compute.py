@@ -87,6 +87,33 @@ def test_a_process_that_dies_is_an_error_that_says_what_to_do() -> None:
         list(LocalCompute(processes=2, worth_it=0.001).map(die_elsewhere, [os.getpid()] * 4))
 
 
+KILLED = """
+import sys
+from datashop_assets_tests.resources.test_compute import name_and_sleep
+from resources.compute import LocalCompute
+list(LocalCompute(processes=2, worth_it=0.0).map(name_and_sleep, [sys.argv[1]] * 2))
+"""
+
+
+def name_and_sleep(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux ends them")
+def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
+    run = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)])
+    while len(workers := list(tmp_path.iterdir())) < 2 and run.poll() is None:
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    end = time.monotonic() + 10
+    while (alive := [one for one in workers if Path(f"/proc/{one.name}").exists()]) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(workers) == 2
+    assert not alive
+
+
 def test_the_number_of_processes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASHOP_PROCESSES", "3")
     assert LocalCompute().processes == default_processes() == 3

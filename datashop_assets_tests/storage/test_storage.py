@@ -18,6 +18,7 @@ from datashop_assets.storage.digests import RowsDigest, digest_of, unit_hash
 from datashop_assets.storage.folders import Folder, checked_name
 from datashop_assets.storage.leases import lease
 from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
+from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -145,6 +146,13 @@ def test_what_a_killed_process_left_half_written_has_no_name_and_is_swept(tmp_pa
     assert [file.exists() for file in left] == [False, False, True]  # a lease is another run's, written just now
     writer.begin({"input": "another"})
     assert folder.names() == ["receipts/begun"]
+
+
+def test_a_half_written_record_of_what_was_made_is_no_record(tmp_path: Path) -> None:
+    root = Root(str(tmp_path))
+    root.record_made("tides", "rubric", "digest")
+    (tmp_path / "prompts" / "tides" / "made" / ".encoder.0f").write_bytes(b"half")
+    assert root.made("tides") == {"rubric": "digest"}
 
 
 def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
