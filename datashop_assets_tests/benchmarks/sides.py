@@ -35,8 +35,8 @@ def run_peer(script: str, python: str, **arguments: Any) -> dict[str, Any]:
     command = [str(interpreter), "-P", str(HERE / script), json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     lines = done.stdout.splitlines()
-    print(*lines, sep="\n", file=sys.stderr)
     results = [line for line in lines if line.startswith("{")]
+    print(*(line for line in lines if line not in results[-1:]), sep="\n", file=sys.stderr)
     if done.returncode or not results:
         raise RuntimeError(f"{script} in {interpreter} ended with code {done.returncode}; what it said is above")
     return dict(json.loads(results[-1]))
