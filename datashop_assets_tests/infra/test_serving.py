@@ -26,18 +26,21 @@ def test_the_fields_annotator_on_a_slice_of_eight_chips() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "model"), [(SLICE, "Llama-3.3-70B-Instruct"), (Replicas("H100"), "Llama-3.1-8B-Instruct")]
+    ("replicas", "model", "weights"),
+    [(SLICE, "Llama-3.3-70B-Instruct", "gs://bucket/weights"), (Replicas("H100"), "Llama-3.1-8B-Instruct", "")],
 )
-def test_ray_takes_the_configuration(replicas: Replicas, model: str) -> None:
+def test_ray_takes_the_configuration(replicas: Replicas, model: str, weights: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own, about itself
         # ray.serve.llm itself imports vLLM, which stands in another environment; the class is this one
         from ray.llm._internal.serve.core.configs.llm_config import LLMConfig
         from ray.serve.schema import ServeDeploySchema
 
-        deployed = ServeDeploySchema.model_validate(serve_config(model, SETTINGS, replicas))
+        deployed = ServeDeploySchema.model_validate(serve_config(model, SETTINGS, replicas, weights))
         config = LLMConfig(**deployed.applications[0].args["llm_configs"][0])
 
+    source = config.model_loading_config.model_source
+    assert (source.bucket_uri if weights else "") == weights
     assert config.accelerator_type == replicas.accelerator
     assert (getattr(config.accelerator_config, "topology", "") or "") == replicas.topology
     assert config.deployment_config["autoscaling_config"]["max_replicas"] == replicas.most

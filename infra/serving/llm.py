@@ -40,9 +40,9 @@ class Replicas:
         return prod(int(side) for side in self.topology.split("x")) if self.topology else None
 
 
-def serve_config(model: str, settings: ServerSettings, replicas: Replicas) -> dict[str, Any]:
+def serve_config(model: str, settings: ServerSettings, replicas: Replicas, weights: str = "") -> dict[str, Any]:
     """What `serve deploy` takes, as a file or by `ray.serve.schema.ServeDeploySchema`."""
-    config = {"llm_configs": [llm_config(model, settings, replicas)]}
+    config = {"llm_configs": [llm_config(model, settings, replicas, weights)]}
     application = {
         "name": "annotator",
         "route_prefix": "/",
@@ -54,8 +54,11 @@ def serve_config(model: str, settings: ServerSettings, replicas: Replicas) -> di
     return {"proxy_location": "EveryNode", "http_options": http, "applications": [application]}
 
 
-def llm_config(model: str, settings: ServerSettings, replicas: Replicas) -> dict[str, Any]:
-    """One `ray.serve.llm.LLMConfig`. Raises `ValueError` where model and accelerator do not fit together."""
+def llm_config(model: str, settings: ServerSettings, replicas: Replicas, weights: str = "") -> dict[str, Any]:
+    """One `ray.serve.llm.LLMConfig`. Raises `ValueError` where model and accelerator do not fit together.
+
+    `weights` is a bucket's folder that nodes read with their own identity; without it they ask the hub.
+    """
     name = full_name(model)
     tensor = settings.tensor_parallel_size or chips_of(name)
     engine = {
@@ -74,7 +77,7 @@ def llm_config(model: str, settings: ServerSettings, replicas: Replicas) -> dict
     }
     tpu = {"accelerator_config": {"kind": "tpu", "topology": replicas.topology}} if replicas.topology else {}
     return {
-        "model_loading_config": {"model_id": name, "model_source": name},
+        "model_loading_config": {"model_id": name, "model_source": {"bucket_uri": weights} if weights else name},
         "accelerator_type": replicas.accelerator,
         **tpu,
         "engine_kwargs": engine,

@@ -1,7 +1,7 @@
 """Writes the annotator's Ray Serve file: `python -m infra.serving.render --model Llama-3.3-70B-Instruct > serve.yaml`.
 
 The settings are those of the server home (DATASHOP_VLLM_*); `serve deploy serve.yaml` on a cluster starts it, and
-DATASHOP_ANNOTATOR=endpoints with DATASHOP_ANNOTATOR_URLS=http://<head>:8000/v1 uses it.
+DATASHOP_ANNOTATOR=endpoints with DATASHOP_ANNOTATOR_URLS=ray-serve://<dashboard>/annotator uses it.
 """
 
 import sys
@@ -18,10 +18,11 @@ from resources.annotator.settings import from_environment
 @click.option("--accelerator", default="TPU-V6E", show_default=True, help="Ray's name of the accelerator.")
 @click.option("--topology", default="2x4", show_default=True, help="Of the TPU slice; empty for GPUs.")
 @click.option("--replicas", nargs=2, type=int, default=(1, 8), show_default=True, help="The fewest and the most.")
-def main(model: str, accelerator: str, topology: str, replicas: tuple[int, int]) -> None:
+@click.option("--weights", default="", help="A folder of a bucket, gs://...; without it the hub is asked.")
+def main(model: str, accelerator: str, topology: str, replicas: tuple[int, int], weights: str) -> None:
     try:
         wanted = Replicas(accelerator, topology, *replicas)
-        config = serve_config(model, from_environment().server, wanted)
+        config = serve_config(model, from_environment().server, wanted, weights)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     yaml.safe_dump(config, sys.stdout, sort_keys=False)
