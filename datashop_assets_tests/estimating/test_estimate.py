@@ -12,6 +12,7 @@ from datashop_assets.estimating.estimate import Estimate, keep
 from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
+from datashop_assets.graph import GRAPH
 from datashop_assets.planning import plan
 from datashop_assets.prices import Prices, prices
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
@@ -148,6 +149,7 @@ def test_the_interval_is_students() -> None:
 
 def test_the_shipped_price_table_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert prices().of("annotations")[1].price_per_hour >= 0
+    assert set(prices().hardware["this-machine"].paces) <= {stage.name for stage in GRAPH}
     bad = tmp_path / "prices.yaml"
     bad.write_text("currency: EUR\nhardware: {}\nstages: {default: abacus}\n")
     monkeypatch.setenv("DATASHOP_PRICES", str(bad))
