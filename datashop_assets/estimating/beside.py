@@ -10,6 +10,7 @@ from datashop_assets.storage.root import Root
 
 FILE = "estimate.json"
 HOUR = 3600.0
+LEAST = 0.001  # what is smaller is not told apart
 
 
 def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds: float) -> dict[str, str]:
@@ -40,4 +41,6 @@ def shown(found: Mapping[str, float | None] | None) -> str:
 
 
 def number(value: float | None) -> str:
-    return "unknown" if value is None else "0" if not value else f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+    if not value:
+        return "unknown" if value is None else "0"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= LEAST else f"< {LEAST}"
