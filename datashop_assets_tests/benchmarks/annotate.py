@@ -20,6 +20,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.build import build
+from datashop_assets.processors.finalscore import FinalScore
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
@@ -44,6 +45,12 @@ RUBRIC = "Score this text from 0 to 5 for its use in studying mathematics. Say w
 SAMPLE = {"id": pl.String, "text": pl.String, "source": pl.String, "content": pl.String}
 
 
+class OnceOnly(FinalScore):
+    """Gives no reply a second try: the bare engine is asked once, too."""
+
+    answers: Sequence[str] = ()
+
+
 def texts(cache: Path) -> list[str]:
     """Documents spread over the embedded pool, as the demo has them."""
     found = [str(row["text"]) for row in embedded_rows(cache)]
@@ -54,9 +61,8 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
     """The room over the server home, then the bare engine on the prompts that the room sent."""
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     options = [f"--{name.replace('_', '-')}={value}" for name, value in TOGETHER.items()]
-    settings = from_environment(
-        {"DATASHOP_VLLM_ARGUMENTS": " ".join(options), "DATASHOP_VLLM_MAX_MODEL_LEN": str(CONTEXT)}
-    )
+    arguments = " ".join(["--enforce-eager", *options])  # compiling takes two minutes a side here
+    settings = from_environment({"DATASHOP_VLLM_ARGUMENTS": arguments, "DATASHOP_VLLM_MAX_MODEL_LEN": str(CONTEXT)})
     annotator = ServerAnnotator(settings.server, Policy(), lambda line: print(line, file=sys.stderr))
     try:
         annotate(root / "warm-up", annotator, chosen[ASKED:])
@@ -74,6 +80,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
         engine={
             "max_model_len": CONTEXT,
             "dtype": "float32",
+            "enforce_eager": True,
             "enable_prefix_caching": True,
             "enable_chunked_prefill": False,
             **TOGETHER,
@@ -96,7 +103,7 @@ def annotate(root: Path, annotator: ServerAnnotator, chosen: Sequence[str]) -> t
     asked = {"model": "smollm2-135m-instruct", "revision": "", "scoring": "generate", "read_characters": CHARACTERS}
     config = {
         "asked": {**asked, "reading": "head", "sampling": {"temperature": 0.0, "max_tokens": TOKENS}},
-        "parsing": {"processor": {"type": "finalscore0-5", "options": {}}},
+        "parsing": {"processor": {"type": f"{OnceOnly.__module__}:OnceOnly", "options": {}}},
         "documents": len(chosen),
         "second_round": {"documents": 0, "strata": 2},
     }
@@ -123,6 +130,7 @@ def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, A
     started = time.perf_counter()
     answers = list(annotator.answer(asked[:ASKED], question))
     seconds = time.perf_counter() - started
+    print(f"the embedded annotator: {ASKED} documents in {seconds:.1f} s", file=sys.stderr)
     warm_up = [fill(question.prompt, text[:CHARACTERS]) for text in chosen[ASKED:]]
     peer = run_peer(
         "annotate_torch_peer.py",
