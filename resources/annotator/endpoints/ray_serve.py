@@ -36,7 +36,13 @@ def _proxies(url: str) -> Iterator[str]:
     host, port = serving["http_options"]["host"], serving["http_options"]["port"]
     hosts = [proxy["node_ip"] for proxy in serving["proxies"].values()] if host == EVERYWHERE else [host]
     for one in hosts:
-        yield f"http://{one}:{port}{applications[name]['route_prefix'].rstrip('/')}/v1"
+        yield f"http://{one}:{port}{_prefix(applications[name])}/v1"
+
+
+def _prefix(application: dict[str, Any]) -> str:
+    """Below which the application answers; while it is being built, as its file says."""
+    told = application["route_prefix"] or (application["deployed_app_config"] or {}).get("route_prefix")
+    return (told or "").rstrip("/")
 
 
 def _serving(url: str) -> dict[str, Any]:
