@@ -192,8 +192,11 @@ def test_a_killed_build_goes_on_to_the_same_content(root: Path, by_documents: St
     config = {"keep": keep, "format": "jsonl.zst", "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
     with pytest.raises(RuntimeError, match="lost"):
         run_build(keeping.build, "resumed", root, config, inputs(root), Tools(compute=LostAfterOne()))
+    finished = {file: file.stat().st_mtime_ns for file in (root / "resumed" / "documents").iterdir()}
     resumed = run_build(keeping.build, "resumed", root, config, inputs(root))
     assert resumed.manifest.content_digest == by_documents.manifest.content_digest
+    assert len(finished) == 1
+    assert {file: file.stat().st_mtime_ns for file in finished} == finished  # a finished shard is not made again
 
 
 def test_scoring_that_is_killed_goes_on_to_the_same_content(root: Path) -> None:
