@@ -42,8 +42,8 @@ def main() -> None:
             prepare(root, size)
         grown = {size: measured(root, size, "one") for size in SIZES}
         spread = {"two": measured(root, SIZES[-1], "two")}
-        with ray_cluster(root / "ray.log") as address:
-            os.environ["RAY_ADDRESS"] = address
+        with ray_cluster(root / "ray.log") as head:
+            os.environ["RAY_ADDRESS"] = head.address
             spread["ray"] = measured(root, SIZES[-1], "ray")
         report(grown, spread)
 
@@ -76,7 +76,9 @@ def measured(root: Path, size: int, how: str) -> dict[str, Any]:
     """Seconds and peak memory of a process that scores and filters the pool `how`: one, two workers, or on Ray."""
     command = [sys.executable, "-m", "datashop_assets_tests.benchmarks.filter_scaling", str(root / str(size)), how]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    found = dict(json.loads(done.stdout.splitlines()[-1]))
+    print(f"{size} times, {how}: {found}", file=sys.stderr)
+    return found
 
 
 def child(root: Path, how: str) -> None:
