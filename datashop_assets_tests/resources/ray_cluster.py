@@ -25,15 +25,21 @@ class Head:
     with_dashboard: bool = False  # which takes orders, as of `serve deploy`
     port: int = field(default_factory=free_port)
     dashboard: int = field(default_factory=free_port)
+    client_port: int = field(default_factory=free_port)
 
     @property
     def address(self) -> str:
         return f"{HOST}:{self.port}"
 
+    @property
+    def client_address(self) -> str:
+        """For who is no node of the cluster, as Dagster's steps are not."""
+        return f"ray://{HOST}:{self.client_port}"
+
     def start(self) -> None:
         command = [
             str(RAY), "start", "--head", "--block", f"--node-ip-address={HOST}", f"--port={self.port}",
-            f"--ray-client-server-port={free_port()}", "--num-cpus=2", "--disable-usage-stats",
+            f"--ray-client-server-port={self.client_port}", "--num-cpus=2", "--disable-usage-stats",
             "--object-store-memory=100000000", f"--include-dashboard={str(self.with_dashboard).lower()}",
             f"--dashboard-host={HOST}", f"--dashboard-port={self.dashboard}",
             f"--dashboard-agent-listen-port={free_port()}",
@@ -42,7 +48,7 @@ class Head:
             self._process = subprocess.Popen(
                 command, stdout=file, stderr=file, start_new_session=True, preexec_fn=die_with_parent
             )
-        for port in [self.port, self.dashboard] if self.with_dashboard else [self.port]:
+        for port in [self.port, self.client_port, *([self.dashboard] if self.with_dashboard else [])]:
             wait_for(port, STARTS, HOST)
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
