@@ -1,5 +1,6 @@
 """A training job on a Ray cluster learns what this process learns."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,16 @@ def arguments(scratch: Path, told: list[float]) -> dict[str, Any]:
     }
 
 
-def test_the_loss_curve_is_that_of_this_process(cluster: str, tmp_path: Path) -> None:
+def test_the_loss_curve_is_that_of_this_process(cluster: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "datashop")
     told: list[float] = []
     trainer = RayTrainer(cluster, str(tmp_path / "checkpoints"))
     [there] = trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", told))
     [here] = InProcessTrainer().run(train_seeds, **arguments(tmp_path / "here", []))
     np.testing.assert_array_equal(there.history[:, 0], here.history[:, 0])
     assert sum(told) == SETTINGS.steps
-    assert any((tmp_path / "checkpoints" / "stage" / "digest" / "seed-0").iterdir())
+    assert any(line.startswith("worker 0: seed 0: step 20 of 20, loss ") for line in caplog.messages)
+    assert list((tmp_path / "checkpoints" / "stage" / "digest").glob("seed-0-*/20"))
 
 
 def refuses(**arguments: Any) -> None:
