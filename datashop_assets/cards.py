@@ -27,7 +27,7 @@ HEAD = (
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'
     "<style>body { font: 16px/1.9 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }"
-    " td { padding-right: 2rem }</style><h1>Prompts</h1>"
+    " th, td { padding-right: 2rem }</style><h1>Prompts</h1>"
 )
 
 
