@@ -1,4 +1,4 @@
-"""A real vLLM server, in the environment that `make vllm` makes: `make test-vllm`, 2 min 31 s on two cores.
+"""A real vLLM server, in the environment that `make vllm` makes: `make test-vllm`, some three minutes on two cores.
 
 All tests share one server, which is started twice: at first, and again after it was killed.
 """
