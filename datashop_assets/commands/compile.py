@@ -26,7 +26,8 @@ Examples:
 @click.option("--program", "programs", type=click.Choice((*MODELS, *ENCODERS)), multiple=True, help="Default: all.")
 @click.option("--topology", "topologies", metavar="NAME", multiple=True, help=f"Default: {', '.join(TOPOLOGIES)}.")
 @click.option("--mesh", metavar="AXES", help="Of a language model, such as fsdp=32,tensor=4. Default: fsdp alone.")
-def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: str | None) -> None:
+@click.option("--quick", is_flag=True, help="With the least optimization: memory and communication are not the best.")
+def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: str | None, quick: bool) -> None:
     """Compile for TPU slices that are not at hand, with `libtpu` (`make libtpu`).
 
     A line of JSON for each: memory a chip, whether it fits, operations a step, and the communication that the compiler
@@ -37,7 +38,7 @@ def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: s
     fits = True
     for topology in topologies or TOPOLOGIES:
         for name in programs or (*MODELS, *ENCODERS):
-            proof = prove(program(name, described(topology), mesh), topology)
+            proof = prove(program(name, described(topology), mesh), topology, quick=quick)
             fits &= proof.fits
             click.echo(orjson.dumps(asdict(proof)))
     sys.exit(0 if fits else 1)

@@ -58,13 +58,12 @@ def test_a_run_killed_at_twenty_random_moments_has_the_loss_curve_of_one_that_wa
     seconds = time.monotonic() - begun
     moments, killed = random.Random(0), 0
     for _ in range(KILLS):
-        run = _started(tmp_path / "killed")
-        try:
-            run.wait(moments.uniform(0.3 * seconds, 0.9 * seconds))
-        except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGKILL)
-            killed += 1
-            run.wait()
+        with _started(tmp_path / "killed") as run:
+            try:
+                run.wait(moments.uniform(0.3 * seconds, 0.9 * seconds))
+            except subprocess.TimeoutExpired:
+                run.send_signal(signal.SIGKILL)
+                killed += 1
     assert killed
     assert json.loads(_finished(tmp_path / "killed")) == whole
 
@@ -76,5 +75,6 @@ def _started(folder: Path) -> "subprocess.Popen[str]":
 
 
 def _finished(folder: Path) -> str:
-    out, _ = _started(folder).communicate()
+    with _started(folder) as run:
+        out, _ = run.communicate()
     return out.splitlines()[-1]
