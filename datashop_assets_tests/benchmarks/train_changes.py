@@ -66,6 +66,7 @@ def layers() -> Change:
 def _compiling(depth: int) -> float:
     sizes = of(depth, 64 * depth // 2, 32 if depth < 16 else 64, 1024, 128, 8)
     wanted = settings(sizes, STEPS)
+    program.compiled.cache_clear()
     begun = time.perf_counter()
     program.compiled(wanted.llama(sizes["vocabulary"]), wanted)
     return time.perf_counter() - begun
