@@ -18,7 +18,7 @@ from datashop_assets.evaluation.windows import NOBODY, Windows, packed
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.llama_weights import folder_config, load_folder
 from datashop_assets.models.losses import parts_of, token_losses
-from datashop_assets.trained_lm.program import compiler_options, workers
+from datashop_assets.models.one_thread import compiler_options, workers
 
 BATCH_TOKENS = 4096  # tokens read at once
 

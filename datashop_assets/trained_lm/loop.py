@@ -16,12 +16,13 @@ import jax
 import numpy as np
 
 from datashop_assets.models.llama import LlamaConfig
+from datashop_assets.models.one_thread import workers
 from datashop_assets.models.sharding import MeshShape
 from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
 from datashop_assets.trained_lm.checkpoints import Checkpoints, History
 from datashop_assets.trained_lm.journal import Journal
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.program import Batch, Program, State, compiled, workers
+from datashop_assets.trained_lm.program import Batch, Program, State, compiled
 from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 

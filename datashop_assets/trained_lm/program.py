@@ -5,7 +5,6 @@ side by side take half the time of one after the other), and what one thread com
 there are. Compiled once a process for control and candidate, in some 10 s of one core.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,24 +18,15 @@ from flax import nnx
 from datashop_assets.models.attention_kernels import Computing, kernel_of
 from datashop_assets.models.llama import Llama, LlamaConfig, axes_of
 from datashop_assets.models.losses import parts_of, token_losses
+from datashop_assets.models.one_thread import compiler_options
 from datashop_assets.models.sharding import ONE_DEVICE, MeshShape, ShardingRules
 from datashop_assets.trained_lm.settings import TrainingSettings
 
-ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 DECAYS_TO = 0.1  # of the highest learning rate, at the last step; an anneal goes to zero
 WEIGHT_DECAY = 0.1
 
 State = tuple[Any, Any]  # weights and optimizer state
 Batch = tuple[Any, Any, Any]  # tokens [B, T + 1], segments [B, T], positions [B, T], int32
-
-
-def workers() -> int:
-    """How many models are worked on at once in this process."""
-    return len(os.sched_getaffinity(0)) if jax.default_backend() == "cpu" else 1
-
-
-def compiler_options() -> dict[str, Any]:
-    return ONE_THREAD if jax.default_backend() == "cpu" else {}
 
 
 def schedule(settings: TrainingSettings) -> optax.Schedule:

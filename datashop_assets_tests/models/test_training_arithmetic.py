@@ -12,7 +12,7 @@ from datashop_assets.models.attention import Stretch
 from datashop_assets.models.attention_kernels import kernel_of
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.losses import HELD, parts_of, token_losses
-from datashop_assets.trained_lm.mixture import Packed, laid_out
+from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.program import Batch, Training, schedule
 from datashop_assets.trained_lm.settings import TrainingSettings
 
@@ -24,8 +24,7 @@ CONFIG = SETTINGS.llama(96)
 
 def batch() -> Batch:
     tokens = np.random.default_rng(0).integers(0, 96, (4, 33)).astype(np.int32)
-    rows = laid_out(Packed(tokens, [], np.zeros(4), np.zeros(4)), end=0)
-    return rows.tokens, rows.segments, rows.positions
+    return Rows(tokens, 0, [], np.zeros(4), np.zeros(4)).laid_out(slice(None))
 
 
 def loss_and_gradients(config: LlamaConfig = CONFIG, **changes: object) -> tuple[float, list[jax.Array]]:

@@ -88,8 +88,8 @@ def test_a_processor_that_gives_no_score_from_0_to_5_is_not_believed(score: floa
 
 
 def test_the_processor_in_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (project() / "docs" / "annotations.md").read_text(encoding="utf-8")
+    page = (project() / "docs" / "processors.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "my_scores.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    assert processor("my_scores:Percent", {"highest": 100}).parse("87%") == Parsed(4.35)
+    assert processor("my_scores:Percent", {"highest": 100}).parse("Usefulness: 85%") == Parsed(4.25)
