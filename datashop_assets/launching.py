@@ -4,7 +4,9 @@ The run carries its code location, so that the UI can execute it again; a run ma
 `dagster job execute` has none. Executing here spares the 10 s and more that a worker of its own takes to start.
 """
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -24,6 +26,7 @@ from resources.progress import TerminalProgress
 
 JOB, REPOSITORY = "datashop", "__repository__"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the terminal shows bars; the UI shows all
+LOGGER = "datashop"  # Dagster's settings name it too: what it says is in the run's events
 NO_RETRIES = {"dagster/max_retries": "0"}  # who waits at the terminal sees the error and decides
 
 
@@ -37,11 +40,33 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
         end_dead_runs(instance)
         run = _run(instance, job, slug, stages)
         hold(instance, run.run_id)
-        with capture_interrupts():  # so that Ctrl-C ends the run, not only the step that it happens to meet
+        with _heard(terminal.say), capture_interrupts():  # so that Ctrl-C ends the run, not only the step that it happens to meet
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 _report(event, terminal.say)
         finished = instance.get_run_by_id(run.run_id)
         return finished is not None and finished.is_success
+
+
+@contextmanager
+def _heard(say: Callable[[str], None]) -> Iterator[None]:
+    """Says what Datashop logs as plain lines, and by this alone: orbax hands every line to standard error as well."""
+    logger, heard = logging.getLogger(LOGGER), _Lines(say)
+    logger.addHandler(heard)  # before Dagster's own, which puts the run's id into the record
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(heard)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"  {record.getMessage()}")
 
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, stages: Iterable[str]) -> dg.DagsterRun:

@@ -126,10 +126,10 @@ def local_tools() -> Tools:
     from resources.annotator.resource import AnnotatorResource
     from resources.compute import default_compute
     from resources.progress import TerminalProgress
-    from resources.training import InProcessTrainer
+    from resources.training import default_trainer
 
     progress = TerminalProgress()
-    return Tools(AnnotatorResource(progress.say), InProcessTrainer(), default_compute(), progress)
+    return Tools(AnnotatorResource(progress.say), default_trainer(), default_compute(), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:

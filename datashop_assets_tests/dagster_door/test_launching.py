@@ -27,6 +27,14 @@ class Interrupted:
         os.kill(os.getpid(), signal.SIGINT)  # what Ctrl-C sends
         time.sleep(60)
 """
+TELLS = """
+import logging
+class Telling:
+    def map(self, function, items):
+        logging.basicConfig()  # as orbax does when it is imported
+        logging.getLogger("datashop.training").info("seed %d: loss 1.5", 0)
+        return map(function, items)
+"""
 RUNS_FOR_EVER = """
 import sys, time, dagster as dg
 from datashop_assets.run_locks import hold
@@ -108,6 +116,15 @@ def test_a_stage_that_fails_is_named_with_what_it_said(workshop: Workshop, home:
     succeeded, said = launched("training_set")
     assert not succeeded
     assert "training_set failed: training_set of 'numbers' is made from annotations" in said
+
+
+def test_what_training_tells_is_a_plain_line(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
+    workshop.write("numbers")
+    succeeded, said = launched("pretraining_pool", before=TELLS, resources="{'compute': Telling()}")
+    assert succeeded, said
+    assert {line for line in said.splitlines() if "loss 1.5" in line} == {"  seed 0: loss 1.5"}
+    (run,) = recorded.get_runs()
+    assert any("seed 0: loss 1.5" in event.user_message for event in recorded.all_logs(run.run_id))
 
 
 def test_an_interrupt_ends_the_whole_run(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
