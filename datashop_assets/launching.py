@@ -40,7 +40,8 @@ def launch(slug: str, stages: Iterable[str], resources: dict[str, Any] | None = 
         end_dead_runs(instance)
         run = _run(instance, job, slug, stages)
         hold(instance, run.run_id)
-        with _heard(terminal.say), capture_interrupts():  # so that Ctrl-C ends the run, not only the step that it happens to meet
+        # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet
+        with _heard(terminal.say), capture_interrupts():
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 _report(event, terminal.say)
         finished = instance.get_run_by_id(run.run_id)
