@@ -44,8 +44,8 @@ def disk() -> Finding:
 def prompts() -> Finding:
     folder = default_prompts()
     if not folder.is_dir():
-        mend = "run `datashop new-prompt`, or name the folder in DATASHOP_PROMPTS"
-        return Finding("prompts", "bad", f"{folder} is not there", mend)
+        mend = "`datashop new-prompt` makes it; if prompts are elsewhere, name their folder in DATASHOP_PROMPTS"
+        return Finding("prompts", "note", f"{folder} is not made yet", mend)
     known = PromptStore(folder, default_root())
     bad = known.problems()
     if bad:

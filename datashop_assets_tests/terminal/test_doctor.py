@@ -74,6 +74,14 @@ def test_a_root_that_cannot_be_written_is_found(place: Path, monkeypatch: pytest
 
 
 @pytest.mark.usefixtures("no_accelerator")
+def test_an_empty_folder_to_begin_in_is_no_fault(place: Path) -> None:
+    (place / "prompts").rmdir()
+    found = findings(0)["prompts"]
+    assert found["state"] == "note"
+    assert "`datashop new-prompt` makes it" in found["mend"]
+
+
+@pytest.mark.usefixtures("no_accelerator")
 @pytest.mark.parametrize(
     ("given", "says"),
     [
