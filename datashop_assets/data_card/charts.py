@@ -1,6 +1,6 @@
 """The charts of a data card, each from figures that the stages wrote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def scored(cells: pl.DataFrame, cut: float | None) -> Markup:
             axes.bar(np.arange(len(coarse)) / 20 + 0.025, coarse, 0.045, bottom, color=colour, label=_short(source))
             bottom += coarse
         axes.set(xlabel="encoder's score", ylabel="pool documents (log)", yscale="log", xlim=(0, 1))
-        axes.yaxis.set_major_formatter("{x:,.0f}")
+        _steps(axes, "{x:,.0f}")
         _cut(axes, cut)
         axes.legend()
     return made.svg
@@ -45,7 +45,7 @@ def yields(kept: Mapping[str, Sequence[float]], cut: float | None) -> Markup:
             shares = np.array(kept[name]) / max(1, kept[name][0])
             axes.step(kept["score"], shares, where="post", color=colour, label=name)
         axes.set(xlabel="kept from this score on", ylabel="share of the pool (log)", yscale="log", xlim=(0, 1))
-        axes.yaxis.set_major_formatter("{x:g}")
+        _steps(axes, lambda value, _: f"{100 * value:g}%")
         _cut(axes, cut)
         axes.legend()
     return made.svg
@@ -104,6 +104,15 @@ def _by_source(cells: pl.DataFrame, most: int) -> dict[str, np.ndarray]:
     if len(sizes) > most:
         found["all others"] = binned(cells.filter(~pl.col("source").is_in(large)), ("documents",))["documents"]
     return found
+
+
+def _steps(axes: Any, written: str | Callable[[float, int], str]) -> None:
+    """A logarithmic axis with ticks at 1, 2 and 5, each written."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(written)
 
 
 def _cut(axes: Any, cut: float | None) -> None:

@@ -70,12 +70,13 @@ def browsed(task: StageTask, shards: Sequence[str], answers: Mapping[str, Row], 
 
 def annotated(task: StageTask) -> dict[str, Row]:
     """What annotator and encoder say of every annotated document, by id, with the text that both read."""
+    written = task.config["annotator"]["scoring"] == "generate"
     found = {
         row["id"]: {
             "source": row["source"],
             "status": row["status"],
             "asked": _rounded(row["expected_score"]),
-            "reply": row["raw"] or row["reason"],
+            "reply": (row["raw"] if written else by_probability(row["raw"])) or row["reason"],
             "text": row["text"][:SHOWN_CHARACTERS],
             "cut": row["cut"],
         }
@@ -84,6 +85,15 @@ def annotated(task: StageTask) -> dict[str, Row]:
     for row in unseen_scores(task).iter_rows(named=True):
         found.get(row["id"], {}).update(label=row["label"], unseen=_rounded(row["score"]))
     return found
+
+
+def by_probability(raw: str) -> str:
+    """Probabilities of answers as lines, the likeliest first. What is no such object stays as it is."""
+    try:
+        found = orjson.loads(raw)
+        return "\n".join(f"{share:.3f} {answer}" for answer, share in sorted(found.items(), key=lambda one: -one[1]))
+    except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
+        return raw
 
 
 def unseen_scores(task: StageTask) -> pl.DataFrame:

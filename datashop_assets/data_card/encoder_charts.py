@@ -16,7 +16,7 @@ def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
         made.axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.8, linestyle="--")
         where, observed = [one["predicted"] for one in bins], [one["observed"] for one in bins]
         made.axes.errorbar(where, [one["value"] for one in observed], _arms(observed), fmt="o", color=FIRST, capsize=2)
-        made.axes.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1), ylim=(0, 1))
+        made.axes.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1.02), ylim=(0, 1.02))
     return made.svg
 
 
@@ -46,7 +46,7 @@ def agreement(unseen: pl.DataFrame) -> Markup:
     with drawing("Annotator and encoder") as made:
         axes = made.axes
         axes.plot(unseen["expected_score"], unseen["score"], "o", color=FIRST, alpha=0.35, markersize=3)
-        axes.set(xlabel="annotator's expected score", ylabel="encoder's score", ylim=(0, 1))
+        axes.set(xlabel="annotator's expected score", ylabel="encoder's score", ylim=(0, 1.02))
     return made.svg
 
 

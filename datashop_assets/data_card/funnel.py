@@ -8,6 +8,7 @@ import polars as pl
 from datashop_assets.storage.stage_folder import StageFolder
 
 Inputs = Mapping[str, StageFolder]
+NOT_TRAINED = {"heldout": "held out", "near_heldout": "near a held-out document"}
 SCORED = ("parsed", "repaired")
 
 
@@ -34,7 +35,7 @@ def pool_funnel(inputs: Inputs, trainable: int) -> list[Step]:
     pool, kept, trained = (inputs[name].metrics for name in ("pretraining_pool", "filtered_pool", "trained_lm"))
     splits, below = kept["by_split"], kept["documents"] - kept["kept_documents"]
     training = splits.get("train", {"kept_documents": 0, "kept_tokens": 0})
-    held = {name.replace("_", " "): one["kept_documents"] for name, one in splits.items() if name != "train"}
+    held = {NOT_TRAINED.get(name, name): one["kept_documents"] for name, one in splits.items() if name != "train"}
     return [
         Step("pretraining_pool", "rows in the files", pool["rows"]),
         Step("pretraining_pool", "documents", pool["documents"], kept["tokens"], dict(pool["rejects"])),
@@ -48,7 +49,7 @@ def pool_funnel(inputs: Inputs, trainable: int) -> list[Step]:
             trained["filtered_tokens_held"] - trainable,
             {"share text with evaluation documents": training["kept_documents"] - trainable},
         ),
-        Step("trained_lm", "read by the candidate, a seed", None, trained["filtered_tokens_read"]),
+        Step("trained_lm", "read by the candidate, per seed", None, trained["filtered_tokens_read"]),
     ]
 
 

@@ -51,11 +51,48 @@ def ranged(found: Range | None, said: Callable[[float], str]) -> str:
     return f"{said(found['value'])} ({' to '.join(said(end) for end in ends if end is not None)})"
 
 
+def interval(found: Range | None) -> str:
+    """A measured figure with its interval."""
+    return "" if found is None else ranged(found, number)
+
+
+def percent(part: float) -> str:
+    return share(part, 1.0)
+
+
+def pace(value: Any, name: str) -> str:
+    """A measured pace or time, whose unit is in its name: `tokens_per_second`, `training_seconds`."""
+    if name.endswith("_per_second"):
+        return f"{figure(value)} {name.removesuffix('_per_second').replace('_', ' ')}/s"
+    words = [word for word in name.split("_") if word != "seconds"]
+    return f"{' '.join(words)} {took(value) if 'seconds' in name.split('_') else number(value)}"
+
+
+def moment(finished_at: str) -> str:
+    """`2026-11-26T08:02:08+00:00` to the minute."""
+    return f"{finished_at[:16].replace('T', ' ')} UTC"
+
+
+def rule(keep: Mapping[str, Any]) -> str:
+    """The keep rule of a prompt file as a sentence's beginning."""
+    if keep["fraction"] is not None:
+        return f"the {share(keep['fraction'], 1.0)} of {keep['of']} that score highest"
+    if keep["tokens"] is not None:
+        return f"the highest scores that fit into {number(keep['tokens'])} tokens"
+    if keep["threshold"] is not None:
+        return f"every score from {keep['threshold']:g} upward"
+    return (
+        f"every score from the lowest threshold that is certified to have a precision of at least {keep['precision']:g} "
+        f"(delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"
+    )
+
+
 def cell(text: Any) -> str:
     """Text of others as one line of a Markdown table, where it is no markup."""
     return escaped(str(text))
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    one.__name__: one for one in (number, took, share, hours, amount, figure, cell)
+    one.__name__: one
+    for one in (number, took, share, hours, amount, figure, cell, interval, percent, pace, moment, rule)
 }

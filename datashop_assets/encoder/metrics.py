@@ -17,6 +17,7 @@ from datashop_assets.encoder.agreement import Array
 RESAMPLES = 1000
 BLOCK = 2_000_000  # weights in memory at once, 16 MB
 BINS = np.linspace(0.0, 1.0, 11)
+Z = 1.96  # 95% of a normal distribution lie within
 FEWEST = 5  # of each class: with fewer an interval says nothing
 
 
@@ -54,7 +55,7 @@ def summary(sample: Sample, seed: int = 0) -> dict[str, Any]:
         **counts,
         "metrics": with_intervals(measures, sample, seed),
         "confusion": confusion(sample),
-        "reliability": reliability(sample, seed),
+        "reliability": reliability(sample),
     }
 
 
@@ -102,21 +103,29 @@ def confusion(sample: Sample) -> dict[str, int]:
     }
 
 
-def reliability(sample: Sample, seed: int = 0) -> list[dict[str, Any]]:
+def reliability(sample: Sample) -> list[dict[str, Any]]:
     """Ten bins of predicted probability, each with the share of positives observed in it. Empty bins are left out."""
     place = np.clip(np.digitize(sample.score, BINS) - 1, 0, len(BINS) - 2)
     bins = []
     for number in np.unique(place):
         inside = sample.take(place == number)
         predicted = float(np.average(inside.score, weights=inside.weight))
-        observed = with_intervals(observed_share, inside, seed)["observed"]
+        observed = observed_share(inside)
         edges = {"from": float(BINS[number]), "to": float(BINS[number + 1])}
         bins.append({**edges, "documents": len(inside.label), "predicted": predicted, "observed": observed})
     return bins
 
 
-def observed_share(sample: Sample, weights: Array) -> Figures:
-    return {"observed": weights @ sample.label / weights.sum(axis=1)}
+def observed_share(sample: Sample) -> dict[str, float]:
+    """The share of positives with Wilson's 95% interval (1927), for as many documents as the weights are worth (Kish,
+    1965). A resample of three documents that are all positive would say that nothing is uncertain.
+    """
+    weight = sample.weight
+    value, worth = float(np.average(sample.label, weights=weight)), float(weight.sum() ** 2 / (weight**2).sum())
+    spread = Z**2 / worth
+    middle = (value + spread / 2) / (1 + spread)
+    half = (value * (1 - value) * spread + spread**2 / 4) ** 0.5 / (1 + spread)
+    return {"value": value, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
 
 
 def with_intervals(

@@ -56,7 +56,7 @@ def kept(metrics: Mapping[str, Any]) -> str:
     head = ("", "documents", "kept", "tokens", "kept tokens")
     groups = {"all": metrics, **metrics["by_source"], **metrics["by_split"]}
     rows = [
-        (escaped(name), one["documents"], one["kept_documents"], one["tokens"], one["kept_tokens"])
+        (escaped(name), *(f"{one[key]:,}" for key in ("documents", "kept_documents", "tokens", "kept_tokens")))
         for name, one in groups.items()
     ]
     rule = ", ".join(f"{name} {value}" for name, value in metrics["rule"].items())

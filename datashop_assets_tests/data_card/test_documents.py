@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
-from datashop_assets.data_card.documents import COLUMNS, Browsed
+from datashop_assets.data_card.documents import COLUMNS, Browsed, by_probability
 from datashop_assets_tests.data_card.cards import browsable, task
 
 
@@ -46,3 +47,12 @@ def test_the_payload_holds_every_row_and_is_the_same_each_time(tmp_path: Path) -
     sources = [value["names"]["source"][code] for code in value["columns"]["source"]]
     assert sources == [row["source"] for row in found.rows]
     assert value["columns"]["text"] == [row["text"] for row in found.rows]
+
+
+def test_probabilities_are_read_from_the_likeliest_answer_down() -> None:
+    assert by_probability('{"history": 0.1, "mathematics": 0.9}') == "0.900 mathematics\n0.100 history"
+
+
+@pytest.mark.parametrize("raw", ["", "Final score: 3", "[0.1, 0.9]", '{"a": "b"}', '{"a": 1, "b": "c"}', "3"])
+def test_a_reply_that_is_no_probabilities_stays_as_it_is(raw: str) -> None:
+    assert by_probability(raw) == raw

@@ -32,7 +32,7 @@ def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
     steps = pool_funnel(inputs, trainable=5)
     assert nothing_is_lost(steps)
     assert [(step.documents, step.tokens) for step in steps[3:]] == [(10, 95), (7, 70), (5, 60), (None, 40)]
-    assert steps[4].lost == {"near heldout": 3}
+    assert steps[4].lost == {"near a held-out document": 3}
 
 
 def test_the_sample_to_the_labels(tmp_path: Path) -> None:

@@ -46,6 +46,28 @@ def test_estimates_are_said_with_their_intervals() -> None:
     assert wording.hours(None) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ({"fraction": 0.082}, "the 8.2% of documents that score highest"),
+        ({"fraction": 0.1, "of": "tokens"}, "the 10% of tokens that score highest"),
+        ({"tokens": 50_000_000_000}, "the highest scores that fit into 50,000,000,000 tokens"),
+        ({"threshold": 0.5}, "every score from 0.5 upward"),
+        ({"precision": 0.9, "labels": 300}, "a precision of at least 0.9 (delta 0.05, up to 300 labels, anytime)"),
+    ],
+)
+def test_a_keep_rule_is_said_in_words(keep: dict[str, float | str], said: str) -> None:
+    assert said in wording.rule(prompt(keep=keep)["keep"])
+
+
+def test_measured_paces_and_times_have_their_units() -> None:
+    assert wording.pace(28_713.4, "tokens_per_second") == "28,713 tokens/s"
+    assert wording.pace(111.3, "seconds_asking") == "asking 1.9 min"
+    assert wording.pace(0.41, "mfu") == "mfu 0.410"
+    assert wording.interval({"value": 0.9, "low": 0.8, "high": 0.95}) == "0.900 (0.800 to 0.950)"
+    assert wording.moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04 UTC"
+
+
 def test_the_head_for_a_hub_is_yaml_whatever_the_name() -> None:
     kept = {"metrics": {"kept_documents": 960, "kept_tokens": 331_086}, "content_digest": "0" * 32}
     text = head({"prompt": prompt(name='a: "b" # c'), "stages": {"filtered_pool": kept}})

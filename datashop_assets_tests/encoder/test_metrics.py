@@ -15,7 +15,7 @@ from datashop_assets.encoder.calibration import (
     to_json,
 )
 from datashop_assets.encoder.describe import errors
-from datashop_assets.encoder.metrics import Sample, measures, resampled, summary, with_intervals
+from datashop_assets.encoder.metrics import Sample, measures, reliability, resampled, summary, with_intervals
 from datashop_assets.encoder.reading import errors_to_read
 
 
@@ -60,6 +60,13 @@ def test_reliability_bins_hold_every_document_and_observe_what_was_predicted() -
     for one in bins:
         assert one["from"] <= one["predicted"] <= one["to"]
         assert one["observed"]["value"] == pytest.approx(one["predicted"], abs=0.08)
+
+
+def test_a_bin_of_three_documents_claims_no_certainty() -> None:
+    few = Sample(np.full(3, 0.65), np.ones(3), np.ones(3))
+    [one] = reliability(few)
+    assert one["observed"]["value"] == one["observed"]["high"] == 1.0
+    assert one["observed"]["low"] == pytest.approx(0.439, abs=0.001)  # Wilson, three of three
 
 
 def test_confusion_counts_add_up() -> None:

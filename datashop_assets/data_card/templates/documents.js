@@ -91,7 +91,8 @@
     row.style.top = `${place * HEIGHT}px`;
     row.setAttribute("role", "option");
     row.setAttribute("aria-selected", String(place === selected));
-    row.append(element("div", "", `${number(columns.score[at])}  ${columns.kept[at] ? "kept" : ""}  ${columns.id[at]}`));
+    const asked = columns.asked[at] === null ? "" : ` · annotator ${columns.asked[at].toFixed(2)}`;
+    row.append(element("div", "", `${number(columns.score[at])}  ${columns.kept[at] ? "kept" : ""}  ${columns.id[at]}${asked}`));
     row.append(element("div", "muted", columns.text[at].slice(0, 160)));
     row.addEventListener("click", () => select(place));
     return row;
