@@ -46,6 +46,7 @@ Examples:
 STATUS_EXAMPLES = """\b
 Examples:
   datashop status                            a line for every prompt and stage
+  datashop status mathematics                of one prompt
   datashop status --json | jq -r .prompts.mathematics.data_card.metrics.path
 """
 CHECK_EXAMPLES = """\b
@@ -88,19 +89,24 @@ def run(prompt: str, until: str | None) -> None:
         tables.say(f"{prompt}: {len(stages)} of {len(wanted)} stages to make: {', '.join(stages)}")
         started = time.monotonic()
         succeeded = launch(prompt, stages)
-        tables.say(f"{prompt}: {'done' if succeeded else 'failed'} after {tables.duration(time.monotonic() - started)}")
+        took = tables.duration(time.monotonic() - started)
         if not succeeded:
+            tables.say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")
             sys.exit(1)
+        tables.say(f"{prompt}: done after {took}")
     tables.results(prompt, status_of(plan(known.load(prompt), known.root)), made=stages)
 
 
 @main.command("status", epilog=STATUS_EXAMPLES)
+@click.argument("prompts", nargs=-1, shell_complete=prompt_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show_status(as_json: bool) -> None:
-    """Say for every stage of every prompt whether it is missing, stale, incomplete or current."""
+def show_status(prompts: tuple[str, ...], as_json: bool) -> None:
+    """Say for every stage of PROMPTS, or of all, whether it is missing, stale, incomplete or current."""
     known = store()
     with tables.clear_errors(PromptError):
-        found = status(known, known.root, _annotator())
+        for slug in prompts:
+            known.load(slug)
+        found = status(known, known.root, _annotator(), prompts)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:

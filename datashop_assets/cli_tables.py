@@ -18,6 +18,8 @@ HEADLINES = {
     "evaluation": ("verdict",),
 }
 
+CONTROLS = {"": "plain", "matched_": "same sources and lengths"}
+
 Stages = Mapping[str, Mapping[str, Any]]
 
 
@@ -49,10 +51,11 @@ def results(slug: str, stages: Stages, made: Collection[str]) -> None:
     console.print(_stage_table(slug, stages, made))
     if stages["evaluation"]["state"] == "current":
         console.print(_comparison_table(stages["evaluation"]["metrics"]))
-        say(_sentence(stages["evaluation"]["metrics"]))
         say(f"Comparison  {stages['evaluation']['path']}")
     if stages["filtered_pool"]["state"] == "current":
         say(f"Kept        {stages['filtered_pool']['path']}")
+    if stages["data_card"]["state"] == "current":
+        say(f"Data card   {stages['data_card']['metrics']['path']}")
     say("Look at it  datashop ui, then open http://127.0.0.1:3000")
 
 
@@ -70,8 +73,8 @@ def _stage_table(slug: str, stages: Stages, made: Collection[str] = ()) -> Table
         table.add_row(
             name,
             Text(state, style=COLOURS[stage["state"]]),
-            f"{stage['rows']:,}",
-            duration(stage["seconds"]),
+            f"{stage['rows']:,}" if "content_digest" in stage else "",
+            duration(stage["seconds"]) if "content_digest" in stage else "",
             _headline(name, stage["metrics"]),
         )
     return table
@@ -84,21 +87,22 @@ def _headline(name: str, metrics: Mapping[str, Any]) -> str:
 
 
 def _comparison_table(metrics: Mapping[str, Any]) -> Table:
-    table = Table(title="bits per byte, trained minus control", title_justify="left", box=None, pad_edge=False)
-    for column in ("measured on held-out", "difference", "95% interval over seeds"):
+    table = Table(
+        title="bits per byte, candidate minus control; below zero is better",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    for column in ("held-out documents", "control", "difference", "95% over seeds", "verdict"):
         table.add_column(column)
-    for kind in ("target", "general"):
-        key = f"{kind}_bpb_difference"
-        if metrics.get(key) is not None:
-            low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
-            interval = "none (one seed)" if low is None else f"{low:+.3f} to {high:+.3f}"
-            table.add_row(f"{kind} documents", f"{metrics[key]:+.3f}", interval)
+    for against, name in CONTROLS.items():
+        for kind in ("target", "general"):
+            key = f"{against}{kind}"
+            if (difference := metrics.get(f"{key}_bpb_difference")) is not None:
+                low, high = (metrics.get(f"{key}_bpb_difference_{end}") for end in ("low", "high"))
+                interval = "none (one seed)" if low is None else f"{low:+.3f} to {high:+.3f}"
+                table.add_row(kind, name, f"{difference:+.3f}", interval, str(metrics.get(f"{key}_verdict", "")))
     return table
-
-
-def _sentence(metrics: Mapping[str, Any]) -> str:
-    seeds, verdict = metrics["seeds"], metrics["verdict"]
-    return f"On target documents the trained model is {verdict} ({seeds} seeds; below zero is better)."
 
 
 def _number(value: Any) -> str:

@@ -1,5 +1,6 @@
 """What is there for every prompt, as `datashop status` prints it."""
 
+from collections.abc import Collection
 from typing import Any
 
 from datashop_assets.planning import Plan, Planned, plan
@@ -8,14 +9,16 @@ from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.storage.root import Root
 
 
-def status(store: PromptStore, root: Root, annotator: Annotator | None = None) -> dict[str, Any]:
-    """`{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
+def status(
+    store: PromptStore, root: Root, annotator: Annotator | None = None, slugs: Collection[str] = ()
+) -> dict[str, Any]:
+    """Of `slugs`, or of all prompts: `{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
 
     A stage has `state`, `digest` and `path`; a current or incomplete one also `content_digest`, `rows`,
     `seconds`, `metrics` and `failed_calls`.
     """
-    prompts, problems = {}, {slug: str(error) for slug, error in store.problems().items()}
-    for slug in store.slugs():
+    prompts, problems = {}, {} if slugs else {slug: str(error) for slug, error in store.problems().items()}
+    for slug in slugs or store.slugs():
         try:
             prompts[slug] = status_of(plan(store.load(slug), root, annotator))
         except (OSError, ValueError) as error:  # a source that cannot be listed stops its own prompt only

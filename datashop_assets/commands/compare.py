@@ -31,7 +31,8 @@ def compare(prompts: tuple[str, ...], as_json: bool) -> None:
         if len(set(prompts)) < 2:
             raise ValueError("compare takes two or more different prompts, such as `datashop compare a b`")
         known = store()
-        found = compared([side(slug, plan(known.load(slug), known.root)) for slug in dict.fromkeys(prompts)])
+        loaded = {slug: known.load(slug) for slug in prompts}
+        found = compared([side(slug, plan(prompt, known.root)) for slug, prompt in loaded.items()])
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     elif sys.stdout.isatty():

@@ -42,6 +42,14 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(data, str(path))
 
 
+def _said(error: Exception) -> str:
+    """Where and what, on one line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}; mend it there or just before"
+    return str(error)
+
+
 def parse_yaml(data: bytes, file: str) -> Any:
     try:
         content = yaml.load(data.decode("utf-8"), _Loader)  # noqa: S506, a safe loader made stricter
@@ -49,7 +57,7 @@ def parse_yaml(data: bytes, file: str) -> Any:
         mend = f"byte {error.start} is not UTF-8; save the file as UTF-8"
         raise PromptError(file, [Problem("", data[error.start : error.start + 1], mend)]) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise PromptError(file, [Problem("", "", f"is not YAML: {error}")]) from None
+        raise PromptError(file, [Problem("", "", f"is not YAML: {_said(error)}")]) from None
     if content is None:
         raise PromptError(file, [Problem("", "", "is empty; give at least `name`, `rubric` and `annotator`")])
     return content

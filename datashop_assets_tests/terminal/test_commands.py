@@ -1,8 +1,10 @@
 """What stands around the runs: help, completion, and what comes with an installed package."""
 
+import re
 import tomllib
 from pathlib import Path
 
+import orjson
 import pytest
 from click.testing import CliRunner
 
@@ -61,3 +63,23 @@ def test_what_is_read_outside_a_checkout_is_in_the_wheel() -> None:
 
 def test_dagsters_settings_come_with_the_package(place: Path) -> None:
     assert (dagster_home() / "dagster.yaml").exists()
+
+
+PROMPT = 'name: A\nrubric: "{example}"\nannotator: {scoring: generate}\n'
+
+
+def test_status_shows_the_prompts_that_are_named_and_blanks_for_what_was_never_made(place: Path) -> None:
+    for slug in ("tides", "waves"):
+        (place / "prompts" / f"{slug}.yaml").write_text(PROMPT)
+    one = CliRunner().invoke(main, ["status", "tides", "--json"])
+    assert list(orjson.loads(one.output)["prompts"]) == ["tides"]
+    said = CliRunner().invoke(main, ["status", "tides"]).output
+    assert re.search(r"^encoder +missing *$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [["status", "nosuch"], ["compare", "tides", "nosuch"], ["run", "nosuch"]])
+def test_a_prompt_that_is_not_there_is_named_beside_those_that_are(place: Path, command: list[str]) -> None:
+    (place / "prompts" / "tides.yaml").write_text(PROMPT)
+    found = CliRunner().invoke(main, command)
+    assert found.exit_code == 2
+    assert re.search(r"'nosuch': no such prompt; there are tides", found.output)
