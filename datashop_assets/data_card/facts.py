@@ -51,16 +51,17 @@ def models(task: StageTask) -> list[dict[str, str]]:
     """What scored and what was trained: `role`, `model`, `revision`. What is made here has its content's digest."""
     asked = task.inputs["annotations"].metrics["question"]
     encoder, settings = task.config["encoder"], task.config["training"]
-    learned = encoder["kind"] + (f" from {encoder[encoder['kind']]['model']}" if encoder["kind"] in encoder else "")
+    start = encoder.get(encoder["kind"], {}).get("model")
+    learned = f"{encoder['kind']} from {start}" if start else encoder["kind"]
     found = [
         {"role": "annotator", "model": asked["model"], "revision": asked["revision"]},
         {"role": "encoder", "model": learned, "revision": task.inputs["encoder"].manifest.content_digest},
     ]
-    start = settings.get("checkpoint") or {}
     for name in ("control_lm", "matched_lm", "trained_lm"):
         folder = task.inputs[name]
         if "parameters" in folder.metrics:
-            model = start.get("name") or f"Llama of {folder.metrics['parameters']:,} weights"
+            begun = f", annealed from {settings['anneal_from']}" if settings["anneal_from"] else ""
+            model = f"Llama of {folder.metrics['parameters']:,} weights{begun}"
             found.append({"role": name, "model": model, "revision": folder.manifest.content_digest})
     return found
 

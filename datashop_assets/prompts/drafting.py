@@ -71,7 +71,7 @@ def write_draft(draft: Draft | str, folder: Path, slug: str | None = None) -> Pa
 
     Raises `PromptError` where the file would be bad, `FileExistsError` where there is one of that name.
     """
-    slug = checked_slug(draft.slug if isinstance(draft, Draft) else slug or "")
+    slug = _checked(draft.slug if isinstance(draft, Draft) else slug or "")
     place = folder / f"{slug}.yaml"
     if place.exists() or place.with_suffix(".yml").exists():
         raise _there_already(place)
@@ -80,6 +80,13 @@ def write_draft(draft: Draft | str, folder: Path, slug: str | None = None) -> Pa
     if not Folder(str(folder)).create(place.name, text.encode()):  # unlike a write, it never takes another's file away
         raise _there_already(place)
     return place
+
+
+def _checked(slug: str) -> str:
+    try:
+        return checked_slug(slug)
+    except ValueError as error:
+        raise ValueError(f"{slug!r}: {error}") from None
 
 
 def _there_already(place: Path) -> FileExistsError:

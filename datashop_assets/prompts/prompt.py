@@ -89,7 +89,7 @@ class Prompt(Section):
 def checked_slug(slug: str) -> str:
     """`slug`, if it may become a partition key and part of a path."""
     if not SLUG.fullmatch(slug):
-        raise ValueError("a slug is 1 to 63 of a-z, 0-9 and '-', neither first nor last; rename the file")
+        raise ValueError("a slug is 1 to 63 of a-z, 0-9 and '-', neither first nor last; choose another name")
     return slug
 
 
