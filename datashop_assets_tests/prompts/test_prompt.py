@@ -37,7 +37,7 @@ BAD = [
     ("tides.yaml", _with("rubric: 5", RUBRIC), ["rubric", "5", "valid string"]),
     ("tides.yaml", _with("rubric: [a, b]", RUBRIC), ["rubric", "valid string"]),
     ("Tides.yaml", GOOD, ["slug", "'Tides'", "a-z"]),
-    ("big tides.yaml", GOOD, ["slug", "'big tides'", "rename"]),
+    ("big tides.yaml", GOOD, ["slug", "'big tides'", "choose"]),
     ("a...b.yaml", GOOD, ["slug", "'a...b'"]),
     ("-tides.yaml", GOOD, ["slug", "'-tides'"]),
     ("a,b.yaml", GOOD, ["slug", "'a,b'"]),
