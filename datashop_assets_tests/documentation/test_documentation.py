@@ -14,8 +14,10 @@ import click
 import pytest
 
 from datashop_assets.cli import main
+from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.reading import parse_yaml
+from datashop_assets.prompts.section import Section
 from datashop_assets.storage.root import project
 
 PAGES = sorted([*project().glob("docs/*.md"), project() / "README.md", project() / "CONTRIBUTING.md"])
@@ -131,3 +133,14 @@ def test_the_script_of_the_documents_runs_as_it_stands(beginner: dict[str, str],
     )
     assert done.returncode == 0, done.stderr
     assert "card.html" in done.stdout
+
+
+def test_the_picture_of_the_graph_shows_every_stage() -> None:
+    picture = (project() / "docs" / "images" / "graph.svg").read_text()
+    assert sorted(re.findall(r">([a-z_]+)</text>", picture)) == sorted(stage.name for stage in GRAPH)
+
+
+def test_the_reference_has_every_section_of_a_prompt_file() -> None:
+    page = (project() / "docs" / "reference.md").read_text()
+    shown = set(re.findall(r"^::: (datashop_assets\.prompts\.\S+)", page, re.MULTILINE))
+    assert shown == {f"{one.__module__}.{one.__name__}" for one in Section.__subclasses__()}
