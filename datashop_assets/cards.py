@@ -7,12 +7,16 @@ request but which prompt and which of the four files.
 
 import html
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
+from datashop_assets.data_card.wording import number
 from datashop_assets.planning import plan
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.stage_folder import StageFolder
 
 KINDS = {
     "card.html": "text/html; charset=utf-8",
@@ -26,8 +30,10 @@ HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Datashop: prompts</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'
-    "<style>body { font: 16px/1.9 system-ui, sans-serif; margin: 2rem auto; max-width: 40rem; padding: 0 1rem }"
-    " th, td { padding-right: 2rem }</style><h1>Prompts</h1>"
+    "<style>body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 52rem; padding: 0 1rem }"
+    " table { border-collapse: collapse } a { color: light-dark(#2f6fb3, #6ea8e0) }"
+    " th, td { text-align: left; padding: .4rem 1.6rem .4rem 0; border-bottom: 1px solid light-dark(#dde1e6, #343a41) }"
+    "</style><h1>Prompts</h1><table><tr><th>prompt<th>against control<th>documents kept<th>read<th>look or launch"
 )
 
 
@@ -72,11 +78,21 @@ def card_server(prompts: PromptStore, port: int, dagster: str) -> ThreadingHTTPS
 def _index(prompts: PromptStore, dagster: str) -> bytes:
     rows = []
     for slug in prompts.slugs():
-        made = "data_card" in prompts.root.made(slug)
-        card = f'<a href="{slug}/card.html">card</a>' if made else "no card yet"
+        said, links = _said(prompts, slug), "no card yet"
+        if said is not None:
+            links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
+        figures = [number((said or {}).get(name, "")) for name in ("verdict", "kept_documents")]
         graph = f'<a href="{html.escape(graph_address(dagster, slug))}">in Dagster</a>'
-        rows.append(f"<tr><th align=left>{html.escape(slug)}<td>{card}<td>{graph}")
-    return f"{HEAD}<table>{''.join(rows)}</table>".encode()
+        rows.append(f"<tr><th>{'<td>'.join(map(html.escape, (slug, *figures)))}<td>{links}<td>{graph}")
+    return f"{HEAD}{''.join(rows)}</table>".encode()
+
+
+def _said(prompts: PromptStore, slug: str) -> Mapping[str, Any] | None:
+    """The figures of the card that was made last; None where there is none, or its folder is gone."""
+    made = prompts.root.made(slug).get("data_card")
+    with suppress(OSError, ValueError):
+        return StageFolder(prompts.root.stage("data_card", made)).metrics if made else None
+    return None
 
 
 def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:

@@ -91,7 +91,9 @@ def run(prompt: str, until: str | None) -> None:
         succeeded = launch(prompt, stages)
         took = tables.duration(time.monotonic() - started)
         if not succeeded:
-            tables.say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")
+            tables.say(
+                f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine"
+            )
             sys.exit(1)
         tables.say(f"{prompt}: done after {took}")
     tables.results(prompt, status_of(plan(known.load(prompt), known.root)), made=stages)

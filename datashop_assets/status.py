@@ -12,7 +12,7 @@ from datashop_assets.storage.root import Root
 def status(
     store: PromptStore, root: Root, annotator: Annotator | None = None, slugs: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Of `slugs`, or of all prompts: `{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}`, JSON values throughout.
+    """`{"prompts": {slug: {stage: {...}}}, "problems": {slug: text}}` of `slugs` or of all prompts, as JSON values.
 
     A stage has `state`, `digest` and `path`; a current or incomplete one also `content_digest`, `rows`,
     `seconds`, `metrics` and `failed_calls`.

@@ -55,6 +55,8 @@ def build(task: StageTask) -> Metrics:
     task.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
     return {
         "path": f"{task.output.folder.uri}/{PAGE}",
+        "verdict": known["stages"]["evaluation"]["metrics"]["verdict"],
+        "kept_documents": known["stages"]["filtered_pool"]["metrics"]["kept_documents"],
         "browsed_documents": len(documents.rows),
         "documents": documents.documents,
         "samples": sum(len(rows) for rows in known["samples"].values()),

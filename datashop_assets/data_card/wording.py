@@ -82,8 +82,8 @@ def rule(keep: Mapping[str, Any]) -> str:
     if keep["threshold"] is not None:
         return f"every score from {keep['threshold']:g} upward"
     return (
-        f"every score from the lowest threshold that is certified to have a precision of at least {keep['precision']:g} "
-        f"(delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"
+        f"every score from the lowest threshold that is certified to have a precision of at least "
+        f"{keep['precision']:g} (delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"
     )
 
 

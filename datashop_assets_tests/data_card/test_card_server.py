@@ -14,6 +14,7 @@ from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
 DAGSTER = "http://127.0.0.1:3000"
+METRICS = {"verdict": "not distinguishable", "kept_documents": 1234}
 
 
 @pytest.fixture
@@ -48,7 +49,13 @@ def make_card(workshop: Workshop, slug: str, html: str) -> None:
     writer.put_bytes("card.html", html.encode())
     files = writer.files()
     fields = {"stage": "data_card", "plan_digest": planned.digest, "code_version": "1", "config": {}, "inputs": {}}
-    made = {"finished_at": "2026-01-01T00:00:00+00:00", "versions": {}, "machine": {}, "seconds": 0.0, "metrics": {}}
+    made = {
+        "finished_at": "2026-01-01T00:00:00+00:00",
+        "versions": {},
+        "machine": {},
+        "seconds": 0.0,
+        "metrics": METRICS,
+    }
     writer.close(Manifest(**fields, **made, files=files, content_digest=content_digest(files)))  # type: ignore[arg-type]
     workshop.store.root.record_made(slug, "data_card", planned.digest)
 
@@ -58,6 +65,7 @@ def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, s
     status, page = asked(server, "/")
     assert status == 200
     assert 'href="tides/card.html"' in page
+    assert "<th>tides<td>not distinguishable<td>1,234<td>" in page
     assert 'href="waves/card.html"' not in page
     assert page.count(f'href="{DAGSTER}/assets/data_card?') == 2
     assert "partition=waves" in page
