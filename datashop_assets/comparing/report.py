@@ -7,16 +7,16 @@ from datashop_assets.comparing.compare import DIFFERENCES
 from datashop_assets.markdown import escaped, table
 
 ROWS = {
+    "verdict": "verdict on its own targets, against control",
+    "target_bpb_difference": "bits per byte on its own targets, minus control",
+    "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
+    "general_bpb_difference": "bits per byte on general documents, minus control",
     "kept_documents": "documents kept",
     "kept_tokens": "tokens kept",
     "gold_precision": "precision against gold",
     "gold_recall": "recall against gold",
     "auc": "encoder's AUC on unseen labels",
     "gold_auc": "encoder's AUC against gold",
-    "target_bpb_difference": "bits per byte on its own targets, minus control",
-    "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
-    "general_bpb_difference": "bits per byte on general documents, minus control",
-    "verdict": "verdict",
     "tokens_in": "tokens the annotator read",
     "tokens_out": "tokens the annotator wrote",
     "seconds": "seconds of the stages that the prompts do not share",
