@@ -13,7 +13,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from datashop_assets.data_card.wording import number
 from datashop_assets.planning import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.stage_folder import StageFolder
@@ -81,7 +80,8 @@ def _index(prompts: PromptStore, dagster: str) -> bytes:
         said, links = _said(prompts, slug), "no card yet"
         if said is not None:
             links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
-        figures = [number((said or {}).get(name, "")) for name in ("verdict", "kept_documents")]
+        kept = said.get("kept_documents") if said else None
+        figures = (said.get("verdict", "") if said else "", "" if kept is None else f"{kept:,}")
         graph = f'<a href="{html.escape(graph_address(dagster, slug))}">in Dagster</a>'
         rows.append(f"<tr><th>{'<td>'.join(map(html.escape, (slug, *figures)))}<td>{links}<td>{graph}")
     return f"{HEAD}{''.join(rows)}</table>".encode()
