@@ -89,6 +89,7 @@
     const at = shown[place];
     const row = element("div", "row");
     row.style.top = `${place * HEIGHT}px`;
+    row.id = `row-${place}`;
     row.setAttribute("role", "option");
     row.setAttribute("aria-selected", String(place === selected));
     const asked = columns.asked[at] === null ? "" : ` · annotator ${columns.asked[at].toFixed(2)}`;
@@ -104,6 +105,7 @@
     if (top < list.scrollTop) list.scrollTop = top;
     if (top + HEIGHT > list.scrollTop + list.clientHeight) list.scrollTop = top + HEIGHT - list.clientHeight;
     draw();
+    list.setAttribute("aria-activedescendant", `row-${place}`); // what a screen reader says is chosen
     show(shown[place]);
   }
 
