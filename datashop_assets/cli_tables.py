@@ -60,7 +60,10 @@ def results(slug: str, stages: Stages, made: Collection[str]) -> None:
 
 
 def duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def _stage_table(slug: str, stages: Stages, made: Collection[str] = ()) -> Table:

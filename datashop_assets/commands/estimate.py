@@ -1,5 +1,6 @@
 """`datashop estimate`: what a prompt will cost."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -61,15 +62,28 @@ def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -
 
 
 def _print(slug: str, found: dict[str, Any]) -> None:
+    """A line a stage; where all run on one hardware, it stands in the title."""
     from rich.console import Console
     from rich.table import Table
 
     from datashop_assets.estimating.beside import shown
 
-    table = Table(title=f"{slug}: estimate", title_justify="left", box=None, pad_edge=False)
-    for column in ("stage", "tokens", "hours", found["currency"], "on", "from"):
-        table.add_column(column, overflow="fold")
-    for name, line in found["stages"].items():
+    stages = found["stages"]
+    places = {line["hardware"] for line in stages.values()}
+    title = f"{slug}: estimate, with 95% intervals{f', on {places.copy().pop()}' if len(places) == 1 else ''}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in ("stage", "tokens", "time", found["currency"], "from"):
+        table.add_column(column, no_wrap=column == "stage", overflow="fold")
+    for name, line in stages.items():
         tokens = shown(line["tokens"]) if line["tokens"] else ""
-        table.add_row(name, tokens, shown(line["hours"]), shown(line["money"]), line["hardware"], line["from"])
+        origin = line["from"] if len(places) == 1 else f"{line['hardware']}: {line['from']}"
+        table.add_row(name, tokens, _time(line["hours"]), shown(line["money"]), origin)
     Console().print(table)
+
+
+def _time(hours: Mapping[str, float | None] | None) -> str:
+    """A range of hours as durations; blank for nothing to do."""
+    if hours is None or hours["value"] is None:
+        return "unknown"
+    value, low, high = (tables.duration((hours[end] or 0.0) * 3600) for end in ("value", "low", "high"))
+    return "" if not hours["value"] else value if low == high else f"{value} ({low} to {high})"

@@ -72,7 +72,7 @@ class Estimate:
             return exactly(0.0), "is not asked for"
         seconds, runs = expected_seconds(planned, self.root, documents, self._vocabulary)
         if seconds is not None:
-            return seconds, f"{runs} finished under this root"
+            return seconds, f"{runs} made here"
         if (pace := self.prices.hardware[place].paces.get(name)) is None:
             return None, f"never made under this root, and {place} states no pace for it"
         return stated(amount / pace, self.prices.within), f"stated for {place}, within a factor {self.prices.within:g}"
