@@ -37,7 +37,7 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
-        _print(prompt, found)
+        show(prompt, found)
 
 
 def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -
     return made
 
 
-def _print(slug: str, found: dict[str, Any]) -> None:
+def show(slug: str, found: dict[str, Any]) -> None:
     """A line a stage; where all run on one hardware, it stands in the title."""
     from rich.console import Console
     from rich.table import Table
@@ -78,7 +78,14 @@ def _print(slug: str, found: dict[str, Any]) -> None:
         tokens = shown(line["tokens"]) if line["tokens"] else ""
         origin = line["from"] if len(places) == 1 else f"{line['hardware']}: {line['from']}"
         table.add_row(name, tokens, _time(line["hours"]), shown(line["money"]), origin)
+    table.add_row("all", "", _time(_total(stages, "hours")), shown(_total(stages, "money")), style="bold")
     Console().print(table)
+
+
+def _total(stages: Mapping[str, Any], what: str) -> dict[str, float] | None:
+    """The sum over stages, without an interval: those of the stages are not independent. None where one is unknown."""
+    values = [line[what] and line[what]["value"] for line in stages.values()]
+    return None if None in values else dict.fromkeys(("value", "low", "high"), sum(values))
 
 
 def _time(hours: Mapping[str, float | None] | None) -> str:

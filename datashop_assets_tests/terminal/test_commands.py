@@ -3,6 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from datashop_assets.cli import main
 from datashop_assets.commands.data import LOCK, install_command
+from datashop_assets.commands.estimate import show as show_estimate
 from datashop_assets.home import SHIPPED, dagster_home
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import project
@@ -83,3 +85,16 @@ def test_a_prompt_that_is_not_there_is_named_beside_those_that_are(place: Path, 
     found = CliRunner().invoke(main, command)
     assert found.exit_code == 2
     assert re.search(r"'nosuch': no such prompt; there are tides", found.output)
+
+
+def test_an_estimate_is_said_in_durations_and_added_up(capsys: pytest.CaptureFixture[str]) -> None:
+    def stage(hours: float, low: float, high: float) -> dict[str, Any]:
+        known = {"value": hours, "low": low, "high": high}
+        return {"hours": known, "money": known, "tokens": None, "hardware": "v6e-8", "from": "1 made here"}
+
+    stages = {"annotations": stage(2.0, 1.0, 3.5), "encoder": stage(0.01, 0.01, 0.01)}
+    show_estimate("tides", {"currency": "USD", "stages": stages})
+    said = " ".join(capsys.readouterr().out.split())
+    assert "tides: estimate, with 95% intervals, on v6e-8" in said
+    assert "2 h 0 min (1 h 0 min to" in said
+    assert re.search(r"encoder 36\.0 s 0\.01 .* all 2 h 0 min 2 *$", said)
