@@ -18,7 +18,7 @@ HEADLINES = {
     "evaluation": ("verdict",),
 }
 
-CONTROLS = {"": "plain", "matched_": "same sources and lengths"}
+CONTROLS = {"": "plain", "matched_": "matched"}  # matched: with the kept documents' sources and lengths
 
 Stages = Mapping[str, Mapping[str, Any]]
 
@@ -96,8 +96,8 @@ def _comparison_table(metrics: Mapping[str, Any]) -> Table:
         box=None,
         pad_edge=False,
     )
-    for column in ("held-out documents", "control", "difference", "95% over seeds", "verdict"):
-        table.add_column(column)
+    for column in ("held-out", "control", "difference", "95% over seeds", "verdict"):
+        table.add_column(column, no_wrap=True)
     for against, name in CONTROLS.items():
         for kind in ("target", "general"):
             key = f"{against}{kind}"
