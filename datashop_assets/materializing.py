@@ -61,16 +61,18 @@ def materialize(
 
 
 def metadata_of(outcome: Outcome, stage: Stage) -> dict[str, dg.MetadataValue[Any]]:
-    """What the UI shows of a finished stage: where it is, what it holds, what it measured, how it looks."""
+    """What the UI shows of a finished stage: how it looks, where it is, what it holds, what it measured."""
     manifest = outcome.output.manifest
     shown: dict[str, dg.MetadataValue[Any]] = {
+        title: dg.MetadataValue.md(text) for title, text in described(outcome.output, stage).items()
+    }
+    shown |= {
         "path": dg.MetadataValue.path(outcome.output.uri),
         "dagster/row_count": dg.MetadataValue.int(manifest.rows),
         "reused": dg.MetadataValue.bool(outcome.reused),
         "seconds": dg.MetadataValue.float(manifest.seconds),
         "content_digest": dg.MetadataValue.text(manifest.content_digest),
     }
-    shown |= {title: dg.MetadataValue.md(text) for title, text in described(outcome.output, stage).items()}
     return shown | {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
 
 
