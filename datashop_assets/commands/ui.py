@@ -34,7 +34,8 @@ def ui(port: int) -> None:
     server = card_server(store(), port + 1, dagster)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     tables.say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a project of its own kind
+    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
     environment = {**os.environ, VARIABLE: cards}
     try:
         done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
