@@ -57,7 +57,7 @@ def embeddings(metrics: Mapping[str, Any]) -> str:
 
 def picture(folder: StageFolder, name: str) -> str:
     data = base64.b64encode(folder.file(name).read_bytes()).decode()
-    return f"![{name}](data:image/png;base64,{data})"
+    return f"![{name.removesuffix('.png').replace('_', ' ')}](data:image/png;base64,{data})"
 
 
 def cascade(found: Mapping[str, Any]) -> str:
