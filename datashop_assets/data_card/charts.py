@@ -31,6 +31,7 @@ def scored(cells: pl.DataFrame, cut: float | None) -> Markup:
             axes.bar(np.arange(len(coarse)) / 20 + 0.025, coarse, 0.045, bottom, color=colour, label=_short(source))
             bottom += coarse
         axes.set(xlabel="encoder's score", ylabel="pool documents (log)", yscale="log", xlim=(0, 1))
+        axes.set_ylim(bottom=0.8)  # one document is a bar that can be seen
         _steps(axes, "{x:,.0f}")
         _cut(axes, cut)
         axes.legend()
@@ -107,10 +108,11 @@ def _by_source(cells: pl.DataFrame, most: int) -> dict[str, np.ndarray]:
 
 
 def _steps(axes: Any, written: str | Callable[[float, int], str]) -> None:
-    """A logarithmic axis with ticks at 1, 2 and 5, each written."""
+    """A logarithmic axis with ticks at 1, 2 and 5, above three decades at powers of ten, each written."""
     from matplotlib.ticker import LogLocator, NullLocator
 
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,), numticks=8))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(written)
 

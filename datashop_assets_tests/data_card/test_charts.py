@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_curve
@@ -65,3 +66,9 @@ def test_precision_by_recall_is_scikit_learns(rows: list[tuple[bool, int, int]])
     theirs, found, _ = precision_recall_curve(label, score, sample_weight=weight, drop_intermediate=False)
     np.testing.assert_allclose(recall, found[:-1][::-1])
     np.testing.assert_allclose(precision, theirs[:-1][::-1])
+
+
+@pytest.mark.parametrize("most", [3, 300, 30_000, 10**9])
+def test_the_axis_of_documents_is_labelled_whatever_the_pool(most: int) -> None:
+    cells = pl.DataFrame({"source": "a", "bin": range(100), "documents": [most] + [1] * 99, "bytes": 1})
+    assert len(re.findall(r">[125]0*(?:,000)*</text>", charts.scored(cells, 0.5))) >= 2
