@@ -29,10 +29,11 @@ HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Datashop: prompts</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     '<meta name="color-scheme" content="light dark">'
-    "<style>body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 52rem; padding: 0 1rem }"
+    "<style>body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }"
     " table { border-collapse: collapse } a { color: light-dark(#2f6fb3, #6ea8e0) }"
     " th, td { text-align: left; padding: .4rem 1.6rem .4rem 0; border-bottom: 1px solid light-dark(#dde1e6, #343a41) }"
-    "</style><h1>Prompts</h1><table><tr><th>prompt<th>against control<th>documents kept<th>read<th>look or launch"
+    "</style><h1>Prompts</h1>"
+    "<table><tr><th>prompt<th>against control<th>against the same mix<th>documents kept<th>read<th>look or launch"
 )
 
 
@@ -75,16 +76,19 @@ def card_server(prompts: PromptStore, port: int, dagster: str) -> ThreadingHTTPS
 
 
 def _index(prompts: PromptStore, dagster: str) -> bytes:
-    rows = []
-    for slug in prompts.slugs():
-        said, links = _said(prompts, slug), "no card yet"
-        if said is not None:
-            links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
-        kept = said.get("kept_documents") if said else None
-        figures = (said.get("verdict", "") if said else "", "" if kept is None else f"{kept:,}")
-        graph = f'<a href="{html.escape(graph_address(dagster, slug))}">in Dagster</a>'
-        rows.append(f"<tr><th>{'<td>'.join(map(html.escape, (slug, *figures)))}<td>{links}<td>{graph}")
+    rows = (_row(slug, _said(prompts, slug), graph_address(dagster, slug)) for slug in prompts.slugs())
     return f"{HEAD}{''.join(rows)}</table>".encode()
+
+
+def _row(slug: str, said: Mapping[str, Any] | None, graph: str) -> str:
+    """A prompt's line; `said` are the figures of its card, None where there is none."""
+    links, figures = "no card yet", ["", "", ""]
+    if said is not None:
+        links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
+        kept = f"{said['kept_documents']:,}" if "kept_documents" in said else ""
+        figures = [str(said.get("verdict", "")), str(said.get("matched_verdict", "")), kept]
+    cells = "<td>".join(map(html.escape, (slug, *figures)))
+    return f'<tr><th>{cells}<td>{links}<td><a href="{html.escape(graph)}">in Dagster</a>'
 
 
 def _said(prompts: PromptStore, slug: str) -> Mapping[str, Any] | None:

@@ -53,9 +53,11 @@ def build(task: StageTask) -> Metrics:
     task.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
     task.output.put_bytes(PAGE, html.encode(), identity=False)
     task.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
+    compared = known["stages"]["evaluation"]["metrics"]
     return {
         "path": f"{task.output.folder.uri}/{PAGE}",
-        "verdict": known["stages"]["evaluation"]["metrics"]["verdict"],
+        "verdict": compared["verdict"],
+        "matched_verdict": compared.get(f"matched_{known['primary']['kind']}_verdict", "not asked"),
         "kept_documents": known["stages"]["filtered_pool"]["metrics"]["kept_documents"],
         "browsed_documents": len(documents.rows),
         "documents": documents.documents,

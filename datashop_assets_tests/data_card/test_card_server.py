@@ -14,7 +14,7 @@ from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets_tests.dagster_door.workshop import Workshop
 
 DAGSTER = "http://127.0.0.1:3000"
-METRICS = {"verdict": "not distinguishable", "kept_documents": 1234}
+METRICS = {"verdict": "better", "matched_verdict": "not distinguishable", "kept_documents": 1234}
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, s
     status, page = asked(server, "/")
     assert status == 200
     assert 'href="tides/card.html"' in page
-    assert "<th>tides<td>not distinguishable<td>1,234<td>" in page
+    assert "<th>tides<td>better<td>not distinguishable<td>1,234<td>" in page
     assert 'href="waves/card.html"' not in page
     assert page.count(f'href="{DAGSTER}/assets/data_card?') == 2
     assert "partition=waves" in page
