@@ -15,7 +15,7 @@ from typing import Any
 
 from datashop_assets.planning import plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 KINDS = {
     "card.html": "text/html; charset=utf-8",
@@ -23,6 +23,7 @@ KINDS = {
     "card.json": "application/json",
     "card.md": "text/markdown; charset=utf-8",
 }
+UNREADABLE = (OSError, ValueError, DamagedStageError)
 VARIABLE = "DATASHOP_CARDS"  # where the server is, set by `datashop ui`
 DEPTH = 99  # steps upstream that Dagster shows; more than there are
 HEAD = (
@@ -94,7 +95,7 @@ def _row(slug: str, said: Mapping[str, Any] | None, graph: str) -> str:
 def _said(prompts: PromptStore, slug: str) -> Mapping[str, Any] | None:
     """The figures of the card that was made last; None where there is none, or its folder is gone."""
     made = prompts.root.made(slug).get("data_card")
-    with suppress(OSError, ValueError):
+    with suppress(*UNREADABLE):
         return StageFolder(prompts.root.stage("data_card", made)).metrics if made else None
     return None
 
@@ -103,7 +104,7 @@ def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:
     """A file of the card as it is planned now, else of the one that was made last, also where a source is gone."""
     if slug not in prompts.slugs():
         return None
-    with suppress(OSError, ValueError):
+    with suppress(*UNREADABLE):
         planned = plan(prompts.load(slug), prompts.root)["data_card"]
         if planned.usable:
             return planned.output.file(name).read_bytes()

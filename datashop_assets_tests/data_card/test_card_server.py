@@ -1,6 +1,7 @@
 """Cards beside Dagster: what is there is served, what is not is said, and nothing else can be had."""
 
 import http.client
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
@@ -69,6 +70,13 @@ def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, s
     assert 'href="waves/card.html"' not in page
     assert page.count(f'href="{DAGSTER}/assets/data_card?') == 2
     assert "partition=waves" in page
+
+
+def test_a_card_whose_folder_is_gone_is_no_card(workshop: Workshop, server: ThreadingHTTPServer) -> None:
+    make_card(workshop, "tides", "the card")
+    shutil.rmtree(workshop.plan("tides")["data_card"].folder.uri)
+    assert asked(server, "/")[1].count("no card yet") == 2
+    assert asked(server, "/tides/card.html")[0] == 404
 
 
 def test_a_card_that_was_made_is_served_also_when_its_prompt_has_changed(
