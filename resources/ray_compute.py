@@ -7,6 +7,7 @@ in place whole, so nothing of a first try remains. What the function raises itse
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -30,7 +31,8 @@ class RayCompute:
         import ray
 
         _connect(self.address)
-        call = ray.remote(num_cpus=1, max_retries=self.retries)(function).remote
+        named: Any = ray.remote(_called).options(name=_name(function), num_cpus=1, max_retries=self.retries)
+        call = partial(named.remote, ray.put(function))
         remaining = iter(items)
         room = WAITING * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         running = [call(item) for item in islice(remaining, room)]
@@ -42,6 +44,16 @@ class RayCompute:
         finally:
             for task in running:
                 ray.cancel(task, force=True)
+
+
+def _called(function: Callable[[Item], Result], item: Item) -> Result:
+    """Ray takes functions only, and what works on shards may be one with arguments bound to it."""
+    return function(item)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """By which Ray's dashboard and the workers' processes show what is done."""
+    return getattr(function.func if isinstance(function, partial) else function, "__name__", type(function).__name__)
 
 
 def _connect(address: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def square(number: int) -> int:
     return number * number
+
+
+def times(number: int, by: int) -> int:
+    return number * by
 
 
 def refuse(number: int) -> int:
@@ -53,6 +58,11 @@ def test_a_cluster_that_is_not_there_is_named() -> None:
 
 def test_results_are_those_of_local_processes(cluster: str) -> None:
     assert sorted(RayCompute(cluster).map(square, range(40))) == sorted(LocalCompute().map(square, range(40)))
+
+
+def test_a_function_may_have_arguments_bound_to_it(cluster: str) -> None:
+    assert sorted(RayCompute(cluster).map(partial(pow, exp=3), range(4))) == [0, 1, 8, 27]
+    assert sorted(RayCompute(cluster).map(partial(times, by=3), range(4))) == [0, 3, 6, 9]
 
 
 def test_what_a_shard_raises_comes_back_as_it_was(cluster: str) -> None:
