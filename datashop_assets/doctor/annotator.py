@@ -48,7 +48,7 @@ def _endpoints(settings: AnnotatorSettings) -> Finding:
     """An address that does not answer is no fault while another does: runs go on with those that are there."""
     mend = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
     try:
-        urls = tuple(located(settings.urls))
+        urls = tuple(located(settings.urls, patience=0))
     except ValueError as error:
         return Finding("annotator", "bad", str(error), mend)
     silent = {url: why for url in urls if (why := _silent(url, settings.key))}

@@ -1,10 +1,48 @@
-"""An application of Ray Serve by its name. That it is found on a real cluster is in `graph/test_ray.py`."""
+"""An application of Ray Serve by its name. That it is found on a real cluster is in `test_on_ray_serve.py`."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from datashop_assets_tests.conftest import free_port
+from resources.annotator.endpoints import ray_serve
 from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.ray_serve import located
+
+
+@contextmanager
+def dashboard(*states: str) -> Iterator[str]:
+    """The name of an application of a cluster of two nodes, whose dashboard says one state after the other."""
+    remaining = list(states)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+            body = json.dumps(says(state)).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """In silence."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"ray-serve://127.0.0.1:{server.server_port}/annotator"
+        server.shutdown()
+
+
+def says(state: str) -> dict[str, object]:
+    """Of `ray.serve.schema.ServeInstanceDetails`, what is read; the route is not known before the application is."""
+    route = None if state == "DEPLOYING" else "/"
+    application = {"status": state, "message": "no such weights", "route_prefix": route, "deployed_app_config": None}
+    nodes = {name: {"node_ip": ip, "status": "HEALTHY"} for name, ip in (("head", "10.0.0.2"), ("worker", "10.0.0.3"))}
+    http = {"host": "0.0.0.0", "port": 8000}
+    return {"http_options": http, "proxies": nodes, "applications": {"annotator": application}}
 
 
 def test_a_name_is_a_dashboard_and_an_application() -> None:
@@ -23,9 +61,33 @@ def test_a_name_with_a_password_is_refused() -> None:
 
 
 def test_addresses_are_taken_as_they_are() -> None:
-    assert list(located(["http://one:8000/v1", "https://two/v1"])) == ["http://one:8000/v1", "https://two/v1"]
+    addresses = ["http://one:8000/v1", "https://two/v1"]
+    assert list(located(addresses, patience=0)) == addresses
+
+
+def test_an_application_is_every_node_that_takes_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_serve, "LOOKS", 0.01)
+    with dashboard("DEPLOYING", "DEPLOYING", "RUNNING") as name:
+        assert list(located([name], patience=30)) == ["http://10.0.0.2:8000/v1", "http://10.0.0.3:8000/v1"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("DEPLOYING", r"still being deployed after 0 s .*wait longer with DATASHOP_ANNOTATOR_PATIENCE"),
+        ("DEPLOY_FAILED", "could not be deployed: no such weights"),
+    ],
+)
+def test_an_application_that_does_not_come_is_told(state: str, told: str) -> None:
+    with dashboard(state) as name, pytest.raises(ValueError, match=told):
+        list(located([name], patience=0))
+
+
+def test_an_application_that_nobody_deployed_is_told() -> None:
+    with dashboard("RUNNING") as name, pytest.raises(ValueError, match=r"no application 'other' .*\['annotator'\]"):
+        list(located([name.replace("annotator", "other")], patience=0))
 
 
 def test_a_dashboard_that_is_not_there_is_told_with_the_mend() -> None:
     with pytest.raises(ValueError, match=r"no dashboard of a Ray cluster answers there .*; `ray dashboard FILE`"):
-        list(located([f"ray-serve://127.0.0.1:{free_port()}/annotator"]))
+        list(located([f"ray-serve://127.0.0.1:{free_port()}/annotator"], patience=0))

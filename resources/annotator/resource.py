@@ -61,4 +61,4 @@ def make_annotator(settings: AnnotatorSettings, say: Callable[[str], object]) ->
     from resources.annotator.endpoints.annotator import EndpointsAnnotator
     from resources.annotator.endpoints.ray_serve import located
 
-    return EndpointsAnnotator(tuple(located(settings.urls)), settings.policy, settings.key)
+    return EndpointsAnnotator(tuple(located(settings.urls, settings.policy.patience)), settings.policy, settings.key)
