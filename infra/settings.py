@@ -20,6 +20,7 @@ class Settings(BaseModel):
     repository: Name
     regions: tuple[Name, ...]
     bucket: str
+    nodes_account: Project  # service accounts are named as projects are
     dagster_region: Name
 
     def image(self, region: str, name: str, tag: str) -> str:
@@ -27,6 +28,11 @@ class Settings(BaseModel):
         if region not in self.regions:
             raise ValueError(f"no image is pushed to {region!r}; {FILE.name} names {', '.join(self.regions)}")
         return f"{region}-docker.pkg.dev/{self.project}/{self.repository}/{name}:{tag}"
+
+    @property
+    def identity(self) -> str:
+        """What the workers of clusters may do is what this account may do."""
+        return f"{self.nodes_account}@{self.project}.iam.gserviceaccount.com"
 
     def root(self, region: str) -> str:
         """`DATASHOP_ROOT` of the clusters of a region."""

@@ -112,6 +112,11 @@ def at(config: Any, path: Path_) -> Any:
         (("available_node_types", "worker", "node_config", "acceleratorType"), "v6e-16", "single machines"),
         (("available_node_types", "worker", "min_workers"), 200, "above max_workers"),
         (("available_node_types", "worker", "resources", "TPU"), 4, "resources of this node"),
+        (
+            ("available_node_types", "worker", "node_config", "serviceAccount", "email"),
+            "datashop-nodes@another-project.iam.gserviceaccount.com",
+            "the service account is one of my-datashop-project",
+        ),
         (("setup_commands",), ["ray stop"], "setup_commands"),
         (("max_workers",), 4, "not the sum"),
     ],
@@ -129,6 +134,12 @@ def test_slices_of_several_machines_are_asked_for_at_a_fixed_number() -> None:
     slices["max_workers"] = 2
     with pytest.raises(ValidationError, match="fixed number"):
         ClusterFile.model_validate(config)
+
+
+def test_every_worker_has_an_identity_and_ray_alone_gives_one_to_the_head() -> None:
+    for file in FILES:
+        for name, kind in validate_quickly(file).available_node_types.items():
+            assert kind.node_config.identity == ("" if name == "head" else settings().identity)
 
 
 def test_topologies_are_those_that_ray_knows() -> None:

@@ -115,7 +115,7 @@ class ClusterFile(Closed):
         if [name for name, _ in workers][:1] != ["worker"]:
             refuse("the second node type is `worker`")
         for name, kind in workers:
-            check_worker(name, kind, self.chip)
+            check_worker(name, kind, self.chip, self.provider.project_id)
         if self.max_workers != sum(kind.max_workers for _, kind in workers):
             refuse("max_workers is not the sum over the node types")
         return self

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from infra.clusters.accelerators import GPUS, TPUS, Gpu, Tpu
-from infra.clusters.workers import GPU_IMAGE, HEAD_IMAGE
+from infra.clusters.workers import GPU_IMAGE, HEAD_IMAGE, SCOPE
 
 Number = Annotated[int, Field(ge=0, le=1024)]
 MOST_CPUS = 240  # of a v4 host; others have fewer
@@ -32,12 +32,33 @@ class Spot(Closed):
     onHostMaintenance: Literal["TERMINATE"]  # noqa: N815
 
 
+Email = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z0-9-]+\.iam\.gserviceaccount\.com$")
+]
+Scopes = Annotated[list[Literal[SCOPE]], Field(min_length=1, max_length=1)]  # type: ignore[valid-type]
+
+
+class MachineAccount(Closed):
+    email: Email
+    scopes: Scopes
+
+
+class SliceAccount(Closed):
+    email: Email
+    scope: Scopes
+
+
 class Machine(Closed):
     """A virtual machine: the head, or a worker with GPUs."""
 
     machineType: Literal["n2-standard-8", *(gpu.machine_type for gpu in GPUS.values())]  # type: ignore[valid-type]  # noqa: N815
     disks: Annotated[list[Disk], Field(min_length=1, max_length=1)]
     scheduling: Spot | None = None
+    serviceAccounts: Annotated[list[MachineAccount], Field(max_length=1)] = []  # noqa: N815
+
+    @property
+    def identity(self) -> str:
+        return self.serviceAccounts[0].email if self.serviceAccounts else ""
 
 
 class Preemptible(Closed):
@@ -50,6 +71,11 @@ class Slice(Closed):
     acceleratorType: Literal[*(f"{tpu.prefix}-{size}" for tpu in TPUS.values() for size in tpu.topologies)]  # type: ignore[valid-type]  # noqa: N815
     runtimeVersion: Literal[*(tpu.runtime for tpu in TPUS.values())]  # type: ignore[valid-type]  # noqa: N815
     schedulingConfig: Preemptible  # noqa: N815
+    serviceAccount: SliceAccount  # noqa: N815
+
+    @property
+    def identity(self) -> str:
+        return self.serviceAccount.email
 
 
 class NodeType(Closed):
@@ -71,12 +97,16 @@ def is_head(kind: NodeType) -> bool:
     machine = kind.node_config
     if (kind.min_workers, kind.max_workers, kind.resources, kind.labels) != (0, 0, {"CPU": 0}, {}):
         return False
-    return isinstance(machine, Machine) and machine.scheduling is None and _is(machine, "n2-standard-8", HEAD_IMAGE)
+    if not isinstance(machine, Machine) or machine.scheduling or machine.serviceAccounts:
+        return False
+    return _is(machine, "n2-standard-8", HEAD_IMAGE)
 
 
-def check_worker(name: str, kind: NodeType, chip: Tpu | Gpu) -> None:
+def check_worker(name: str, kind: NodeType, chip: Tpu | Gpu, project: str) -> None:
     """Raises `ValueError` for a node type that its zone does not have, or that says less than Ray must know."""
     cpus, machine = kind.resources.get("CPU", 0), kind.node_config
+    if machine.identity.partition("@")[2] != f"{project}.iam.gserviceaccount.com":
+        refuse(f"{name}: the service account is one of {project}; without it nothing can be pulled or read there")
     if isinstance(chip, Tpu) and isinstance(machine, Slice):
         wanted = _check_slice(name, kind, machine, chip)
     elif isinstance(chip, Gpu) and isinstance(machine, Machine):

@@ -23,7 +23,7 @@ def config(cluster: Cluster, tag: str, settings: Settings) -> dict[str, Any]:
     chip = accelerator(cluster.zone)
     if cluster.annotates and not chip.serves:
         raise ValueError(f"{cluster.name}: vLLM does not run on {_prefix(chip)}; annotate in another zone")
-    types = {HEAD: head(), **workers(cluster, chip)}
+    types = {HEAD: head(), **workers(cluster, chip, settings.identity)}
     bucket = [] if cluster.annotates else commands.check_bucket(settings.root(cluster.region))
     return {
         "cluster_name": cluster.name,

@@ -7,6 +7,7 @@ from infra.clusters.cluster import Cluster
 
 HEAD_IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cpu-ubuntu-2204"
 GPU_IMAGE = "projects/deeplearning-platform-release/global/images/family/common-cu128-ubuntu-2204-nvidia-570"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"  # what of it, the account's roles say
 WORKER_CPUS = 100  # fewer than any accelerator host has (112 to 240), so that Ray never packs more on one
 
 
@@ -20,14 +21,18 @@ def head() -> dict[str, Any]:
     }
 
 
-def workers(cluster: Cluster, chip: Tpu | Gpu) -> dict[str, Any]:
+def workers(cluster: Cluster, chip: Tpu | Gpu, identity: str) -> dict[str, Any]:
+    """`identity` is the service account of each: Ray gives one to the head alone, and a machine without one may
+    neither pull an image nor read a bucket.
+    """
     if isinstance(chip, Gpu):
-        return {"worker": _gpu_worker(cluster, chip)}
-    fixed = {f"slice-{size}": _tpu_worker(chip, size, (count, count)) for size, count in cluster.slices.items()}
-    return {"worker": _tpu_worker(chip, chip.single_host, cluster.workers), **fixed}
+        return {"worker": _gpu_worker(cluster, chip, identity)}
+    several = cluster.slices.items()
+    fixed = {f"slice-{size}": _tpu_worker(chip, size, (count, count), identity) for size, count in several}
+    return {"worker": _tpu_worker(chip, chip.single_host, cluster.workers, identity), **fixed}
 
 
-def _tpu_worker(tpu: Tpu, size: int, number: tuple[int, int]) -> dict[str, Any]:
+def _tpu_worker(tpu: Tpu, size: int, number: tuple[int, int], identity: str) -> dict[str, Any]:
     kind = tpu.accelerator_type(size)
     return {
         "min_workers": number[0],
@@ -44,11 +49,12 @@ def _tpu_worker(tpu: Tpu, size: int, number: tuple[int, int]) -> dict[str, Any]:
             "acceleratorType": kind,
             "runtimeVersion": tpu.runtime,
             "schedulingConfig": {"preemptible": True},
+            "serviceAccount": {"email": identity, "scope": [SCOPE]},  # the TPU interface's own names
         },
     }
 
 
-def _gpu_worker(cluster: Cluster, gpu: Gpu) -> dict[str, Any]:
+def _gpu_worker(cluster: Cluster, gpu: Gpu, identity: str) -> dict[str, Any]:
     return {
         "min_workers": cluster.workers[0],
         "max_workers": cluster.workers[1],
@@ -57,6 +63,7 @@ def _gpu_worker(cluster: Cluster, gpu: Gpu) -> dict[str, Any]:
             "machineType": gpu.machine_type,
             "disks": [_disk(GPU_IMAGE, 500)],
             "scheduling": {"provisioningModel": "SPOT", "onHostMaintenance": "TERMINATE"},
+            "serviceAccounts": [{"email": identity, "scopes": [SCOPE]}],
         },
     }
 
