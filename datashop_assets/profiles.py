@@ -3,10 +3,12 @@
               local                 gpu                        gcp
 steps         one process a run     a process each             a process each
 annotator     any home              server or endpoints        endpoints: a serving cluster
-trainer       this process          the step's process         Ray Train on the training cluster
-shards        this machine's cores  this machine's cores       Ray on the training cluster
-              (or the Ray cluster that RAY_ADDRESS names)
+trainer       this process, or Ray  the step's process         Ray Train on the training cluster
+shards        this machine, or Ray  this machine's cores       Ray on the training cluster
 results       a folder or bucket    a folder or bucket         a bucket
+
+`local` uses the Ray cluster that RAY_ADDRESS names, which then sees the same folders: one on this machine, or one of
+machines that share a file system.
 
 A step's tag `datashop/cluster` (see `places.py`) says which cluster it needs, and its pool lets as many such steps run
 at once as that cluster can take. One graph spans both clusters: a step speaks to its own and to no other.
@@ -33,18 +35,21 @@ ROOT = "DATASHOP_ROOT"
 
 @dataclass(frozen=True)
 class Profile:
-    """`homes` are the annotators that a profile may use; the other fields are the columns of the table above."""
+    """`homes` are the annotators that a profile may use; the other fields are the columns of the table above.
+
+    `on_cluster` is None where both a Ray cluster and this machine will do.
+    """
 
     name: str
     executor: dg.ExecutorDefinition
     homes: tuple[str, ...]
-    on_cluster: bool
+    on_cluster: bool | None
     bucket: bool
 
 
 # Two steps at a time on one machine with an accelerator: the pools keep the accelerator to one of them.
 PROFILES = {
-    "local": Profile("local", dg.in_process_executor, ("embedded", "server", "endpoints"), False, False),
+    "local": Profile("local", dg.in_process_executor, ("embedded", "server", "endpoints"), None, False),
     "gpu": Profile(
         "gpu", dg.multiprocess_executor.configured({"max_concurrent": 2}), ("server", "endpoints"), False, False
     ),
@@ -77,7 +82,7 @@ def _cluster_is_named(chosen: Profile, given: Mapping[str, str]) -> str:
         return (
             f"{TRAINING_CLUSTER} is not set; name the cluster's address, as `ray://HOST:10001` (see docs/clusters.md)"
         )
-    if named and not chosen.on_cluster:
+    if named and chosen.on_cluster is False:
         return f"{TRAINING_CLUSTER} is {named!r}, which this profile would not use; unset it or use {PROFILE}=gcp"
     return ""
 

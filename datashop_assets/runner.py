@@ -122,7 +122,7 @@ class DatashopRunner:
 
 
 def local_tools() -> Tools:
-    """The tools of the `local` profile, with progress bars on the terminal."""
+    """The tools of the `local` profile, as the environment names them, with progress bars on the terminal."""
     from resources.annotator.resource import AnnotatorResource
     from resources.compute import default_compute
     from resources.progress import TerminalProgress

@@ -31,6 +31,7 @@ def test_an_accelerator_is_freed_between_steps() -> None:
 def test_a_complete_choice_is_taken() -> None:
     assert profile(GCP) is PROFILES["gcp"]
     assert profile({"DATASHOP_PROFILE": "gpu", "DATASHOP_ANNOTATOR": "server"}) is PROFILES["gpu"]
+    assert profile({"RAY_ADDRESS": "127.0.0.1:6379"}) is PROFILES["local"]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_a_complete_choice_is_taken() -> None:
         ({"DATASHOP_ANNOTATOR": "embedded"}, "DATASHOP_ANNOTATOR is 'embedded'; set it to endpoints"),
         ({"DATASHOP_ANNOTATOR": ""}, "DATASHOP_ANNOTATOR is 'embedded'; set it to endpoints"),
         ({"RAY_ADDRESS": ""}, "RAY_ADDRESS is not set"),
+        ({"DATASHOP_PROFILE": "gpu"}, "which this profile would not use; unset it or use DATASHOP_PROFILE=gcp"),
         ({"DATASHOP_ROOT": "/tmp/results"}, "only this machine sees; name a bucket"),
         ({"DATASHOP_ROOT": ""}, "only this machine sees; name a bucket"),
         (
