@@ -130,7 +130,8 @@ def test_the_packages_of_the_images_install_and_start(tmp_path: Path) -> None:
             subprocess.run(["bash", "-ec", here], cwd=build, env={**os.environ, "ACCELERATOR": "tpu"}, check=True)
     python = tmp_path / "opt" / "datashop" / "bin" / "python"
     asked = "import datashop_assets.definitions, dagster_postgres, ray, libtpu; print(datashop_assets.__file__)"
-    printed = subprocess.run([python, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    isolated = [python, "-I", "-c", asked]  # nothing of this checkout is found by the environment's paths
+    printed = subprocess.run(isolated, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert printed.startswith(str(tmp_path))
 
 
