@@ -1,5 +1,6 @@
 """The small graph made once, by the Python door and without interruption: what other runs are compared with."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,3 +48,9 @@ def made(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Made:
 def digests(planned: dict[str, Planned]) -> dict[str, tuple[str, str]]:
     """Plan and content digest of every stage."""
     return {name: (stage.digest, stage.output.manifest.content_digest) for name, stage in planned.items()}
+
+
+def with_answers(made: Made, folder: Path) -> Root:
+    """A root in `folder` where nothing is made, and nobody is asked again."""
+    shutil.copytree(made.root.answers.uri, folder / "root" / "answers")
+    return Root(str(folder / "root"))
