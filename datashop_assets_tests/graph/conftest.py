@@ -1,6 +1,9 @@
 """The small graph made once, by the Python door and without interruption: what other runs are compared with."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,3 +57,11 @@ def with_answers(made: Made, folder: Path) -> Root:
     """A root in `folder` where nothing is made, and nobody is asked again."""
     shutil.copytree(made.root.answers.uri, folder / "root" / "answers")
     return Root(str(folder / "root"))
+
+
+def begun(prompts: Path, root: Root, home: Path, until: str = "data_card", **more: str) -> subprocess.Popen[str]:
+    """`datashop run` of a deployment with a state of its own."""
+    places = {"DATASHOP_ROOT": root.uri, "DATASHOP_PROMPTS": str(prompts), "DAGSTER_HOME": str(home)}
+    command = [Path(sys.executable).with_name("datashop"), "run", SLUG, "--until", until]
+    environment = {**os.environ, **places, **more, "NO_COLOR": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

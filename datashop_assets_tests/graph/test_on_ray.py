@@ -1,16 +1,22 @@
-"""The graph on a Ray cluster whose workers are lost: what it makes is what this machine makes alone."""
+"""The graph on a Ray cluster whose workers and head are lost: what it makes is what this machine makes alone."""
 
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from datashop_assets.planning import up_to
+from datashop_assets.planning import plan, up_to
+from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.stage import Tools
-from datashop_assets_tests.graph.conftest import SLUG, Made, digests, with_answers
+from datashop_assets.storage.leases import LEASE
+from datashop_assets.storage.root import Root
+from datashop_assets_tests.graph.conftest import SLUG, Made, begun, digests, with_answers
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.small import experiment
 from resources.ray_compute import RayCompute
@@ -59,3 +65,32 @@ def test_a_worker_preempted_at_every_stage_changes_nothing(
 def has_a_checkpoint(stage: Path) -> bool:
     """Whether a seed has been saved in mid-run."""
     return any(stage.glob("*/seed-*/1?"))
+
+
+@pytest.mark.parametrize(("stage", "until"), [("pool_scores", "filtered_pool"), ("control_lm", "control_lm")])
+def test_after_the_head_is_lost_the_same_command_finishes_the_work(
+    made: Made, cluster: Head, tmp_path: Path, stage: str, until: str
+) -> None:
+    root = with_answers(made, tmp_path)
+    where = {"RAY_ADDRESS": cluster.client_address, "DATASHOP_CHECKPOINTS": str(tmp_path / "checkpoints")}
+    run = begun(made.prompts, root, tmp_path / "home", until, **where)
+    wait_until_begun(root, stage, run)
+    cluster.stop(signal.SIGKILL)
+    said = run.communicate(timeout=150)[0]
+    assert run.returncode == 1, said
+    assert f"{stage} failed: " in said
+    cluster.start()
+    run = begun(made.prompts, root, tmp_path / "home", until, **where)
+    said = run.communicate()[0]
+    assert run.returncode == 0, said
+    planned, alone = plan(PromptStore(made.prompts, root).load(SLUG), root), made.plan()
+    assert digests({name: planned[name] for name in up_to(until)}) == digests(
+        {name: alone[name] for name in up_to(until)}
+    )
+
+
+def wait_until_begun(root: Root, stage: str, run: subprocess.Popen[str]) -> None:
+    """Until the run holds the stage's lease and has begun to make it."""
+    while not list(Path(root.uri).glob(f"stages/{stage}/*/{LEASE}")):
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.01)
