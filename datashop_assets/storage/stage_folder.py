@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from datashop_assets.storage.digests import digest_of_bytes
+from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
 
@@ -84,8 +84,7 @@ class StageFolder:
         self._check_bytes(entry)
         if (local := self.folder.local) is not None:
             return local / name
-        # By checksum too: a stage that is made again has other bytes under the same name.
-        copy = _copies() / digest_of_bytes(self.uri.encode()) / entry.checksum / name
+        copy = self._copies / name
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(self.folder.read(name))
@@ -94,6 +93,11 @@ class StageFolder:
     def files(self, prefix: str) -> dict[str, Path]:
         """All files whose names begin with `prefix`, by name."""
         return {file.name: self.file(file.name) for file in self.manifest.files if file.name.startswith(prefix)}
+
+    @cached_property
+    def _copies(self) -> Path:
+        """One place, as a model's files must stand beside each other; another for a stage that is made again."""
+        return _copies() / digest_of([self.uri, *(file.checksum for file in self.manifest.files)])
 
     def _check_size(self, file: File) -> None:
         try:

@@ -37,11 +37,13 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 
 def finish(folder: Folder, scratch: Path, model: bytes = b"weights") -> StageFolder:
-    """A small finished stage: two shards and a file."""
+    """A small finished stage: two shards, a file, and a folder of two files."""
     writer = StageWriter(folder, scratch)
     writer.write_rows("a.jsonl.zst", ROWS)
     writer.write_rows("b.parquet", ROWS, SCHEMA)
     writer.put_bytes("model.bin", model)
+    writer.put_bytes("model/config.json", b"{}")
+    writer.put_bytes("model/weights.bin", model)
     files = writer.files()
     writer.close(
         Manifest(
@@ -75,6 +77,13 @@ def test_a_stage_that_is_made_again_is_read_anew(folder: Folder, tmp_path: Path)
     assert finish(folder, tmp_path / "scratch").file("model.bin").read_bytes() == b"weights"
     again = finish(folder, tmp_path / "scratch", b"others!")
     assert again.file("model.bin").read_bytes() == b"others!"
+
+
+def test_files_of_one_folder_are_read_side_by_side(folder: Folder, tmp_path: Path) -> None:
+    """As a model's configuration and weights must be, also where they are copies out of a bucket."""
+    files = finish(folder, tmp_path / "scratch").files("model/")
+    (place,) = {file.parent for file in files.values()}
+    assert sorted(file.name for file in place.iterdir()) == ["config.json", "weights.bin"]
 
 
 def test_the_content_digest_is_of_rows_not_of_formats(folder: Folder, tmp_path: Path) -> None:
