@@ -109,7 +109,7 @@ $(LIBTPU)/.is-current: $(UV) locks/tpu.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(LIBTPU) -r locks/tpu.txt
 	@touch $@
 
-test-faults: env ## the long fault and scale runs
+test-faults: env vllm ## the long fault and scale runs
 	@$(BIN)/pytest -m faults
 
 test-ui: env ## the UI and the pages in a real Chromium, which must be installed; screenshots in test-artefacts/
