@@ -25,7 +25,9 @@ Examples:
 @click.command("compile", epilog=EXAMPLES)
 @click.option("--program", "programs", type=click.Choice((*MODELS, *ENCODERS)), multiple=True, help="Default: all.")
 @click.option("--topology", "topologies", metavar="NAME", multiple=True, help=f"Default: {', '.join(TOPOLOGIES)}.")
-@click.option("--mesh", metavar="AXES", help="Of a language model, such as fsdp=32,tensor=4. Default: fsdp alone.")
+@click.option(
+    "--mesh", metavar="AXES", help="Of a language model, such as fsdp=32,tensor=4. Default: fsdp, as far as it divides."
+)
 @click.option("--quick", is_flag=True, help="With the least optimization: memory and communication are not the best.")
 def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: str | None, quick: bool) -> None:
     """Compile for TPU slices that are not at hand, with `libtpu` (`make libtpu`).

@@ -9,7 +9,7 @@ file knows where an axis goes, and the compiler puts in the communication that f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import jax
@@ -48,6 +48,12 @@ class MeshShape:
             raise ValueError(f"mesh {text!r}: every axis is at least 1")
         return shape
 
+    @classmethod
+    def cutting(cls, width: int, devices: int) -> "MeshShape":
+        """Weights of this width cut over as many of the devices as divide it; the rest along `data`."""
+        fsdp = gcd(width, devices)
+        return cls(data=devices // fsdp, fsdp=fsdp)
+
     @property
     def sizes(self) -> tuple[int, int, int]:
         return self.data, self.fsdp, self.tensor
@@ -84,6 +90,17 @@ class ShardingRules:
     def sharding(self, *axes: str | None) -> NamedSharding:
         """For an array with these axes, one name (or None) a dimension."""
         return NamedSharding(self.mesh, self.spec(*axes))
+
+    def check(self, shape: Sequence[int], *axes: str | None) -> None:
+        """Raises `ValueError` where an axis of an array of this shape cannot be cut into equal parts."""
+        for size, axis in zip(shape, axes, strict=True):
+            place = self.places.get(axis) if axis else None
+            parts = prod(self.mesh.shape[name] for name in ((place,) if isinstance(place, str) else place or ()))
+            if size % parts:
+                raise ValueError(
+                    f"{axis} {size} cannot be cut into {parts} equal parts ({place}); "
+                    f"{gcd(size, parts)} would do, and the other devices along another axis of the mesh"
+                )
 
     def keep(self, x: jax.Array, *axes: str | None) -> jax.Array:
         """`x`, told to the compiler to lie as its axes say."""

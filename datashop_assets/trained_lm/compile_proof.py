@@ -44,8 +44,9 @@ def models() -> dict[str, Model]:
 
 
 def training_step(name: str, devices: Sequence[Any], mesh: MeshShape | None = None) -> Program:
-    """One step of the model `name`, with weights cut over all devices where `mesh` says nothing else."""
-    model, shape = models()[name], mesh or MeshShape(fsdp=len(devices))
+    """One step of the model `name`, its weights cut over all devices that divide its width unless `mesh` is given."""
+    model = models()[name]
+    shape = mesh or MeshShape.cutting(model.config.hidden_size, len(devices))
     settings = _settings(model.config.num_hidden_layers, batch=model.rows * shape.devices)
     training = Training(model.config, settings, "tpu", ShardingRules(shape.over(devices)))
     return Program(

@@ -72,7 +72,7 @@ class Training:
         return (optax.apply_updates(weights, updates), moments), nats
 
     def shapes(self) -> tuple[State, Batch]:
-        """State and batch as shapes, with where they lie on the mesh."""
+        """State and batch as shapes, with where they lie on the mesh. Raises `ValueError` where it divides them not."""
         state = jax.eval_shape(lambda seed: self.begin(self.weights(seed)), np.uint32(0))
         rows, length = self.settings.batch, self.settings.length
         batch = [np.broadcast_to(np.int32(0), (rows, size)) for size in (length + 1, length, length)]
@@ -81,6 +81,8 @@ class Training:
         return placed, (first, second, third)
 
     def _placed(self, leaf: Any, axes: tuple[str | None, ...]) -> Any:
+        if self.rules is not None:
+            self.rules.check(leaf.shape, *axes)
         sharding = None if self.rules is None else self.rules.sharding(*axes)
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # type: ignore[no-untyped-call]
 
@@ -113,7 +115,7 @@ class Program:
 
 @lru_cache(maxsize=4)
 def compiled(config: LlamaConfig, settings: TrainingSettings, mesh: MeshShape = ONE_DEVICE) -> Program:
-    """Raises `ValueError` where the mesh has more devices than there are, or does not divide the batch."""
+    """Raises `ValueError` where the mesh has more devices than there are, or does not divide batch and weights."""
     _check(settings, mesh)
     rules = None if mesh.devices == 1 else ShardingRules(mesh.over(jax.devices()))
     training = Training(config, settings, jax.default_backend(), rules)

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
-from datashop_assets.models.sharding import MeshShape
+from datashop_assets.models.sharding import AXES, MeshShape, ShardingRules
 from datashop_assets.trained_lm.program import compiled
 from datashop_assets_tests.trained_lm.meshes import SETTINGS
 
@@ -51,6 +52,17 @@ def test_every_kind_of_mesh_learns_what_one_device_learns(tmp_path: Path) -> Non
 def test_a_mesh_that_cannot_be_is_refused(mesh: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         compiled(SETTINGS.llama(128), SETTINGS, MeshShape.parse(mesh))
+
+
+def test_a_mesh_that_does_not_divide_the_weights_is_refused_with_what_would_do() -> None:
+    mesh = jax.sharding.AbstractMesh((1, 256, 1), AXES)
+    with pytest.raises(ValueError, match=r"width 1408 cannot be cut into 256 equal parts \(fsdp\); 128 would do"):
+        ShardingRules(mesh).check((32_768, 1408), "vocabulary", "width")
+
+
+@pytest.mark.parametrize(("width", "mesh"), [(1024, MeshShape(fsdp=256)), (1408, MeshShape(data=2, fsdp=128))])
+def test_weights_are_cut_over_as_many_devices_as_divide_their_width(width: int, mesh: MeshShape) -> None:
+    assert MeshShape.cutting(width, 256) == mesh
 
 
 @pytest.mark.parametrize("text", ["fsdp", "fsdp=x", "rows=2", "fsdp=0"])
