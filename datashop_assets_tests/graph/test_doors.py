@@ -39,7 +39,7 @@ def terminal(made: Made, root: Path, *arguments: str) -> subprocess.CompletedPro
 def test_the_terminal_makes_what_python_makes(made: Made, tmp_path: Path) -> None:
     done = terminal(made, tmp_path / "root", "run", SLUG)
     assert done.returncode == 0, done.stderr
-    assert "trained minus control" in done.stdout
+    assert "candidate minus control" in done.stdout
     root = Root(str(tmp_path / "root"))
     assert digests(plan(PromptStore(made.prompts, root).load(SLUG), root)) == digests(made.plan())
     again = terminal(made, tmp_path / "root", "run", SLUG)
