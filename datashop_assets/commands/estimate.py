@@ -70,7 +70,7 @@ def show(slug: str, found: dict[str, Any]) -> None:
 
     stages = found["stages"]
     places = {line["hardware"] for line in stages.values()}
-    title = f"{slug}: estimate, with 95% intervals{f', on {places.copy().pop()}' if len(places) == 1 else ''}"
+    title = f"{slug}: estimate, with 95% intervals{f', on {next(iter(places))}' if len(places) == 1 else ''}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("stage", "tokens", "time", found["currency"], "from"):
         table.add_column(column, no_wrap=column == "stage", overflow="fold")

@@ -11,8 +11,8 @@ from datashop_assets.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
-# What a stage measures of its own running, or of a machine.
-VOLATILE = ("seconds", "cost", "price", "usd", "per_second", "tokens_per", "utilization", "mfu", "memory")
+# What a stage measures of its own running, or of a machine; answers that were there before its run are not `asked_now`.
+VOLATILE = ("asked_now", "seconds", "cost", "price", "usd", "per_second", "tokens_per", "utilization", "mfu", "memory")
 
 
 def is_volatile(name: str) -> bool:

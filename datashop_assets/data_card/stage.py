@@ -11,7 +11,7 @@ def data_card(stages: Sequence[Stage]) -> Stage:
     """The declaration of `data_card` for a graph that has these stages before it."""
     return Stage(
         "data_card",
-        code_version="3",
+        code_version="4",
         inputs=tuple(stage.name for stage in stages),
         config=_card,
         build="datashop_assets.data_card.build:build",

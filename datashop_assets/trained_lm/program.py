@@ -72,7 +72,7 @@ class Training:
         return (optax.apply_updates(weights, updates), moments), nats
 
     def shapes(self) -> tuple[State, Batch]:
-        """State and batch as shapes, with where they lie on the mesh. Raises `ValueError` where it divides them not."""
+        """State and batch as shapes, with where they lie on the mesh. Raises `ValueError` where they cannot be cut."""
         state = jax.eval_shape(lambda seed: self.begin(self.weights(seed)), np.uint32(0))
         rows, length = self.settings.batch, self.settings.length
         batch = [np.broadcast_to(np.int32(0), (rows, size)) for size in (length + 1, length, length)]
@@ -81,9 +81,10 @@ class Training:
         return placed, (first, second, third)
 
     def _placed(self, leaf: Any, axes: tuple[str | None, ...]) -> Any:
+        sharding = None
         if self.rules is not None:
             self.rules.check(leaf.shape, *axes)
-        sharding = None if self.rules is None else self.rules.sharding(*axes)
+            sharding = self.rules.sharding(*axes)
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # type: ignore[no-untyped-call]
 
     def _model(self, rngs: nnx.Rngs) -> Llama:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from datashop_assets.data_card.spending import spending
+from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import task
@@ -46,3 +46,8 @@ def test_tokens_of_language_models_are_those_of_all_seeds(tmp_path: Path) -> Non
     made = task(tmp_path)
     trained = finish(writer(tmp_path, "lm"), "trained_lm", {"tokens": 100, "final_loss": [1.0, 2.0, 3.0]}, {})
     assert spending(replace(made, inputs={"trained_lm": trained}))["stages"]["trained_lm"]["tokens"] == 300
+
+
+def test_how_many_answers_a_run_had_to_ask_for_is_a_cost_and_no_fact_of_the_card() -> None:
+    assert is_volatile("asked_now")
+    assert not is_volatile("asked")

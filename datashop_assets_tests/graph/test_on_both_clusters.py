@@ -85,7 +85,4 @@ def test_the_whole_graph_on_two_clusters_is_what_one_machine_makes_of_the_same_a
     run = begun(prompts, Root(str(tmp_path / "root")), tmp_path / "home-alone", **annotator)
     said = run.communicate()[0]
     assert run.returncode == 0, said
-    alone = contents(None, str(tmp_path / "root"))
-    for told in (made, alone):
-        told.pop("data_card")  # it says how many answers its run asked for, and this one asked for none
-    assert alone == made
+    assert contents(None, str(tmp_path / "root")) == made
