@@ -1,9 +1,9 @@
 """Training as a Ray Train job, the twin of `InProcessTrainer`: the same loop, on the workers of a cluster.
 
 A worker is a host of a TPU slice, a GPU, or a CPU; `JaxTrainer` starts them and joins their devices into one program. A
-worker that is preempted is started again, and the loop goes on from its last checkpoint, which therefore lies where
-every worker sees it. What workers log comes back as lines of this process's own log. Tried with one CPU worker; on TPUs
-and GPUs not tried.
+worker that is preempted is started again, the others with it, and the loop goes on from its last checkpoint, which
+therefore lies where every worker sees it. What the first worker logs comes back as lines of this process's own log.
+Tried with one CPU worker and with two that share a model, as hosts of a slice do; on TPUs and GPUs not tried.
 """
 
 import logging
@@ -41,10 +41,10 @@ class Told:
 
 
 class Sent(logging.Handler):
-    """Sends what a worker logs to a `Told`."""
+    """Sends what a worker logs to a `Told`: all from the first one, of the others, which do the same, warnings."""
 
     def __init__(self, told: Any, rank: int) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.WARNING if rank else logging.INFO)
         self.told, self.rank = told, rank
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -85,7 +85,11 @@ class RayTrainer:
             "told": told,
         }
         trainer = JaxTrainer(
-            work, train_loop_config=job, scaling_config=self._scaling(), run_config=self._running(scratch.name)
+            work,
+            train_loop_config=job,
+            jax_config=self._joined(),
+            scaling_config=self._scaling(),
+            run_config=self._running(scratch.name),
         )
         with _relayed(told, advance):
             return _returned(trainer)
@@ -97,14 +101,35 @@ class RayTrainer:
             return ScalingConfig(
                 use_tpu=True, num_workers=self.workers, topology=self.topology, accelerator_type=self.accelerator
             )
-        each = dict(self.resources)
-        return ScalingConfig(num_workers=self.workers, use_gpu="GPU" in each, resources_per_worker=each)
+        return ScalingConfig(
+            num_workers=self.workers, use_gpu=self._with_gpus, resources_per_worker=dict(self.resources)
+        )
+
+    def _joined(self) -> Any:
+        """Ray joins the devices of TPUs and GPUs by itself, and those of CPUs where it is told to and `JAX_PLATFORMS`
+        says that they are some.
+        """
+        from ray.train.v2.jax.config import JaxConfig
+
+        return JaxConfig(use_tpu=bool(self.topology), use_gpu=self._with_gpus or self._with_cpus)
+
+    @property
+    def _with_gpus(self) -> bool:
+        return "GPU" in dict(self.resources)
+
+    @property
+    def _with_cpus(self) -> bool:
+        return self.workers > 1 and not self.topology and not self._with_gpus
 
     def _running(self, name: str) -> Any:
         from ray.train.v2.api.config import FailureConfig, RunConfig
 
-        failures = FailureConfig(max_failures=self.restarts)
-        return RunConfig(name=name, storage_path=f"{self.checkpoints.rstrip('/')}/ray", failure_config=failures)
+        return RunConfig(
+            name=name,
+            storage_path=f"{self.checkpoints.rstrip('/')}/ray",
+            failure_config=FailureConfig(max_failures=self.restarts),
+            worker_runtime_env={"env_vars": {"JAX_PLATFORMS": "cpu"}} if self._with_cpus else None,
+        )
 
 
 def work(job: Mapping[str, Any]) -> Any:
@@ -113,15 +138,17 @@ def work(job: Mapping[str, Any]) -> Any:
     from etils import epath  # type: ignore[import-untyped]
 
     rank, told = ray.train.get_context().get_world_rank(), job["told"]
-    logging.getLogger(LOGGER).setLevel(logging.INFO)
-    logging.getLogger().addHandler(Sent(told, rank))
+    logger = logging.getLogger(LOGGER)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(Sent(told, rank))
 
     def advance(steps: float) -> None:
         if rank == 0:
             told.add.remote(steps)
 
     try:
-        return job["loop"](**ray.get(job["arguments"]), scratch=epath.Path(job["scratch"]), advance=advance)
+        found = job["loop"](**ray.get(job["arguments"]), scratch=epath.Path(job["scratch"]), advance=advance)
+        return None if rank else found  # every worker has it, and one of them sends it
     except (ValueError, FloatingPointError) as error:
         return error
 

@@ -60,8 +60,17 @@ class Checkpoints:
 
     def save(self, state: Any, history: History, *, last: bool) -> None:
         begun = time.monotonic()
-        if last or begun >= self._next:
+        if last or _agreed(begun >= self._next):
             saved = {"leaves": jax.tree.leaves(state), "history": history}
             self._manager.save(len(history), args=ocp.args.StandardSave(saved))
             now = time.monotonic()
             self._next = now + (max(SECONDS, SPARED * (now - begun)) if self._seconds is None else self._seconds)
+
+
+def _agreed(due: bool) -> bool:
+    """What the first process says, for all: they write a checkpoint together, and each has a clock of its own."""
+    if jax.process_count() == 1:
+        return due
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.broadcast_one_to_all(np.bool_(due)))

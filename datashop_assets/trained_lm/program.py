@@ -150,3 +150,8 @@ def _check(settings: TrainingSettings, mesh: MeshShape) -> None:
             f"training.batch {settings.batch} cannot be shared by {mesh.data} x {mesh.fsdp} devices (data x fsdp); "
             "make it a multiple of them, or lower the mesh"
         )
+    if jax.process_count() > 1 and mesh.devices != jax.device_count():
+        raise ValueError(
+            f"{jax.process_count()} workers have {jax.device_count()} devices together, and the mesh is over "
+            f"{mesh.devices}; set it so that each has its part, such as DATASHOP_MESH=fsdp={jax.device_count()}"
+        )

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jax.tree_util import tree_leaves as leaves
 
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.trained_lm.loop import train_seeds
-from datashop_assets_tests.resources.ray_cluster import ray_cluster
+from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.trained_lm.meshes import SETTINGS, VOCABULARY, rows
 from resources.ray_training import RayTrainer
 from resources.training import InProcessTrainer, default_trainer
@@ -19,9 +20,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as head:
-        yield head.address
+        yield head
 
 
 def arguments(scratch: Path, told: list[float]) -> dict[str, Any]:
@@ -35,10 +36,12 @@ def arguments(scratch: Path, told: list[float]) -> dict[str, Any]:
     }
 
 
-def test_the_loss_curve_is_that_of_this_process(cluster: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loss_curve_is_that_of_this_process(
+    cluster: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "datashop")
     told: list[float] = []
-    trainer = RayTrainer(cluster, str(tmp_path / "checkpoints"))
+    trainer = RayTrainer(cluster.address, str(tmp_path / "checkpoints"))
     [there] = trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", told))
     [here] = InProcessTrainer().run(train_seeds, **arguments(tmp_path / "here", []))
     np.testing.assert_array_equal(there.history[:, 0], here.history[:, 0])
@@ -47,12 +50,44 @@ def test_the_loss_curve_is_that_of_this_process(cluster: str, tmp_path: Path, ca
     assert list((tmp_path / "checkpoints" / "stage" / "digest").glob("seed-0-*/20"))
 
 
+def test_two_workers_share_a_model_as_hosts_of_a_slice_do(
+    cluster: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "datashop")
+    trainer = RayTrainer(cluster.address, str(tmp_path / "checkpoints"), workers=2, mesh="fsdp=2")
+    told: list[float] = []
+    [there] = trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", told), mesh=trainer.mesh)
+    [here] = InProcessTrainer().run(train_seeds, **arguments(tmp_path / "here", []))
+    np.testing.assert_allclose(there.history[:, 0], here.history[:, 0], rtol=2e-4)
+    assert all(a.shape == b.shape for a, b in zip(leaves(there.weights), leaves(here.weights), strict=True))
+    assert sum(told) == SETTINGS.steps
+    assert not [line for line in caplog.messages if line.startswith("worker 1")]
+
+
+def test_a_worker_that_is_lost_takes_no_step_with_it(cluster: Head, tmp_path: Path) -> None:
+    trainer = RayTrainer(cluster.address, str(tmp_path / "checkpoints"), workers=2, mesh="fsdp=2")
+    place = tmp_path / "checkpoints" / "stage" / "digest"
+    with losing_a_worker(cluster, "RayTrainWorker", lambda: any(place.glob("seed-0-*/10"))) as lost:
+        [there] = trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", []), mesh=trainer.mesh)
+    whole = RayTrainer(cluster.address, str(tmp_path / "others"), workers=2, mesh="fsdp=2")
+    [one] = whole.run(train_seeds, **arguments(tmp_path / "stage" / "digest", []), mesh=trainer.mesh)
+    assert lost
+    np.testing.assert_array_equal(there.history[:, 0], one.history[:, 0])
+    assert there.steps < one.steps
+
+
+def test_workers_outside_the_mesh_are_refused(cluster: Head, tmp_path: Path) -> None:
+    trainer = RayTrainer(cluster.address, str(tmp_path / "checkpoints"), workers=2)
+    with pytest.raises(ValueError, match=r"2 workers have 2 devices together, and the mesh is over 1; .*fsdp=2"):
+        trainer.run(train_seeds, **arguments(tmp_path / "stage" / "digest", []))
+
+
 def refuses(**arguments: Any) -> None:
     raise ValueError("training.batch is wrong; make it a multiple of 8")
 
 
-def test_what_the_loop_refuses_is_told_and_not_tried_again(cluster: str, tmp_path: Path) -> None:
-    trainer = RayTrainer(cluster, str(tmp_path / "checkpoints"))
+def test_what_the_loop_refuses_is_told_and_not_tried_again(cluster: Head, tmp_path: Path) -> None:
+    trainer = RayTrainer(cluster.address, str(tmp_path / "checkpoints"))
     with pytest.raises(ValueError, match="make it a multiple of 8"):
         trainer.run(refuses, **arguments(tmp_path / "stage" / "digest", []))
 
