@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.annotations.stage import ANNOTATIONS
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
 from datashop_assets.graph import GRAPH
 from datashop_assets.planning import Planned, plan, up_to
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
@@ -32,7 +33,7 @@ from datashop_assets.running import Outcome, run_stage
 from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root, default_root
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("datashop")  # which Dagster shows
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class DatashopRunner:
             outcomes[name] = run_stage(name, planned, self.prompt.slug, self.root, self._tools)
             if name == ANNOTATIONS.name:
                 self._pass_gates(outcomes[name])
+            if name in (POOL_SCORES.name, FILTERED_POOL.name):
+                _count_again(name, planned)
         return outcomes
 
     def _pass_gates(self, annotations: Outcome) -> None:
@@ -119,6 +122,18 @@ class DatashopRunner:
 
     def plan(self) -> dict[str, Planned]:
         return plan(self.prompt, self.root)
+
+
+def _count_again(name: str, planned: Mapping[str, Planned]) -> None:
+    """What Dagster's `pool_fully_scored` and `keep_count_exact` look at. Raises `ValueError`."""
+    from datashop_assets.filtered_pool.audit import miskept, unscored
+
+    pool, scores, tokens, kept = (
+        planned[stage].output for stage in ("pretraining_pool", POOL_SCORES.name, "pool_tokens", FILTERED_POOL.name)
+    )
+    wrong = unscored(pool, scores) if name == POOL_SCORES.name else miskept(kept.metrics["rule"], kept, scores, tokens)
+    if wrong:
+        raise ValueError(f"{name} is not exact: {'; '.join(wrong)}; remove its folder and run it again")
 
 
 def local_tools() -> Tools:

@@ -33,23 +33,16 @@ Use = Literal["tuning", "scoring"]
 def encoder(use: Use, devices: Sequence[Any]) -> Program:
     """`ROWS` rows of 512 tokens a chip; weights are on every one."""
     mesh = MeshShape(data=len(devices))
-    tokens = ROWS * len(devices) * LENGTH
+    rows = ROWS * len(devices)
     return Program(
         name=f"encoder-{use}",
         mesh=mesh,
         parameters=sum(prod(shape) for shape in shapes(BASE).values()),
-        tokens=tokens,
-        flops=float(_flops_a_token()) * tokens * (3 if use == "tuning" else 1),  # backward is twice forward
+        tokens=rows * LENGTH,
+        flops=float(BASE.flops(LENGTH)) * rows * (3 if use == "tuning" else 1),  # backward is twice forward
         kernel="xla",
         lowered=partial(_tuning if use == "tuning" else _scoring, ShardingRules(mesh.over(devices)), devices),
     )
-
-
-def _flops_a_token() -> int:
-    """Forward: two a weight of the layers, and four a layer, head width and attended token."""
-    multiplied = sum(prod(shape) for name, shape in shapes(BASE).items() if name.endswith("dense.weight"))
-    multiplied += 3 * BASE.num_hidden_layers * BASE.hidden_size**2  # query, key and value
-    return 2 * multiplied + 4 * BASE.num_hidden_layers * BASE.hidden_size * LENGTH
 
 
 def _tuning(rules: ShardingRules, devices: Sequence[Any]) -> Any:

@@ -1,6 +1,6 @@
 """Scores and kept documents counted again, from what was written, by other means than those that wrote it.
 
-Each function returns what is wrong, in words; nothing where all is exact. Memory holds 65,536 documents'
+Each function returns what is wrong, in words; nothing where all is exact. Memory holds 16,384 documents'
 columns.
 """
 

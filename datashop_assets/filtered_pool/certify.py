@@ -1,20 +1,23 @@
 """The lowest threshold whose precision is certified: at least `p` with probability `1 - delta`, from few labels.
 
-Candidates are tested from the strictest down, each at level `delta`, and the search ends at the first that fails: the
-chance to pass any threshold whose precision is below `p` stays at most `delta`, whatever the precisions are and however
-they rise and fall (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). The labels of a candidate are the
-first in one random order of the pool, among the documents that it keeps: uniform draws without replacement.
+Candidates are tested in an order that was settled before, each at one level, and the sequence ends at the first that
+fails: the chance to pass any threshold whose precision is below `p` stays at most that level, whatever the precisions
+are and however they rise and fall (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). The labels of a
+candidate are the first in one random order of the pool, among the documents that it keeps: uniform draws without
+replacement.
 
-`fixed`: an exact hypergeometric test at a number of labels that was settled before. `anytime`: a betting test that may
-be looked at after every label, so that labels may be added after a refusal (Waudby-Smith and Ramdas, Estimating means
-of bounded random variables by betting, 2024, section 6: sampling without replacement). A bettor of every precision in
-`BETS` starts with the same share; their wealth is a martingale at most while precision is below `p`, so that
-it reaches `1 / delta` with probability at most `delta` (Ville's inequality).
+`fixed`: an exact hypergeometric test at a number of labels that was settled before, from the strictest candidate down,
+at level `delta`. `anytime`: a betting test that may be looked at after every label, so that labels may be added after a
+refusal (Waudby-Smith and Ramdas, Estimating means of bounded random variables by betting, 2024, section 6: sampling
+without replacement). A bettor of every precision in `BETS` starts with the same share; their wealth is a martingale at
+most while precision is below `p`, so that it reaches `1 / delta` with probability at most `delta` (Ville's inequality).
+It goes through two sequences, whose levels add up to `delta`: from score `p` down, where a calibrated score promises
+that precision is enough, and, if already the first of these fails, from the strictest down to there.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,8 @@ Reals = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 BETS = 10  # bettors, for precisions from halfway above `p` to 1
 STEP = 16  # labels asked for together
+FROM_P = 0.8  # of `delta`: the level of the sequence that begins at score `p`
+FOR_ITS_FIRST = 0.7  # of the labels, at most: the rest is for the other sequence
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Claim:
     def fewest(self) -> int:
         """Labels without an error that a test of this level needs: p = 0.9 and delta = 0.05 need 29."""
         return math.ceil(math.log(self.delta) / math.log(self.precision))
+
+    def at(self, share: float) -> "Claim":
+        """The same at a share of its level."""
+        return replace(self, delta=share * self.delta)
 
 
 @dataclass(frozen=True)
@@ -64,17 +73,31 @@ Label = Callable[[Sequence[int]], Sequence[bool]]  # places in the random order 
 
 
 def certify(claim: Claim, candidates: Sequence[Candidate], label: Label, labels: int) -> list[Trial]:
-    """Tests the candidates, strictest first, with at most `labels` labels. The last that passed is certified.
+    """Tests the candidates, given strictest first, with at most `labels` labels. The last that passed is certified.
 
     A candidate with fewer documents than `claim.fewest` is left out, as it could be shown by none but all its labels.
     """
-    asked: dict[int, bool] = {}
-    found: list[Trial] = []
     eligible = [one for one in candidates if one.documents >= claim.fewest]
-    sizes = fixed_sizes(eligible, labels) if not claim.anytime else [len(one.places) for one in eligible]
-    for candidate, size in zip(eligible, sizes, strict=True):
-        test = _anytime if claim.anytime else _fixed
-        found.append(test(claim, candidate, _Labels(label, asked, labels), size))
+    granted = _Labels(label, labels)
+    if not claim.anytime:
+        sizes = iter(fixed_sizes(eligible, labels))
+        return in_sequence(eligible, lambda one: _fixed(claim, one, granted, next(sizes)))
+    stricter = [one for one in eligible if one.threshold > claim.precision]
+    lower = eligible[len(stricter) :]
+    if not (stricter and lower):
+        return in_sequence(eligible, lambda one: _anytime(claim, one, granted))
+    some = granted.at_most(int(labels * FOR_ITS_FIRST))
+    found = in_sequence(lower, lambda one: _anytime(claim.at(FROM_P), one, some if one is lower[0] else granted))
+    if not found[0].passed:
+        found += in_sequence(stricter, lambda one: _anytime(claim.at(1 - FROM_P), one, granted))
+    return found
+
+
+def in_sequence(candidates: Sequence[Candidate], test: Callable[[Candidate], Trial]) -> list[Trial]:
+    """Trials up to the first that fails, and with it."""
+    found = list[Trial]()
+    for candidate in candidates:
+        found.append(test(candidate))
         if not found[-1].passed:
             break
     return found
@@ -118,7 +141,7 @@ def _bets(precision: float) -> Reals:
 
 
 def labels_needed(claim: Claim, precision: float) -> int | None:
-    """Labels with which a precision of this size would be expected to pass; None where it would not.
+    """Labels to grant for a precision of this size to be expected to pass at once; None where it would not.
 
     The growth of the best bettor's wealth is the divergence of the two precisions; its share costs `log(BETS)`.
     """
@@ -127,21 +150,27 @@ def labels_needed(claim: Claim, precision: float) -> int | None:
     q, p = precision, claim.precision
     rest = 0.0 if q >= 1 else (1 - q) * math.log((1 - q) / (1 - p))
     growth = q * math.log(q / p) + rest
-    return math.ceil((math.log(1 / claim.delta) + math.log(BETS)) / growth)
+    return math.ceil((math.log(BETS) - math.log(FROM_P * claim.delta)) / growth / FOR_ITS_FIRST)
 
 
+@dataclass(frozen=True)
 class _Labels:
     """Labels by place, asked for once, and no more of them than were granted."""
 
-    def __init__(self, label: Label, asked: dict[int, bool], limit: int) -> None:
-        self._label, self._asked, self._limit = label, asked, limit
+    label: Label
+    limit: int
+    asked: dict[int, bool] = field(default_factory=dict)
+
+    def at_most(self, limit: int) -> "_Labels":
+        """The same labels, of which fewer are granted for now."""
+        return replace(self, limit=limit)
 
     def of(self, places: Sequence[int]) -> Bools:
         """Those of as many of `places`, from the first, as may be asked."""
-        new = [place for place in places if place not in self._asked][: self._limit - len(self._asked)]
-        self._asked.update(zip(new, self._label(new), strict=True) if new else ())
-        known = next((n for n, place in enumerate(places) if place not in self._asked), len(places))
-        return np.array([self._asked[place] for place in places[:known]], dtype=bool)
+        new = [place for place in places if place not in self.asked][: max(self.limit - len(self.asked), 0)]
+        self.asked.update(zip(new, self.label(new), strict=True) if new else ())
+        known = next((n for n, place in enumerate(places) if place not in self.asked), len(places))
+        return np.array([self.asked[place] for place in places[:known]], dtype=bool)
 
 
 def _fixed(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Trial:
@@ -151,7 +180,8 @@ def _fixed(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Tr
     return Trial(candidate.threshold, candidate.documents, len(draws), positives, passed)
 
 
-def _anytime(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Trial:
+def _anytime(claim: Claim, candidate: Candidate, labels: _Labels) -> Trial:
+    size = len(candidate.places)
     for asked in range(STEP, size + STEP, STEP):
         draws = labels.of(candidate.places[: min(asked, size)])
         grown = np.flatnonzero(wealth(draws, candidate.documents, claim.precision) >= 1 / claim.delta)

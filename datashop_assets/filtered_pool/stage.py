@@ -41,7 +41,7 @@ POOL_SCORES = Stage(
 )
 KEEP_CERTIFICATE = Stage(
     "keep_certificate",
-    code_version="2",
+    code_version="3",
     inputs=("pretraining_pool", "annotations", "rubric", "pool_scores"),
     config=_certificate,
     build="datashop_assets.filtered_pool.certificate:build",

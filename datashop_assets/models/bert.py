@@ -49,6 +49,14 @@ class BertConfig:
         """The most tokens that a text may have, `[CLS]` and `[SEP]` included."""
         return self.max_position_embeddings - self.first_position
 
+    def flops(self, length: int) -> int:
+        """Floating-point operations of one pass over a text of `length` tokens.
+
+        Two a weight that multiplies and token, and four a layer, head width and attended token.
+        """
+        multiplied = self.num_hidden_layers * (4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size)
+        return length * (2 * multiplied + 4 * self.num_hidden_layers * self.hidden_size * length)
+
 
 def _refuse_variants(config: Mapping[str, Any]) -> None:
     computed = {

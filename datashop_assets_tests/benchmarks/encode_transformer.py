@@ -1,8 +1,10 @@
-"""MiniLM at 512 tokens on this CPU: our scorer against sentence-transformers with torch, the same texts and weights.
+"""MiniLM at 512 tokens: our scorer against sentence-transformers with torch, the same texts and weights.
 
 Texts are those of the embedded pool, joined up to lengths spread as a web pool's are (a quarter fill all 512 tokens).
 Both sides tokenize, batch, run the network and pool; both give embeddings of length 1, compared to 1e-4. Each side is
-timed three times, alternating, and its best time counts. Run as `python -m
+timed three times, alternating, and its best time counts. `matmul_share` is what our side reaches of the rate at which
+this machine multiplies square matrices in the same precision. Where JAX finds a GPU, our side runs there, and the peer
+where torch finds one (not tried: none was at hand). Run as `python -m
 datashop_assets_tests.benchmarks.encode_transformer [documents]`.
 """
 
@@ -11,13 +13,16 @@ import tempfile
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import orjson
 
 from datashop_assets.encoder.base_model import folder_of
 from datashop_assets.encoder.transformer import embedder
 from datashop_assets.models.bert_weights import load_bert
+from datashop_assets.models.one_thread import workers
 from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 
@@ -32,6 +37,12 @@ def texts_of(cache: Path, documents: int) -> list[str]:
     sizes = np.clip(random.lognormal(np.log(1200), 0.9, documents), 40, 20_000).astype(int)
     starts = random.integers(0, len(everything) - 20_000, documents)
     return [everything[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+
+
+def matmul_rate() -> float:
+    """Operations a second of float32 products, on all cores or on one accelerator."""
+    with jax.default_matmul_precision("highest"):
+        return device_rate("float32") * workers()
 
 
 def main(documents: int) -> None:
@@ -54,6 +65,7 @@ def main(documents: int) -> None:
             theirs.append((peer["seconds"], peer["processor_seconds"]))
             tokens = sum(map(len, listed))
         vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        work = sum(bert.config.flops(len(one)) for one in listed)
         difference = float(np.abs(vectors - np.load(where["vectors"])).max())
     if difference > 1e-4:
         raise SystemExit(f"embeddings differ by {difference}")
@@ -65,6 +77,8 @@ def main(documents: int) -> None:
         documents=documents,
         tokens=tokens,
         full_length=sum(len(one) == LONGEST for one in listed),
+        device=jax.devices()[0].device_kind,
+        matmul_share=work / our_seconds / matmul_rate(),
         documents_a_second={"ours": documents / our_seconds, "peer": documents / their_seconds},
         # on a machine that others use too, wall time is theirs as well
         processor_seconds={"ours": our_work, "peer": their_work},

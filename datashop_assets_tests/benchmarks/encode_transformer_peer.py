@@ -10,11 +10,12 @@ from datashop_assets_tests.benchmarks.sides import arguments
 
 
 def main() -> None:
+    import torch
     from sentence_transformers import SentenceTransformer
 
     said = arguments()
     texts = json.loads(Path(said["texts"]).read_text())
-    model = SentenceTransformer(said["model"], device="cpu")
+    model = SentenceTransformer(said["model"], device="cuda" if torch.cuda.is_available() else "cpu")
     model.max_seq_length = said["longest"]
     model.encode(texts[:32], show_progress_bar=False)
     begun, worked = time.perf_counter(), time.process_time()

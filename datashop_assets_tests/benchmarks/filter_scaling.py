@@ -4,7 +4,7 @@
 
 Each measurement is a fresh process. Its workers have started and loaded the encoder before the clock starts. `ours` is
 the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. Shards grow with the pool, at
-last beyond the 65,536 documents that filtering holds at once. Ray's side is a cluster of two cores on loopback.
+last beyond the 16,384 documents that filtering holds at once. Ray's side is a cluster of two cores on loopback.
 """
 
 import json

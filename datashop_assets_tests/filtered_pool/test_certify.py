@@ -61,6 +61,12 @@ def not_monotone(random: np.random.Generator) -> Pool:
     return Pool(scores, random.random(DOCUMENTS) < np.select([scores > 0.9, scores > 0.5], [0.75, 0.97], 0.3))
 
 
+def overconfident(random: np.random.Generator) -> Pool:
+    """Scores promise more than they hold, but at the top."""
+    scores = random.beta(0.5, 0.8, DOCUMENTS)
+    return Pool(scores, random.random(DOCUMENTS) < scores**0.3 * np.where(scores > 0.9, 0.97, 0.75))
+
+
 def rare(random: np.random.Generator) -> Pool:
     """One document in fifty is positive, most of them at the top."""
     scores = random.beta(0.1, 4, DOCUMENTS)
@@ -121,7 +127,7 @@ def hold(make: object, anytime: bool, runs: int) -> None:
     assert (interval.high if runs >= 1000 else interval.low) <= claim.delta
 
 
-POOLS = (calibrated, exactly_p, not_monotone, rare)
+POOLS = (calibrated, exactly_p, not_monotone, overconfident, rare)
 
 
 @pytest.mark.parametrize("anytime", [True, False])
@@ -144,6 +150,13 @@ def test_most_of_what_an_oracle_would_keep_is_kept(anytime: bool) -> None:
         pool = calibrated(np.random.default_rng(seed))
         yields.append(outcome(pool, claim, 600)[1] / pool.oracle(claim.precision))
     assert np.mean(yields) > 0.5
+
+
+@pytest.mark.parametrize("make", [not_monotone, overconfident])
+def test_a_poor_top_and_a_poor_middle_are_no_reason_to_refuse(make: object) -> None:
+    found = simulate(make, Claim(0.8, 0.1), 40, 150)
+    assert found.refused <= 4
+    assert np.mean(found.yields) > 0.4
 
 
 def test_29_labels_without_an_error_are_the_fewest_for_nine_in_ten() -> None:

@@ -9,8 +9,10 @@ from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
+from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.graph.conftest import Made
+from datashop_assets_tests.graph.conftest import SLUG, Made
+from datashop_assets_tests.small import experiment
 
 RUBRIC = "Score this from 0 to 5: {example}\nConclude with the score using the format: Final score: <total points>."
 
@@ -78,3 +80,14 @@ def test_an_annotator_that_is_not_here_is_named(made: Made, tmp_path: Path) -> N
     runner = DatashopRunner(tutorial(**there), made.root, prompts=tmp_path)
     with pytest.raises(ValueError, match=r"Llama-3.3-70B-Instruct.*the embedded annotator has"):
         runner.run_eval_cluster_steps()
+
+
+@pytest.mark.parametrize(("stage", "audit"), [("pool_scores", "unscored"), ("filtered_pool", "miskept")])
+def test_documents_are_counted_again_before_a_run_goes_on(
+    made: Made, tools: Tools, monkeypatch: pytest.MonkeyPatch, stage: str, audit: str
+) -> None:
+    runner = DatashopRunner(experiment(SLUG, made.pool), made.root, tools, made.prompts)
+    assert runner.run(stage)[stage].reused
+    monkeypatch.setattr(f"datashop_assets.filtered_pool.audit.{audit}", lambda *_: ["part-0 has 2 documents too many"])
+    with pytest.raises(ValueError, match=f"{stage} is not exact: part-0 has 2 documents too many; remove"):
+        runner.run(stage)

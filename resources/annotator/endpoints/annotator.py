@@ -13,7 +13,7 @@ from resources.annotator.names import identity_of
 
 LARGEST_WINDOW = 4096  # documents under way; at most some 400 MB of text
 CONTEXT = 8192  # tokens, where no server says how many its model takes
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("datashop.annotator")  # which Dagster shows
 
 
 class EndpointsAnnotator:
