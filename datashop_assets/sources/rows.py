@@ -3,7 +3,8 @@
 Every line gives one item, a mapping or a `Broken` that says what is wrong with it, so that an item's position is its
 row. A file that ends or goes wrong midway gives one last `Broken`; a connection that fails raises, because the file
 may be whole. pyarrow decompresses: it notices a truncated stream (the zstandard package does not) at 10 million short
-lines a second. At most one line of 64 MB, or one batch of a Parquet file, is in memory.
+lines a second. At most one line of 64 MB is in memory, or of a Parquet file one batch and 1 MB of each column, however
+large its row groups.
 """
 
 import io
@@ -15,9 +16,9 @@ from typing import IO, Any
 import fsspec
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from datashop_assets.sources.files import FORMATS, SourceFile, suffix_of
+from datashop_assets.storage.shards import open_parquet
 
 LONGEST_LINE = 64 << 20  # bytes
 BUFFER = 1 << 16  # bytes; what a truncated file may lose before its end
@@ -118,7 +119,7 @@ def _what_is_wrong(line: bytes) -> str:
 
 
 def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | None]:
-    table, row = pq.ParquetFile(file), 0
+    table, row = open_parquet(file), 0
     plain = all(_is_plain(field.type) for field in table.schema_arrow)
     for batch in table.iter_batches(BATCH_ROWS):
         for position in range(batch.num_rows):

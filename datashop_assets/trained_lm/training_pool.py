@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from datashop_assets.storage.shards import open_parquet
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import left_out
 
@@ -52,7 +52,7 @@ class TrainingPool:
     def batches(self, shard: str) -> Iterator[Batch]:
         """A shard's training documents in order, `BATCH_ROWS` read at a time."""
         without = pa.array(left_out(self.decontamination, shard))
-        table = pq.ParquetFile(self.tokens.file(f"{shard}.parquet"))
+        table = open_parquet(self.tokens.file(f"{shard}.parquet"))
         for batch in table.iter_batches(BATCH_ROWS, columns=["row", "id", "split", "source", "tokens"]):
             chosen = batch.filter(pc.equal(batch["split"], "train"))
             yield _batch(shard, chosen.filter(pc.invert(pc.is_in(chosen["row"], without))))

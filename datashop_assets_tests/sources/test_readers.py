@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -200,6 +201,22 @@ def test_memory_holds_a_line_and_not_the_file(tmp_path: Path, monkeypatch: pytes
     file = write_lines(tmp_path / "pool.jsonl.zst", [b"x" * 999] * 10_000)
     next(iter(read_documents(file, FIELDS)))
     assert taken == 1000
+
+
+def test_memory_holds_a_part_of_a_parquet_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+
+    class Counted(rows._Watched):
+        def read(self, size: int = -1) -> bytes:
+            nonlocal taken
+            taken += len(data := super().read(size))
+            return data
+
+    random = np.random.default_rng(0)
+    pq.write_table(pa.table({"text": [random.bytes(2000).hex() for _ in range(4000)]}), path := tmp_path / "a.parquet")
+    monkeypatch.setattr(rows, "_Watched", Counted)
+    next(iter(read_documents(only_file(path), FIELDS)))
+    assert 0 < taken < path.stat().st_size / 3  # which is one row group
 
 
 VALUES = st.recursive(

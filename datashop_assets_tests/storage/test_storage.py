@@ -1,5 +1,6 @@
 """Shards, manifests and folders: whole or not there, on a disk and in a bucket."""
 
+import io
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from datashop_assets.storage.folders import Folder, checked_name
 from datashop_assets.storage.leases import lease
 from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
 from datashop_assets.storage.root import Root
+from datashop_assets.storage.shards import BATCH_ROWS, read_frames, read_rows, write_frames
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -173,6 +176,28 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 
 # Not in the GCS bucket: the emulator does not enforce `if_generation_match`.
+def test_a_table_is_read_a_part_at_a_time(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frames = (pl.DataFrame({"id": [random.bytes(64).hex() for _ in range(BATCH_ROWS)]}) for _ in range(8))
+    with (path := tmp_path / "a.parquet").open("wb") as file:
+        write_frames(file, frames, {"id": pl.String})
+    for read in (lambda: read_frames(file, ["id"]), lambda: read_rows("a.parquet", file)):
+        with Counted(path) as file:
+            next(iter(read()))
+            assert 0 < file.taken < path.stat().st_size / 2
+
+
+class Counted(io.FileIO):
+    """A file that counts the bytes which are read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.taken += len(data)
+        return data
+
+
 @pytest.mark.parametrize("folder", ["disk", "memory bucket", "s3 bucket"], indirect=True)
 def test_a_file_is_created_once(folder: Folder) -> None:
     assert folder.create("lease", b"first")
