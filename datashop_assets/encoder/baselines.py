@@ -20,7 +20,8 @@ class Baselines:
     def __init__(self, lengths: Sequence[int], sources: Sequence[str], labels: Array, weights: Array) -> None:
         self._sources = {source: place for place, source in enumerate(sorted(set(sources)))}
         scale = weights / weights.mean()
-        self._length = LogisticRegression(max_iter=1000).fit(_curve(lengths), labels, sample_weight=scale)
+        # two numbers need no penalty, and under one the curve cannot bend
+        self._length = LogisticRegression(C=1e6, max_iter=1000).fit(_curve(lengths), labels, sample_weight=scale)
         self._source = LogisticRegression(max_iter=1000).fit(self._one_hot(sources), labels, sample_weight=scale)
 
     def scores(self, lengths: Sequence[int], sources: Sequence[str]) -> Mapping[str, Array]:
