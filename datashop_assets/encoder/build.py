@@ -52,7 +52,7 @@ def build(task: StageTask) -> Metrics:
     refuse_few(rows)
     learnt = learn(task, rows)
     encoder = TrainedEncoder(learnt.model, learnt.calibration, task.config["read_characters"], task.config["reading"])
-    sample = labels_sample(rows, learnt.scores, baselines_out_of_fold(rows))
+    sample = labels_sample(rows, learnt, baselines_out_of_fold(rows))
     report = {
         "labels": on_labels(sample, rows),
         **_gold_reports(task, encoder, rows),

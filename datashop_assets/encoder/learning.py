@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from datashop_assets.encoder import cascade
 from datashop_assets.encoder.agreement import Array
-from datashop_assets.encoder.calibration import Calibrated, fit_calibration
+from datashop_assets.encoder.calibration import Calibrated, fit_calibration, of_labelled
 from datashop_assets.encoder.folds import fit, floats, out_of_fold
 from datashop_assets.encoder.kinds import FastTextKind, kind_of
 from datashop_assets.protocols.encoder import Encoder, EncoderKind
@@ -24,11 +25,8 @@ class Learnt:
     model: Encoder
     calibration: Calibrated
     margins: Array  # [documents], out of fold
+    scores: Array  # P(positive) [documents], of them
     cascade: Mapping[str, Any] | None = None  # what passing on costs, with the second encoder's margins `alone`
-
-    @property
-    def scores(self) -> Array:
-        return self.calibration.probability(self.margins)
 
 
 def learn(task: StageTask, rows: pl.DataFrame) -> Learnt:
@@ -38,8 +36,8 @@ def learn(task: StageTask, rows: pl.DataFrame) -> Learnt:
     margins = _kept(scratch / "margins.npy", lambda: out_of_fold(kind, rows, scratch))
     if "cascade" in task.config:
         return _learn_cascade(task, rows, kind, margins)
-    calibration = _calibrated(task.config, margins, rows, np.ones(len(rows), dtype=bool))
-    return Learnt(fit(kind, rows, scratch / "final"), calibration, margins)
+    calibration, scores = _calibrated(task.config, margins, rows, np.ones(len(rows), dtype=bool))
+    return Learnt(fit(kind, rows, scratch / "final"), calibration, margins, scores)
 
 
 def _learn_cascade(task: StageTask, rows: pl.DataFrame, kind: EncoderKind, late: Array) -> Learnt:
@@ -48,21 +46,34 @@ def _learn_cascade(task: StageTask, rows: pl.DataFrame, kind: EncoderKind, late:
     labels, weights = floats(rows, "label"), floats(rows, "weight")
     cut = cascade.cut_of(early, weights, task.config["cascade"]["passes"])
     passed = early >= cut
-    curve = _calibrated(task.config, late, rows, passed)
+    curve, scores = _calibrated(task.config, late, rows, passed)
+    beneath = _beneath(curve, late[passed], labels[~passed], weights[~passed])
     model = cascade.CascadeEncoder(
         fit(first, rows, scratch / "final"), fit(kind, rows, task.output.scratch / "final"), cut
     )
     return Learnt(
         model,
-        cascade.CascadeCalibration(curve, _beneath(curve, late[passed], labels[~passed], weights[~passed])),
+        cascade.CascadeCalibration(curve, beneath),
         cascade.joined(early, late, cut),
+        _placed(scores, passed, beneath),
         {**cascade.cost(early, labels, weights, cut), "alone": late},
     )
 
 
-def _calibrated(config: Mapping[str, Any], margins: Array, rows: pl.DataFrame, chosen: Any) -> Calibrated:
+def _calibrated(
+    config: Mapping[str, Any], margins: Array, rows: pl.DataFrame, chosen: NDArray[np.bool_]
+) -> tuple[Calibrated, Array]:
+    """The curve of the chosen documents, and their scores."""
     labels, weights = floats(rows, "label")[chosen], floats(rows, "weight")[chosen]
-    return fit_calibration(config["calibration"], margins[chosen], labels, weights)
+    curve = fit_calibration(config["calibration"], margins[chosen], labels, weights)
+    return curve, of_labelled(curve, margins[chosen], labels, weights)
+
+
+def _placed(scores: Array, passed: NDArray[np.bool_], beneath: float) -> Array:
+    """Scores of all documents from those of the passed ones."""
+    found = np.full(len(passed), beneath)
+    found[passed] = scores
+    return found
 
 
 def _beneath(curve: Calibrated, passed: Array, labels: Array, weights: Array) -> float:

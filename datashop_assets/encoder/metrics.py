@@ -30,11 +30,16 @@ class Sample:
     weight: Array
     baselines: Mapping[str, Array] = field(default_factory=dict)  # other probabilities to stand beside
     expected: Array | None = None  # the annotator's expected score, where there is one
+    margin: Array | None = None  # what documents are ranked by, where that is not the score
 
     def take(self, chosen: NDArray[np.bool_]) -> "Sample":
         baselines = {name: scores[chosen] for name, scores in self.baselines.items()}
-        expected = None if self.expected is None else self.expected[chosen]
-        return Sample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected)
+        expected, margin = (None if one is None else one[chosen] for one in (self.expected, self.margin))
+        return Sample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected, margin)
+
+    @property
+    def rank(self) -> Array:
+        return self.score if self.margin is None else self.margin
 
     @property
     def fewest(self) -> int:
@@ -66,29 +71,29 @@ def measures(sample: Sample, weights: Array) -> Figures:
     score, label = sample.score, sample.label
     precision, recall, _ = agreement.precision_recall_f1(score, label, weights)
     found = {
-        **compared(sample, score, weights),
+        **compared(sample, score, sample.rank, weights),
         "precision": precision,
         "recall": recall,
-        "precision_at_share": agreement.precision_at_share(score, label, weights),
+        "precision_at_share": agreement.precision_at_share(sample.rank, label, weights),
         "brier": agreement.brier(score, label, weights),
     }
     for name, scores in sample.baselines.items():
-        found |= {f"{name}_{figure}": values for figure, values in compared(sample, scores, weights).items()}
+        found |= {f"{name}_{figure}": values for figure, values in compared(sample, scores, scores, weights).items()}
         found[f"auc_over_{name}"] = found["auc"] - found[f"{name}_auc"]
     return found
 
 
-def compared(sample: Sample, score: Array, weights: Array) -> Figures:
-    """The figures that an encoder and its baselines have in common, for probabilities [documents]."""
+def compared(sample: Sample, score: Array, rank: Array, weights: Array) -> Figures:
+    """The figures that an encoder and its baselines have in common, for probabilities and ranks [documents]."""
     label = sample.label
     found = {
-        "auc": agreement.auc(score, label, weights),
-        "average_precision": agreement.average_precision(score, label, weights),
+        "auc": agreement.auc(rank, label, weights),
+        "average_precision": agreement.average_precision(rank, label, weights),
         "f1": agreement.precision_recall_f1(score, label, weights)[2],
         "macro_f1": agreement.macro_f1(score, label, weights),
     }
     if sample.expected is not None:
-        found["spearman"] = agreement.spearman(score, sample.expected, weights)
+        found["spearman"] = agreement.spearman(rank, sample.expected, weights)
     return found
 
 

@@ -34,7 +34,7 @@ def reliability(summary: Mapping[str, Any]) -> bytes:
 def precision_recall(sample: Sample) -> bytes:
     """The curve of the encoder, those of its baselines, and the share of positives that chance reaches."""
     figure, axes = _axes("recall", "precision")
-    for name, scores in {"encoder": sample.score, **sample.baselines}.items():
+    for name, scores in {"encoder": sample.rank, **sample.baselines}.items():
         recall, precision = curve(scores, sample.label, sample.weight)
         axes.step(recall, precision, where="post", label=name, linewidth=1.8 if name == "encoder" else 1)
     axes.axhline(float(np.average(sample.label, weights=sample.weight)), color="0.7", linewidth=1, label="chance")

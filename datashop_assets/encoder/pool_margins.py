@@ -16,10 +16,20 @@ Batch = tuple[list[tuple[int, str]], NDArray[np.float64]]  # rows with ids, marg
 
 
 def pool_margins(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
-    """A shard's documents in order, `BATCH` at a time. Batches are the same in every run."""
-    return (
+    """A shard's documents in order, `BATCH` at a time. Batches are the same in every run.
+
+    Raises `ValueError` for a margin that is not a number: no rule could place it, and a threshold would drop it unseen.
+    """
+    found = (
         _of_vectors(encoder, pool, embeddings, shard) if encoder.scores_embeddings else _of_texts(encoder, pool, shard)
     )
+    for documents, margins in found:
+        for place in np.flatnonzero(np.isnan(margins))[:1].tolist():
+            row, name = documents[place]
+            raise ValueError(
+                f"row {row} of shard {shard} ({name!r}) has no number as its margin; train the encoder again"
+            )
+        yield documents, margins
 
 
 def _of_texts(encoder: TrainedEncoder, pool: StageFolder, shard: str) -> Iterator[Batch]:

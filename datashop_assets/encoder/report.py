@@ -45,9 +45,10 @@ class Gold:
         return None if label is None else int(label in self.targets)
 
 
-def labels_sample(rows: pl.DataFrame, scores: Array, baselines: Mapping[str, Array]) -> Sample:
+def labels_sample(rows: pl.DataFrame, learnt: Learnt, baselines: Mapping[str, Array]) -> Sample:
     """Out-of-fold scores and baselines, all float64 [documents], beside the labels of a training set."""
-    return Sample(scores, floats(rows, "label"), floats(rows, "weight"), baselines, floats(rows, "expected_score"))
+    label, weight, expected = (floats(rows, name) for name in ("label", "weight", "expected_score"))
+    return Sample(learnt.scores, label, weight, baselines, expected, learnt.margins)
 
 
 def on_labels(sample: Sample, rows: pl.DataFrame) -> dict[str, Any]:
@@ -81,11 +82,13 @@ def on_gold(encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[D
     found = [(gold.of(document.id), document) for document in documents]
     known = [(label, document) for label, document in found if label is not None]
     sources, texts = [document.source for _, document in known], [document.text for _, document in known]
+    margins = encoder.margins(texts)
     sample = Sample(
-        encoder.calibration.probability(encoder.margins(texts)),
+        encoder.calibration.probability(margins),
         np.array([label for label, _ in known], dtype=np.float64),
         np.ones(len(known)),
         baselines.scores([len(text) for text in texts], sources),
+        margin=margins,
     )
     return {**by_source(sample, sources), "without_gold": len(found) - len(known)}
 

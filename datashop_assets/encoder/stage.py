@@ -46,7 +46,7 @@ POOL_EMBEDDINGS = Stage(
 )
 ENCODER = Stage(
     "encoder",
-    code_version="3",
+    code_version="4",
     inputs=("training_set", "pretraining_pool"),
     config=_encoder,
     build="datashop_assets.encoder.build:build",

@@ -52,6 +52,7 @@ def write_all(task: StageTask, shards: Iterable[str]) -> None:
         schema = pa.unify_schemas(
             list(map_shards(task.tools, "columns", schema_of, jobs)), promote_options="permissive"
         )
+        _refuse_empty(schema)
         jobs = [KeepJob(pool, job.shard, slug, form, task.output, schema) for job in jobs]
     unwritten = [job for job in jobs if not task.output.finished(job.name)]
     deque(map_shards(task.tools, "filtered pool", write_kept, unwritten), maxlen=0)
@@ -64,16 +65,32 @@ def write_kept(job: KeepJob) -> str:
 
 
 def schema_of(job: KeepJob) -> pa.Schema:
-    """The columns that hold all kept documents of a shard. Raises `ValueError` where a field has types that differ."""
+    """The columns that hold all kept documents of a shard. Raises `ValueError` where no column holds a field's values:
+    types that differ, or an integer of more than 64 bits.
+    """
     rows, found = kept_documents(job), pa.schema([])
     while batch := list(islice(rows, DOCUMENT_ROWS)):
         try:
             found = pa.unify_schemas([found, pa.schema(pa.array(batch).type)], promote_options="permissive")
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise ValueError(
                 f"the documents of shard {job.shard} have no common columns ({error}); set keep.format to jsonl.zst"
             ) from error
     return found
+
+
+def _refuse_empty(schema: pa.Schema) -> None:
+    """Raises `ValueError` for a field that is an object without fields in every document: Parquet cannot hold it."""
+    if empty := [field.name for field in schema if _is_empty(field.type)]:
+        raise ValueError(
+            f"in all kept documents {', '.join(map(repr, empty))} is or holds an object without fields, for which "
+            "Parquet has no column; set keep.format to jsonl.zst"
+        )
+
+
+def _is_empty(kind: pa.DataType) -> bool:
+    inner = [kind.field(place).type for place in range(kind.num_fields)]
+    return (pa.types.is_struct(kind) and not inner) or any(map(_is_empty, inner))
 
 
 def kept_documents(job: KeepJob) -> Iterator[Mapping[str, Any]]:

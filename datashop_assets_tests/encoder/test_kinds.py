@@ -175,6 +175,15 @@ def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: S
         np.testing.assert_allclose(margins, wanted, atol=1e-9)
 
 
+def test_a_margin_that_is_not_a_number_is_named_with_its_row(
+    root: Path, pool: StageFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = trained.load(built(root, "static", settings_of(root, "static")))
+    monkeypatch.setattr(loaded.model, "_bias", np.where(np.arange(60) == 7, np.nan, 0.0))
+    with pytest.raises(ValueError, match=r"row 7 of shard a \('a7'\) has no number as its margin"):
+        list(pool_margins(loaded, pool, embedded(root, pool), "a"))
+
+
 def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
     found = embedded(root, pool)
     assert found.metrics == {"state": "made", "documents": 120, "width": 384, "bytes": 120 * 384 * 2}

@@ -12,6 +12,7 @@ from datashop_assets.encoder.calibration import (
     fit_calibration,
     fit_platt,
     from_json,
+    of_labelled,
     to_json,
 )
 from datashop_assets.encoder.describe import errors
@@ -131,6 +132,35 @@ def test_the_curve_with_the_lower_loss_is_chosen() -> None:
     for truth, kind in ((steps, IsotonicCalibration), (curve, Calibration)):
         labels = (random.random(5_000) < truth).astype(np.float64)
         assert isinstance(fit_calibration("best", margins, labels, np.ones(5_000)), kind)
+
+
+@pytest.mark.parametrize("kind", ["platt", "isotonic"])
+def test_labels_that_a_curve_was_fit_on_are_not_better_calibrated_than_others(kind: str) -> None:
+    said: dict[str, list[float]] = {"own": [], "others": [], "precision": [], "precision of others": []}
+    for seed in range(20):
+        own, others = drawn(600, seed, 1.0), drawn(20_000, 1000 + seed, 1.0)
+        margins, unseen = (np.log(one.score / (1 - one.score)) for one in (own, others))
+        curve = fit_calibration(kind, margins, own.label, own.weight)
+        for name, sample in (
+            ("own", Sample(of_labelled(curve, margins, own.label, own.weight), own.label, own.weight)),
+            ("others", Sample(curve.probability(unseen), others.label, others.weight)),
+        ):
+            found = measures(sample, sample.weight[None])
+            said[name].append(found["brier"][0])
+            said["precision" if name == "own" else "precision of others"].append(found["precision"][0])
+    assert np.mean(said["own"]) > np.mean(said["others"]) - 0.003
+    assert np.mean(said["precision"]) < np.mean(said["precision of others"]) + 0.01
+
+
+def test_documents_are_ranked_by_margin_where_there_is_one() -> None:
+    sample = drawn(300, 0)
+    steps = Sample(np.round(sample.score), sample.label, sample.weight, margin=np.log(sample.score))
+    found, plain = (measures(one, one.weight[None]) for one in (steps, sample))
+    for name in ("auc", "average_precision", "precision_at_share"):
+        assert found[name] == plain[name]
+    half = steps.take(np.arange(300) < 150)
+    assert half.margin is not None
+    assert len(half.margin) == 150
 
 
 @pytest.mark.parametrize("kind", ["platt", "isotonic"])

@@ -1,0 +1,35 @@
+"""What length alone and source alone say of a document."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from datashop_assets.encoder.agreement import auc
+from datashop_assets.encoder.baselines import Baselines
+
+
+def test_a_source_says_the_share_of_its_positives_and_an_unknown_one_something_between() -> None:
+    sources = ["a"] * 400 + ["b"] * 600
+    labels = (np.arange(1000) % 400 < 100).astype(np.float64)  # of a 0.25, of b 0.333
+    found = Baselines([9] * 1000, sources, labels, np.ones(1000)).scores([9] * 3, ["a", "b", "never seen"])["source"]
+    assert found[:2] == pytest.approx([labels[:400].mean(), labels[400:].mean()], abs=0.01)
+    assert found[0] < found[2] < found[1]
+
+
+def test_length_alone_follows_a_rise_and_a_fall() -> None:
+    lengths = np.exp(np.random.default_rng(0).uniform(3, 9, 600)).astype(int).tolist()
+    share = np.exp(-((np.log(lengths) - 6) ** 2)) / 2  # highest at 400 characters
+    labels = (np.random.default_rng(1).random(600) < share).astype(np.float64)
+    length_only = Baselines(lengths, ["a"] * 600, labels, np.ones(600))
+    found = length_only.scores(lengths, ["a"] * 600)["length"]
+    assert auc(found, labels, np.ones((1, 600)))[0] > 0.8
+    assert length_only.scores([20, 400, 8000], ["a"] * 3)["length"].argmax() == 1
+
+
+def test_memory_does_not_grow_with_the_square_of_sources() -> None:
+    sources, labels = [f"https://example.org/{n}" for n in range(3000)], (np.arange(3000) % 10 == 0).astype(np.float64)
+    tracemalloc.start()
+    Baselines([9] * 3000, sources, labels, np.ones(3000)).scores([9] * 3000, sources)
+    assert tracemalloc.get_traced_memory()[1] < 20e6  # 3,000 times 3,000 numbers are 72 MB
+    tracemalloc.stop()
