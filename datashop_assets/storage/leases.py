@@ -24,8 +24,10 @@ LEASE = "lease.json"
 BEATS = 10.0  # seconds between heartbeats
 EXPIRES = 60.0  # seconds without a heartbeat after which an owner elsewhere is taken for dead
 LOOKS = 0.5  # seconds between a waiting run's looks
+SIZE = 512  # bytes of every lease: who reads one in a bucket by the size that it had before gets it whole
 
 Owner = dict[str, Any]
+NOBODY: Owner = {"id": "nobody", "machine": "", "process": 0, "beat": 0.0}
 
 
 class LostLeaseError(OSError):
@@ -88,21 +90,24 @@ def _take_over(folder: Folder, owner: Owner) -> bool:
 
 def _keep_beating(folder: Folder, owner: Owner, stop: threading.Event) -> None:
     while not stop.wait(BEATS):
-        with suppress(OSError):  # one lost beat is followed by the next; six in a row lose the lease
+        with suppress(Exception):  # a bucket's errors are of any kind; one lost beat is followed by the next
             if _read(folder, LEASE).get("id") != owner["id"]:
                 return
             folder.write(LEASE, _beat(owner))
 
 
 def _beat(owner: Owner) -> bytes:
-    return orjson.dumps({**owner, "beat": time.time()})
+    return orjson.dumps({**owner, "beat": time.time()}).ljust(SIZE)
 
 
 def _read(folder: Folder, name: str) -> Owner:
+    """Nothing where there is no such file. What cannot be read is a dead owner's: a machine lost its power, say."""
     try:
-        return orjson.loads(folder.read(name))  # type: ignore[no-any-return]
+        return {**NOBODY, **orjson.loads(folder.read(name))}
     except FileNotFoundError:
         return {}
+    except (ValueError, TypeError):
+        return NOBODY
 
 
 def _alive(owner: Owner) -> bool:

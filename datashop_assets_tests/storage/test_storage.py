@@ -293,6 +293,32 @@ def test_a_writer_whose_lease_was_taken_over_puts_nothing_in_place(folder: Folde
     assert {name: folder.checksum(name) for name in folder.names()} == there
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 90, b"[]", b'{"id": "x"'])
+@pytest.mark.parametrize("name", ["lease.json", "claim-nobody.json"])
+def test_a_lease_that_cannot_be_read_is_taken_over(tmp_path: Path, left: bytes, name: str) -> None:
+    """As a machine leaves it that lost its power."""
+    folder = Folder(str(tmp_path))
+    folder.write("lease.json", b"")
+    folder.write(name, left)
+    with lease(folder) as held:
+        assert json.loads(folder.read("lease.json"))["id"] == held.holder
+    assert folder.names() == []
+
+
+def test_a_heart_goes_on_beating_after_a_beat_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: list[bytes] = []
+
+    def write(folder: Folder, name: str, data: bytes) -> None:
+        beats.append(data)
+        raise RuntimeError("503, as a bucket's client says it")
+
+    monkeypatch.setattr("datashop_assets.storage.leases.BEATS", 0.01)
+    monkeypatch.setattr(Folder, "write", write)
+    with lease(Folder(str(tmp_path))):
+        while len(beats) < 3:
+            time.sleep(0.01)
+
+
 def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Folder(str(tmp_path))
     folder.write("lease.json", json.dumps({"id": "x", "machine": "other", "process": 1, "beat": time.time()}).encode())
