@@ -32,11 +32,11 @@ def run_stage(name: str, plan: Plan, slug: str, root: Root, tools: Tools) -> Out
     planned = look_again(name, plan, tools.annotator)
     reused = planned.state is State.CURRENT
     if not reused:
-        with lease(planned.folder) as waited:
+        with lease(planned.folder) as held:
             planned = look_again(name, plan, tools.annotator)
-            reused = planned.state is State.CURRENT or (waited and planned.usable)
+            reused = planned.state is State.CURRENT or (held.waited and planned.usable)
             if not reused:
-                _build(planned, _inputs(planned, plan), root, tools)
+                _build(planned, _inputs(planned, plan), root, tools, held.holder)
     outcome = Outcome(StageFolder(planned.folder), reused)
     outcome.output.check()
     root.record_made(slug, name, planned.digest)
@@ -50,10 +50,10 @@ def _inputs(planned: Planned, plan: Plan) -> dict[str, StageFolder]:
     return inputs
 
 
-def _build(planned: Planned, inputs: Mapping[str, StageFolder], root: Root, tools: Tools) -> None:
+def _build(planned: Planned, inputs: Mapping[str, StageFolder], root: Root, tools: Tools, holder: str) -> None:
     scratch = root.scratch(planned.stage.name, planned.digest)
     scratch.mkdir(parents=True, exist_ok=True)
-    writer = StageWriter(planned.folder, scratch)
+    writer = StageWriter(planned.folder, scratch, holder)
     writer.begin({name: folder.manifest.content_digest for name, folder in inputs.items()}, planned.usable)
     started = time.monotonic()
     build = planned.stage.resolve()

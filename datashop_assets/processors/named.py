@@ -55,4 +55,6 @@ def _class(name: str) -> type[Any]:
         ) from error
     if not inspect.isclass(found):
         raise ValueError(f"{name} is no class but {type(found).__name__}; name the class itself")
+    if not callable(getattr(found, "parse", None)):  # before it is called: `subprocess:Popen` would run its options
+        raise ValueError(f"{name} is no processor: the class has no `parse(reply)`; name another, or write it")
     return found

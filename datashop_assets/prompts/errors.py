@@ -27,9 +27,14 @@ class PromptError(Exception):
     """One prompt file cannot be used. Other files are not affected."""
 
     def __init__(self, file: str, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(f"{file}: {problem}" for problem in problems))
+        super().__init__(in_utf8("\n".join(f"{file}: {problem}" for problem in problems)))
         self.file = file
         self.problems = tuple(problems)
+
+
+def in_utf8(text: str) -> str:
+    """`text` as any terminal, log or database takes it: names of files may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from datashop_assets.prompts.annotator import AnnotatorSettings
 from datashop_assets.prompts.data import Data
 from datashop_assets.prompts.encoder import EncoderSettings
-from datashop_assets.prompts.errors import Problem, PromptError, problems_of
+from datashop_assets.prompts.errors import Problem, PromptError, in_utf8, problems_of
 from datashop_assets.prompts.evaluation import Evaluation
 from datashop_assets.prompts.keep import Keep
 from datashop_assets.prompts.labels import Labels
@@ -95,7 +95,7 @@ def checked_slug(slug: str) -> str:
 
 def load_prompt(path: Path) -> Prompt:
     """Reads and checks one file. Raises `PromptError` with every problem found."""
-    return parse_prompt(read_yaml(path), path.stem, str(path))
+    return parse_prompt(read_yaml(path), in_utf8(path.stem), str(path))
 
 
 def parse_prompt(fields: Any, slug: str, file: str) -> Prompt:

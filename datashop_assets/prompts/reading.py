@@ -1,5 +1,8 @@
 """YAML as prompt files use it: plain data, nothing hidden. Repeated keys and aliases are refused, not resolved."""
 
+import math
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,8 @@ import yaml
 from datashop_assets.prompts.errors import Problem, PromptError
 
 LARGEST = 1_000_000  # bytes; a rubric is a page
+DEEPEST = 50  # levels of sections and lists
+PLAIN = (str, int, float, date, type(None))  # a bool is an int, a time a date
 
 
 class _Loader(yaml.SafeLoader):
@@ -18,6 +23,13 @@ class _Loader(yaml.SafeLoader):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.YAMLError(f"line {mark.line + 1}: aliases (*name) are not allowed; write the value out")
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError):  # what the safe loader raises for `!!bool maybe`
+            said = f"{str(node.value)[:80]!r} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {said}; quote it if it is text") from None
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -60,4 +72,34 @@ def parse_yaml(data: bytes, file: str) -> Any:
         raise PromptError(file, [Problem("", "", f"is not YAML: {_said(error)}")]) from None
     if content is None:
         raise PromptError(file, [Problem("", "", "is empty; give at least `name`, `rubric` and `annotator`")])
+    if problems := list(_not_plain(content, ())):
+        raise PromptError(file, problems)
     return content
+
+
+def _not_plain(value: Any, place: tuple[str, ...]) -> Iterator[Problem]:
+    """What YAML can say and JSON cannot, so that no digest could be made of it."""
+    if len(place) > DEEPEST:
+        yield Problem(".".join(place[:3]), "...", f"is nested over {DEEPEST} levels deep; write it flat")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _not_plain(key, (*place, key))
+            yield from _not_plain(each, (*place, key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _not_plain(each, (*place, str(number)))
+    elif mend := _mend(value):
+        yield Problem(".".join(place), value, mend)
+
+
+def _mend(value: Any) -> str:
+    """Nothing where it is a plain value."""
+    if not isinstance(value, PLAIN):
+        return f"is a {type(value).__name__}; write text, a number, a list or a section"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "is too large a number; write a smaller one, or quote it if it is text"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is no finite number; write one, or leave the field out"
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "holds half a character (a lone surrogate); write the whole character"
+    return ""

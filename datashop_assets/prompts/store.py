@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from datashop_assets.prompts.errors import Problem, PromptError
+from datashop_assets.prompts.errors import Problem, PromptError, in_utf8
 from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
 from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.storage.folders import Folder
@@ -79,7 +79,7 @@ class PromptStore:
         found: dict[str, list[Path]] = {}
         for path in sorted(self.folder.iterdir()):
             if path.suffix in SUFFIXES and not path.name.startswith("."):
-                found.setdefault(path.stem, []).append(path)
+                found.setdefault(in_utf8(path.stem), []).append(path)
         return found
 
     def _stored_slugs(self) -> list[str]:

@@ -24,6 +24,7 @@ LONGEST_LINE = 64 << 20  # bytes
 BUFFER = 1 << 16  # bytes; what a truncated file may lose before its end
 BATCH_ROWS = 256
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DEEPEST = 250  # levels of a JSON value; orjson reads 1,024 and writes 254
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,8 @@ def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> 
             else:
                 yield None if skipped else _parse(line.removeprefix(mark))
             mark = b""
+        if compression and not row and not file.tell():  # also what holds no row has a header
+            yield Broken("truncated", "truncated before the first row: the file is empty")
 
 
 def _rest_of_line(lines: io.BufferedReader, step: int) -> int:
@@ -105,7 +108,19 @@ def _parse(line: bytes) -> Row:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return Broken(_what_is_wrong(line), str(error))
-    return row if isinstance(row, dict) else Broken("not an object", f"a JSON {type(row).__name__}")
+    if not isinstance(row, dict):
+        return Broken("not an object", f"a JSON {type(row).__name__}")
+    if line.count(b"{") + line.count(b"[") > DEEPEST and not _can_be_written(row):
+        return Broken("nested too deep", f"a JSON value of over {DEEPEST} levels")
+    return row
+
+
+def _can_be_written(row: Mapping[str, Any]) -> bool:
+    try:
+        orjson.dumps(row)
+    except TypeError:
+        return False
+    return True
 
 
 def _what_is_wrong(line: bytes) -> str:
@@ -130,9 +145,11 @@ def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | None]:
 def _parquet_row(row: pa.RecordBatch, plain: bool) -> Row:
     try:
         [values] = row.to_pylist()
+        row_of_json: dict[str, Any] = values if plain else orjson.loads(orjson.dumps(values, default=_as_text))
     except UnicodeDecodeError as error:
         return Broken("invalid utf-8", str(error))
-    row_of_json: dict[str, Any] = values if plain else orjson.loads(orjson.dumps(values, default=_as_text))
+    except (OverflowError, LookupError, TypeError, ValueError) as error:  # a year after 9999, an unknown time zone
+        return Broken("unreadable value", f"{type(error).__name__}: {error}")
     return row_of_json
 
 

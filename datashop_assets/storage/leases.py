@@ -1,7 +1,8 @@
 """Leases: of two runs that want the same stage, one makes it and the other waits for it.
 
 A lease is a file created only if absent, with its owner's heartbeat inside. An owner that stopped beating is taken for
-dead after `EXPIRES` seconds; one that ran on this machine is noticed at once when its process is gone.
+dead after `EXPIRES` seconds; one that ran on this machine is noticed at once when its process is gone. One that was
+stopped or asleep may come back: so each file is put in place only while `check_held` finds the lease still there.
 """
 
 import os
@@ -11,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,36 @@ LEASE = "lease.json"
 BEATS = 10.0  # seconds between heartbeats
 EXPIRES = 60.0  # seconds without a heartbeat after which an owner elsewhere is taken for dead
 LOOKS = 0.5  # seconds between a waiting run's looks
+SIZE = 512  # bytes of every lease: who reads one in a bucket by the size that it had before gets it whole
 
 Owner = dict[str, Any]
+NOBODY: Owner = {"id": "nobody", "machine": "", "process": 0, "beat": 0.0}
+
+
+class LostLeaseError(OSError):
+    """Another run took this one for dead and makes its stage. Nothing that it finished is lost."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A lease that is held: by whom, and whether another run held it before and had to be waited for."""
+
+    holder: str
+    waited: bool
+
+
+def check_held(folder: Folder, holder: str) -> None:
+    """Raises `LostLeaseError` where `holder` no longer holds the folder."""
+    if _read(folder, LEASE).get("id") != holder:
+        raise LostLeaseError(
+            f"another run took over {folder.uri}, because this one gave no sign of life for {EXPIRES:.0f} s (it was "
+            "stopped, its machine slept, or the storage did not answer); run again: what is finished is used"
+        )
 
 
 @contextmanager
-def lease(folder: Folder) -> Iterator[bool]:
-    """Holds `folder` while the block runs. Yields whether another run held it and had to be waited for."""
+def lease(folder: Folder) -> Iterator[Held]:
+    """Holds `folder` while the block runs."""
     owner: Owner = {"id": uuid.uuid4().hex, "machine": _machine(), "process": os.getpid()}
     waited = False
     while not (folder.create(LEASE, _beat(owner)) or _take_over(folder, owner)):
@@ -38,7 +63,7 @@ def lease(folder: Folder) -> Iterator[bool]:
     beating = threading.Thread(target=_keep_beating, args=(folder, owner, stop), daemon=True)
     beating.start()
     try:
-        yield waited
+        yield Held(owner["id"], waited)
     finally:
         stop.set()
         beating.join()
@@ -65,21 +90,24 @@ def _take_over(folder: Folder, owner: Owner) -> bool:
 
 def _keep_beating(folder: Folder, owner: Owner, stop: threading.Event) -> None:
     while not stop.wait(BEATS):
-        with suppress(OSError):  # one lost beat is followed by the next; six in a row lose the lease
+        with suppress(Exception):  # a bucket's errors are of any kind; one lost beat is followed by the next
             if _read(folder, LEASE).get("id") != owner["id"]:
                 return
             folder.write(LEASE, _beat(owner))
 
 
 def _beat(owner: Owner) -> bytes:
-    return orjson.dumps({**owner, "beat": time.time()})
+    return orjson.dumps({**owner, "beat": time.time()}).ljust(SIZE)
 
 
 def _read(folder: Folder, name: str) -> Owner:
+    """Nothing where there is no such file. What cannot be read is a dead owner's: a machine lost its power, say."""
     try:
-        return orjson.loads(folder.read(name))  # type: ignore[no-any-return]
+        return {**NOBODY, **orjson.loads(folder.read(name))}
     except FileNotFoundError:
         return {}
+    except (ValueError, TypeError):
+        return NOBODY
 
 
 def _alive(owner: Owner) -> bool:

@@ -5,14 +5,16 @@ finished file is made twice. The receipts become the manifest.
 """
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
 from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.leases import check_held
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -28,10 +30,15 @@ LEASES = ("lease", "claim")
 
 @dataclass(frozen=True)
 class StageWriter:
-    """A stage's folder while it is being made. `scratch` is a local folder that outlives a killed process."""
+    """A stage's folder while it is being made. `scratch` is a local folder that outlives a killed process.
+
+    `holder` is who holds the folder's lease, where there is one: a writer that has lost it puts nothing in place, for
+    what stands there is another run's by now. It then raises `LostLeaseError`.
+    """
 
     folder: Folder
     scratch: Path
+    holder: str = ""
 
     def begin(self, inputs: Mapping[str, str], reopen: bool = False) -> None:
         """Makes the folder ready to be written from inputs with these content digests.
@@ -82,7 +89,7 @@ class StageWriter:
         """
         from datashop_assets.storage.shards import columns_of, write_rows
 
-        with self.folder.writing(name) as file:
+        with self._writing(name) as file:
             count, content = write_rows(name, file, rows, schema, volatile)
         columns = columns_of(schema) if schema is not None else None
         return self._finish(name, content=content, rows=count, columns=columns, beside=beside)
@@ -93,17 +100,19 @@ class StageWriter:
         """Writes one Parquet shard from frames of its columns, streaming."""
         from datashop_assets.storage.shards import columns_of, write_frames
 
-        with self.folder.writing(name) as file:
+        with self._writing(name) as file:
             count, content = write_frames(file, frames, schema)
         return self._finish(name, content=content, rows=count, columns=columns_of(schema), beside=beside)
 
     def put_file(self, name: str, path: Path, *, identity: bool = True) -> File:
         """Copies a local file into the stage. `identity=False` keeps it out of the content digest (times, costs)."""
-        self.folder.put(name, path)
+        with self._writing(name) as file, path.open("rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
         return self._finish(name, identity=identity)
 
     def put_bytes(self, name: str, data: bytes, *, identity: bool = True) -> File:
-        self.folder.write(name, data)
+        with self._writing(name) as file:
+            file.write(data)
         return self._finish(name, identity=identity)
 
     def files(self) -> tuple[File, ...]:
@@ -113,9 +122,18 @@ class StageWriter:
 
     def close(self, manifest: Manifest) -> None:
         """Puts the manifest in place, which makes the stage done, and clears what only an unfinished one needs."""
-        self.folder.write(MANIFEST, manifest.model_dump_json(indent=1).encode())
+        with self._writing(MANIFEST) as file:
+            file.write(manifest.model_dump_json(indent=1).encode())
         self.folder.child(RECEIPTS).remove()
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[IO[bytes]]:
+        """A file that takes its place if the lease is still held when all is written."""
+        with self.folder.writing(name) as file:
+            yield file
+            if self.holder:
+                check_held(self.folder, self.holder)
 
     def _finish(self, name: str, content: str | None = None, **entry: Any) -> File:
         checksum = self.folder.checksum(name)

@@ -1,5 +1,7 @@
 """From written replies to scores: what real models write, and whatever else may come."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -156,3 +158,11 @@ def test_a_class_that_cannot_be_used_is_refused_with_the_mend(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         processor(name, options)
+
+
+def test_a_class_that_is_no_processor_is_never_called(tmp_path: Path) -> None:
+    """A prompt file is data: that it is read runs no command that stands in it."""
+    options = {"args": ["touch", str(tmp_path / "run")]}
+    with pytest.raises(ValueError, match="subprocess:Popen is no processor: the class has no `parse"):
+        processor("subprocess:Popen", options)
+    assert list(tmp_path.iterdir()) == []

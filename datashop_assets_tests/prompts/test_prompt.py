@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.errors import PromptError, in_utf8
 from datashop_assets.prompts.prompt import Prompt, load_prompt
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.prompts.template import fill
@@ -78,6 +78,20 @@ BAD = [
     ("tides.yaml", b"name: Gez\xe9iten\n", ["byte 9", "not UTF-8"]),
     ("tides.yaml", b"a" * 5_000_000, ["5000000 bytes", "at most"]),
     ("tides.yaml", "[" * 5000, ["is not YAML"]),
+    # what YAML can say and JSON cannot
+    ("tides.yaml", _with('about: "\\ud800"\n'), ["about", "'\\ud800'", "half a character"]),
+    ("tides.yaml", _with('"\\ud800": 1\n'), ["\\ud800", "half a character"]),
+    ("tides.yaml", _with(f"training: {{seeds: {10**20}}}\n"), ["training.seeds", str(10**20), "too large"]),
+    ("tides.yaml", _with("processor: {options: {deep: [1, .inf]}}\n"), ["processor.options.deep.1", "inf", "finite"]),
+    ("tides.yaml", _with("encoder: {transformer: {epochs: .nan}}\n"), ["encoder.transformer.epochs", "nan", "finite"]),
+    ("tides.yaml", _with("about: !!binary aGVsbG8=\n"), ["about", "b'hello'", "is a bytes"]),
+    ("tides.yaml", _with("about: !!set {a, b}\n"), ["about", "is a set"]),
+    ("tides.yaml", _with("about: !!bool maybe\n"), ["line 8", "'maybe' is no bool"]),
+    ("tides.yaml", _with('about: !!int ""\n'), ["line 8", "'' is no int"]),
+    ("tides.yaml", _with("about: !!timestamp soon\n"), ["line 8", "'soon' is no timestamp"]),
+    ("tides.yaml", _with("about: 2026-99-99\n"), ["line 8", "'2026-99-99' is no timestamp", "quote it"]),
+    ("tides.yaml", _with(f"about: {'[' * 300}{']' * 300}\n"), ["about.0", "levels deep"]),
+    ("t\udcffdes.yaml", GOOD, ["slug", "t\\udcffdes", "a-z"]),
 ]
 
 
@@ -90,7 +104,7 @@ def test_a_bad_file_is_told_file_field_value_and_mend(
     with pytest.raises(PromptError) as caught:
         load_prompt(file)
     message = str(caught.value)
-    assert str(file) in message
+    assert in_utf8(str(file)) in message
     for word in told:
         assert word in message
     assert len(message) < 5000
@@ -147,12 +161,14 @@ def test_a_slug_given_by_two_files_is_a_problem_of_that_slug_alone(tmp_path: Pat
     assert "rename or remove one" in told
 
 
-def test_a_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
-    (tmp_path / "tides.yaml").write_text("name: [")
+@pytest.mark.parametrize("bad", ["name: [", 'name: "\\ud800"', f"name: {10**30}", "name: !!bool maybe"])
+def test_a_bad_file_does_not_stop_the_others(tmp_path: Path, bad: str) -> None:
+    (tmp_path / "tides.yaml").write_text(bad)
     (tmp_path / "waves.yaml").write_text(GOOD)
+    (tmp_path / "t\udcffdes.yaml").write_text(GOOD)
     store = PromptStore(tmp_path, Root(str(tmp_path / "root")))
     assert store.load("waves").name == "Tides"
-    assert list(store.problems()) == ["tides"]
+    assert list(store.problems()) == ["t\\udcffdes", "tides"]
 
 
 def test_a_kept_experiment_is_a_prompt_like_any_other(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def test_a_file_in_a_bucket_is_read_like_one_on_a_disk(gcs_bucket: str, tmp_path
         (b'{"text": "a", "x": NaN}', "broken json"),
         (b'{"text": "\\ud800"}', "broken json"),
         (b"[" * 5000, "broken json"),
+        (b'{"text": "a", "x": %b1%b}' % (b"[" * 254, b"]" * 254), "nested too deep"),
+        (b'{"text": "a", "x": %b1%b}' % (b'{"y":' * 1000, b"}" * 1000), "nested too deep"),
         (b'{"text": "\xff\xfe"}', "invalid utf-8"),
         (b'{"text": "\xed\xa0\x80"}', "invalid utf-8"),
     ],
@@ -134,6 +136,45 @@ def test_a_file_that_is_not_what_its_name_says_is_one_reject(tmp_path: Path, suf
     found = only(only_file(path))
     assert isinstance(found, Reject)
     assert "truncated before the first row" in found.detail
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
+def test_a_file_cut_to_nothing_is_one_reject_and_a_file_of_no_rows_none(tmp_path: Path, suffix: str) -> None:
+    """An interrupted download often leaves a file of no bytes; what holds no row still has a header."""
+    path = tmp_path / f"pool{suffix}"
+    path.write_bytes(b"")
+    found = only(only_file(path))
+    assert isinstance(found, Reject)
+    assert found.reason == "truncated"
+    if suffix == ".parquet":
+        pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
+    else:
+        write_lines(path, [])
+    assert read(only_file(path)) == []
+
+
+def test_a_row_of_many_brackets_is_a_document(tmp_path: Path) -> None:
+    text = "{" * 1000
+    row = {"text": text, "x": [[]] * 1000}
+    assert only(write_documents(tmp_path / "pool.jsonl", [row])) == Document("pool:0", text, "unknown", row)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        pa.array([0, 2**60], pa.timestamp("us")),
+        pa.array([0, 2**30], pa.date32()),
+    ],
+    ids=["timestamp", "date"],
+)
+def test_a_date_that_no_calendar_has_is_one_reject(tmp_path: Path, dates: pa.Array) -> None:
+    """Crawls hold such dates, and one of them must not stop a pool."""
+    pq.write_table(pa.table({"text": ["a", "b"], "when": dates}), tmp_path / "pool.parquet")
+    good, bad = read(only_file(tmp_path / "pool.parquet"))
+    assert isinstance(good, Document)
+    assert isinstance(bad, Reject)
+    assert (bad.reason, bad.place) == ("unreadable value", "pool.parquet row 1")
+    assert "OverflowError" in bad.detail
 
 
 def test_a_connection_that_fails_is_an_error_and_no_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

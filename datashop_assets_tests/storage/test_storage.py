@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from datashop_assets.storage.digests import RowsDigest, digest_of, unit_hash
 from datashop_assets.storage.folders import Folder, checked_name
-from datashop_assets.storage.leases import lease
+from datashop_assets.storage.leases import LostLeaseError, lease
 from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.shards import BATCH_ROWS, read_frames, read_rows, write_frames
@@ -260,7 +260,7 @@ def test_a_name_that_could_leave_its_folder_is_refused(name: str) -> None:
 HOLDER = """
 import sys, time
 from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.leases import lease
+from datashop_assets.storage.leases import LostLeaseError, lease
 with lease(Folder(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -289,12 +289,59 @@ def test_a_lease_is_waited_for_and_a_dead_owner_does_not_keep_it(tmp_path: Path,
     assert holder.poll() is None
     reaper = threading.Thread(target=holder.wait)  # as init would: else the dead process stays a zombie
     reaper.start()
-    with lease(Folder(str(tmp_path))) as waited:
-        assert waited
+    with lease(Folder(str(tmp_path))) as held:
+        assert held.waited
     assert time.monotonic() - started < 20
     killer.wait()
     reaper.join()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_whose_lease_was_taken_over_puts_nothing_in_place(folder: Folder, tmp_path: Path) -> None:
+    """As of a run that was stopped (Ctrl-Z, a machine asleep) for longer than a lease lasts, and then went on."""
+    (tmp_path / "file").write_bytes(b"late")
+    with lease(folder) as held:
+        late = StageWriter(folder, tmp_path / "scratch", held.holder)
+        late.write_rows("a.jsonl.zst", ROWS)
+        folder.write("lease.json", json.dumps({"id": "another"}).encode())
+        manifest = finish(folder, tmp_path / "scratch").manifest
+        there = {name: folder.checksum(name) for name in folder.names()}
+        for write in (
+            lambda: late.write_rows("b.parquet", ROWS[:1], SCHEMA),
+            lambda: late.write_frames("c.parquet", [pl.DataFrame(ROWS, SCHEMA)], SCHEMA),
+            lambda: late.put_bytes("model.bin", b"late"),
+            lambda: late.put_file("model.bin", tmp_path / "file"),
+            lambda: late.close(manifest),
+        ):
+            with pytest.raises(LostLeaseError, match="another run took over"):
+                write()
+    assert {name: folder.checksum(name) for name in folder.names()} == there
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 90, b"[]", b'{"id": "x"'])
+@pytest.mark.parametrize("name", ["lease.json", "claim-nobody.json"])
+def test_a_lease_that_cannot_be_read_is_taken_over(tmp_path: Path, left: bytes, name: str) -> None:
+    """As a machine leaves it that lost its power."""
+    folder = Folder(str(tmp_path))
+    folder.write("lease.json", b"")
+    folder.write(name, left)
+    with lease(folder) as held:
+        assert json.loads(folder.read("lease.json"))["id"] == held.holder
+    assert folder.names() == []
+
+
+def test_a_heart_goes_on_beating_after_a_beat_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats: list[bytes] = []
+
+    def write(folder: Folder, name: str, data: bytes) -> None:
+        beats.append(data)
+        raise RuntimeError("503, as a bucket's client says it")
+
+    monkeypatch.setattr("datashop_assets.storage.leases.BEATS", 0.01)
+    monkeypatch.setattr(Folder, "write", write)
+    with lease(Folder(str(tmp_path))):
+        while len(beats) < 3:
+            time.sleep(0.01)
 
 
 def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +349,6 @@ def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     folder.write("lease.json", json.dumps({"id": "x", "machine": "other", "process": 1, "beat": time.time()}).encode())
     monkeypatch.setattr("datashop_assets.storage.leases.EXPIRES", 1.0)
     started = time.monotonic()
-    with lease(folder) as waited:
-        assert waited
+    with lease(folder) as held:
+        assert held.waited
     assert time.monotonic() - started >= 1

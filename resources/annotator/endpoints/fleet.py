@@ -5,6 +5,7 @@ Everything here runs on one event loop.
 
 import asyncio
 import contextlib
+import json
 import random
 import time
 from collections import deque
@@ -93,8 +94,11 @@ class Fleet:
         return await call(self._session, method, endpoint.address(path), payload, self.hide)
 
     def hide(self, text: str) -> str:
-        """`text` without the key, whatever a server does with it."""
-        return text.replace(self._key, "[key]") if self._key else text
+        """`text` without the key, whatever a server does with it; in JSON a key's `/` and `"` may stand escaped."""
+        written = json.dumps(self._key)[1:-1]
+        for key in (self._key, written, written.replace("/", "\\/")) if self._key else ():
+            text = text.replace(key, "[key]")
+        return text
 
     async def _attempt(
         self, endpoint: Endpoint, path: str, payload: Mapping[str, Any], read: Callable[[dict[str, Any]], Found]

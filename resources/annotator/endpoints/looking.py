@@ -63,11 +63,15 @@ async def _look(fleet: Fleet, endpoint: Endpoint, model: str, needs_tokens: bool
 async def _context(fleet: Fleet, endpoint: Endpoint, model: str) -> int | None:
     """Raises `Unusable` where another model is served."""
     served = (await fleet.get(endpoint, "/models")).get("data")
-    entries: dict[str, Any] = {str(one.get("id")): one for one in served or [] if isinstance(one, dict)}
+    entries: dict[str, Any] = {str(one.get("id")): one for one in _listed(served) if isinstance(one, dict)}
     if model not in entries:
         raise Unusable(f"serves {sorted(entries)[:5]}, not {model!r}; name one of these as annotator.model")
     length = entries[model].get("max_model_len")
     return length if isinstance(length, int) and length > 0 else None
+
+
+def _listed(served: Any) -> list[Any]:
+    return served if isinstance(served, list) else []
 
 
 async def _tokenizes(fleet: Fleet, endpoint: Endpoint, model: str) -> bool:

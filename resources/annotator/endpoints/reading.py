@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from datashop_assets.protocols.annotator import Ended
-from resources.annotator.endpoints.failures import TryAgain, Unusable
+from resources.annotator.endpoints.failures import SAID, TryAgain, Unusable
 
 ENDS = {"stop": Ended.COMPLETE, "length": Ended.LENGTH, "content_filter": Ended.REFUSED}
 SUMMED = 1e-3  # what probabilities over all options may miss of more than one; beyond it they are no probabilities
@@ -53,7 +53,7 @@ def probabilities(body: dict[str, Any], tokens: Sequence[int]) -> list[float]:
         entries = [content[0], *content[0]["top_logprobs"]]
         found = {str(entry["token"]): float(entry["logprob"]) for entry in entries}
         wanted = [found[f"token_id:{token}"] for token in tokens]
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TryAgain(f"log-probabilities are missing: {type(error).__name__} {error}"[:100]) from None
     return _normalised(wanted)
 
@@ -62,7 +62,7 @@ def token_ids(body: dict[str, Any]) -> list[int]:
     """The tokens that `/tokenize` answers with. Raises `TryAgain` where there are none."""
     try:
         return [int(token) for token in body["tokens"]]
-    except (LookupError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise TryAgain(f"a count without tokens: {type(error).__name__} {error}"[:100]) from None
 
 
@@ -79,8 +79,15 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         number = len(choices) if isinstance(choices, list) else "no list of"
-        raise TryAgain(f"{number} choices where one was asked for")
+        raise TryAgain(f"{number} choices where one was asked for{_complaint(body)}")
     return choices[0]
+
+
+def _complaint(body: dict[str, Any]) -> str:
+    """What a server says is wrong, where it says so with status 200, as gateways in front of several models do."""
+    error = body.get("error")
+    said = error.get("message") if isinstance(error, dict) else error
+    return f": {' '.join(said.split())[:SAID]}" if isinstance(said, str) and said else ""
 
 
 def _server(body: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ async def spelled(options: Sequence[str], begins: str, tokenize: Tokenize, *, on
     spaced = bool(begins) and not begins[-1].isspace()
     for space in [" "] if only_spaced else [" ", ""] if spaced else [""]:
         forms = tuple(space + option for option in options)
-        tokens = tuple([(await tokenize(form))[0] for form in forms])
+        tokens = tuple([await _first(tokenize, form) for form in forms])
         if len(set(tokens)) == len(tokens):
             return Spelling(forms, tokens)
     first = dict(zip(reversed(tokens), reversed(options), strict=True))
@@ -38,6 +38,12 @@ async def spelled(options: Sequence[str], begins: str, tokenize: Tokenize, *, on
         f"options {pair[0]!r} and {pair[1]!r} begin with the same token, so that their likelihoods cannot be told "
         "apart; word one of them differently"
     )
+
+
+async def _first(tokenize: Tokenize, form: str) -> int:
+    if not (tokens := await tokenize(form)):
+        raise ValueError(f"the endpoint makes no token of {form!r}, so that it cannot be scored; correct its /tokenize")
+    return tokens[0]
 
 
 def lettered(options: Sequence[str]) -> bool:
