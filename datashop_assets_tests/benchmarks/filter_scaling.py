@@ -3,8 +3,9 @@
     python -m datashop_assets_tests.benchmarks.filter_scaling
 
 Each measurement is a fresh process. Its workers have started and loaded the encoder before the clock starts. `ours` is
-the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. Shards grow with the pool, at
-last beyond the 16,384 documents that filtering holds at once. Ray's side is a cluster of two cores on loopback.
+the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. A larger pool has more shards and
+longer ones: all hold more than the 16,384 documents that filtering looks at together. Ray's side is a cluster of two
+cores on loopback.
 """
 
 import json
@@ -29,7 +30,8 @@ from datashop_assets_tests.resources.ray_cluster import ray_cluster
 from datashop_assets_tests.stages import run_build
 
 SIZES = (1, 4, 16)
-SHARDS, ROUNDS = 4, 5  # the smallest pool
+SHARDS = {1: 1, 4: 2, 16: 4}
+ROUNDS = 5  # over the embedded pool, for the smallest one
 CHARACTERS = 4500  # a document: three times those of `filter_fasttext`
 STAGES = ("pretraining_pool", "pool_tokens", "pool_embeddings", "encoder", "keep_certificate")
 HIGHEST_EXPONENT = 1.05
@@ -64,10 +66,10 @@ def report(grown: dict[int, dict[str, float]], spread: dict[str, dict[str, float
 
 
 def prepare(root: Path, size: int) -> None:
-    """A pool of `size` times 19,515 documents in four shards, and an encoder."""
+    """A pool of `size` times 19,515 documents, and an encoder."""
     place = root / str(size)
     place.mkdir()
-    filter_fasttext.make_pool(place, rounds=ROUNDS * size, shards=SHARDS, characters=CHARACTERS)
+    filter_fasttext.make_pool(place, rounds=ROUNDS * size, shards=SHARDS[size], characters=CHARACTERS)
     model = filter_fasttext.train(root) if size == SIZES[0] else root / "stock.bin"
     filter_fasttext.prepare(place, model)
 
