@@ -3,9 +3,9 @@
     python -m datashop_assets_tests.benchmarks.filter_scaling
 
 Each measurement is a fresh process. Its workers have started and loaded the encoder before the clock starts. `ours` is
-the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. A larger pool has more shards and
-longer ones: all hold more than the 16,384 documents that filtering looks at together. Ray's side is a cluster of two
-cores on loopback.
+the exponent of time in the size of the pool, `peer` the 1.05 that it may have at most. A larger pool has more shards
+and longer ones: all hold more than the 16,384 documents that filtering looks at together. Ray's side is a cluster of
+two cores on loopback.
 """
 
 import json
