@@ -4,6 +4,7 @@ A folder may lie on a disk, in a bucket or on the hub (`hf://owner/name@revision
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,11 +127,15 @@ def _pooling(folder: Path) -> str:
 
 
 def _copy(filesystem: Any, name: str, place: Path) -> None:
+    """Each of several processes that copy at once has a file of its own until it is whole."""
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f"{place.name}.part")
-        filesystem.get_file(name, str(part))
-        part.replace(place)
+        part = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
+        try:
+            filesystem.get_file(name, str(part))
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def _refuse_incomplete(folder: Path, uri: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,23 @@ def test_a_folder_in_a_bucket_is_copied_once_a_version(gcs_bucket: str, folder: 
 
     filesystem.pipe_file(f"{path}/config.json", b"{}")
     assert (folder_of(f"{gcs_bucket}/bert", tmp_path) / "config.json").read_bytes() == b"{}"
+
+
+def test_two_workers_may_copy_a_folder_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = MemoryFileSystem()
+    for file in folder.iterdir():
+        memory.pipe_file(f"/{tmp_path.name}/{file.name}", file.read_bytes())
+    plain, others = MemoryFileSystem.get_file, iter([True])
+
+    def get_file(self: MemoryFileSystem, name: str, place: str) -> None:
+        plain(self, name, place)
+        if next(others, False):  # another worker copies everything while this one is at its first file
+            fetch_folder(f"memory://{tmp_path.name}", tmp_path / "copy")
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", get_file)
+    copy = fetch_folder(f"memory://{tmp_path.name}", tmp_path / "copy")
+    assert load_bert(copy).config == load_bert(folder).config
+    assert sorted(file.name for file in copy.iterdir()) == sorted(file.name for file in folder.iterdir())
 
 
 def test_a_folder_on_the_hub_is_copied_at_its_revision(folder: Path, tmp_path: Path) -> None:
