@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph.planning import digest_of_plan, plan, to_do
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.partitions import NAME, PROMPTS
-from datashop_assets.planning import digest_of_plan, plan, to_do
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.store import PromptStore
 

@@ -1,4 +1,4 @@
-"""The terminal's door: `datashop run | status | compare | …`; commands that stand alone are in `commands/`."""
+"""The terminal's door: `datashop run | status | compare | …`; commands that stand alone are in `terminal/`."""
 
 import sys
 import time
@@ -6,22 +6,22 @@ import time
 import click
 import orjson
 
-from datashop_assets import cli_tables as tables
-from datashop_assets.commands.compare import compare
-from datashop_assets.commands.compile import compile_for_tpus
-from datashop_assets.commands.completion import completion
-from datashop_assets.commands.data import data
-from datashop_assets.commands.doctor import doctor
-from datashop_assets.commands.estimate import estimate
-from datashop_assets.commands.names import prompt_names, stage_names, store
-from datashop_assets.commands.new_prompt import new_prompt
-from datashop_assets.commands.pin import pin
-from datashop_assets.commands.tasks import tasks
-from datashop_assets.commands.ui import home, ui
-from datashop_assets.planning import plan, to_do, up_to
+from datashop_assets.graph.planning import plan, to_do, up_to
+from datashop_assets.graph.status import status, status_of
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.protocols.annotator import Annotator
-from datashop_assets.status import status, status_of
+from datashop_assets.terminal import tables
+from datashop_assets.terminal.compare import compare
+from datashop_assets.terminal.compile import compile_for_tpus
+from datashop_assets.terminal.completion import completion
+from datashop_assets.terminal.data import data
+from datashop_assets.terminal.doctor import doctor
+from datashop_assets.terminal.estimate import estimate
+from datashop_assets.terminal.names import prompt_names, stage_names, store
+from datashop_assets.terminal.new_prompt import new_prompt
+from datashop_assets.terminal.pin import pin
+from datashop_assets.terminal.tasks import tasks
+from datashop_assets.terminal.ui import home, ui
 
 EXAMPLES = """\b
 Examples:
@@ -76,7 +76,7 @@ for command in (compare, compile_for_tpus, completion, data, doctor, estimate, h
 )
 def run(prompt: str, until: str | None) -> None:
     """Make every stage of PROMPT that is missing or stale, as one Dagster run."""
-    from datashop_assets.launching import launch
+    from datashop_assets.dagster_door.launching import launch
 
     known = store()
     with tables.clear_errors(PromptError, OSError, ValueError):
@@ -144,7 +144,7 @@ def _annotator() -> Annotator:
 
 
 def _stage(name: str) -> str:
-    from datashop_assets.graph import GRAPH
+    from datashop_assets.graph.stages import GRAPH
 
     known = [stage.name for stage in GRAPH]
     if name not in known:

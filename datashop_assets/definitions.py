@@ -8,16 +8,16 @@ from datashop_assets.annotations.asset import annotations
 from datashop_assets.annotations.checks import ANNOTATION_CHECKS
 from datashop_assets.annotator_report.asset import annotator_report
 from datashop_assets.automation import datashop, prompt_sensor
-from datashop_assets.checking import matches_prompt_file
 from datashop_assets.comparing.asset import prompts_compared
+from datashop_assets.dagster_door.checking import matches_prompt_file
+from datashop_assets.dagster_door.profiles import profile, resources
 from datashop_assets.data_card.asset import data_card
 from datashop_assets.encoder.asset import encoder, pool_embeddings
 from datashop_assets.encoder.checks import beneath_the_ceiling, better_than_baselines
 from datashop_assets.evaluation.asset import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.asset import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.filtered_pool.checks import keep_count_exact, pool_fully_scored
-from datashop_assets.graph import GRAPH
-from datashop_assets.profiles import profile, resources
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.rubric.asset import rubric
 from datashop_assets.sources.asset import annotation_sample, pretraining_pool
 from datashop_assets.trained_lm.asset import control_lm, decontamination, matched_lm, pool_tokens, trained_lm

@@ -25,12 +25,12 @@ from typing import Any
 
 from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
-from datashop_assets.graph import GRAPH
-from datashop_assets.planning import Planned, plan, up_to
+from datashop_assets.graph.planning import Planned, plan, up_to
+from datashop_assets.graph.running import Outcome, run_stage
+from datashop_assets.graph.stage import Tools
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.prompts.store import PromptStore, default_prompts
-from datashop_assets.running import Outcome, run_stage
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root, default_root
 
 logger = logging.getLogger("datashop")  # which Dagster shows

@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 import polars as pl
 
+from datashop_assets.graph.stage import Tools
 from datashop_assets.sources.pool_index import build as build_pool
-from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
 from datashop_assets.trained_lm.decontamination import build as build_decontamination

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.stage import Metrics, StageTask, Tools
+from datashop_assets.graph.stage import Metrics, StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder

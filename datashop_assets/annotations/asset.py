@@ -5,12 +5,12 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.places import ANNOTATOR
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.places import ANNOTATOR
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.stage import Tools
 
 
 @stage_asset(ANNOTATIONS, group="2_annotations", kinds={"jax", "parquet"}, place=ANNOTATOR)

@@ -17,9 +17,9 @@ from datashop_assets.annotations.sample import documents, index_of
 from datashop_assets.annotations.spending import Spending
 from datashop_assets.answers.asking import Asking, StoppedAskingError
 from datashop_assets.answers.store import AnswerStore
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.progress import Bar
-from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.digests import digest_of
 
 NOT_ASKED, BY_SCORE, KEPT = "not asked", "strata of its score", "the draws of the run before, kept"

@@ -10,7 +10,7 @@ import dagster as dg
 from datashop_assets.annotations.describe import replies_table
 from datashop_assets.annotations.metrics import servers_of
 from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.checking import judge_prompts, outputs_of
+from datashop_assets.dagster_door.checking import judge_prompts, outputs_of
 from datashop_assets.prompts.gates import BLOCKING, Gate
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.stage_folder import StageFolder

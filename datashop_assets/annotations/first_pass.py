@@ -11,9 +11,9 @@ from typing import Any
 
 from datashop_assets.annotations.question import parsing_as, question_of
 from datashop_assets.annotations.scores import asked_scores
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import Asked
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.manifest import MANIFEST
 from datashop_assets.storage.stage_folder import StageFolder
 

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from datashop_assets.graph.stage import FAILED_CALLS
 from datashop_assets.protocols.annotator import Status
-from datashop_assets.stage import FAILED_CALLS
 
 Answer = Mapping[str, Any]
 BINS = 10  # of half a point each

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.scores import asked_scores
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import Asked
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.sources.split import content_of
-from datashop_assets.stage import StageTask
 
 
 class PoolLabels:

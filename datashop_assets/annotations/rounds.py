@@ -9,10 +9,10 @@ from datashop_assets.annotations.sample import Row, documents
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.ordered import answers_in_order, lot_size
 from datashop_assets.answers.store import content_of
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.processors.judging import Judge
 from datashop_assets.protocols.annotator import Answer, Asked
 from datashop_assets.protocols.progress import Bar
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.shards import read_rows
 
 

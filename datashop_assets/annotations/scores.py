@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.ordered import answers_in_order
 from datashop_assets.answers.store import AnswerStore
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.processors.judging import Judge
 from datashop_assets.protocols.annotator import Asked, Question
 from datashop_assets.protocols.progress import Bar
-from datashop_assets.stage import StageTask
 
 
 def asked_scores(

@@ -3,9 +3,9 @@
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
-from datashop_assets.prices import prices
+from datashop_assets.estimating.prices import prices
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.stage import Stage
 
 
 def _annotations(prompt: Prompt) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.sample import documents
 from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.annotator_report.agreement import agreement
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.processors.judging import Judge, judge_of
 from datashop_assets.protocols.annotator import Asked, Question
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.digests import keyed_hash
 
 Row = Mapping[str, Any]

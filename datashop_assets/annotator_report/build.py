@@ -8,7 +8,7 @@ import orjson
 from datashop_assets.annotator_report.asking import Row, again, second
 from datashop_assets.annotator_report.groups import by_length, by_source, summary
 from datashop_assets.annotator_report.plot import plot
-from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.graph.stage import Metrics, StageTask
 
 REPORT, PLOT = "annotator_report.json", "annotator_report.png"
 READ = ("id", "source", "content", "characters", "expected_score", "probability")

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from datashop_assets.materializing import OWNERS
-from datashop_assets.planning import plan
+from datashop_assets.dagster_door.materializing import OWNERS
+from datashop_assets.graph.planning import plan
 from datashop_assets.prompts.store import PromptStore
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.filtered_pool.keep import Shard, find_cut, keep_before
-from datashop_assets.planning import Planned
+from datashop_assets.graph.planning import Planned
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
 

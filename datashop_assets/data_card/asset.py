@@ -4,12 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.graph import DATA_CARD
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.planning import nearest
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.graph.planning import nearest
+from datashop_assets.graph.stage import Tools
+from datashop_assets.graph.stages import DATA_CARD
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.stage import Tools
 
 
 # It reads every stage. Lines from those at the ends are enough: the others are upstream of them.

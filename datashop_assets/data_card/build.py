@@ -18,11 +18,11 @@ from datashop_assets.data_card.hub import head
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.data_card.spending import spending
-from datashop_assets.describing import described
 from datashop_assets.encoder.ceiling import ceiling
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph.describing import described
+from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.sources.pool import pool_shards
-from datashop_assets.stage import Metrics, StageTask
 
 PAGE = "card.html"
 BROWSER = "documents.html"

@@ -16,7 +16,7 @@ from datashop_assets.data_card.samples import Samples
 from datashop_assets.data_card.scan import Scan
 from datashop_assets.data_card.spending import is_volatile
 from datashop_assets.data_card.yields import yields
-from datashop_assets.stage import StageTask
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 

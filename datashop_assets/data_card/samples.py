@@ -5,8 +5,8 @@ from typing import Any
 
 from datashop_assets.data_card.documents import Row, seen
 from datashop_assets.data_card.scan import SHOWN, Scan
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.pool import read_pool
-from datashop_assets.stage import StageTask
 
 CHARACTERS = 1200  # of a text on the page
 Samples = dict[str, list[dict[str, Any]]]

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import polars as pl
 
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.split import Split
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import left_out
 

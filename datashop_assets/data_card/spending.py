@@ -7,7 +7,7 @@ import orjson
 
 from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.spent import seconds_spent
-from datashop_assets.stage import StageTask
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 

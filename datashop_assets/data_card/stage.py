@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.stage import Stage
 
 
 def data_card(stages: Sequence[Stage]) -> Stage:

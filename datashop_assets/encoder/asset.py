@@ -4,13 +4,13 @@ from typing import Any
 
 import dagster as dg
 
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.places import SHARDS
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.places import SHARDS
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.stage import Tools
 
 
 @stage_asset(ENCODER, group="3_filter", kinds={"fasttext", "jax"})

@@ -28,10 +28,10 @@ from datashop_assets.encoder.report import (
     on_labels,
 )
 from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import read_pool
-from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 REPORT, PREDICTIONS = "report.json", "out_of_fold.parquet"

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.checking import judge_prompts, output_if_made, outputs_of
+from datashop_assets.dagster_door.checking import judge_prompts, output_if_made, outputs_of
 from datashop_assets.encoder.ceiling import Ceiling, ceiling
 from datashop_assets.encoder.stage import ENCODER
 from datashop_assets.prompts.store import PromptStore

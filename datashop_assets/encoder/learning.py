@@ -14,8 +14,8 @@ from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.calibration import Calibrated, fit_calibration, of_labelled
 from datashop_assets.encoder.folds import fit, floats, out_of_fold
 from datashop_assets.encoder.kinds import FastTextKind, kind_of
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.protocols.encoder import Encoder, EncoderKind
-from datashop_assets.stage import StageTask
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from datashop_assets.encoder.base_model import fingerprint
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.stage import Stage
 
 
 def _model(prompt: Prompt) -> dict[str, Any]:

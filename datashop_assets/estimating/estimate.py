@@ -10,9 +10,9 @@ from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import Range, exactly, stated
 from datashop_assets.estimating.pilot import Pilot
+from datashop_assets.estimating.prices import Prices
 from datashop_assets.estimating.work import trained_tokens, work
-from datashop_assets.planning import Plan, Planned, State
-from datashop_assets.prices import Prices
+from datashop_assets.graph.planning import Plan, Planned, State
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.storage.root import Root
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.estimating.work import work
-from datashop_assets.planning import Planned
+from datashop_assets.graph.planning import Planned
 from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder

@@ -13,9 +13,9 @@ from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.store import AnswerStore
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.excerpts import excerpt
-from datashop_assets.planning import Plan
+from datashop_assets.graph.planning import Plan
+from datashop_assets.graph.stage import Tools
 from datashop_assets.protocols.annotator import Asked
-from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens

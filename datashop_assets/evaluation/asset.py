@@ -4,13 +4,13 @@ from typing import Any
 
 import dagster as dg
 
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.places import ANNOTATOR, TRAINER
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.places import ANNOTATOR, TRAINER
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.stage import Tools
 
 
 @stage_asset(EVALUATION_TARGETS, group="5_comparison", kinds={"parquet"}, place=ANNOTATOR)

@@ -10,7 +10,7 @@ from datashop_assets.evaluation.bits import document_bits
 from datashop_assets.evaluation.heldout import Heldout, heldout_documents
 from datashop_assets.evaluation.measures import COMPARISON, COMPARISON_SCHEMA, EVERY_SOURCE, measures
 from datashop_assets.evaluation.report import report
-from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.export import model_folder, seeds_of
 from datashop_assets.trained_lm.tokenizer import end_token

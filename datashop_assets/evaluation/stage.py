@@ -3,9 +3,9 @@
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.stage import Stage
 
 
 def _targets(prompt: Prompt) -> dict[str, Any]:

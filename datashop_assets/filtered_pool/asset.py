@@ -4,14 +4,14 @@ from typing import Any
 
 import dagster as dg
 
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.places import ANNOTATOR, SHARDS
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.places import ANNOTATOR, SHARDS
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
-from datashop_assets.stage import Tools
 
 
 @stage_asset(POOL_SCORES, group="3_filter", kinds={"parquet"}, place=SHARDS)

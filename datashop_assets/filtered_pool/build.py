@@ -18,8 +18,8 @@ from datashop_assets.filtered_pool.documents import write_all
 from datashop_assets.filtered_pool.joined import Joined, join
 from datashop_assets.filtered_pool.keep import decide
 from datashop_assets.filtered_pool.near_cut import near_cut
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.sources.gold import load_gold
-from datashop_assets.stage import Metrics, StageTask
 
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "split": pl.String, "kept": pl.Boolean}
 

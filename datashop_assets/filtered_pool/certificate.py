@@ -15,7 +15,7 @@ import polars as pl
 from datashop_assets.annotations.pool_labels import PoolLabels
 from datashop_assets.filtered_pool.certify import Claim, Trial, certify, labels_needed
 from datashop_assets.filtered_pool.draw import Drawn, documents_of, draw
-from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 CERTIFICATE, LABELS = "certificate.json", "labels.parquet"

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from datashop_assets.checking import judge_prompts, outputs_of
+from datashop_assets.dagster_door.checking import judge_prompts, outputs_of
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
 from datashop_assets.prompts.store import PromptStore
 

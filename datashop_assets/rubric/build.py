@@ -2,8 +2,8 @@
 
 import orjson
 
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.rubric.written import written
-from datashop_assets.stage import Metrics, StageTask
 
 RUBRIC_FILE = "rubric.json"
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.targets import TargetSet
 from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.stage import Stage
 
 
 def _rubric(prompt: Prompt) -> dict[str, Any]:

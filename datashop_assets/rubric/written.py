@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.annotator import Annotator, Reading, Sampling
 from datashop_assets.rubric.merging import described, merged
 from datashop_assets.rubric.scribe import CALLS, Piece, Scribe
 from datashop_assets.rubric.target_documents import TargetDocuments, target_documents
 from datashop_assets.rubric.wording import wrapped
-from datashop_assets.stage import Metrics, StageTask
 
 CALLS_FILE = "calls.parquet"
 

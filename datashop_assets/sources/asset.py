@@ -4,12 +4,12 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.sources.stage import ANNOTATION_SAMPLE, PRETRAINING_POOL
-from datashop_assets.stage import Tools
 
 
 @stage_asset(PRETRAINING_POOL, group="1_documents", kinds={"parquet"})

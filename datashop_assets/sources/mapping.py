@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from datashop_assets.graph.stage import Tools
 from datashop_assets.sources.split import FileTask
-from datashop_assets.stage import Tools
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -18,6 +18,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.datasets import EMBEDDED
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.sources.counts import Counts
 from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
@@ -26,7 +27,6 @@ from datashop_assets.sources.mapping import map_files
 from datashop_assets.sources.near_duplicates import Hashes
 from datashop_assets.sources.readers import fields_of
 from datashop_assets.sources.split import FileTask, SplitRule, content_of, heldout_bands
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
 

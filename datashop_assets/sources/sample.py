@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.counts import Counts
 from datashop_assets.sources.mapping import map_files
 from datashop_assets.sources.pool_index import BANDS, IndexRow, found_documents, index_row, source_files
 from datashop_assets.sources.readers import fields_of
 from datashop_assets.sources.split import FileTask, Split, SplitRule, content_of
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.digests import keyed_hash
 
 SAMPLE = "sample.parquet"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from datashop_assets.datasets import resolve_uri
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.data import Data
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.stage import Stage
 
 
 def _source(data: Data) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import materialize, stage_asset
-from datashop_assets.places import TRAINER
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.places import TRAINER
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.protocols.progress import Progress
 from datashop_assets.protocols.trainer import Trainer
-from datashop_assets.stage import Tools
 from datashop_assets.trained_lm.stage import CONTROL_LM, DECONTAMINATION, MATCHED_LM, POOL_TOKENS, TRAINED_LM
 
 

@@ -5,7 +5,7 @@ The demo's models (166,000 weights, 200 steps of 1,024 tokens, five seeds) take 
 
 from functools import partial
 
-from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.trained_lm.checkpoint_start import Start, check_tokens
 from datashop_assets.trained_lm.curve import CURVE, CURVE_SCHEMA, PLOT, VOLATILE, curve_rows, plot
 from datashop_assets.trained_lm.export import export

@@ -17,13 +17,13 @@ import numpy as np
 import orjson
 import polars as pl
 
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
 from datashop_assets.sources.pool_index import source_files
 from datashop_assets.sources.readers import fields_of, read_documents
 from datashop_assets.sources.split import Split
-from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter

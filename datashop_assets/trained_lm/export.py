@@ -5,9 +5,9 @@ from pathlib import Path
 from flax import nnx
 from tokenizers import Tokenizer
 
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.llama_weights import save_folder
-from datashop_assets.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.loop import Trained
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.training import Training
 from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.stage import Stage
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
 
 FROM_SCRATCH = {"depth", "query_group", "tied"}  # what a checkpoint settles by itself

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 from tokenizers import Tokenizer
 
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_pool
-from datashop_assets.stage import Metrics, StageTask
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.checkpoint_start import Start

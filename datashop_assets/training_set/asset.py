@@ -4,9 +4,9 @@ from typing import Any
 
 import dagster as dg
 
-from datashop_assets.materializing import materialize, stage_asset
+from datashop_assets.dagster_door.materializing import materialize, stage_asset
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.stage import Tools
 from datashop_assets.training_set.stage import TRAINING_SET
 
 

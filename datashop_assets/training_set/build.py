@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from datashop_assets.stage import Metrics, StageTask
+from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.training_set.labels import FOLDS, Row, labelled, split_usable
 
 LABELS, LEFT_OUT = "training_set.parquet", "left_out.parquet"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.stage import Stage
 
 
 def _training_set(prompt: Prompt) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig
 
 from datashop_assets.evaluation.build import build as evaluate
-from datashop_assets.planning import Planned, plan
+from datashop_assets.graph.planning import Planned, plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_tools
 from datashop_assets.storage.root import default_root

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from datashop_assets.annotations.build import build
+from datashop_assets.graph.stage import Tools
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.stage import Tools
 from datashop_assets.storage.digests import digest_of_bytes, unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

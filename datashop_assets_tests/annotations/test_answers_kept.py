@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from datashop_assets.annotations.build import build
-from datashop_assets.planning import FAILED_CALLS
+from datashop_assets.graph.planning import FAILED_CALLS
+from datashop_assets.graph.stage import StageTask, Tools
 from datashop_assets.protocols.processor import Parsed
-from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

@@ -8,8 +8,8 @@ import pytest
 
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.stage import ANNOTATIONS
+from datashop_assets.graph.stage import StageTask, Tools
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

@@ -13,10 +13,10 @@ import orjson
 import pytest
 
 from datashop_assets.annotations.question import rubric_text
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.targets import Writing
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Sampling
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.stage import Tools
 from datashop_assets_tests.annotator.fleets import HASTY, QUESTION, Server, annotator, documents, fleet
 from datashop_assets_tests.annotator.hostile_server import MODEL
 from datashop_assets_tests.stages import run_build

@@ -16,11 +16,11 @@ import pytest
 
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.question import rubric_text
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts import annotator as prompts
 from datashop_assets.prompts.targets import Writing
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import project
 from datashop_assets_tests.annotations.conftest import CONFIG, make_inputs
 from datashop_assets_tests.stages import run_build

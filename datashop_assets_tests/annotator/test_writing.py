@@ -8,6 +8,7 @@ import orjson
 import pytest
 from flax import nnx
 
+from datashop_assets.graph.stage import Tools
 from datashop_assets.models.attention import Stretch
 from datashop_assets.models.greedy import Greedy
 from datashop_assets.models.llama import Llama, LlamaConfig
@@ -15,7 +16,6 @@ from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.rubric.build import build
 from datashop_assets.rubric.stage import RUBRIC
-from datashop_assets.stage import Tools
 from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 

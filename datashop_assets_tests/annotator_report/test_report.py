@@ -11,9 +11,9 @@ import pytest
 from datashop_assets.annotator_report.build import build
 from datashop_assets.annotator_report.describe import describe
 from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import Answer, Asked, Question
-from datashop_assets.stage import Tools
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

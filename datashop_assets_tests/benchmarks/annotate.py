@@ -20,11 +20,11 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.build import build
+from datashop_assets.graph.stage import Tools
 from datashop_assets.processors.finalscore import FinalScore
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.stage import Tools
 from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, run_peer

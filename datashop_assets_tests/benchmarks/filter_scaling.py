@@ -20,8 +20,8 @@ from typing import Any
 
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import score
+from datashop_assets.graph.stage import Tools
 from datashop_assets.protocols.compute import Compute
-from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks import filter_fasttext

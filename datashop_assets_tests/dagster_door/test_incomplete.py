@@ -5,12 +5,12 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from datashop_assets import cli_tables as tables
 from datashop_assets.automation import prompt_sensor
-from datashop_assets.planning import State
-from datashop_assets.running import run_stage
-from datashop_assets.stage import Tools
-from datashop_assets.status import status, status_of
+from datashop_assets.graph.planning import State
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
+from datashop_assets.graph.status import status, status_of
+from datashop_assets.terminal import tables
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.dagster_door.workshop import Workshop
 

@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from datashop_assets.checking import matches_prompt_file
+from datashop_assets.dagster_door.checking import matches_prompt_file
 from datashop_assets.definitions import ASSETS, CHECKS
+from datashop_assets.graph.stage import Stage
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.rubric.stage import RUBRIC
-from datashop_assets.stage import Stage
 from datashop_assets_tests.dagster_door.workshop import Workshop
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.planning import State, plan, to_do
-from datashop_assets.running import run_stage
-from datashop_assets.stage import Tools
+from datashop_assets.graph.planning import State, plan, to_do
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.dagster_door.test_incomplete import ANNOTATOR, STAGES
 from datashop_assets_tests.dagster_door.workshop import Workshop

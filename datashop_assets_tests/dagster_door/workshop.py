@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
-from datashop_assets.planning import Planned, plan, to_do
+from datashop_assets.graph.planning import Planned, plan, to_do
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root

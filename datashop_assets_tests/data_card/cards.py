@@ -7,9 +7,9 @@ import orjson
 import polars as pl
 
 from datashop_assets.data_card.documents import LIMIT, Browsed, annotated, browsed
+from datashop_assets.graph.stage import StageTask, Tools
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.sources.pool_index import build as index_pool
-from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.stages import finish, run_build, writer

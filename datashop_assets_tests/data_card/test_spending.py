@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from datashop_assets.data_card.spending import is_volatile, spending
-from datashop_assets.stage import StageTask
+from datashop_assets.graph.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import task
 from datashop_assets_tests.stages import finish, writer

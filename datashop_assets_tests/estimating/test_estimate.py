@@ -12,12 +12,12 @@ from datashop_assets.estimating.estimate import Estimate, keep
 from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
-from datashop_assets.graph import GRAPH
-from datashop_assets.planning import plan
-from datashop_assets.prices import Prices, prices
+from datashop_assets.estimating.prices import Prices, prices
+from datashop_assets.graph.planning import plan
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
-from datashop_assets.running import run_stage
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
 

@@ -7,9 +7,9 @@ import pytest
 
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
+from datashop_assets.graph.stage import Tools
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
-from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import (

@@ -15,10 +15,10 @@ from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.planning import Planned
-from datashop_assets.running import run_stage
+from datashop_assets.graph.planning import Planned
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
 from datashop_assets.sources.stage import PRETRAINING_POOL
-from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root

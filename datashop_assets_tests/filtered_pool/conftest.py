@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.stage import Tools
+from datashop_assets.graph.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool import both_stages
 from datashop_assets_tests.filtered_pool.runs import contents

@@ -9,8 +9,8 @@ import pytest
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
 from datashop_assets.filtered_pool.describe import describe
+from datashop_assets.graph.stage import Tools
 from datashop_assets.sources.pool import read_index, read_pool
-from datashop_assets.stage import Tools
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

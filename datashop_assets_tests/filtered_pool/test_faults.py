@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from datashop_assets.stage import Tools
+from datashop_assets.graph.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool.both_stages import make_both
 from datashop_assets_tests.filtered_pool.runs import Runs, contents, runs
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.faults
 FULL = """
 import json, subprocess, sys
 from pathlib import Path
-from datashop_assets.stage import Tools
+from datashop_assets.graph.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool.both_stages import make_both
 root, place, options = Path(sys.argv[1]), sys.argv[2], sys.argv[3]

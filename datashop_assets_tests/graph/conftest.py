@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.planning import Planned, plan
+from datashop_assets.graph.planning import Planned, plan
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner, local_tools
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 

@@ -11,10 +11,10 @@ import threading
 import time
 from pathlib import Path
 
-from datashop_assets.planning import plan
+from datashop_assets.graph.planning import plan
+from datashop_assets.graph.running import run_stage
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_tools
-from datashop_assets.running import run_stage
 from datashop_assets.storage.root import Root
 from datashop_assets.trained_lm import checkpoints
 

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 from datashop_assets.definitions import ASSETS, definitions
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph.planning import plan, up_to
+from datashop_assets.graph.stage import Tools
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.partitions import PROMPTS
-from datashop_assets.planning import plan, up_to
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, digests
 from datashop_assets_tests.small import SETTINGS, experiment

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.planning import State, plan
+from datashop_assets.graph.planning import State, plan
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.running import run_stage
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
 

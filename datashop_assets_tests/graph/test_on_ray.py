@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.planning import plan, up_to
+from datashop_assets.graph.planning import plan, up_to
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.runner import DatashopRunner
-from datashop_assets.stage import Tools
 from datashop_assets.storage.leases import LEASE
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, begun, digests, with_answers

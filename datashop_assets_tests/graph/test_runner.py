@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
 from datashop_assets_tests.small import experiment

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from datashop_assets.planning import State, plan
+from datashop_assets.graph.planning import State, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root

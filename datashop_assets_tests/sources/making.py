@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from datashop_assets.graph.stage import StageTask, Tools
 from datashop_assets.sources.files import SourceFile, find_source_files
 from datashop_assets.sources.pool_index import build as build_pool
 from datashop_assets.sources.sample import build as build_sample
-from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder

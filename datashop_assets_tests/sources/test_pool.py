@@ -11,9 +11,9 @@ import numpy as np
 import orjson
 import pytest
 
+from datashop_assets.graph.stage import Tools
 from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen, read_index, read_pool
 from datashop_assets.sources.pool_index import BANDS
-from datashop_assets.stage import Tools
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.sources.making import make_pool, make_sample, write_documents, write_lines
 

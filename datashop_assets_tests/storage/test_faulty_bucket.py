@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets.graph.stage import Tools
 from datashop_assets.runner import DatashopRunner
-from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.dagster_door.workshop import Workshop

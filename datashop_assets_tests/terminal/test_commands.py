@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from datashop_assets.cli import main
-from datashop_assets.commands.data import LOCK, install_command
-from datashop_assets.commands.estimate import show as show_estimate
 from datashop_assets.home import SHIPPED, dagster_home
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import project
+from datashop_assets.terminal.data import LOCK, install_command
+from datashop_assets.terminal.estimate import show as show_estimate
 
 
 @pytest.fixture(autouse=True)

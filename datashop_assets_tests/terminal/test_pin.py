@@ -7,10 +7,10 @@ from click.testing import CliRunner
 
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.cli import main
-from datashop_assets.planning import plan
+from datashop_assets.graph.planning import plan
+from datashop_assets.graph.running import run_stage
+from datashop_assets.graph.stage import Tools
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.running import run_stage
-from datashop_assets.stage import Tools
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.rubric.scribes import Scribbler
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.commands.compile import ENCODERS, MODELS
 from datashop_assets.models.compile_proof import too_big
+from datashop_assets.terminal.compile import ENCODERS, MODELS
 from datashop_assets.trained_lm.compile_proof import models
 
 DATASHOP = Path(sys.executable).with_name("datashop")

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
+from datashop_assets.graph.stage import StageTask, Tools
 from datashop_assets.models.llama_weights import load_folder
 from datashop_assets.protocols.trainer import Checkpointing
-from datashop_assets.stage import StageTask, Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm import checkpoints, loop

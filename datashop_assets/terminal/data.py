@@ -7,9 +7,9 @@ import sys
 
 import click
 
-from datashop_assets import cli_tables as tables
 from datashop_assets.shipped import shipped
 from datashop_assets.sources.packages import data_folder
+from datashop_assets.terminal import tables
 
 LOCK = "locks/data.txt"
 EXAMPLES = """\b

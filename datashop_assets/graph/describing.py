@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 
-from datashop_assets.stage import Stage
+from datashop_assets.graph.stage import Stage
 from datashop_assets.storage.stage_folder import StageFolder
 
 

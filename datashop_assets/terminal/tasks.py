@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets import cli_tables as tables
-from datashop_assets.commands.names import prompt_names, store
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.shipped import shipped
+from datashop_assets.terminal import tables
+from datashop_assets.terminal.names import prompt_names, store
 
 if TYPE_CHECKING:
-    from datashop_assets.planning import Planned
+    from datashop_assets.graph.planning import Planned
 
 PEERS = ".venv-peers/bin/python"
 MODELS = {"control": "control_lm", "matched": "matched_lm", "trained": "trained_lm"}
@@ -38,7 +38,7 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
     """
     from datashop_assets.evaluation.harness import scores
     from datashop_assets.evaluation.tasks import compared, table
-    from datashop_assets.planning import plan
+    from datashop_assets.graph.planning import plan
 
     with tables.clear_errors(PromptError, OSError, ValueError, RuntimeError):
         known = store()

@@ -5,7 +5,7 @@ import sys
 import click
 import orjson
 
-from datashop_assets.commands.showing import findings
+from datashop_assets.terminal.showing import findings
 
 EXAMPLES = """\b
 Examples:

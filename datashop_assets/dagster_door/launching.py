@@ -16,10 +16,10 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster._utils.interrupts import capture_interrupts
 
+from datashop_assets.dagster_door.run_locks import end_dead_runs, hold
 from datashop_assets.definitions import definitions
 from datashop_assets.home import dagster_home
 from datashop_assets.partitions import NAME, PROMPTS
-from datashop_assets.run_locks import end_dead_runs, hold
 from datashop_assets.shipped import shipped
 from resources.annotator.resource import AnnotatorResource
 from resources.progress import TerminalProgress

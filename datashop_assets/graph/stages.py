@@ -6,9 +6,9 @@ from datashop_assets.data_card.stage import data_card
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.evaluation.stage import EVALUATION, EVALUATION_TARGETS
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
+from datashop_assets.graph.stage import Stage
 from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets.sources.stage import ANNOTATION_SAMPLE, PRETRAINING_POOL
-from datashop_assets.stage import Stage
 from datashop_assets.trained_lm.stage import CONTROL_LM, DECONTAMINATION, MATCHED_LM, POOL_TOKENS, TRAINED_LM
 from datashop_assets.training_set.stage import TRAINING_SET
 

@@ -5,10 +5,10 @@ import sys
 import click
 import orjson
 
-from datashop_assets import cli_tables as tables
-from datashop_assets.commands.names import prompt_names, store
-from datashop_assets.commands.showing import markdown
 from datashop_assets.prompts.errors import PromptError
+from datashop_assets.terminal import tables
+from datashop_assets.terminal.names import prompt_names, store
+from datashop_assets.terminal.showing import markdown
 
 EXAMPLES = """\b
 Examples:
@@ -25,7 +25,7 @@ def compare(prompts: tuple[str, ...], as_json: bool) -> None:
     from datashop_assets.comparing.compare import compare as compared
     from datashop_assets.comparing.report import report
     from datashop_assets.comparing.sides import side
-    from datashop_assets.planning import plan
+    from datashop_assets.graph.planning import plan
 
     with tables.clear_errors(PromptError, OSError, ValueError):
         if len(set(prompts)) < 2:

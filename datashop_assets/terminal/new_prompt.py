@@ -6,13 +6,13 @@ from typing import get_args
 
 import click
 
-from datashop_assets import cli_tables as tables
 from datashop_assets.prompts.drafting import Draft, write_draft
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.likelihood import SUBJECTS
 from datashop_assets.prompts.section import Scoring
 from datashop_assets.prompts.store import default_prompts
 from datashop_assets.shipped import shipped
+from datashop_assets.terminal import tables
 
 EXAMPLES = """\b
 Examples:

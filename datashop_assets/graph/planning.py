@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph.revisions import another_revision
+from datashop_assets.graph.stage import FAILED_CALLS, Stage
+from datashop_assets.graph.stages import GRAPH
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
-from datashop_assets.revisions import another_revision
-from datashop_assets.stage import FAILED_CALLS, Stage
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, Manifest

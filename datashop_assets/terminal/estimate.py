@@ -6,9 +6,9 @@ from typing import Any
 import click
 import orjson
 
-from datashop_assets import cli_tables as tables
-from datashop_assets.commands.names import prompt_names, store
 from datashop_assets.prompts.errors import PromptError
+from datashop_assets.terminal import tables
+from datashop_assets.terminal.names import prompt_names, store
 
 NEEDED = ("pretraining_pool", "annotation_sample", "rubric")
 EXAMPLES = """\b
@@ -43,10 +43,10 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
 def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -> dict[str, Any]:
     from datashop_assets.estimating.estimate import Estimate, keep
     from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
-    from datashop_assets.planning import plan
-    from datashop_assets.prices import prices
+    from datashop_assets.estimating.prices import prices
+    from datashop_assets.graph.planning import plan
+    from datashop_assets.graph.running import run_stage
     from datashop_assets.runner import local_tools
-    from datashop_assets.running import run_stage
 
     known, table, tools = store(), prices(), local_tools()
     prompt, root = known.load(slug), known.root

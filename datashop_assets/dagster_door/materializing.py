@@ -6,17 +6,17 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.cards import card_address
-from datashop_assets.describing import described
+from datashop_assets.dagster_door.places import HERE, Place
+from datashop_assets.dagster_door.run_locks import hold
 from datashop_assets.estimating.beside import beside
 from datashop_assets.estimating.spent import seconds_spent
+from datashop_assets.graph.describing import described
+from datashop_assets.graph.planning import Plan, Planned, State, plan
+from datashop_assets.graph.running import Outcome, run_stage
+from datashop_assets.graph.stage import Stage, Tools
 from datashop_assets.partitions import PROMPTS
-from datashop_assets.places import HERE, Place
-from datashop_assets.planning import Plan, Planned, State, plan
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.run_locks import hold
-from datashop_assets.running import Outcome, run_stage
-from datashop_assets.stage import Stage, Tools
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 OWNERS = ["team:datashop"]

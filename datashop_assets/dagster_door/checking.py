@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 
 import dagster as dg
 
-from datashop_assets.planning import Planned, State, plan
+from datashop_assets.graph.planning import Planned, State, plan
+from datashop_assets.graph.stage import Stage
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.stage import Stage
 from datashop_assets.storage.stage_folder import StageFolder
 
 DATA_VERSION = "dagster/data_version"

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from datashop_assets.planning import Plan, Planned, plan
+from datashop_assets.graph.planning import Plan, Planned, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.storage.root import Root

@@ -6,7 +6,7 @@ import threading
 
 import click
 
-from datashop_assets import cli_tables as tables
+from datashop_assets.terminal import tables
 
 EXAMPLES = """\b
 Examples:
@@ -26,8 +26,8 @@ def ui(port: int) -> None:
     import subprocess
 
     from datashop_assets.cards import VARIABLE, card_server
-    from datashop_assets.commands.names import store
     from datashop_assets.shipped import shipped
+    from datashop_assets.terminal.names import store
 
     _ready()
     dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
@@ -55,8 +55,8 @@ def home() -> None:
 def _ready() -> None:
     import dagster as dg
 
+    from datashop_assets.dagster_door.run_locks import end_dead_runs
     from datashop_assets.home import dagster_home
-    from datashop_assets.run_locks import end_dead_runs
 
     place = dagster_home()
     with dg.DagsterInstance.get() as instance:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from datashop_assets.planning import Plan, Planned, State, look_again
-from datashop_assets.stage import Metrics, StageTask, Tools
+from datashop_assets.graph.planning import Plan, Planned, State, look_again
+from datashop_assets.graph.stage import Metrics, StageTask, Tools
 from datashop_assets.storage.leases import lease
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root

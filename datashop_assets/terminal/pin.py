@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 import orjson
 
-from datashop_assets import cli_tables as tables
-from datashop_assets.commands.names import prompt_names, store
-from datashop_assets.planning import State, plan
+from datashop_assets.graph.planning import State, plan
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.pinning import pinned
 from datashop_assets.prompts.store import SUFFIXES, PromptStore
 from datashop_assets.rubric.build import RUBRIC_FILE
 from datashop_assets.storage.folders import Folder
+from datashop_assets.terminal import tables
+from datashop_assets.terminal.names import prompt_names, store
 
 EXAMPLES = """\b
 Examples:

@@ -1,0 +1,1 @@
+"""Dagster's door: what assets, checks, runs and profiles have in common."""
