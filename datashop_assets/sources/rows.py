@@ -24,6 +24,7 @@ LONGEST_LINE = 64 << 20  # bytes
 BUFFER = 1 << 16  # bytes; what a truncated file may lose before its end
 BATCH_ROWS = 256
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NESTED = frozenset((dict, list))
 DEEPEST = 250  # levels of a JSON value; orjson reads 1,024 and writes 254
 
 
@@ -110,7 +111,11 @@ def _parse(line: bytes) -> Row:
         return Broken(_what_is_wrong(line), str(error))
     if not isinstance(row, dict):
         return Broken("not an object", f"a JSON {type(row).__name__}")
-    if line.count(b"{") + line.count(b"[") > DEEPEST and not _can_be_written(row):
+    if (
+        not NESTED.isdisjoint(map(type, row.values()))
+        and line.count(b"{") + line.count(b"[") > DEEPEST
+        and not _can_be_written(row)
+    ):
         return Broken("nested too deep", f"a JSON value of over {DEEPEST} levels")
     return row
 
