@@ -1,6 +1,6 @@
 """Stages without a graph around them: a build function called on inputs made here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,28 @@ def run_build(
     output = writer(root, name)
     task = StageTask(config, inputs, output, tools or Tools(), root / "cache", answers, stages=stages)
     return finish(task.output, name, build(task), config)
+
+
+class LosesEveryWorker:
+    """A compute each of whose workers is lost when its item is done, before it can say so: another is given it too.
+
+    What the first has written below `folder` must be left as it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            function(item)
+            written = self._files()
+            found = function(item)
+            assert self._files() == written
+            yield found
+
+    def _files(self) -> dict[Path, tuple[int, int]]:
+        files = (path for path in self._folder.rglob("*") if path.is_file())
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
 
 
 def stage_of_rows(root: Path, name: str, shards: Mapping[str, Iterable[Mapping[str, Any]]], schema: Any) -> StageFolder:

@@ -69,7 +69,11 @@ def _job(task: StageTask, shard: str) -> EmbedJob:
 
 
 def embed_shard(job: EmbedJob) -> str:
-    """Embeds one shard and writes its matrix. Returns its name."""
+    """Embeds one shard and writes its matrix, unless a worker that was lost afterwards had done so. Returns its
+    name.
+    """
+    if job.output.finished(f"{job.shard}.npy"):
+        return job.shard
     embedding, pool = _embedding(job.model, job.version, job.cache), StageFolder(Folder(job.pool))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{job.shard}.npy"

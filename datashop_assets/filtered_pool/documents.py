@@ -59,8 +59,11 @@ def write_all(task: StageTask, shards: Iterable[str]) -> None:
 
 
 def write_kept(job: KeepJob) -> str:
-    """Writes one shard's kept documents, in order. Returns its name."""
-    job.output.write_rows(job.name, kept_documents(job), job.schema)
+    """Writes one shard's kept documents, in order, unless a worker that was lost afterwards had done so. Returns its
+    name.
+    """
+    if not job.output.finished(job.name):
+        job.output.write_rows(job.name, kept_documents(job), job.schema)
     return job.shard
 
 

@@ -1,7 +1,8 @@
 """Decisions that another machine might take otherwise: documents that stand within 1e-6 of the cut.
 
-Implementations and processors differ in the last digits of a margin. What stands farther away than this is decided
-alike by all of them; what does not is counted and listed.
+Implementations and processors differ in the last digits of a margin: float64 sums of fastText's rows in the last of 16,
+networks in float32 by some 1e-6. Stock fastText sums in float32: on the 11,709 documents of the embedded pool its
+probabilities were up to 1.1e-6 away, its margins up to 7e-6. So a document a little farther off may rarely differ too.
 """
 
 from typing import Any

@@ -53,7 +53,9 @@ def build(task: StageTask) -> Metrics:
 
 
 def score_shard(job: ScoreJob) -> str:
-    """Scores one shard and writes it. Returns its name."""
+    """Scores one shard and writes it, unless a worker that was lost afterwards had done so. Returns its name."""
+    if job.output.finished(f"{job.shard}.parquet"):
+        return job.shard
     encoder = _loaded(job.encoder)
     pool, embeddings = StageFolder(Folder(job.pool)), StageFolder(Folder(job.embeddings))
     batches = pool_margins(encoder, pool, embeddings, job.shard)

@@ -81,7 +81,11 @@ def source_files(uri: str, cache: Path) -> list[SourceFile]:
 
 
 def index_file(task: FileTask, output: StageWriter) -> tuple[str, Counts]:
-    """Writes a file's part of the index, a row at a time. Returns its shard's name, and what the file holds."""
+    """Writes a file's part of the index, a row at a time, unless a worker that was lost afterwards had done so. Returns
+    its shard's name, and what the file holds.
+    """
+    if output.finished(f"{task.file.shard}.parquet"):
+        return task.file.shard, _counts(output, task.file.shard)
     rows = (index_row(row, found, task.rule) for row, found in enumerate(task.documents()))
     counts, shard = Counts.empty(), task.file.shard
     output.write_rows(f"{shard}.parquet", counts.counting(shard, rows), SCHEMA)

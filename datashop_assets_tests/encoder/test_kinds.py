@@ -17,12 +17,13 @@ from datashop_assets.encoder.pool_margins import pool_margins
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder import EncoderSettings, Transformer
 from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.stage import Tools
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.filtered_pool.pools import gold_pool
 from datashop_assets_tests.models.tiny_bert import write_tiny
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import LosesEveryWorker, run_build, stage_of_rows
 
 MATHEMATICS = ("theorem", "integral", "prime", "number", "proof")
 OTHERS = ("king", "river", "album", "village", "battle")
@@ -188,6 +189,15 @@ def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
     found = embedded(root, pool)
     assert found.metrics == {"state": "made", "documents": 120, "width": 384, "bytes": 120 * 384 * 2}
     assert "120 documents" in describe(found)["embeddings"]
+
+
+def test_vectors_of_a_lost_worker_are_not_made_again(root: Path, pool: StageFolder) -> None:
+    config, tools = (
+        {"asked": True, "model": "all-minilm-l6-v2", **READ},
+        Tools(compute=LosesEveryWorker(root / "again-vectors")),
+    )
+    again = run_build(embeddings.build, "again-vectors", root, config, {"pretraining_pool": pool}, tools)
+    assert again.manifest.content_digest == embedded(root, pool).manifest.content_digest
 
 
 def test_embeddings_that_nobody_asked_for_say_so(root: Path, pool: StageFolder) -> None:

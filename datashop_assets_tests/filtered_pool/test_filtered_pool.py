@@ -27,7 +27,7 @@ from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.benchmarks.sides import PEERS
 from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, LENGTHS, counted_tokens, gold_pool, training_rows
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import LosesEveryWorker, run_build, stage_of_rows
 
 SCORE = """
 import sys
@@ -197,6 +197,20 @@ def test_a_killed_build_goes_on_to_the_same_content(root: Path, by_documents: St
     assert resumed.manifest.content_digest == by_documents.manifest.content_digest
     assert len(finished) == 1
     assert {file: file.stat().st_mtime_ns for file in finished} == finished  # a finished shard is not made again
+
+
+def test_a_shard_that_was_finished_by_a_lost_worker_is_not_made_again(root: Path, by_documents: StageFolder) -> None:
+    stages = {
+        name: StageFolder(Folder(str(root / name))) for name in ("encoder", "pretraining_pool", "pool_embeddings")
+    }
+    scores = run_build(
+        score.build, "scored-again", root, {}, stages, Tools(compute=LosesEveryWorker(root / "scored-again"))
+    )
+    assert scores.manifest.content_digest == inputs(root)["pool_scores"].manifest.content_digest
+    config = {"keep": {"fraction": 0.082, "of": "documents"}, "format": "jsonl.zst", "slug": "mathematics"}
+    tools = Tools(compute=LosesEveryWorker(root / "kept-again"))
+    filtered = run_build(keeping.build, "kept-again", root, {**config, "gold": [], "gold_uri": ""}, inputs(root), tools)
+    assert filtered.manifest.content_digest == by_documents.manifest.content_digest
 
 
 def test_scoring_that_is_killed_goes_on_to_the_same_content(root: Path) -> None:

@@ -26,6 +26,34 @@ assert len(jax.devices()) == int(sys.argv[2])
 done = tune(loss, weights(), documents(0), documents(1), SETTINGS, seed=0, checkpoint=Path(sys.argv[1] + ".st"))
 np.save(sys.argv[1], done.best["direction"])
 """
+NETWORK = """
+import sys
+from pathlib import Path
+import jax, numpy as np
+from datashop_assets.encoder.transformer import loss_of
+from datashop_assets.models.bert_jax import JaxEmbedder
+from datashop_assets.models.bert_weights import load_bert
+from datashop_assets_tests.models.test_tuning import SHORT, read, start, tune
+from datashop_assets_tests.models.tiny_bert import WIDTH, write_tiny
+assert len(jax.devices()) == int(sys.argv[2])
+bert = load_bert(write_tiny(Path(sys.argv[1]).parent / "bert"))
+head = start("ordinal", WIDTH, np.full(4, 2.5, np.float32), np.ones(4, np.float32))
+loss, place = loss_of(bert, "ordinal", "all"), Path(sys.argv[1] + ".st")
+done = tune(loss, {"head": head, "network": bert.weights}, read(0), read(1), SHORT, seed=0, checkpoint=place)
+tuned = bert.with_weights(done.best["network"])
+tokens = [[token for token in row.tolist() if token >= 0] for row in read(2)["read"]]
+np.save(sys.argv[1], JaxEmbedder(tuned, 16, rows=2).embed(tokens))
+"""
+SHORT = replace(SETTINGS, epochs=2, learning_rate=1e-3)
+
+
+def read(seed: int) -> dict[str, Any]:
+    """Token lists [40, 16], -1 as padding, whose first token decides the expected score."""
+    random = np.random.default_rng(seed)
+    tokens = random.integers(4, 30, (40, 16)).astype(np.int32)
+    expected = (tokens[:, 0] / 6).astype(np.float32)
+    tokens[np.arange(16) >= random.integers(2, 17, 40)[:, None]] = -1
+    return {"read": tokens, "targets": targets_of("ordinal", expected), "weight": np.ones(40, np.float32)}
 
 
 def documents(seed: int, kind: HeadKind = "regression") -> dict[str, Any]:
@@ -114,10 +142,14 @@ def test_a_loss_that_is_no_number_is_named(tmp_path: Path) -> None:
         tune(loss, weights(), documents(0), broken, SETTINGS, seed=0, checkpoint=tmp_path / "c")
 
 
-def test_eight_devices_learn_what_one_learns(tmp_path: Path) -> None:
+WHOLE = pytest.param(NETWORK, marks=pytest.mark.faults, id="a network, and embed by it")  # compiling it takes long
+
+
+@pytest.mark.parametrize("script", [pytest.param(DEVICES, id="a head"), WHOLE])
+def test_eight_devices_learn_what_one_learns(tmp_path: Path, script: str) -> None:
     for count in (1, 8):
         flags = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-c", DEVICES, str(tmp_path / f"on-{count}.npy"), str(count)]
+        command = [sys.executable, "-c", script, str(tmp_path / f"on-{count}.npy"), str(count)]
         subprocess.run(command, env=flags, check=True)
     one, eight = (np.load(tmp_path / f"on-{count}.npy") for count in (1, 8))
     np.testing.assert_allclose(eight, one, atol=1e-5)

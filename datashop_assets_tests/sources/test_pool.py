@@ -16,6 +16,7 @@ from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_cho
 from datashop_assets.sources.pool_index import BANDS
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.sources.making import make_pool, make_sample, write_documents, write_lines
+from datashop_assets_tests.stages import LosesEveryWorker
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lamda", "mu")
 
@@ -187,6 +188,14 @@ def test_a_build_that_was_killed_goes_on_to_the_same_content(files: str, tmp_pat
     resumed = make_pool(files, tmp_path / "killed", tools=Tools(compute=StopsAfter(6 - items))).manifest
     assert resumed.content_digest == whole.content_digest
     assert resumed.metrics == whole.metrics
+
+
+def test_the_index_of_a_lost_worker_is_not_made_again(files: str, tmp_path: Path) -> None:
+    alone = make_pool(files, tmp_path / "alone").manifest
+    tools = Tools(compute=LosesEveryWorker(tmp_path / "again"))
+    again = make_pool(files, tmp_path / "again", tools=tools).manifest
+    assert again.content_digest == alone.content_digest
+    assert again.metrics == alone.metrics
 
 
 def test_work_in_another_process_and_order_gives_the_same_content(files: str, tmp_path: Path) -> None:
