@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from datashop_assets.prompts.secrets import HIDDEN, hidden, names_a_secret
+
 LONGEST = 80  # characters of a value that an error repeats
 
 
@@ -17,7 +19,7 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
+        shown = hidden(repr(self.value))
         shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
         named = f"{self.field} = {shown}" if self.field else shown if self.value not in ("", None) else ""
         return f"{named}: {self.mend}" if named else self.mend
@@ -48,7 +50,8 @@ def _problem(detail: dict[str, Any], model: type[BaseModel]) -> Problem:
     if kind == "missing":
         return Problem(field, None, "is missing; add it")
     if kind == "extra_forbidden":
-        return Problem(field, detail["input"], _unknown(place, model))
+        secret = names_a_secret(place[-1]) and isinstance(detail["input"], str)
+        return Problem(field, HIDDEN if secret else detail["input"], _unknown(place, model))
     if kind == "value_error":
         return Problem(field, _brief(detail["input"]), str(detail["ctx"]["error"]))
     return Problem(field, _brief(detail["input"]), f"{detail['msg'][0].lower()}{detail['msg'][1:]}; change it")

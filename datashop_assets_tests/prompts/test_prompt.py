@@ -110,6 +110,65 @@ def test_a_bad_file_is_told_file_field_value_and_mend(
     assert len(message) < 5000
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://me:planted@host/pool.jsonl",
+        "https://planted@host/pool.jsonl",
+        "s3://AKIA:planted@bucket/pool/*.parquet",
+        "filecache::sftp://me:planted@host/pool.jsonl.gz",
+        "https://host/pool.jsonl?x=1&X-Amz-Signature=planted",
+        "https://host/file.jsonl?access_token=planted&part=pool.jsonl",
+    ],
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pretraining_pool: {}",
+        "annotation_sample: {{uri: {}}}",
+        "evaluation: {{benchmarks: [{{uri: {}}}]}}",
+        "training: {{anneal_from: {}}}",
+        "encoder: {{kind: transformer, transformer: {{model: {}}}}}",
+    ],
+)
+def test_an_address_that_holds_a_secret_is_refused_and_the_secret_not_told(
+    tmp_path: Path, address: str, line: str
+) -> None:
+    """Addresses stand in every manifest, and what is wrong with a file in logs and in the UI."""
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(line.format(f'"{address}"') + "\n"))
+    with pytest.raises(PromptError, match="holds a user, password or key, and addresses are stored") as caught:
+        load_prompt(file)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "hf://datasets/some/set@a3b142c/*.parquet",
+        "github://org:repo@main/pool.jsonl",
+        "gs://bucket/token=1/part-?.jsonl",
+        "sftp://me@host/pool.jsonl",
+        "https://host/get?file=pool.jsonl",
+        "/data/me@work:today/pool.jsonl",
+    ],
+)
+def test_an_address_without_a_secret_is_no_problem(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(f'pretraining_pool: "{address}"\n'))
+    assert load_prompt(file).pretraining_pool.uri == address
+
+
+@pytest.mark.parametrize("line", ["api_key: planted", "endpoint: {url: 'http://x', key: planted}", "hf_token: planted"])
+def test_a_secret_in_an_unknown_field_is_not_told(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(line + "\n"))
+    with pytest.raises(PromptError, match="unknown field") as caught:
+        load_prompt(file)
+    assert "planted" not in str(caught.value)
+    assert "[hidden]" in str(caught.value)
+
+
 def test_every_problem_of_a_file_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "tides.yaml"
     file.write_text(GOOD + "zzz: 1\nkeep: {fraction: 2}\ntraining: {seeds: 0}\n")
