@@ -1,6 +1,7 @@
 """What is wrong with a prompt file, said so that it can be mended: file, field, value, mend."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from datashop_assets.prompts.secrets import HIDDEN, hidden, names_a_secret
 
+EXPONENT, NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)"), re.compile(r"[+-]?\d+(\.\d*)?")
 LONGEST = 80  # characters of a value that an error repeats
 
 
@@ -54,7 +56,21 @@ def _problem(detail: dict[str, Any], model: type[BaseModel]) -> Problem:
         return Problem(field, HIDDEN if secret else detail["input"], _unknown(place, model))
     if kind == "value_error":
         return Problem(field, _brief(detail["input"]), str(detail["ctx"]["error"]))
-    return Problem(field, _brief(detail["input"]), f"{detail['msg'][0].lower()}{detail['msg'][1:]}; change it")
+    mend = _number_of_text(detail["input"], kind)
+    return Problem(
+        field, _brief(detail["input"]), f"{detail['msg'][0].lower()}{detail['msg'][1:]}; {mend or 'change it'}"
+    )
+
+
+def _number_of_text(value: Any, kind: str) -> str:
+    """How a number is written that YAML took for text; empty for other text."""
+    if not isinstance(value, str) or kind not in ("float_type", "int_type"):
+        return ""
+    if match := EXPONENT.fullmatch(value.strip()):
+        whole, part, sign, exponent = match.groups()
+        said = f"in YAML an exponent needs a point and a sign: write {whole}{part or '.0'}e{sign or '+'}{exponent}"
+        return said if kind == "float_type" else "write out all digits"
+    return "write it without quotes" if NUMBER.fullmatch(value.strip()) else ""
 
 
 def _brief(value: Any) -> Any:
