@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import model_validator
 
 from datashop_assets.datasets import fields_of_preset
+from datashop_assets.prompts.secrets import Address
 from datashop_assets.prompts.section import Section
 
 
@@ -14,7 +15,7 @@ class Data(Section):
     A preset brings the names of its own fields; those that are given replace them.
     """
 
-    uri: str = "embedded"
+    uri: Address = "embedded"
     text_field: str = "text"
     id_field: str = "id"
     source_field: str = "source"

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from datashop_assets.prompts.secrets import Address
 from datashop_assets.prompts.section import Count, Section, Share
 
 MINILM = "all-minilm-l6-v2"  # the encoder of the data packages; any other model is named by a path or URI
@@ -13,7 +14,7 @@ FASTTEXT = ("dimensions", "epochs", "learning_rate", "min_subword", "max_subword
 class Transformer(Section):
     """A BERT-type encoder with a head on its pooled output."""
 
-    model: str = MINILM
+    model: Address = MINILM
     pooling: Literal["mean", "first"] | None = None  # None: as the model's folder says
     head: Literal["regression", "ordinal"] = "regression"
     tune: Literal["head", "all"] = "head"
@@ -33,7 +34,7 @@ class Transformer(Section):
 class Static(Section):
     """A small head on one embedding of the pool that serves every prompt."""
 
-    model: str = MINILM  # whose token vectors are averaged
+    model: Address = MINILM  # whose token vectors are averaged
 
 
 class Cascade(Section):

@@ -1,12 +1,16 @@
 """What is wrong with a prompt file, said so that it can be mended: file, field, value, mend."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from datashop_assets.prompts.secrets import HIDDEN, hidden, names_a_secret
+
+EXPONENT, NUMBER = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)"), re.compile(r"[+-]?\d+(\.\d*)?")
 LONGEST = 80  # characters of a value that an error repeats
 
 
@@ -17,7 +21,7 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
+        shown = hidden(repr(self.value))
         shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
         named = f"{self.field} = {shown}" if self.field else shown if self.value not in ("", None) else ""
         return f"{named}: {self.mend}" if named else self.mend
@@ -48,10 +52,25 @@ def _problem(detail: dict[str, Any], model: type[BaseModel]) -> Problem:
     if kind == "missing":
         return Problem(field, None, "is missing; add it")
     if kind == "extra_forbidden":
-        return Problem(field, detail["input"], _unknown(place, model))
+        secret = names_a_secret(place[-1]) and isinstance(detail["input"], str)
+        return Problem(field, HIDDEN if secret else detail["input"], _unknown(place, model))
     if kind == "value_error":
         return Problem(field, _brief(detail["input"]), str(detail["ctx"]["error"]))
-    return Problem(field, _brief(detail["input"]), f"{detail['msg'][0].lower()}{detail['msg'][1:]}; change it")
+    mend = _number_of_text(detail["input"], kind)
+    return Problem(
+        field, _brief(detail["input"]), f"{detail['msg'][0].lower()}{detail['msg'][1:]}; {mend or 'change it'}"
+    )
+
+
+def _number_of_text(value: Any, kind: str) -> str:
+    """How a number is written that YAML took for text; empty for other text."""
+    if not isinstance(value, str) or kind not in ("float_type", "int_type"):
+        return ""
+    if match := EXPONENT.fullmatch(value.strip()):
+        whole, part, sign, exponent = match.groups()
+        said = f"in YAML an exponent needs a point and a sign: write {whole}{part or '.0'}e{sign or '+'}{exponent}"
+        return said if kind == "float_type" else "write out all digits"
+    return "write it without quotes" if NUMBER.fullmatch(value.strip()) else ""
 
 
 def _brief(value: Any) -> Any:

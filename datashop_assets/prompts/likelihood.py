@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from datashop_assets.prompts.section import Section
-from datashop_assets.prompts.template import holds_example_once
+from datashop_assets.prompts.template import holds_example_once, holds_no_example
 
 SUBJECTS = (
     "mathematics", "history", "biology", "computers", "geography", "politics",
@@ -26,8 +26,15 @@ class Likelihood(Section):
     def _holds_example(cls, question: str) -> str:
         return holds_example_once(question)
 
+    @field_validator("answer_begins")
+    @classmethod
+    def _holds_no_example(cls, answer_begins: str) -> str:
+        return holds_no_example(answer_begins)
+
     @model_validator(mode="after")
     def _targets_are_options(self) -> Self:
+        if any(not option.strip() for option in self.options):
+            raise ValueError("an option is empty; give it a word, or remove it")
         if stray := [target for target in self.targets if target not in self.options]:
             raise ValueError(f"targets {stray} are not among the options; add them to options")
         if len(set(self.options)) < 2 or len(set(self.options)) < len(self.options):

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from datashop_assets.prompts.section import Section
+from datashop_assets.prompts.template import holds_no_example
 
 DIGITS = {str(score): float(score) for score in range(6)}
 
@@ -17,6 +18,11 @@ class ScoreToken(Section):
 
     options: dict[str, Annotated[float, Field(ge=0, le=5)]] = Field(default=DIGITS, min_length=2, max_length=26)
     answer_begins: str = ""
+
+    @field_validator("answer_begins")
+    @classmethod
+    def _holds_no_example(cls, answer_begins: str) -> str:
+        return holds_no_example(answer_begins)
 
     @model_validator(mode="after")
     def _options_differ(self) -> Self:

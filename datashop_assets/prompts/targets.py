@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from datashop_assets.prompts.annotator import Sampling
 from datashop_assets.prompts.data import Data
+from datashop_assets.prompts.secrets import Address
 from datashop_assets.prompts.section import Count, Section
 
 ONE_SET = "targets"  # the name of a set that has none
@@ -18,7 +19,7 @@ class TargetSet(Data):
 
     # a list counts as a tuple: after the validator of `Data`, what was JSON is Python, where strict types differ
     texts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=1000, strict=False)
-    uri: str = ""
+    uri: Address = ""
     documents: Annotated[int, Field(ge=1, le=1000)] = 16
 
     @model_validator(mode="after")

@@ -38,10 +38,12 @@ class SourceFile:
 def find_source_files(uri: str) -> list[SourceFile]:
     """The files that a path, glob or URI names, sorted by name; of a folder, all files below that can be read.
 
-    Raises `FileNotFoundError` where there are none and `ValueError` for a file that cannot be read as documents.
+    A link to a file is that file; links to folders are not followed. Raises `FileNotFoundError` where there are none or
+    a link leads nowhere, and `ValueError` for a file that cannot be read as documents.
     """
     filesystem, path = fsspec.core.url_to_fs(uri)
-    found, base = _find(filesystem, path.rstrip("/"))
+    listed, base = _find(filesystem, path.rstrip("/"))
+    found = {name: _followed(filesystem, name, entry) for name, entry in listed.items()}
     names = sorted(name for name, entry in found.items() if entry["type"] == "file")
     if not names:
         raise FileNotFoundError(f"no files match {uri!r}; correct the path or glob in the prompt's data setting")
@@ -102,6 +104,16 @@ def _find(filesystem: Any, path: str) -> tuple[dict[str, Any], str]:
         return {path: filesystem.info(path)}, path.rpartition("/")[0]
     plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
     return filesystem.glob(path, detail=True), plain.rpartition("/")[0]
+
+
+def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of the file behind a link. fsspec lists links in a folder as neither files nor folders."""
+    if not entry.get("islink"):
+        return entry
+    try:
+        return filesystem.info(name)  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{name!r} is a link that leads nowhere; mend or remove it") from None
 
 
 def _is_readable(name: str) -> bool:

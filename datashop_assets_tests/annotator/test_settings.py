@@ -46,6 +46,8 @@ def test_the_key_comes_from_its_variable_or_from_one_that_is_named_and_is_not_sh
         ({"DATASHOP_ANNOTATOR": "cloud"}, "'cloud'; use one of embedded, server, endpoints"),
         ({"DATASHOP_ANNOTATOR": "endpoints"}, "DATASHOP_ANNOTATOR_URLS is empty"),
         ({"DATASHOP_ANNOTATOR_URLS": "ftp://host"}, "is no http:// or https:// address"),
+        ({"DATASHOP_ANNOTATOR_URLS": "me:secret@host:8000/v1"}, r"^(?!.*secret).* is no http:// or https:// address"),
+        ({"DATASHOP_ANNOTATOR_URLS": "host/v1?key=secret"}, r"^(?!.*secret).* is no http:// or https:// address"),
         (
             {"DATASHOP_ANNOTATOR_URLS": "https://me:secret@host/v1"},
             r"^the annotator URL of host holds a user(?!.*secret)",

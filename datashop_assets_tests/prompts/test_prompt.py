@@ -78,6 +78,14 @@ BAD = [
     ("tides.yaml", b"name: Gez\xe9iten\n", ["byte 9", "not UTF-8"]),
     ("tides.yaml", b"a" * 5_000_000, ["5000000 bytes", "at most"]),
     ("tides.yaml", "[" * 5000, ["is not YAML"]),
+    ("tides.yaml", _with("training: {learning_rate: 1e-4}\n"), ["training.learning_rate", "'1e-4'", "write 1.0e-4"]),
+    ("tides.yaml", _with("training: {learning_rate: 5e3}\n"), ["training.learning_rate", "'5e3'", "write 5.0e+3"]),
+    ("tides.yaml", _with("training: {learning_rate: 1.5e-3}\nzzz: 1\n"), ["zzz"]),
+    ("tides.yaml", _with("training: {learning_rate: 1.5e3}\n"), ["training.learning_rate", "write 1.5e+3"]),
+    ("tides.yaml", _with("training: {steps: 1e3}\n"), ["training.steps", "'1e3'", "write out all digits"]),
+    ("tides.yaml", _with('training: {steps: "300"}\n'), ["training.steps", "'300'", "without quotes"]),
+    ("tides.yaml", _with("answer_begins: '{example} is'", "answer_begins: This document is about"), ["remove it here"]),
+    ("tides.yaml", _with("    options: ['', physics]\n"), ["annotator.likelihood", "an option is empty"]),
     # what YAML can say and JSON cannot
     ("tides.yaml", _with('about: "\\ud800"\n'), ["about", "'\\ud800'", "half a character"]),
     ("tides.yaml", _with('"\\ud800": 1\n'), ["\\ud800", "half a character"]),
@@ -108,6 +116,65 @@ def test_a_bad_file_is_told_file_field_value_and_mend(
     for word in told:
         assert word in message
     assert len(message) < 5000
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://me:planted@host/pool.jsonl",
+        "https://planted@host/pool.jsonl",
+        "s3://AKIA:planted@bucket/pool/*.parquet",
+        "filecache::sftp://me:planted@host/pool.jsonl.gz",
+        "https://host/pool.jsonl?x=1&X-Amz-Signature=planted",
+        "https://host/file.jsonl?access_token=planted&part=pool.jsonl",
+    ],
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pretraining_pool: {}",
+        "annotation_sample: {{uri: {}}}",
+        "evaluation: {{benchmarks: [{{uri: {}}}]}}",
+        "training: {{anneal_from: {}}}",
+        "encoder: {{kind: transformer, transformer: {{model: {}}}}}",
+    ],
+)
+def test_an_address_that_holds_a_secret_is_refused_and_the_secret_not_told(
+    tmp_path: Path, address: str, line: str
+) -> None:
+    """Addresses stand in every manifest, and what is wrong with a file in logs and in the UI."""
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(line.format(f'"{address}"') + "\n"))
+    with pytest.raises(PromptError, match="holds a user, password or key, and addresses are stored") as caught:
+        load_prompt(file)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "hf://datasets/some/set@a3b142c/*.parquet",
+        "github://org:repo@main/pool.jsonl",
+        "gs://bucket/token=1/part-?.jsonl",
+        "sftp://me@host/pool.jsonl",
+        "https://host/get?file=pool.jsonl",
+        "/data/me@work:today/pool.jsonl",
+    ],
+)
+def test_an_address_without_a_secret_is_no_problem(tmp_path: Path, address: str) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(f'pretraining_pool: "{address}"\n'))
+    assert load_prompt(file).pretraining_pool.uri == address
+
+
+@pytest.mark.parametrize("line", ["api_key: planted", "endpoint: {url: 'http://x', key: planted}", "hf_token: planted"])
+def test_a_secret_in_an_unknown_field_is_not_told(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "tides.yaml"
+    file.write_text(_with(line + "\n"))
+    with pytest.raises(PromptError, match="unknown field") as caught:
+        load_prompt(file)
+    assert "planted" not in str(caught.value)
+    assert "[hidden]" in str(caught.value)
 
 
 def test_every_problem_of_a_file_is_told_at_once(tmp_path: Path) -> None:

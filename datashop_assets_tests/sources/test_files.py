@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.sources.files import find_source_files, shard_names
+from datashop_assets.sources.files import find_source_files, is_as_listed, shard_names
 from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen
 from datashop_assets.storage.folders import Folder, checked_name
 from datashop_assets_tests.sources.making import make_pool, write_documents
@@ -35,6 +35,26 @@ def test_a_folder_stands_for_all_files_below_it_that_can_be_read(tmp_path: Path)
 def test_a_file_whose_name_looks_like_a_glob_can_be_named(tmp_path: Path) -> None:
     touch(tmp_path, "what[1]*.jsonl")
     assert [file.shard for file in find_source_files(f"{tmp_path}/what[1]*.jsonl")] == ["what-1"]
+
+
+@pytest.mark.parametrize("glob", ["", "/*.jsonl"])
+def test_a_link_to_a_file_is_that_file(tmp_path: Path, glob: str) -> None:
+    """As the hub's cache keeps what it downloads."""
+    touch(tmp_path, "blobs/0f", "snapshot/a.jsonl")
+    (tmp_path / "snapshot" / "b.jsonl").symlink_to("../blobs/0f")
+    _, link = find_source_files(f"{tmp_path}/snapshot{glob}")
+    assert (link.name, link.shard, link.bytes) == ("b.jsonl", "b", 3)
+    assert is_as_listed(link)
+    (tmp_path / "blobs" / "0f").write_bytes(b"{}\n{}\n")
+    assert not is_as_listed(link)
+
+
+@pytest.mark.parametrize("glob", ["", "/*.jsonl"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, glob: str) -> None:
+    touch(tmp_path, "a.jsonl")
+    (tmp_path / "b.jsonl").symlink_to("nowhere")
+    with pytest.raises(FileNotFoundError, match=r"b\.jsonl' is a link that leads nowhere; mend or remove it"):
+        find_source_files(f"{tmp_path}{glob}")
 
 
 def test_a_bucket_is_listed_like_a_disk() -> None:

@@ -12,9 +12,8 @@ def checked_url(url: str) -> str:
     """
     parts = urlsplit(url.strip())
     if parts.scheme not in ("http", "https", RAY_SERVE) or not parts.hostname:
-        raise ValueError(
-            f"annotator URL {url!r} is no http:// or https:// address; give one such as http://host:8000/v1"
-        )
+        named = "an annotator URL" if {"@", "?"} & set(url) else f"annotator URL {url!r}"  # which may hold a key
+        raise ValueError(f"{named} is no http:// or https:// address; give one such as http://host:8000/v1")
     if parts.username or parts.password or parts.query:
         raise ValueError(
             f"the annotator URL of {parts.hostname} holds a user, password or query, and addresses are stored with "
