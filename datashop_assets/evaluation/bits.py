@@ -34,7 +34,7 @@ def document_bits(
     """models: M folders of one configuration; documents: N arrays of tokens -> bits, float64 [M, N].
 
     `end` is read before every document and is not counted. `advance` is told of every model done. `length`: tokens that
-    a model sees at once, by default all that it can.
+    a model sees at once, by default all that it can. Raises `FloatingPointError` where a model's bits are no number.
     """
     first = folder_config(models[0])
     length = min(length or first.max_position_embeddings, first.max_position_embeddings)
@@ -47,11 +47,22 @@ def document_bits(
         if model.config != first:
             raise ValueError(f"{folder} is of another size than {models[0]}; train both with the same settings")
         bits = _bits(nnx.state(model, nnx.Param), windows, program, batch)
+        found = np.bincount(windows.owners[windows.owners != NOBODY], bits, minlength=len(documents))
+        _check_finite(folder, found)
         advance(1)
-        return np.bincount(windows.owners[windows.owners != NOBODY], bits, minlength=len(documents))
+        return found
 
     with ThreadPoolExecutor(workers()) as pool:
         return np.stack(list(pool.map(one, models)))
+
+
+def _check_finite(folder: Path, bits: np.ndarray) -> None:
+    """A last step may leave weights that are no numbers, and an interval that is none would seem to hold zero."""
+    if bad := int((~np.isfinite(bits)).sum()):
+        raise FloatingPointError(
+            f"{folder}: the loss of {bad} of {len(bits)} documents is no number; lower training.learning_rate or raise "
+            "training.warmup_fraction, and train again"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -71,7 +71,10 @@ class Start:
     def _folder_tokenizer(self) -> Tokenizer:
         if not (file := self.path / "tokenizer.json").exists():
             raise ValueError(f"{self.path} has no tokenizer.json; training.anneal_from needs the checkpoint's own")
-        return Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_file(str(file))
+        tokenizer.no_truncation()  # a folder keeps how texts were last cut and filled up
+        tokenizer.no_padding()
+        return tokenizer
 
 
 def check_tokens(start: Start, tokenizer: Tokenizer) -> None:

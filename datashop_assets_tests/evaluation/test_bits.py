@@ -81,3 +81,12 @@ def test_models_of_two_sizes_are_refused(folder: Path, tmp_path: Path) -> None:
     save_folder(Llama(other, rngs=nnx.Rngs(0)), tmp_path)
     with pytest.raises(ValueError, match=r"is of another size than .* train both with the same settings"):
         document_bits([folder, tmp_path], [np.array([3], dtype=np.int32)], END, lambda models: None)
+
+
+def test_a_model_whose_losses_are_no_numbers_is_refused(tmp_path: Path) -> None:
+    model = made()
+    model.embed_tokens.embedding[7] = np.nan
+    save_folder(model, tmp_path)
+    documents = [np.array(tokens, dtype=np.int32) for tokens in ([1, 2, 3], [4, 7, 5])]
+    with pytest.raises(FloatingPointError, match=r"the loss of 2 of 2 documents is no number; lower training.learning"):
+        document_bits([tmp_path], documents, END, lambda _: None)

@@ -16,6 +16,7 @@ from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
 from datashop_assets.trained_lm.checkpoint_start import Start
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.stage import _start
+from datashop_assets.trained_lm.tokenizer import encode
 from datashop_assets.trained_lm.tokens import build as build_tokens
 from datashop_assets.trained_lm.tokens import read_tokenizer
 from datashop_assets.trained_lm.training_pool import TrainingPool
@@ -70,6 +71,17 @@ def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Pa
     (small / "config.json").write_text(json.dumps({**config, "vocab_size": 300}))
     with pytest.raises(ValueError, match="the tokenizer has 384 tokens and the model 300 embeddings"):
         Start.named(str(small)).tokenizer()
+
+
+def test_texts_are_neither_cut_nor_filled_up_as_a_checkpoints_tokenizer_last_did(folder: Path, tmp_path: Path) -> None:
+    cutting = shutil.copytree(folder, tmp_path / "cutting")
+    tokenizer = Start.named(str(folder)).tokenizer()
+    texts = ["the keeper of the old stone tower", "a"]
+    whole = [tokens.tolist() for tokens in encode(tokenizer, texts)]
+    tokenizer.enable_truncation(4)
+    tokenizer.enable_padding(length=8)
+    tokenizer.save(str(cutting / "tokenizer.json"))
+    assert [tokens.tolist() for tokens in encode(Start.named(str(cutting)).tokenizer(), texts)] == whole
 
 
 def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
