@@ -1,7 +1,7 @@
 """Makes `pool_embeddings`: a vector for every document of the pool, once, for every prompt that scores by vectors.
 
 A shard is one matrix [documents, D] float16 in `<shard>.npy`, its rows those of the pool's documents in order. It is
-written through a memory map, so memory holds `BATCH` documents whatever the size of the shard.
+written through a memory map, so memory holds what is read of `BATCH` documents whatever the size of the shard.
 """
 
 import json
@@ -121,9 +121,9 @@ def _matrix(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
 def _embedded(
     embedding: "StaticEmbedding", documents: Iterator[tuple[int, Document]], job: EmbedJob
 ) -> Iterator[NDArray[np.float16]]:
-    while batch := list(islice(documents, BATCH)):
-        texts = [excerpt(document.text, job.read_characters, job.reading)[0] for _, document in batch]
-        yield embedding.embed(texts)
+    texts = (excerpt(document.text, job.read_characters, job.reading)[0] for _, document in documents)
+    while batch := list(islice(texts, BATCH)):
+        yield embedding.embed(batch)
 
 
 def _sizes(output: StageWriter, shards: list[str]) -> dict[str, Any]:

@@ -33,9 +33,9 @@ def pool_margins(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFo
 
 
 def _of_texts(encoder: TrainedEncoder, pool: StageFolder, shard: str) -> Iterator[Batch]:
-    documents = read_pool(pool, shard)
-    while batch := list(islice(documents, BATCH)):
-        yield [(row, document.id) for row, document in batch], encoder.margins([one.text for _, one in batch])
+    read = ((row, document.id, encoder.read(document.text)) for row, document in read_pool(pool, shard))
+    while batch := list(islice(read, BATCH)):
+        yield [(row, name) for row, name, _ in batch], encoder.model.margin([text for *_, text in batch])
 
 
 def _of_vectors(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:

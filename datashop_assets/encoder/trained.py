@@ -34,7 +34,11 @@ class TrainedEncoder:
         return isinstance(self.model, EmbeddingEncoder)
 
     def margins(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return self.model.margin([excerpt(text, self.read_characters, self.reading)[0] for text in texts])
+        return self.model.margin([self.read(text) for text in texts])
+
+    def read(self, text: str) -> str:
+        """What the model is given of a text."""
+        return excerpt(text, self.read_characters, self.reading)[0]
 
     def margins_of(self, vectors: NDArray[np.float16]) -> NDArray[np.float64]:
         """What `margins` gives of the texts whose vectors these are. Raises `TypeError` where the kind has none."""

@@ -1,7 +1,7 @@
 """Scores every document of the pool, shard by shard, each shard keeping its name and order.
 
 Shards are scored wherever the stage's compute runs them; each is written whole, so a killed run goes on after its last
-finished shard. Memory holds a batch of documents and the scores of a row group.
+finished shard. Memory holds one document, what is read of a batch of them, and the scores of a row group.
 """
 
 from collections import deque

@@ -1,12 +1,15 @@
 """The kinds of encoder beside fastText, built as the stage builds them: a tiny transformer, vectors, a cascade."""
 
 import json
-from collections.abc import Mapping
+import tracemalloc
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from datashop_assets.encoder import embeddings, trained
 from datashop_assets.encoder.base_model import fingerprint
@@ -21,6 +24,7 @@ from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets_tests import stages
 from datashop_assets_tests.filtered_pool.pools import gold_pool
 from datashop_assets_tests.models.tiny_bert import write_tiny
 from datashop_assets_tests.stages import LosesEveryWorker, run_build, stage_of_rows
@@ -183,6 +187,32 @@ def test_a_margin_that_is_not_a_number_is_named_with_its_row(
     monkeypatch.setattr(loaded.model, "_bias", np.where(np.arange(60) == 7, np.nan, 0.0))
     with pytest.raises(ValueError, match=r"row 7 of shard a \('a7'\) has no number as its margin"):
         list(pool_margins(loaded, pool, embedded(root, pool), "a"))
+
+
+def test_memory_holds_what_is_read_of_long_documents(root: Path, tmp_path: Path) -> None:
+    line = json.dumps({"text": "a king of the village " * 10_000}) + "\n"
+    (tmp_path / "long.jsonl").write_text(line * 150)  # 33 MB
+    data = {"uri": str(tmp_path / "long.jsonl"), "text_field": "text", "id_field": "id", "source_field": "source"}
+    long = gold_pool(tmp_path, data)
+    loaded = replace(trained.load(built(root, "static", settings_of(root, "static"))), model=OfLength())
+    job = embeddings.EmbedJob("", "", tmp_path, 200, "head", "", "", stages.writer(tmp_path, "none"))
+    tracemalloc.start()
+    found = np.concatenate([margins for _, margins in pool_margins(loaded, long, long, "long")])
+    vectors = list(embeddings._embedded(OfLength(), read_pool(long, "long"), job))  # type: ignore[arg-type]
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert found.tolist() == vectors[0].tolist() == [204.0] * 150
+
+
+class OfLength:
+    """Scores, and embeds, a text by its length."""
+
+    paths = ()
+
+    def margin(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        return np.array([len(text) for text in texts], dtype=np.float64)
+
+    embed = margin
 
 
 def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
