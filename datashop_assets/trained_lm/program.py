@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -65,9 +66,13 @@ class Training:
         return weights, self.optimizer.init(weights)
 
     def step(self, state: State, batch: Batch) -> tuple[State, jax.Array]:
-        """One update. Returns the new state and the batch's mean loss in nats a token."""
+        """One update. Returns the new state and the batch's mean loss in nats a token.
+
+        A loss whose gradient is no number is none either: the weights that follow from it are lost.
+        """
         weights, moments = state
         nats, gradients = jax.value_and_grad(self.loss())(weights, batch)
+        nats = jnp.where(jnp.isfinite(optax.tree.norm(gradients)), nats, jnp.nan)  # of what is clipped by it anyway
         updates, moments = self.optimizer.update(gradients, moments, weights)
         return (optax.apply_updates(weights, updates), moments), nats
 
