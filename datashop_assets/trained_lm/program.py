@@ -31,8 +31,12 @@ Batch = tuple[Any, Any, Any]  # tokens [B, T + 1], segments [B, T], positions [B
 
 
 def schedule(settings: TrainingSettings) -> optax.Schedule:
-    """Learning rate by step: linear warm-up, then a cosine down to a tenth, or a line down to zero for an anneal."""
-    warmup, peak = round(settings.steps * settings.warmup_fraction), settings.learning_rate
+    """Learning rate by step: linear warm-up, then a cosine down to a tenth, or a line down to zero for an anneal.
+
+    The last step is never of the warm-up.
+    """
+    warmup = min(round(settings.steps * settings.warmup_fraction), settings.steps - 1)
+    peak = settings.learning_rate
     if not settings.anneal:
         return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, settings.steps, peak * DECAYS_TO)
     falls = optax.linear_schedule(peak, 0.0, settings.steps - warmup)
