@@ -51,7 +51,16 @@ class Measure:
 def measures(
     bits: Mapping[str, np.ndarray], documents: Sequence[Heldout], primary: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected."""
+    """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected.
+
+    Raises `ValueError` where there is no document of the primary measure's kind.
+    """
+    kind = primary["documents"]
+    if not any(document.kind == kind for document in documents):
+        raise ValueError(
+            f"evaluation.primary.documents is {kind}, and no held-out document is {kind}; name the other kind, or "
+            "raise heldout_fraction"
+        )
     sizes = np.array([document.bytes for document in documents])
     found = [
         measure

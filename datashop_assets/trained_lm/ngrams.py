@@ -1,10 +1,12 @@
 """Runs of words as 64-bit hashes, and a set of them that says which document each came from.
 
-Words are lower-cased runs of letters and digits, so that layout and punctuation hide nothing. A document of 80 words
-takes 0.1 ms.
+Words are runs of letters and digits without case, in one form of Unicode, so that layout, punctuation and the way in
+which an accent is written hide nothing. A Chinese or Japanese character is a word, since no space parts their words. A
+document of 80 words takes 0.1 ms.
 """
 
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,14 +15,19 @@ import numpy as np
 
 from datashop_assets.trained_lm.draws import scramble
 
-WORDS = re.compile(r"\w+")
+UNSPACED = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # kana and Han
+WORDS = re.compile(rf"[^\W{UNSPACED}]+|[{UNSPACED}]")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text, in order: NFKC, case folded."""
+    return WORDS.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def ngrams(text: str, size: int) -> np.ndarray:
     """uint64 [words - size + 1], one hash for every `size` consecutive words; empty for a shorter text."""
-    words = [zlib.crc32(word.encode()) for word in WORDS.findall(text.lower())]
-    hashes = np.array(words, dtype=np.uint64)
+    hashes = np.array([zlib.crc32(word.encode()) for word in words_of(text)], dtype=np.uint64)
     count = len(hashes) - size + 1
     if count <= 0:
         return np.empty(0, dtype=np.uint64)
@@ -32,7 +39,7 @@ def ngrams(text: str, size: int) -> np.ndarray:
 
 def words_at(text: str, place: int, size: int) -> str:
     """The `size` words that the n-gram at `place` stands for."""
-    return " ".join(WORDS.findall(text.lower())[place : place + size])
+    return " ".join(words_of(text)[place : place + size])
 
 
 @dataclass(frozen=True, eq=False)

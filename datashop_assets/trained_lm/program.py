@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -30,8 +31,12 @@ Batch = tuple[Any, Any, Any]  # tokens [B, T + 1], segments [B, T], positions [B
 
 
 def schedule(settings: TrainingSettings) -> optax.Schedule:
-    """Learning rate by step: linear warm-up, then a cosine down to a tenth, or a line down to zero for an anneal."""
-    warmup, peak = round(settings.steps * settings.warmup_fraction), settings.learning_rate
+    """Learning rate by step: linear warm-up, then a cosine down to a tenth, or a line down to zero for an anneal.
+
+    The last step is never of the warm-up.
+    """
+    warmup = min(round(settings.steps * settings.warmup_fraction), settings.steps - 1)
+    peak = settings.learning_rate
     if not settings.anneal:
         return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, settings.steps, peak * DECAYS_TO)
     falls = optax.linear_schedule(peak, 0.0, settings.steps - warmup)
@@ -65,9 +70,13 @@ class Training:
         return weights, self.optimizer.init(weights)
 
     def step(self, state: State, batch: Batch) -> tuple[State, jax.Array]:
-        """One update. Returns the new state and the batch's mean loss in nats a token."""
+        """One update. Returns the new state and the batch's mean loss in nats a token.
+
+        A loss whose gradient is no number is none either: the weights that follow from it are lost.
+        """
         weights, moments = state
         nats, gradients = jax.value_and_grad(self.loss())(weights, batch)
+        nats = jnp.where(jnp.isfinite(optax.tree.norm(gradients)), nats, jnp.nan)  # of what is clipped by it anyway
         updates, moments = self.optimizer.update(gradients, moments, weights)
         return (optax.apply_updates(weights, updates), moments), nats
 

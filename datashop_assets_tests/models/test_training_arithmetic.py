@@ -132,3 +132,10 @@ def test_an_anneal_ends_at_zero_and_a_run_from_scratch_at_a_tenth() -> None:
     assert float(anneal(100)) == 0.0
     assert float(anneal(55)) == pytest.approx(0.005)
     assert float(scratch(100)) == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize("anneal", [True, False])
+@pytest.mark.parametrize("steps", [1, 10])
+def test_a_warm_up_of_all_steps_leaves_the_last_one(steps: int, anneal: bool) -> None:
+    rates = schedule(replace(SETTINGS, steps=steps, warmup_fraction=0.96, anneal=anneal))
+    assert float(rates(steps - 1)) == pytest.approx(0.01)

@@ -1,9 +1,11 @@
 """What shares text with the evaluation sets is left out of training, counted and shown."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +37,21 @@ def test_case_and_punctuation_hide_nothing() -> None:
     document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
     [row] = overlaps([(7, document)], index, 5)
     assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("où mon élève a brûlé la forêt", unicodedata.normalize("NFD", "où mon élève a brûlé la forêt")),
+        ("the efficient way to find five", "THE EFFICIENT WAY TO FIND FIVE".replace("FI", "\ufb01")),
+        ("die große Straße ist heute leer", "DIE GROSSE STRASSE IST HEUTE LEER"),
+        ("小于一百的最大质数", "请问: 小于一百的最大质数。是哪一个"),
+    ],
+)
+def test_the_same_text_written_otherwise_is_found(one: str, other: str) -> None:
+    index = NgramIndex.of([(("set", "q"), one)], 6)
+    assert len(index.hashes)
+    assert (index.found(ngrams(other, 6)) >= 0).sum() == len(index.hashes)
 
 
 def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import fsspec
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from transformers import AutoConfig, AutoTokenizer
@@ -24,7 +25,7 @@ from datashop_assets.trained_lm.build import build_control
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.describe import describe
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.program import compiled
+from datashop_assets.trained_lm.program import Training, compiled
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of, train_candidate, train_control
@@ -184,6 +185,33 @@ def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path,
         loop.train_seeds(
             [_rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None, checkpointing=often
         )
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_its_weights_are_kept(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    """The loss of the last step is a number, and the weights after it would be the model."""
+    settings = TrainingSettings.from_config({**TRAINING, "steps": 20})
+    rows = replace(_rows(), tokens=np.ones((80, 33), dtype=np.int32))
+    rows.tokens[-settings.batch :, 0] = 2
+    real = Training.loss
+
+    def loss(training: Training) -> Any:
+        return lambda weights, batch: real(training)(weights, batch) + _without_slope(weights, batch[0][0, 0] == 2)
+
+    monkeypatch.setattr(Training, "loss", loss)
+    monkeypatch.setattr(loop, "compiled", compiled.__wrapped__)
+    often = Checkpointing(seconds=0.0)
+    with pytest.raises(FloatingPointError, match=r"seed 0 is nan at step 19; .* checkpoint is .*/seed-0-\w+/10$"):
+        loop.train_seeds(
+            [lambda: rows], settings.llama(384), settings, tmp_path, advance=lambda steps: None, checkpointing=often
+        )
+
+
+def _without_slope(weights: Any, here: jax.Array) -> jax.Array:
+    """Zero; its slope is no number where `here` is true."""
+    size = jnp.where(here, 0.0, 1.0) * sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(weights))
+    return jnp.sqrt(size) - jax.lax.stop_gradient(jnp.sqrt(size))
 
 
 def test_every_seed_is_exported_as_a_hugging_face_folder(control: StageFolder) -> None:
