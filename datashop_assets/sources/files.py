@@ -47,14 +47,14 @@ def find_source_files(uri: str) -> list[SourceFile]:
     names = sorted(name for name, entry in found.items() if entry["type"] == "file")
     if not names:
         raise FileNotFoundError(f"no files match {uri!r}; correct the path or glob in the prompt's data setting")
-    relative = {name: name[len(base) :].lstrip("/") for name in names}
+    relative = {name: _in_utf8(name[len(base) :].lstrip("/")) for name in names}
     shards = shard_names(list(relative.values()))
     return [
         SourceFile(
             shards[relative[name]],
             relative[name],
             filesystem.unstrip_protocol(name),
-            int(found[name]["size"]),
+            _size(found[name]),
             _version(found[name]),
         )
         for name in names
@@ -69,7 +69,7 @@ def is_as_listed(file: SourceFile) -> bool:
     filesystem, path = fsspec.core.url_to_fs(file.uri)
     filesystem.invalidate_cache(path.rpartition("/")[0])
     entry = filesystem.info(path)
-    return bool(file.version) and (int(entry["size"]), _version(entry)) == (file.bytes, file.version)
+    return bool(file.version) and (_size(entry), _version(entry)) == (file.bytes, file.version)
 
 
 def suffix_of(name: str) -> str:
@@ -118,6 +118,20 @@ def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[s
 
 def _is_readable(name: str) -> bool:
     return name.endswith(tuple(FORMATS)) and not name.rpartition("/")[2].startswith(".")
+
+
+def _in_utf8(name: str) -> str:
+    """`name`, if it can be stored. Raises `ValueError` for one whose bytes are no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"a file's name is no UTF-8: {name!a}; rename it") from None
+    return name
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    """0 where nobody says, as of a page that a web server makes when it is asked for."""
+    return int(entry["size"] or 0)
 
 
 def _version(entry: Mapping[str, Any]) -> str:

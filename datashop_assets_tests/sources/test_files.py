@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,19 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, glob: str) -> None:
     (tmp_path / "b.jsonl").symlink_to("nowhere")
     with pytest.raises(FileNotFoundError, match=r"b\.jsonl' is a link that leads nowhere; mend or remove it"):
         find_source_files(f"{tmp_path}{glob}")
+
+
+def test_a_name_that_is_no_utf8_is_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jsonl", "b\udcff.jsonl")
+    with pytest.raises(ValueError, match=r"no UTF-8: 'b\\udcff\.jsonl'; rename it"):
+        find_source_files(str(tmp_path))
+
+
+def test_a_file_whose_size_nobody_says_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a web server that sends in pieces."""
+    touch(tmp_path, "a.jsonl")
+    monkeypatch.setattr(LocalFileSystem, "info", lambda _, path: {"name": path, "size": None, "type": "file"})
+    assert [file.bytes for file in find_source_files(f"{tmp_path}/a.jsonl")] == [0]
 
 
 def test_a_bucket_is_listed_like_a_disk() -> None:
