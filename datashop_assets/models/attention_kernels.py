@@ -9,6 +9,7 @@ and rows that are a multiple of 128 long.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import gcd
 from typing import Any, Literal
 
 import jax
@@ -19,7 +20,7 @@ from datashop_assets.models.sharding import ShardingRules
 Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # [B, T, N, H], [B, S, K, H] twice -> [B, T, N, H]
 Kernel = Literal["xla", "cudnn", "splash"]
 LANES = 128
-BLOCK = 512  # queries and keys that splash holds at once
+BLOCK = 512  # queries and keys that splash holds at once, at most
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _splash(query: jax.Array, keys: jax.Array, values: jax.Array, segments: jax.
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
     length, heads, width = query.shape[1:]
-    block = min(BLOCK, length)
+    block = gcd(BLOCK, length)  # blocks fill a row
     sizes = kernels.BlockSizes(
         block_q=block, block_kv=block, block_q_dkv=block, block_kv_dkv=block, block_q_dq=block, block_kv_dq=block
     )
