@@ -1,9 +1,10 @@
 """Attention by the kernel that a platform has, all with one meaning: causal, within segments, grouped queries.
 
-`xla`: any platform; the scores of a row, T x T a head, are held. `cudnn`: NVIDIA GPUs from Ampere on, in bfloat16; the
-scores are not held, the mask is. `splash`: TPUs; neither is held, and blocks of keys after a query are skipped. Its
-kernel comes with JAX (jax.experimental.pallas.ops.tpu.splash_attention) and wants heads that are a multiple of 128 wide
-and rows that are a multiple of 128 long.
+`xla`: any platform; the scores of a row, T x T a head, are held. `cudnn`: NVIDIA GPUs from Ampere on, in bfloat16, for
+heads that are a multiple of 8 wide and rows of even length; the scores are not held, the mask is. `splash`: TPUs;
+neither is held, and blocks of keys after a query are skipped. Its kernel comes with JAX
+(jax.experimental.pallas.ops.tpu.splash_attention) and wants heads that are a multiple of 128 wide and rows that are a
+multiple of 128 long.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,8 @@ def kernel_of(platform: str, head_dim: int, length: int, precision: str) -> Kern
     """The best kernel for a platform ("cpu", "gpu", "tpu") and these sizes."""
     if platform == "tpu" and head_dim % LANES == 0 and length % LANES == 0:
         return "splash"
-    if platform in {"gpu", "cuda"} and precision == "bfloat16" and head_dim <= LANES:
+    fits = head_dim <= LANES and head_dim % 8 == 0 and length % 2 == 0  # what jax asks of cuDNN with a mask
+    if platform in {"gpu", "cuda"} and precision == "bfloat16" and fits:
         return "cudnn"
     return "xla"
 

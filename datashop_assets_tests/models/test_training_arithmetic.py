@@ -100,6 +100,8 @@ def test_logits_of_a_whole_batch_are_nowhere_in_a_large_step() -> None:
         ("cpu", 128, 4096, "bfloat16", "xla"),
         ("gpu", 128, 4096, "bfloat16", "cudnn"),
         ("gpu", 128, 4096, "float32", "xla"),
+        ("gpu", 64, 1001, "bfloat16", "xla"),
+        ("gpu", 100, 1000, "bfloat16", "xla"),
         ("tpu", 128, 4096, "bfloat16", "splash"),
         ("tpu", 64, 4096, "bfloat16", "xla"),
         ("tpu", 128, 100, "bfloat16", "xla"),
