@@ -7,13 +7,16 @@ import pytest
 from tokenizers import Tokenizer
 
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.decontamination import SCHEMA as LEFT_OUT
 from datashop_assets.trained_lm.matching import kept_tokens
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.streams import Reading, read_streams
 from datashop_assets.trained_lm.tokenizer import end_token
+from datashop_assets.trained_lm.tokens import SCHEMA as TOKENS
 from datashop_assets.trained_lm.tokens import TOKENIZER
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import TRAINING, make_filtered
+from datashop_assets_tests.stages import stage_of_rows
 
 SETTINGS = TrainingSettings.from_config(TRAINING)
 Read = set[tuple[int, ...]]
@@ -72,6 +75,14 @@ def test_a_pool_smaller_than_a_batch_is_refused_with_what_to_lower(training_pool
     large = TrainingSettings.from_config({**TRAINING, "batch": 4096, "length": 1024})
     with pytest.raises(ValueError, match=r"fewer than one batch of 4194304 \(training.batch 4096 x training.length"):
         read_streams(training_pool, None, large)
+
+
+def test_a_pool_of_one_document_is_refused(tmp_path: Path) -> None:
+    document = {"row": 0, "id": "d", "split": "train", "source": "s", "bytes": 900, "length": 900}
+    tokens = stage_of_rows(tmp_path, "pool_tokens", {"a.parquet": [{**document, "tokens": [5] * 900}]}, TOKENS)
+    pool = TrainingPool(tokens, stage_of_rows(tmp_path, "decontamination", {"a.parquet": []}, LEFT_OUT))
+    with pytest.raises(ValueError, match=r"too few for two streams, .* give a larger pool"):
+        read_streams(pool, None, SETTINGS)
 
 
 def test_a_filtered_pool_that_kept_nothing_is_refused(
