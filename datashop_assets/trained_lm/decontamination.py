@@ -113,12 +113,22 @@ def _of_split(pool: StageFolder, shard: str, split: Split) -> Iterator[tuple[int
 
 
 def _named(sets: Iterable[Mapping[str, Any]], cache: Path) -> Iterator[Named]:
+    """The documents that a prompt names. Raises `ValueError` for data that hold none: they would pass for clean."""
     for one in sets:
-        data = one["data"]
-        for file in source_files(data["uri"], cache):
-            for found in read_documents(file, fields_of(data)):
-                if isinstance(found, Document):
-                    yield (data["uri"], found.id), found.text
+        data, empty = one["data"], True
+        for found in _documents(data, cache):
+            empty = False
+            yield (data["uri"], found.id), found.text
+        if empty:
+            raise ValueError(
+                f"{data['uri']} has no document with text in the field {data['text_field']!r}, so nothing could be "
+                "left out of training for it; correct uri or text_field in evaluation.benchmarks or evaluation.targets"
+            )
+
+
+def _documents(data: Mapping[str, Any], cache: Path) -> Iterator[Document]:
+    for file in source_files(data["uri"], cache):
+        yield from (found for found in read_documents(file, fields_of(data)) if isinstance(found, Document))
 
 
 def _saved(index: NgramIndex, path: Path) -> Path:

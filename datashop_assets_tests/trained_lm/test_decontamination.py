@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +36,16 @@ def test_case_and_punctuation_hide_nothing() -> None:
     document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
     [row] = overlaps([(7, document)], index, 5)
     assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
+
+
+def test_a_benchmark_without_a_readable_document_is_refused(pool: StageFolder, tmp_path: Path) -> None:
+    benchmark = tmp_path / "questions.jsonl"
+    benchmark.write_bytes(orjson.dumps({"id": "q1", "question": "which of these is the largest prime?"}) + b"\n")
+    config = {"ngram": 13, "sets": [{"data": {"uri": str(benchmark), **FIELDS}, "fingerprint": None}]}
+    with pytest.raises(
+        ValueError, match=r"questions.jsonl has no document with text in the field 'text', .* correct uri"
+    ):
+        run_build(build, "decontamination", tmp_path, config, {"pretraining_pool": pool})
 
 
 def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
