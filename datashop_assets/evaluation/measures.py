@@ -51,7 +51,15 @@ class Measure:
 def measures(
     bits: Mapping[str, np.ndarray], documents: Sequence[Heldout], primary: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected."""
+    """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected.
+
+    Raises `ValueError` where there is no document of the kind that the verdict goes by.
+    """
+    if not any(document.kind == primary["documents"] for document in documents):
+        raise ValueError(
+            f"evaluation.primary.documents is {primary['documents']!r}, and none of the {len(documents)} held-out "
+            "documents is of that kind; name the other kind, or raise heldout_fraction"
+        )
     sizes = np.array([document.bytes for document in documents])
     found = [
         measure

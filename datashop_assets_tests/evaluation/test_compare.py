@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from datashop_assets.evaluation.compare import Interval, Losses, Verdict, compare, over_seeds, verdict
+from datashop_assets.evaluation.heldout import Heldout
+from datashop_assets.evaluation.measures import measures
 
 BITS = st.lists(st.lists(st.floats(1, 1e4), min_size=3, max_size=3), min_size=2, max_size=6)
 
@@ -78,3 +80,10 @@ def test_exchanging_the_models_turns_the_sign(one: list[list[float]], two: list[
 def test_losses_of_other_seeds_or_documents_are_refused() -> None:
     with pytest.raises(ValueError, match="both models need the same seeds and the same documents"):
         Losses(np.ones((2, 3)), np.ones((3, 3)), np.ones(3))
+
+
+def test_a_verdict_that_no_document_would_decide_is_refused() -> None:
+    documents = [Heldout("d", "target", "s", 10, np.zeros(3, dtype=np.int32))]
+    bits = {"control": np.ones((2, 1)), "trained": np.ones((2, 1))}
+    with pytest.raises(ValueError, match=r"primary.documents is 'general', and none of the 1 held-out documents is"):
+        measures(bits, documents, {"documents": "general", "against": "control"})
