@@ -1,5 +1,6 @@
 """What shares text with the evaluation sets is left out of training, counted and shown."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,20 @@ def test_case_and_punctuation_hide_nothing() -> None:
     document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
     [row] = overlaps([(7, document)], index, 5)
     assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
+
+
+@pytest.mark.parametrize(
+    ("question", "document"),
+    [
+        ("下列哪一个数字是小于一百的最大质数", "请回答下列哪一个数字是小于一百的最大质数。为什么"),
+        ("où était le café fermé", unicodedata.normalize("NFD", "Dis-moi où était le café fermé hier")),
+        ("which \ufb01nal \uff13 of \ufb01ve", "the which final 3 of five"),
+    ],
+)
+def test_neither_script_nor_how_an_accent_is_written_hides_a_question(question: str, document: str) -> None:
+    index = NgramIndex.of([(("set", "q"), question)], 5)
+    [row] = overlaps([(0, Document("d", document, "web"))], index, 5)
+    assert row["shared"] >= 1
 
 
 def test_a_benchmark_without_a_readable_document_is_refused(pool: StageFolder, tmp_path: Path) -> None:
