@@ -9,7 +9,7 @@ import numpy as np
 
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw, row_keys
-from datashop_assets.trained_lm.matching import MatchedDraw, kept_tokens, strata
+from datashop_assets.trained_lm.matching import MatchedDraw, kept_tokens
 from datashop_assets.trained_lm.mixture import Rows, mixed
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows
@@ -64,8 +64,8 @@ def _empty(
     shared, mine = (settings.rows - own) * settings.length + 1, own * settings.length + 1
     if not matched or filtered is None:
         return [Streams(Draw(shared), Draw(mine)) for _ in range(settings.seeds)]
-    wanted = kept_tokens(pool, filtered)
-    return [Streams(Draw(shared), MatchedDraw(wanted, mine)) for _ in range(settings.seeds)]
+    kept = kept_tokens(pool, filtered)
+    return [Streams(Draw(shared), MatchedDraw(kept, mine)) for _ in range(settings.seeds)]
 
 
 def _offer(reading: Reading, batch: Batch, kept: np.ndarray | None, share: float) -> None:
@@ -92,7 +92,7 @@ def _draw(draw: Draw[Piece], batch: Batch, sizes: np.ndarray, wanted: np.ndarray
 
 def _match(draw: MatchedDraw, batch: Batch, sizes: np.ndarray, purpose: str) -> None:
     keys = row_keys(purpose, batch.shard, batch.rows).tolist()
-    for stratum, key, size, piece in zip(strata(batch), keys, sizes.tolist(), batch.pieces, strict=True):
+    for stratum, key, size, piece in zip(draw.kept.strata(batch), keys, sizes.tolist(), batch.pieces, strict=True):
         draw.offer(stratum, key, size, piece)
 
 

@@ -105,7 +105,7 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
     training_pool: TrainingPool, pool: StageFolder, tmp_path: Path
 ) -> None:
     mixed = make_filtered(tmp_path, pool, lambda row: row["row"] % (3 if row["source"] == "sums" else 11) == 0)
-    wanted = kept_tokens(training_pool, mixed)
+    wanted = kept_tokens(training_pool, mixed).tokens
     long = TrainingSettings.from_config({**TRAINING, "steps": 2000, "max_epochs": 50.0})
     for seed in read_streams(training_pool, mixed, long, matched=True).seeds:
         found = Counter[tuple[str, int]]()
@@ -114,6 +114,18 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
             found[piece.id.split("-")[0], size.bit_length()] += size
         assert set(found) == set(wanted)
         assert all(abs(found[stratum] - wanted[stratum]) <= 150 for stratum in wanted)  # half of a document
+
+
+def test_a_document_alone_in_its_source_is_not_matched_by_itself(tmp_path: Path) -> None:
+    document = {"split": "train", "bytes": 50, "length": 50, "tokens": [5] * 50}
+    rows = [{"row": n, "id": str(n), "source": f"https://{n}.org", **document} for n in range(1000)]
+    tokens = stage_of_rows(tmp_path, "pool_tokens", {"a.parquet": rows}, TOKENS)
+    pool = TrainingPool(tokens, stage_of_rows(tmp_path, "decontamination", {"a.parquet": []}, LEFT_OUT))
+    kept = make_filtered(tmp_path, tokens, lambda row: row["row"] < 100)
+    for seed in read_streams(pool, kept, SETTINGS, matched=True).seeds:
+        drawn = [int(piece.id) for _, piece in seed.own.keyed()]
+        assert len(drawn) == pytest.approx(100, abs=2)
+        assert sum(row < 100 for row in drawn) < 30  # of all documents a tenth was kept
 
 
 def test_a_run_too_short_for_one_matched_document_is_refused(training_pool: TrainingPool, sums: StageFolder) -> None:
