@@ -18,6 +18,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.counts import OTHERS
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
 from datashop_assets.sources.pool_index import source_files
@@ -140,7 +141,9 @@ def _saved(index: NgramIndex, path: Path) -> Path:
 def _counts(task: StageTask, shards: list[str]) -> Metrics:
     parts = [_written(task.output, shard) for shard in shards]
     table = pl.concat(parts).sort("set", "source") if parts else pl.DataFrame(schema=SCHEMA)
-    by_source = table.group_by("source", maintain_order=True).len()
+    named = list(task.inputs["pretraining_pool"].metrics["by_source"])  # a source field may hold a URL
+    source = pl.when(pl.col("source").is_in(named)).then("source").otherwise(pl.lit(OTHERS)).alias("source")
+    by_source = table.group_by(source, maintain_order=True).len()
     by_set = table.group_by("set", maintain_order=True).len()
     return {
         "left_out": len(table),

@@ -97,3 +97,22 @@ def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path
     ]
     train = pool.table().filter(split="train")["id"].to_list()
     assert trained_on == [name for name in train if name != f"d{QUOTES}"]
+
+
+def test_what_is_left_out_is_counted_by_the_sources_that_the_pool_names(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "documents").mkdir()
+    texts = [" ".join(f"w{n}" for n in random.integers(0, 5000, 80)) for _ in range(300)]
+    quote = " ".join(f"q{n}" for n in range(13))
+    rows = [{"id": f"d{n}", "text": f"{text} {quote}", "source": f"https://{n}.org"} for n, text in enumerate(texts)]
+    (tmp_path / "documents" / "part-0.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    data = {"uri": f"{tmp_path}/documents/*.jsonl", **FIELDS}
+    config = {"data": data, "fingerprint": None, "heldout_fraction": 0.2}
+    pool = run_build(build_pool, "pretraining_pool", tmp_path, config, {})
+    metrics = run_build(
+        build, "decontamination", tmp_path, {"ngram": 13, "sets": []}, {"pretraining_pool": pool}
+    ).metrics
+    assert metrics["left_out"] == pool.table()["split"].to_list().count("train")
+    assert sum(metrics["left_out_by_source"].values()) == metrics["left_out"]
+    assert len(metrics["left_out_by_source"]) <= 101
+    assert metrics["left_out_by_source"]["(other sources)"] > 100
