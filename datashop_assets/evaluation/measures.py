@@ -1,9 +1,10 @@
 """Everything that is measured, which of it the verdict goes by, and what the rest is worth.
 
-One measure is primary, named in the prompt file before anything is trained. All others, every source and the other
-control among them, are corrected together by Holm's method.
+One measure is primary, named in the prompt file before anything is trained. All others, the largest sources and the
+other control among them, are corrected together by Holm's method.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import polars as pl
 from datashop_assets.evaluation.compare import Comparison, Losses, compare, corrected_verdict, holm
 from datashop_assets.evaluation.heldout import Heldout
 from datashop_assets.evaluation.targets import Kind
+from datashop_assets.sources.counts import OTHERS
 
 COMPARISON = "comparison.parquet"
 COMPARISON_SCHEMA = {
@@ -35,6 +37,7 @@ COMPARISON_SCHEMA = {
     "verdict": pl.String,
 }
 EVERY_SOURCE = ""
+SOURCES = 20  # judged one by one: each takes from what can be told of the others
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,12 @@ def measures(
 ) -> list[dict[str, Any]]:
     """bits: [S, N] of `trained` and of each control -> a row for each measure, the verdicts corrected.
 
-    Raises `ValueError` where there is no document of the primary measure's kind.
+    Raises `ValueError` where there is no document of the kind that the verdict goes by.
     """
-    kind = primary["documents"]
-    if not any(document.kind == kind for document in documents):
+    if not any(document.kind == primary["documents"] for document in documents):
         raise ValueError(
-            f"evaluation.primary.documents is {kind}, and no held-out document is {kind}; name the other kind, or "
-            "raise heldout_fraction"
+            f"evaluation.primary.documents is {primary['documents']!r}, and none of the {len(documents)} held-out "
+            "documents is of that kind; name the other kind, or raise heldout_fraction"
         )
     sizes = np.array([document.bytes for document in documents])
     found = [
@@ -78,13 +80,22 @@ def _against(
     against: str, losses: Losses, documents: Sequence[Heldout], primary: Mapping[str, str]
 ) -> Iterator[Measure]:
     kinds = np.array([document.kind for document in documents])
-    sources = np.array([document.source for document in documents])
+    sources = _named_sources(documents)
     for kind in Kind:
         if (kinds == kind).any():
             first = against == primary["against"] and kind == primary["documents"]
             yield Measure(against, kind, EVERY_SOURCE, first, compare(losses.of(kinds == kind)))
             for source in sorted(set(sources[kinds == kind])):
                 yield Measure(against, kind, source, False, compare(losses.of((kinds == kind) & (sources == source))))
+
+
+def _named_sources(documents: Sequence[Heldout]) -> np.ndarray:
+    """The source of each document; of all but the `SOURCES` largest it is `OTHERS`, since a source may be a URL."""
+    sizes = Counter[str]()
+    for document in documents:
+        sizes[document.source] += document.bytes
+    named = {source for source, _ in sizes.most_common(SOURCES)}
+    return np.array([document.source if document.source in named else OTHERS for document in documents])
 
 
 def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:

@@ -36,7 +36,7 @@ EVALUATION_TARGETS = Stage(
 )
 EVALUATION = Stage(
     "evaluation",
-    code_version="2",
+    code_version="3",
     inputs=("control_lm", "matched_lm", "trained_lm", "pool_tokens", "evaluation_targets"),
     config=_evaluation,
     build="datashop_assets.evaluation.build:build",

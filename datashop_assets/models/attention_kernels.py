@@ -1,14 +1,16 @@
 """Attention by the kernel that a platform has, all with one meaning: causal, within segments, grouped queries.
 
-`xla`: any platform; the scores of a row, T x T a head, are held. `cudnn`: NVIDIA GPUs from Ampere on, in bfloat16; the
-scores are not held, the mask is. `splash`: TPUs; neither is held, and blocks of keys after a query are skipped. Its
-kernel comes with JAX (jax.experimental.pallas.ops.tpu.splash_attention) and wants heads that are a multiple of 128 wide
-and rows that are a multiple of 128 long.
+`xla`: any platform; the scores of a row, T x T a head, are held. `cudnn`: NVIDIA GPUs from Ampere on, in bfloat16, for
+heads that are a multiple of 8 wide and rows of even length; the scores are not held, the mask is. `splash`: TPUs;
+neither is held, and blocks of keys after a query are skipped. Its kernel comes with JAX
+(jax.experimental.pallas.ops.tpu.splash_attention) and wants heads that are a multiple of 128 wide and rows that are a
+multiple of 128 long.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import gcd
 from typing import Any, Literal
 
 import jax
@@ -19,7 +21,7 @@ from datashop_assets.models.sharding import ShardingRules
 Attend = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]  # [B, T, N, H], [B, S, K, H] twice -> [B, T, N, H]
 Kernel = Literal["xla", "cudnn", "splash"]
 LANES = 128
-BLOCK = 512  # queries and keys that splash holds at once
+BLOCK = 512  # queries and keys that splash holds at once, at most
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def kernel_of(platform: str, head_dim: int, length: int, precision: str) -> Kern
     """The best kernel for a platform ("cpu", "gpu", "tpu") and these sizes."""
     if platform == "tpu" and head_dim % LANES == 0 and length % LANES == 0:
         return "splash"
-    if platform in {"gpu", "cuda"} and precision == "bfloat16" and head_dim <= LANES:
+    fits = head_dim <= LANES and head_dim % 8 == 0 and length % 2 == 0  # what jax asks of cuDNN with a mask
+    if platform in {"gpu", "cuda"} and precision == "bfloat16" and fits:
         return "cudnn"
     return "xla"
 
@@ -80,7 +83,7 @@ def _splash(query: jax.Array, keys: jax.Array, values: jax.Array, segments: jax.
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
     length, heads, width = query.shape[1:]
-    block = min(BLOCK, length)
+    block = gcd(BLOCK, length)  # blocks fill a row
     sizes = kernels.BlockSizes(
         block_q=block, block_kv=block, block_q_dkv=block, block_kv_dkv=block, block_q_dq=block, block_kv_dq=block
     )

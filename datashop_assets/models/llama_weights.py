@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from datashop_assets.models.llama import Llama, LlamaConfig
 
+FLOATS = {"F64", "F32", "F16", "BF16"}
 Weights = dict[str, Any]  # nested: {"layers": {"mlp": {"up_proj": {"kernel": array [L, D, F]}}}, ...}
 
 
@@ -31,7 +32,8 @@ def folder_config(path: Path) -> LlamaConfig:
 def load_folder(path: Path, *, dtype: DTypeLike = jnp.float32) -> Llama:
     """The model of a Hugging Face folder, in one or several safetensors files, computing in `dtype`.
 
-    Raises `FileNotFoundError` where a file is missing and `ValueError` where a tensor is missing or has another shape.
+    Raises `FileNotFoundError` where a file is missing and `ValueError` where a tensor is missing, has another shape or
+    is quantized.
     """
     config = folder_config(path)
     files = sorted(path.glob("*.safetensors"))
@@ -43,6 +45,8 @@ def load_folder(path: Path, *, dtype: DTypeLike = jnp.float32) -> Llama:
         if name not in where:
             raise ValueError(f"{path}: no tensor {name!r} in {len(files)} safetensors files; is the export whole?")
         with safe_open(where[name], framework="flax") as opened:  # flax reads bfloat16, which numpy does not know
+            if (kind := opened.get_slice(name).get_dtype()) not in FLOATS:  # without scales they would be other weights
+                raise ValueError(f"{path}: tensor {name!r} is {kind}; give the checkpoint before it was quantized.")
             return np.asarray(opened.get_tensor(name), dtype=np.float32)
 
     return assemble(config, tensor, dtype=dtype)

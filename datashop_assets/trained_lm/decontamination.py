@@ -19,6 +19,7 @@ import polars as pl
 
 from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
+from datashop_assets.sources.counts import OTHERS
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
 from datashop_assets.sources.pool_index import source_files
@@ -113,12 +114,22 @@ def _of_split(pool: StageFolder, shard: str, split: Split) -> Iterator[tuple[int
 
 
 def _named(sets: Iterable[Mapping[str, Any]], cache: Path) -> Iterator[Named]:
+    """The documents that a prompt names. Raises `ValueError` for data that hold none: they would pass for clean."""
     for one in sets:
-        data = one["data"]
-        for file in source_files(data["uri"], cache):
-            for found in read_documents(file, fields_of(data)):
-                if isinstance(found, Document):
-                    yield (data["uri"], found.id), found.text
+        data, empty = one["data"], True
+        for found in _documents(data, cache):
+            empty = False
+            yield (data["uri"], found.id), found.text
+        if empty:
+            raise ValueError(
+                f"{data['uri']} has no document with text in the field {data['text_field']!r}, so nothing could be "
+                "left out of training for it; correct uri or text_field in evaluation.benchmarks or evaluation.targets"
+            )
+
+
+def _documents(data: Mapping[str, Any], cache: Path) -> Iterator[Document]:
+    for file in source_files(data["uri"], cache):
+        yield from (found for found in read_documents(file, fields_of(data)) if isinstance(found, Document))
 
 
 def _saved(index: NgramIndex, path: Path) -> Path:
@@ -130,7 +141,9 @@ def _saved(index: NgramIndex, path: Path) -> Path:
 def _counts(task: StageTask, shards: list[str]) -> Metrics:
     parts = [_written(task.output, shard) for shard in shards]
     table = pl.concat(parts).sort("set", "source") if parts else pl.DataFrame(schema=SCHEMA)
-    by_source = table.group_by("source", maintain_order=True).len()
+    named = list(task.inputs["pretraining_pool"].metrics["by_source"])  # a source field may hold a URL
+    source = pl.when(pl.col("source").is_in(named)).then("source").otherwise(pl.lit(OTHERS)).alias("source")
+    by_source = table.group_by(source, maintain_order=True).len()
     by_set = table.group_by("set", maintain_order=True).len()
     return {
         "left_out": len(table),

@@ -2,44 +2,64 @@
 
 A stratum is a source and an octave of lengths. Of each, a random draw of all training documents, kept ones among them,
 takes as many tokens as the filter kept there: what a filter gives that knows sources and lengths, and nothing of the
-text. So the difference from it is the rubric's own. Memory grows with the number of sources, not of documents.
+text. So the difference from it is the rubric's own. Sources of few documents, which may be an address each, are one:
+where a document is alone in its stratum, nothing but itself could be drawn. Memory grows with the number of sources,
+not of documents.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from datashop_assets.sources.counts import OTHERS
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw
 from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows
 
+FEW = 20  # training documents
 Stratum = tuple[str, int]  # source, and the bits of the number of tokens
 
 
-def strata(batch: Batch) -> list[Stratum]:
-    """The stratum of each document."""
-    return [(str(source), int(size).bit_length()) for source, size in zip(batch.sources, batch.sizes, strict=True)]
+@dataclass(frozen=True)
+class Kept:
+    """What a filter kept of the documents that may be trained on."""
+
+    tokens: Counter[Stratum]
+    named: frozenset[str]  # sources that are strata of their own
+
+    def strata(self, batch: Batch) -> list[Stratum]:
+        """The stratum of each document."""
+        places = zip(batch.sources, batch.sizes.tolist(), strict=True)
+        return [(str(source) if source in self.named else OTHERS, size.bit_length()) for source, size in places]
 
 
-def kept_tokens(pool: TrainingPool, filtered: StageFolder) -> Counter[Stratum]:
-    """Tokens that the filter kept in each stratum, of documents that may be trained on."""
-    found: Counter[Stratum] = Counter()
+def kept_tokens(pool: TrainingPool, filtered: StageFolder) -> Kept:
+    """Tokens that the filter kept in each stratum. Sources of fewer than `FEW` documents are one."""
+    documents, found = Counter[str](), Counter[Stratum]()
     for shard in pool.shards:
         kept = kept_rows(filtered, shard)
         for batch in pool.batches(shard):
-            for stratum, size, chosen in zip(strata(batch), batch.sizes, np.isin(batch.rows, kept), strict=True):
-                found[stratum] += int(size) if chosen else 0
-    return +found
+            documents.update(map(str, batch.sources))
+            chosen = np.isin(batch.rows, kept)
+            for source, size in zip(batch.sources[chosen], batch.sizes[chosen].tolist(), strict=True):
+                found[str(source), size.bit_length()] += size
+    named = frozenset(source for source, count in documents.items() if count >= FEW)
+    tokens = Counter[Stratum]()
+    for (source, bits), total in found.items():
+        tokens[source if source in named else OTHERS, bits] += total
+    return Kept(tokens, named)
 
 
 class MatchedDraw:
     """A draw in every stratum, together about `need` tokens or as many as were kept, whichever is less."""
 
-    def __init__(self, wanted: Mapping[Stratum, int], need: int) -> None:
-        share = min(1.0, need / max(1, sum(wanted.values())))
+    def __init__(self, kept: Kept, need: int) -> None:
+        self.kept = kept
+        share = min(1.0, need / max(1, kept.tokens.total()))
         self.draws: dict[Stratum, Draw[Piece]] = {
-            stratum: Draw(round(tokens * share)) for stratum, tokens in wanted.items() if round(tokens * share)
+            stratum: Draw(round(tokens * share)) for stratum, tokens in kept.tokens.items() if round(tokens * share)
         }
 
     @property

@@ -22,7 +22,7 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 def words_of(text: str) -> list[str]:
     """The words of a text, in order: NFKC, case folded."""
-    return WORDS.findall(unicodedata.normalize("NFKC", text).casefold())
+    return WORDS.findall((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold())
 
 
 def ngrams(text: str, size: int) -> np.ndarray:

@@ -69,7 +69,7 @@ CONTROL_LM = Stage(
 )
 MATCHED_LM = Stage(
     "matched_lm",
-    code_version="1",
+    code_version="2",
     inputs=("filtered_pool", "pool_tokens", "decontamination"),
     config=_matched,
     build="datashop_assets.trained_lm.build:build_matched",

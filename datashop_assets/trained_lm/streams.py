@@ -9,7 +9,7 @@ import numpy as np
 
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw, row_keys
-from datashop_assets.trained_lm.matching import MatchedDraw, kept_tokens, strata
+from datashop_assets.trained_lm.matching import MatchedDraw, kept_tokens
 from datashop_assets.trained_lm.mixture import Rows, mixed
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows
@@ -42,8 +42,9 @@ def read_streams(
     """Draws every seed's documents. Without `filtered` the own stream is more of the pool: that is the control.
 
     `matched`: the own stream is not what was kept but a random draw with its mix of sources and lengths. Raises
-    `ValueError` where the pool holds less than one batch, no kept document may be trained on, the kept documents
-    would be gone through more than `max_epochs` times, or a matched draw is for less than half a document of any kind.
+    `ValueError` where the pool holds less than one batch or too few documents for two streams, no kept document may be
+    trained on, the kept documents would be gone through more than `max_epochs` times, or a matched draw is for less
+    than half a document of any kind.
     """
     reading = Reading(_empty(pool, filtered, settings, matched))
     for shard in pool.shards:
@@ -63,8 +64,8 @@ def _empty(
     shared, mine = (settings.rows - own) * settings.length + 1, own * settings.length + 1
     if not matched or filtered is None:
         return [Streams(Draw(shared), Draw(mine)) for _ in range(settings.seeds)]
-    wanted = kept_tokens(pool, filtered)
-    return [Streams(Draw(shared), MatchedDraw(wanted, mine)) for _ in range(settings.seeds)]
+    kept = kept_tokens(pool, filtered)
+    return [Streams(Draw(shared), MatchedDraw(kept, mine)) for _ in range(settings.seeds)]
 
 
 def _offer(reading: Reading, batch: Batch, kept: np.ndarray | None, share: float) -> None:
@@ -91,7 +92,7 @@ def _draw(draw: Draw[Piece], batch: Batch, sizes: np.ndarray, wanted: np.ndarray
 
 def _match(draw: MatchedDraw, batch: Batch, sizes: np.ndarray, purpose: str) -> None:
     keys = row_keys(purpose, batch.shard, batch.rows).tolist()
-    for stratum, key, size, piece in zip(strata(batch), keys, sizes.tolist(), batch.pieces, strict=True):
+    for stratum, key, size, piece in zip(draw.kept.strata(batch), keys, sizes.tolist(), batch.pieces, strict=True):
         draw.offer(stratum, key, size, piece)
 
 
@@ -102,12 +103,19 @@ def _check(reading: Reading, with_kept: bool, settings: TrainingSettings) -> Non
             f"the pool's training documents hold {reading.pool_tokens} tokens, fewer than one batch of {batch} "
             f"(training.batch {settings.batch} x training.length {settings.length}); lower them or give a larger pool"
         )
+    own = int(settings.own_rows.sum())
+    dry = own < settings.rows and any(not streams.shared.size for streams in reading.seeds)
+    if dry or (own and not with_kept and any(not streams.own.size for streams in reading.seeds)):
+        raise ValueError(
+            "the pool's training documents are too few for two streams, shared rows and the control's own: one of them "
+            f"would have none (training.filtered_share {settings.filtered_share:g}); give a larger pool"
+        )
     if with_kept and reading.kept_tokens < settings.length:
         raise ValueError(
             f"the kept documents that may be trained on hold {reading.kept_tokens} tokens, fewer than one row "
             f"(training.length {settings.length}); keep more: raise keep.fraction or lower keep.threshold"
         )
-    wanted = int(settings.own_rows.sum()) * settings.length
+    wanted = own * settings.length
     if with_kept and wanted > settings.max_epochs * reading.kept_tokens:
         raise ValueError(
             f"training would go {wanted / reading.kept_tokens:.1f} times through the {reading.kept_tokens} tokens of "

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from datashop_assets.evaluation.compare import Interval, Losses, Verdict, compare, over_seeds, verdict
+from datashop_assets.evaluation.heldout import Heldout
+from datashop_assets.evaluation.measures import SOURCES, measures
 
 BITS = st.lists(st.lists(st.floats(1, 1e4), min_size=3, max_size=3), min_size=2, max_size=6)
 
@@ -78,3 +80,21 @@ def test_exchanging_the_models_turns_the_sign(one: list[list[float]], two: list[
 def test_losses_of_other_seeds_or_documents_are_refused() -> None:
     with pytest.raises(ValueError, match="both models need the same seeds and the same documents"):
         Losses(np.ones((2, 3)), np.ones((3, 3)), np.ones(3))
+
+
+def test_a_verdict_that_no_document_would_decide_is_refused() -> None:
+    documents = [Heldout("d", "target", "s", 10, np.zeros(3, dtype=np.int32))]
+    bits = {"control": np.ones((2, 1)), "trained": np.ones((2, 1))}
+    with pytest.raises(ValueError, match=r"primary.documents is 'general', and none of the 1 held-out documents is"):
+        measures(bits, documents, {"documents": "general", "against": "control"})
+
+
+def test_sources_that_are_addresses_do_not_each_make_a_measure() -> None:
+    random = np.random.default_rng(0)
+    large = [Heldout(f"l{n}", "target", "books", 900, np.zeros(3, dtype=np.int32)) for n in range(20)]
+    small = [Heldout(f"s{n}", "target", f"https://{n}.org", 90, np.zeros(3, dtype=np.int32)) for n in range(300)]
+    bits = {"control": random.uniform(1, 2, (5, 320)), "trained": random.uniform(1, 2, (5, 320))}
+    rows = measures(bits, [*small, *large], {"documents": "target", "against": "control"})
+    assert len(rows) == 1 + SOURCES + 1
+    counts = {row["source"]: row["documents"] for row in rows}
+    assert (counts[""], counts["books"], counts["(other sources)"]) == (320, 20, 300 - SOURCES + 1)

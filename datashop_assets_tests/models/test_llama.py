@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors.flax import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from datashop_assets.models.llama import Llama, LlamaConfig
@@ -119,6 +120,23 @@ def test_a_variant_that_is_not_computed_is_refused_by_field(
 
     with pytest.raises(ValueError, match=r"config\.json: .* is computed here"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("dtype", "read"), [("float16", True), ("bfloat16", True), ("int8", False), ("F8", False)])
+def test_half_precision_is_read_and_what_is_quantized_is_refused(
+    tmp_path: Path, llama: Llama, dtype: str, read: bool
+) -> None:
+    save_folder(llama, tmp_path)
+    kind = jnp.float8_e4m3fn if dtype == "F8" else jnp.dtype(dtype)
+    tensors = {name: value.astype(kind) for name, value in load_file(tmp_path / "model.safetensors").items()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    if read:
+        found = nnx.state(load_folder(tmp_path), nnx.Param)
+        for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(nnx.state(llama, nnx.Param)), strict=True):
+            np.testing.assert_allclose(one, two, atol=1e-2)
+    else:
+        with pytest.raises(ValueError, match=r"tensor 'model\..* is (I8|F8_E4M3); give the checkpoint before"):
+            load_folder(tmp_path)
 
 
 def test_a_folder_without_a_tensor_is_refused_by_its_name(tmp_path: Path, llama: Llama) -> None:

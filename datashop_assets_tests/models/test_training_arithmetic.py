@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from datashop_assets.models.attention import Stretch
-from datashop_assets.models.attention_kernels import kernel_of
+from datashop_assets.models.attention_kernels import kernel_of, splash
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.losses import HELD, parts_of, token_losses
 from datashop_assets.trained_lm.mixture import Rows
@@ -100,6 +100,8 @@ def test_logits_of_a_whole_batch_are_nowhere_in_a_large_step() -> None:
         ("cpu", 128, 4096, "bfloat16", "xla"),
         ("gpu", 128, 4096, "bfloat16", "cudnn"),
         ("gpu", 128, 4096, "float32", "xla"),
+        ("gpu", 64, 1001, "bfloat16", "xla"),
+        ("gpu", 100, 1000, "bfloat16", "xla"),
         ("tpu", 128, 4096, "bfloat16", "splash"),
         ("tpu", 64, 4096, "bfloat16", "xla"),
         ("tpu", 128, 100, "bfloat16", "xla"),
@@ -107,6 +109,14 @@ def test_logits_of_a_whole_batch_are_nowhere_in_a_large_step() -> None:
 )
 def test_every_platform_has_its_kernel(platform: str, head: int, length: int, precision: str, kernel: str) -> None:
     assert kernel_of(platform, head, length, precision) == kernel
+
+
+@pytest.mark.parametrize("length", [128, 640, 2048, 2176])
+def test_splash_takes_every_length_that_it_is_chosen_for(length: int) -> None:
+    assert kernel_of("tpu", 128, length, "bfloat16") == "splash"
+    query, keys = (jax.ShapeDtypeStruct((2, length, heads, 128), jnp.bfloat16) for heads in (4, 2))
+    attend = splash(jnp.zeros((2, length), jnp.int32), None)
+    assert jax.eval_shape(attend, query, keys, keys).shape == query.shape
 
 
 def test_short_waves_are_left_and_long_ones_stretched() -> None:

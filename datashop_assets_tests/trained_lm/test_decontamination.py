@@ -54,6 +54,30 @@ def test_the_same_text_written_otherwise_is_found(one: str, other: str) -> None:
     assert (index.found(ngrams(other, 6)) >= 0).sum() == len(index.hashes)
 
 
+@pytest.mark.parametrize(
+    ("question", "document"),
+    [
+        ("下列哪一个数字是小于一百的最大质数", "请回答下列哪一个数字是小于一百的最大质数。为什么"),
+        ("où était le café fermé", unicodedata.normalize("NFD", "Dis-moi où était le café fermé hier")),
+        ("which \ufb01nal \uff13 of \ufb01ve", "the which final 3 of five"),
+    ],
+)
+def test_neither_script_nor_how_an_accent_is_written_hides_a_question(question: str, document: str) -> None:
+    index = NgramIndex.of([(("set", "q"), question)], 5)
+    [row] = overlaps([(0, Document("d", document, "web"))], index, 5)
+    assert row["shared"] >= 1
+
+
+def test_a_benchmark_without_a_readable_document_is_refused(pool: StageFolder, tmp_path: Path) -> None:
+    benchmark = tmp_path / "questions.jsonl"
+    benchmark.write_bytes(orjson.dumps({"id": "q1", "question": "which of these is the largest prime?"}) + b"\n")
+    config = {"ngram": 13, "sets": [{"data": {"uri": str(benchmark), **FIELDS}, "fingerprint": None}]}
+    with pytest.raises(
+        ValueError, match=r"questions.jsonl has no document with text in the field 'text', .* correct uri"
+    ):
+        run_build(build, "decontamination", tmp_path, config, {"pretraining_pool": pool})
+
+
 def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
     """400 random texts of 40 words, one of which quotes a benchmark's question. The pool and what is left out."""
     random = np.random.default_rng(0)
@@ -88,3 +112,22 @@ def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path
     ]
     train = pool.table().filter(split="train")["id"].to_list()
     assert trained_on == [name for name in train if name != f"d{QUOTES}"]
+
+
+def test_what_is_left_out_is_counted_by_the_sources_that_the_pool_names(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "documents").mkdir()
+    texts = [" ".join(f"w{n}" for n in random.integers(0, 5000, 80)) for _ in range(300)]
+    quote = " ".join(f"q{n}" for n in range(13))
+    rows = [{"id": f"d{n}", "text": f"{text} {quote}", "source": f"https://{n}.org"} for n, text in enumerate(texts)]
+    (tmp_path / "documents" / "part-0.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    data = {"uri": f"{tmp_path}/documents/*.jsonl", **FIELDS}
+    config = {"data": data, "fingerprint": None, "heldout_fraction": 0.2}
+    pool = run_build(build_pool, "pretraining_pool", tmp_path, config, {})
+    metrics = run_build(
+        build, "decontamination", tmp_path, {"ngram": 13, "sets": []}, {"pretraining_pool": pool}
+    ).metrics
+    assert metrics["left_out"] == pool.table()["split"].to_list().count("train")
+    assert sum(metrics["left_out_by_source"].values()) == metrics["left_out"]
+    assert len(metrics["left_out_by_source"]) <= 101
+    assert metrics["left_out_by_source"]["(other sources)"] > 100

@@ -7,13 +7,16 @@ import pytest
 from tokenizers import Tokenizer
 
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.decontamination import SCHEMA as LEFT_OUT
 from datashop_assets.trained_lm.matching import kept_tokens
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.streams import Reading, read_streams
 from datashop_assets.trained_lm.tokenizer import end_token
+from datashop_assets.trained_lm.tokens import SCHEMA as TOKENS
 from datashop_assets.trained_lm.tokens import TOKENIZER
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import TRAINING, make_filtered
+from datashop_assets_tests.stages import stage_of_rows
 
 SETTINGS = TrainingSettings.from_config(TRAINING)
 Read = set[tuple[int, ...]]
@@ -74,6 +77,14 @@ def test_a_pool_smaller_than_a_batch_is_refused_with_what_to_lower(training_pool
         read_streams(training_pool, None, large)
 
 
+def test_a_pool_of_one_document_is_refused(tmp_path: Path) -> None:
+    document = {"row": 0, "id": "d", "split": "train", "source": "s", "bytes": 900, "length": 900}
+    tokens = stage_of_rows(tmp_path, "pool_tokens", {"a.parquet": [{**document, "tokens": [5] * 900}]}, TOKENS)
+    pool = TrainingPool(tokens, stage_of_rows(tmp_path, "decontamination", {"a.parquet": []}, LEFT_OUT))
+    with pytest.raises(ValueError, match=r"too few for two streams, .* give a larger pool"):
+        read_streams(pool, None, SETTINGS)
+
+
 def test_a_filtered_pool_that_kept_nothing_is_refused(
     training_pool: TrainingPool, pool: StageFolder, tmp_path: Path
 ) -> None:
@@ -94,7 +105,7 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
     training_pool: TrainingPool, pool: StageFolder, tmp_path: Path
 ) -> None:
     mixed = make_filtered(tmp_path, pool, lambda row: row["row"] % (3 if row["source"] == "sums" else 11) == 0)
-    wanted = kept_tokens(training_pool, mixed)
+    wanted = kept_tokens(training_pool, mixed).tokens
     long = TrainingSettings.from_config({**TRAINING, "steps": 2000, "max_epochs": 50.0})
     for seed in read_streams(training_pool, mixed, long, matched=True).seeds:
         found = Counter[tuple[str, int]]()
@@ -103,6 +114,18 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
             found[piece.id.split("-")[0], size.bit_length()] += size
         assert set(found) == set(wanted)
         assert all(abs(found[stratum] - wanted[stratum]) <= 150 for stratum in wanted)  # half of a document
+
+
+def test_a_document_alone_in_its_source_is_not_matched_by_itself(tmp_path: Path) -> None:
+    document = {"split": "train", "bytes": 50, "length": 50, "tokens": [5] * 50}
+    rows = [{"row": n, "id": str(n), "source": f"https://{n}.org", **document} for n in range(1000)]
+    tokens = stage_of_rows(tmp_path, "pool_tokens", {"a.parquet": rows}, TOKENS)
+    pool = TrainingPool(tokens, stage_of_rows(tmp_path, "decontamination", {"a.parquet": []}, LEFT_OUT))
+    kept = make_filtered(tmp_path, tokens, lambda row: row["row"] < 100)
+    for seed in read_streams(pool, kept, SETTINGS, matched=True).seeds:
+        drawn = [int(piece.id) for _, piece in seed.own.keyed()]
+        assert len(drawn) == pytest.approx(100, abs=2)
+        assert sum(row < 100 for row in drawn) < 30  # of all documents a tenth was kept
 
 
 def test_a_run_too_short_for_one_matched_document_is_refused(training_pool: TrainingPool, sums: StageFolder) -> None:
