@@ -20,7 +20,7 @@ from datashop_assets.prompts.evaluation import Evaluation
 from datashop_assets.prompts.keep import Keep
 from datashop_assets.prompts.labels import Labels
 from datashop_assets.prompts.processor import Processor
-from datashop_assets.prompts.reading import read_yaml
+from datashop_assets.prompts.reading import not_plain, read_yaml
 from datashop_assets.prompts.section import Section
 from datashop_assets.prompts.targets import Targets, Writing, with_targets
 from datashop_assets.prompts.template import holds_example_once
@@ -104,6 +104,8 @@ def parse_prompt(fields: Any, slug: str, file: str) -> Prompt:
         raise PromptError(file, [Problem("", fields, "a prompt file is a mapping of fields; begin with `name: ...`")])
     if "slug" in fields:
         raise PromptError(file, [Problem("slug", fields["slug"], "the file's name is the slug; remove the field")])
+    if problems := list(not_plain(fields)):
+        raise PromptError(file, problems)
     try:
         return Prompt.model_validate_json(orjson.dumps({**with_targets(fields), "slug": slug}))
     except ValidationError as error:

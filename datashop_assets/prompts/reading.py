@@ -72,29 +72,27 @@ def parse_yaml(data: bytes, file: str) -> Any:
         raise PromptError(file, [Problem("", "", f"is not YAML: {_said(error)}")]) from None
     if content is None:
         raise PromptError(file, [Problem("", "", "is empty; give at least `name`, `rubric` and `annotator`")])
-    if problems := list(_not_plain(content, ())):
-        raise PromptError(file, problems)
     return content
 
 
-def _not_plain(value: Any, place: tuple[str, ...]) -> Iterator[Problem]:
-    """What YAML can say and JSON cannot, so that no digest could be made of it."""
+def not_plain(value: Any, place: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """What YAML and Python can say and JSON cannot, so that no digest could be made of it."""
     if len(place) > DEEPEST:
         yield Problem(".".join(place[:3]), "...", f"is nested over {DEEPEST} levels deep; write it flat")
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from _not_plain(key, (*place, key))
-            yield from _not_plain(each, (*place, key))
-    elif isinstance(value, list):
+            yield from not_plain(key, (*place, key))
+            yield from not_plain(each, (*place, key))
+    elif isinstance(value, list | tuple):
         for number, each in enumerate(value):
-            yield from _not_plain(each, (*place, str(number)))
+            yield from not_plain(each, (*place, str(number)))
     elif mend := _mend(value):
         yield Problem(".".join(place), value, mend)
 
 
 def _mend(value: Any) -> str:
     """Nothing where it is a plain value."""
-    if not isinstance(value, PLAIN):
+    if not isinstance(value, PLAIN) or (isinstance(value, float) and type(value) is not float):
         return f"is a {type(value).__name__}; write text, a number, a list or a section"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return "is too large a number; write a smaller one, or quote it if it is text"

@@ -88,10 +88,12 @@ def _row(document: Document) -> dict[str, Any]:
 
 def _metrics(found: Mapping[str, Any], wanted: int, drawn: int) -> dict[str, Any]:
     splits = {split: numbers["documents"] for split, numbers in found["by_split"].items()}
+    available = splits.get(Split.TRAIN, 0)
     return {
         "documents": drawn,
         "asked": wanted,
-        "available": splits.get(Split.TRAIN, 0),
+        "available": available,
+        "repeated": available - drawn if drawn < wanted else None,  # texts and ids once more; unknown if some are left
         "excluded": {str(split): splits.get(split, 0) for split in (Split.HELDOUT, Split.NEAR_HELDOUT)},
         **{name: found[name] for name in ("rejected", "rejects", "reject_examples")},
     }

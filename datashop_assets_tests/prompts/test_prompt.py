@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.prompts.errors import PromptError, in_utf8
-from datashop_assets.prompts.prompt import Prompt, load_prompt
+from datashop_assets.prompts.prompt import Prompt, load_prompt, parse_prompt
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.prompts.template import fill
 from datashop_assets.storage.root import Root
@@ -116,6 +118,16 @@ def test_a_bad_file_is_told_file_field_value_and_mend(
     for word in told:
         assert word in message
     assert len(message) < 5000
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(10**20, "too large"), (float("nan"), "finite"), (np.float64(0.1), "is a float64"), ({"a"}, "is a set")],
+)
+def test_a_value_of_python_that_json_cannot_hold_is_told_too(value: object, told: str) -> None:
+    fields = {**yaml.safe_load(GOOD), "keep": {"fraction": value}}
+    with pytest.raises(PromptError, match=rf"keep\.fraction = .*{told}"):
+        parse_prompt(fields, "tides", "experiment 'tides'")
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,8 @@ def test_a_text_and_an_id_are_drawn_once(pool: StageFolder, tmp_path: Path) -> N
     write_documents(tmp_path / "twice" / "a.jsonl", rows(0, 100) * 40)
     write_documents(tmp_path / "twice" / "b.jsonl", [{**row, "id": f"again-{row['id']}"} for row in rows(0, 100)])
     write_documents(tmp_path / "twice" / "c.jsonl", [{**row, "id": "d1"} for row in rows(500, 50)])
-    found = drawn(make_sample(f"{tmp_path}/twice", tmp_path / "sample", pool, 200))
+    sample = make_sample(f"{tmp_path}/twice", tmp_path / "sample", pool, 200)
+    found = drawn(sample)
+    assert sample.metrics["repeated"] == sample.metrics["available"] - len(found) > 0
     assert len({row["content"] for row in found}) == len({row["id"] for row in found}) == len(found)
     assert not any(row["id"].startswith("again") for row in found)
