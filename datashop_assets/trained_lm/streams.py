@@ -42,8 +42,9 @@ def read_streams(
     """Draws every seed's documents. Without `filtered` the own stream is more of the pool: that is the control.
 
     `matched`: the own stream is not what was kept but a random draw with its mix of sources and lengths. Raises
-    `ValueError` where the pool holds less than one batch, no kept document may be trained on, the kept documents
-    would be gone through more than `max_epochs` times, or a matched draw is for less than half a document of any kind.
+    `ValueError` where the pool holds less than one batch or too few documents for two streams, no kept document may be
+    trained on, the kept documents would be gone through more than `max_epochs` times, or a matched draw is for less
+    than half a document of any kind.
     """
     reading = Reading(_empty(pool, filtered, settings, matched))
     for shard in pool.shards:
@@ -106,6 +107,11 @@ def _check(reading: Reading, with_kept: bool, settings: TrainingSettings) -> Non
         raise ValueError(
             f"the kept documents that may be trained on hold {reading.kept_tokens} tokens, fewer than one row "
             f"(training.length {settings.length}); keep more: raise keep.fraction or lower keep.threshold"
+        )
+    if any(not each.shared.size or not (with_kept or each.own.size) for each in reading.seeds):
+        raise ValueError(
+            "the pool has so few training documents that one of the two streams that it is parted into holds none; "
+            "give a larger pool"
         )
     wanted = int(settings.own_rows.sum()) * settings.length
     if with_kept and wanted > settings.max_epochs * reading.kept_tokens:

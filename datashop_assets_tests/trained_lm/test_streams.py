@@ -13,7 +13,7 @@ from datashop_assets.trained_lm.streams import Reading, read_streams
 from datashop_assets.trained_lm.tokenizer import end_token
 from datashop_assets.trained_lm.tokens import TOKENIZER
 from datashop_assets.trained_lm.training_pool import TrainingPool
-from datashop_assets_tests.small_lm import TRAINING, make_filtered
+from datashop_assets_tests.small_lm import TRAINING, decontaminate, make_filtered, make_pool, make_tokens
 
 SETTINGS = TrainingSettings.from_config(TRAINING)
 Read = set[tuple[int, ...]]
@@ -72,6 +72,15 @@ def test_a_pool_smaller_than_a_batch_is_refused_with_what_to_lower(training_pool
     large = TrainingSettings.from_config({**TRAINING, "batch": 4096, "length": 1024})
     with pytest.raises(ValueError, match=r"fewer than one batch of 4194304 \(training.batch 4096 x training.length"):
         read_streams(training_pool, None, large)
+
+
+def test_a_pool_of_too_few_documents_for_two_streams_is_refused(tmp_path: Path) -> None:
+    few = make_pool(tmp_path, [{"id": "one", "text": "one more story " * 500, "source": "books"}])
+    training_pool = TrainingPool(make_tokens(tmp_path, few, 257), decontaminate(tmp_path, few))
+    with pytest.raises(
+        ValueError, match=r"so few training documents that one of the two streams .*; give a larger pool"
+    ):
+        read_streams(training_pool, None, SETTINGS)
 
 
 def test_a_filtered_pool_that_kept_nothing_is_refused(
