@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datashop_assets.planning import plan
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool_index import build as build_pool
+from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import build, left_out, overlaps
 from datashop_assets.trained_lm.describe import describe
 from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams
 from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small import experiment
 from datashop_assets_tests.small_lm import FIELDS, make_tokens
 from datashop_assets_tests.stages import run_build
 
@@ -88,3 +91,19 @@ def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path
     ]
     train = pool.table().filter(split="train")["id"].to_list()
     assert trained_on == [name for name in train if name != f"d{QUOTES}"]
+
+
+def test_the_controls_digest_holds_that_of_the_evaluation_sets(tmp_path: Path) -> None:
+    pool, benchmark = tmp_path / "pool.jsonl", tmp_path / "questions.jsonl"
+    pool.write_bytes(orjson.dumps({"id": "d", "text": "a document", "source": "web"}))
+
+    def digests(question: str | None = None) -> dict[str, str]:
+        benchmark.write_bytes(orjson.dumps({"id": "q", "text": question}))
+        named = {"evaluation": {"benchmarks": [{"uri": str(benchmark)}]}} if question else {}
+        found = plan(experiment("digests", str(pool), **named).prompt(), Root(str(tmp_path / "root")))
+        return {name: stage.digest for name, stage in found.items()}
+
+    one, two, three = digests(), digests("what is two and two"), digests("what is three and three")
+    for name in ("decontamination", "control_lm", "matched_lm", "trained_lm"):
+        assert len({one[name], two[name], three[name]}) == 3, name
+    assert one["pool_tokens"] == two["pool_tokens"] == three["pool_tokens"]
