@@ -38,7 +38,7 @@ def test_an_overlap_is_a_run_of_words_that_stands_in_both(one: list[str], others
 def test_case_and_punctuation_hide_nothing() -> None:
     index = NgramIndex.of([(("set", "q"), "What is the sum of 2, 3 and 5?")], 5)
     document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
-    [row] = overlaps([(7, document)], index, 5)
+    [row] = overlaps([(7, document)], index)
     assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
 
 
@@ -55,6 +55,14 @@ def test_the_same_text_written_otherwise_is_found(one: str, other: str) -> None:
     index = NgramIndex.of([(("set", "q"), one)], 6)
     assert len(index.hashes)
     assert (index.found(ngrams(other, 6)) >= 0).sum() == len(index.hashes)
+
+
+def test_a_question_shorter_than_a_run_is_found_as_a_whole_unless_it_is_very_short() -> None:
+    short, shorter = "which gas do plants take from the air", "what is the sum of two"  # 8 and 6 words
+    index = NgramIndex.of([(("set", "q1"), short), (("set", "q2"), shorter)], 13)
+    texts = [f"Ask: {short}? Carbon dioxide.", f"Ask: {shorter}?", short.replace("gas", "metal")]
+    found = list(overlaps(((row, Document(f"d{row}", text, "web")) for row, text in enumerate(texts)), index))
+    assert [(row["row"], row["evaluation_id"], row["example"]) for row in found] == [(0, "q1", short)]
 
 
 def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
@@ -82,7 +90,9 @@ def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path
     assert left_out(decontamination, "part-0").tolist() == [QUOTES]
     assert decontamination.metrics["left_out"] == decontamination.metrics["named_documents"] == 1
     shown = describe(decontamination)
-    assert "1 training documents share a run of 13 words" in shown["left out of training"]
+    assert (
+        "1 training documents share a run of 13 words, or all words of a shorter text" in shown["left out of training"]
+    )
     assert "which of these numbers is the largest prime below one hundred" in shown["some overlaps"]
     trained_on = [
         piece.id
