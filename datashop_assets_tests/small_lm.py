@@ -1,6 +1,6 @@
 """Language models of 30,000 weights on sums and sentences: small enough to train in a test, real in every part."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,11 @@ def documents() -> Iterator[dict[str, Any]]:
         yield {"id": f"{source}-{number}", "text": text, "source": source}
 
 
-def make_pool(root: Path) -> StageFolder:
-    """The documents as a pool of two shards."""
+def make_pool(root: Path, given: Iterable[Mapping[str, Any]] | None = None) -> StageFolder:
+    """The documents, those above where none are given, as a pool of two shards."""
     folder = root / "documents"
     folder.mkdir(parents=True)
-    rows = [orjson.dumps(document) + b"\n" for document in documents()]
+    rows = [orjson.dumps(document) + b"\n" for document in (documents() if given is None else given)]
     for shard in range(2):
         (folder / f"part-{shard}.jsonl").write_bytes(b"".join(rows[shard::2]))
     data = {"uri": f"{folder}/*.jsonl", **FIELDS}

@@ -36,9 +36,9 @@ class Start:
         return GGUF(self.path).config() if self.is_gguf else folder_config(self.path)
 
     def tokenizer(self) -> Tokenizer:
-        """Raises `ValueError` where there is none, or it has more tokens than the model has embeddings."""
+        """Raises `ValueError` where there is none, or it has a token beyond the model's embeddings."""
         tokenizer = GGUF(self.path).tokenizer() if self.is_gguf else self._folder_tokenizer()
-        size, rows = tokenizer.get_vocab_size(), self.config().vocab_size
+        size, rows = 1 + max(tokenizer.get_vocab().values()), self.config().vocab_size
         if size > rows:
             raise ValueError(
                 f"{self.path}: the tokenizer has {size} tokens and the model {rows} embeddings; training.anneal_from "

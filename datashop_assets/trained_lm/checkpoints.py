@@ -28,7 +28,7 @@ class Checkpoints:
     def __init__(self, folder: Path, policy: Checkpointing) -> None:
         self._seconds = policy.seconds
         self._next = time.monotonic() + (SECONDS if policy.seconds is None else policy.seconds)
-        self._folder = folder.absolute() if isinstance(folder, Path) else folder  # orbax wants a whole path or a URI
+        self._folder = folder if "://" in str(folder) else Path(folder).absolute()  # orbax wants a whole path or a URI
         options = ocp.CheckpointManagerOptions(max_to_keep=policy.keep, enable_async_checkpointing=policy.asynchronous)
         self._manager = ocp.CheckpointManager(self._folder, options=options)
 

@@ -1,9 +1,10 @@
 """Which training documents share text with what the models are evaluated on; they are left out of all training.
 
-A document that shares one run of 13 words with an evaluation document is left out (n-gram overlap after Brown et al.,
-2020, arXiv:2005.14165, appendix C, whole documents instead of stretches of them). Evaluation documents are all held-out
-ones of the pool, whatever a prompt measures, and those that a prompt names beside them. So prompts that name none share
-one result, and one control. Memory holds 12 bytes a word of the evaluation documents; 6 MB of text take 3 s.
+A document that shares one run of 13 words with an evaluation document, or holds all words of one that has 8 to 12, is
+left out (n-gram overlap after Brown et al., 2020, arXiv:2005.14165, appendix C, whole documents instead of stretches of
+them). Evaluation documents are all held-out ones of the pool, whatever a prompt measures, and those that a prompt names
+beside them. So prompts that name none share one result, and one control. Memory holds 12 bytes a word of the evaluation
+documents; 6 MB of text take 3 s.
 """
 
 from collections import deque
@@ -28,7 +29,7 @@ from datashop_assets.sources.split import Split
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
-from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams, words_at
+from datashop_assets.trained_lm.ngrams import SHORTEST, NgramIndex, hashed, runs, words_at, words_of
 
 HELDOUT = "held-out"
 SCHEMA = {
@@ -51,7 +52,6 @@ class Job:
     pool: str
     shard: str
     index: Path
-    size: int
     output: StageWriter
 
 
@@ -59,12 +59,12 @@ def build(task: StageTask) -> Metrics:
     """Writes, for every shard, the training documents that are left out, each with an example of what it shares."""
     pool, size = task.inputs["pretraining_pool"], task.config["ngram"]
     named = list(_named(task.config["sets"], task.cache))
-    short = sum(not len(ngrams(text, size)) for _, text in named)
+    short = sum(len(words_of(text)) < min(size, SHORTEST) for _, text in named)
     index = NgramIndex.of(chain(_heldout(pool), named), size)
     path = _saved(index, task.output.scratch / "ngrams.npz")
     shards = pool_shards(pool)
     missing = [shard for shard in shards if not task.output.finished(f"{shard}.parquet")]
-    jobs = [Job(pool.uri, shard, path, size, task.output) for shard in missing]
+    jobs = [Job(pool.uri, shard, path, task.output) for shard in missing]
     deque(map_shards(task.tools, "decontaminating", read_shard, jobs), maxlen=0)
     facts = {"evaluation_ngrams": len(index.hashes), "evaluation_documents": len(index.names)}
     return {**facts, "named_documents": len(named), "named_too_short": short, **_counts(task, shards)}
@@ -73,29 +73,37 @@ def build(task: StageTask) -> Metrics:
 def read_shard(job: Job) -> str:
     """Reads one shard and writes what is left out of it. Returns its name."""
     with np.load(job.index, allow_pickle=False) as saved:
-        index = NgramIndex(saved["hashes"], saved["owners"], orjson.loads(saved["names"].tobytes()))
+        index = NgramIndex(
+            saved["hashes"], saved["owners"], orjson.loads(saved["names"].tobytes()), saved["sizes"].tolist()
+        )
     pool = StageFolder(Folder(job.pool))
-    found = overlaps(_of_split(pool, job.shard, Split.TRAIN), index, job.size)
+    found = overlaps(_of_split(pool, job.shard, Split.TRAIN), index)
     job.output.write_rows(f"{job.shard}.parquet", found, SCHEMA)
     return job.shard
 
 
-def overlaps(documents: Iterable[tuple[int, Document]], index: NgramIndex, size: int) -> Iterator[dict[str, Any]]:
-    """A row for every document that shares an n-gram of `size` words with the index."""
+def overlaps(documents: Iterable[tuple[int, Document]], index: NgramIndex) -> Iterator[dict[str, Any]]:
+    """A row for every document that shares an n-gram with the index."""
     for row, document in documents:
-        found = index.found(ngrams(document.text, size))
-        if (places := np.flatnonzero(found >= 0)).size:
-            which, name = index.names[found[places[0]]]
-            yield {
-                "row": row,
-                "id": document.id,
-                "source": document.source,
-                "ngrams": len(found),
-                "shared": len(places),
-                "example": words_at(document.text, int(places[0]), size),
-                "set": which,
-                "evaluation_id": name,
-            }
+        words = hashed(document.text)
+        for size in index.sizes:
+            found = index.found(runs(words, size))
+            if (places := np.flatnonzero(found >= 0)).size:
+                yield {"row": row, **_overlap(document, index, size, found, places)}
+                break
+
+
+def _overlap(document: Document, index: NgramIndex, size: int, found: np.ndarray, places: np.ndarray) -> dict[str, Any]:
+    which, name = index.names[found[places[0]]]
+    return {
+        "id": document.id,
+        "source": document.source,
+        "ngrams": len(found),
+        "shared": len(places),
+        "example": words_at(document.text, int(places[0]), size),
+        "set": which,
+        "evaluation_id": name,
+    }
 
 
 def left_out(folder: StageFolder, shard: str) -> np.ndarray:
@@ -134,7 +142,7 @@ def _documents(data: Mapping[str, Any], cache: Path) -> Iterator[Document]:
 
 def _saved(index: NgramIndex, path: Path) -> Path:
     names = np.frombuffer(orjson.dumps(index.names), dtype=np.uint8)  # an array of strings is as wide as the longest
-    np.savez(path, hashes=index.hashes, owners=index.owners, names=names)
+    np.savez(path, hashes=index.hashes, owners=index.owners, names=names, sizes=index.sizes)
     return path
 
 

@@ -33,10 +33,13 @@ def _splits(folder: StageFolder) -> str:
 def _left_out(folder: StageFolder) -> str:
     found = folder.metrics
     lines = [f"| {escaped(name)} | {count:,} |" for name, count in found["left_out_by_source"].items()]
+    size = folder.manifest.config["ngram"]
     words = (
-        f"{found['left_out']:,} training documents share a run of {folder.manifest.config['ngram']} words with one of "
-        f"{found['evaluation_documents']:,} evaluation documents, and are trained on by no model."
+        f"{found['left_out']:,} training documents share a run of {size} words, or all words of a shorter text, with "
+        f"one of {found['evaluation_documents']:,} evaluation documents, and are trained on by no model."
     )
+    if found["named_too_short"]:
+        words += f" {found['named_too_short']:,} of the prompt's own evaluation documents are too short to look for."
     return "\n".join([words, "", "| source | documents |", "| --- | --- |", *lines])
 
 

@@ -55,7 +55,7 @@ POOL_TOKENS = Stage(
 )
 DECONTAMINATION = Stage(
     "decontamination",
-    code_version="2",
+    code_version="3",
     inputs=("pretraining_pool",),
     config=_decontamination,
     build="datashop_assets.trained_lm.decontamination:build",

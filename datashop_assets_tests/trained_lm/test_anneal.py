@@ -84,6 +84,16 @@ def test_texts_are_neither_cut_nor_filled_up_as_a_checkpoints_tokenizer_last_did
     assert [tokens.tolist() for tokens in encode(Start.named(str(cutting)).tokenizer(), texts)] == whole
 
 
+def test_a_token_beyond_the_models_embeddings_is_refused(folder: Path, tmp_path: Path) -> None:
+    """There are as many tokens as embeddings, and one of them has a number that is none of an embedding."""
+    sparse = shutil.copytree(folder, tmp_path / "sparse")
+    words = json.loads((sparse / "tokenizer.json").read_text())
+    words["model"]["vocab"][list(words["model"]["vocab"])[-1]] = 500
+    (sparse / "tokenizer.json").write_text(json.dumps(words))
+    with pytest.raises(ValueError, match="the tokenizer has 501 tokens and the model 384 embeddings"):
+        Start.named(str(sparse)).tokenizer()
+
+
 def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
     bare = shutil.copytree(folder, tmp_path / "bare")
     (bare / "tokenizer.json").unlink()

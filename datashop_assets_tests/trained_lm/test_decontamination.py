@@ -6,16 +6,19 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+from datashop_assets.planning import plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool_index import build as build_pool
+from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import build, left_out, overlaps
 from datashop_assets.trained_lm.describe import describe
 from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams
 from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.small import experiment
 from datashop_assets_tests.small_lm import FIELDS, make_tokens
 from datashop_assets_tests.stages import run_build
 
@@ -35,7 +38,7 @@ def test_an_overlap_is_a_run_of_words_that_stands_in_both(one: list[str], others
 def test_case_and_punctuation_hide_nothing() -> None:
     index = NgramIndex.of([(("set", "q"), "What is the sum of 2, 3 and 5?")], 5)
     document = Document("d", "Ask: WHAT IS\nthe (sum) of -- 2 ...", "web")
-    [row] = overlaps([(7, document)], index, 5)
+    [row] = overlaps([(7, document)], index)
     assert (row["row"], row["shared"], row["example"], row["evaluation_id"]) == (7, 2, "what is the sum of", "q")
 
 
@@ -64,7 +67,7 @@ def test_the_same_text_written_otherwise_is_found(one: str, other: str) -> None:
 )
 def test_neither_script_nor_how_an_accent_is_written_hides_a_question(question: str, document: str) -> None:
     index = NgramIndex.of([(("set", "q"), question)], 5)
-    [row] = overlaps([(0, Document("d", document, "web"))], index, 5)
+    [row] = overlaps([(0, Document("d", document, "web"))], index)
     assert row["shared"] >= 1
 
 
@@ -76,6 +79,14 @@ def test_a_benchmark_without_a_readable_document_is_refused(pool: StageFolder, t
         ValueError, match=r"questions.jsonl has no document with text in the field 'text', .* correct uri"
     ):
         run_build(build, "decontamination", tmp_path, config, {"pretraining_pool": pool})
+
+
+def test_a_question_shorter_than_a_run_is_found_as_a_whole_unless_it_is_very_short() -> None:
+    short, shorter = "which gas do plants take from the air", "what is the sum of two"  # 8 and 6 words
+    index = NgramIndex.of([(("set", "q1"), short), (("set", "q2"), shorter)], 13)
+    texts = [f"Ask: {short}? Carbon dioxide.", f"Ask: {shorter}?", short.replace("gas", "metal")]
+    found = list(overlaps(((row, Document(f"d{row}", text, "web")) for row, text in enumerate(texts)), index))
+    assert [(row["row"], row["evaluation_id"], row["example"]) for row in found] == [(0, "q1", short)]
 
 
 def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
@@ -103,7 +114,9 @@ def test_a_document_that_quotes_a_benchmark_is_left_out_with_an_example(tmp_path
     assert left_out(decontamination, "part-0").tolist() == [QUOTES]
     assert decontamination.metrics["left_out"] == decontamination.metrics["named_documents"] == 1
     shown = describe(decontamination)
-    assert "1 training documents share a run of 13 words" in shown["left out of training"]
+    assert (
+        "1 training documents share a run of 13 words, or all words of a shorter text" in shown["left out of training"]
+    )
     assert "which of these numbers is the largest prime below one hundred" in shown["some overlaps"]
     trained_on = [
         piece.id
@@ -131,3 +144,19 @@ def test_what_is_left_out_is_counted_by_the_sources_that_the_pool_names(tmp_path
     assert sum(metrics["left_out_by_source"].values()) == metrics["left_out"]
     assert len(metrics["left_out_by_source"]) <= 101
     assert metrics["left_out_by_source"]["(other sources)"] > 100
+
+
+def test_the_controls_digest_holds_that_of_the_evaluation_sets(tmp_path: Path) -> None:
+    pool, benchmark = tmp_path / "pool.jsonl", tmp_path / "questions.jsonl"
+    pool.write_bytes(orjson.dumps({"id": "d", "text": "a document", "source": "web"}))
+
+    def digests(question: str | None = None) -> dict[str, str]:
+        benchmark.write_bytes(orjson.dumps({"id": "q", "text": question}))
+        named = {"evaluation": {"benchmarks": [{"uri": str(benchmark)}]}} if question else {}
+        found = plan(experiment("digests", str(pool), **named).prompt(), Root(str(tmp_path / "root")))
+        return {name: stage.digest for name, stage in found.items()}
+
+    one, two, three = digests(), digests("what is two and two"), digests("what is three and three")
+    for name in ("decontamination", "control_lm", "matched_lm", "trained_lm"):
+        assert len({one[name], two[name], three[name]}) == 3, name
+    assert one["pool_tokens"] == two["pool_tokens"] == three["pool_tokens"]

@@ -141,6 +141,23 @@ def test_a_machine_that_is_lost_loses_little_where_checkpoints_lie_in_a_bucket(
     assert resumed == whole.history[:, 0].tolist()
 
 
+def test_a_folder_for_checkpoints_may_be_named_from_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = TrainingSettings.from_config(TRAINING)
+    trainer = InProcessTrainer(checkpoints="checkpoints")
+    trainer.run(
+        loop.train_seeds,
+        rows=[_rows],
+        config=settings.llama(384),
+        settings=settings,
+        scratch=tmp_path / "trained_lm" / "digest",
+        advance=lambda steps: None,
+    )
+    assert (tmp_path / "checkpoints" / "trained_lm" / "digest" / f"seed-0-{_rows().digest}" / "80").is_dir()
+
+
 def test_control_and_candidate_begin_alike_and_end_apart(
     control: StageFolder, training_pool: TrainingPool, sums: StageFolder, tmp_path: Path
 ) -> None:
