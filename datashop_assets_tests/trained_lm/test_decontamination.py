@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from datashop_assets.planning import plan
+from datashop_assets.graph.planning import plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
