@@ -6,7 +6,7 @@ The demo's models (166,000 weights, 200 steps of 1,024 tokens, five seeds) take 
 from functools import partial
 
 from datashop_assets.graph.stage import Metrics, StageTask
-from datashop_assets.trained_lm.checkpoint_start import Start, check_tokens
+from datashop_assets.trained_lm.checkpoint_start import Start, check_length, check_tokens
 from datashop_assets.trained_lm.curve import CURVE, CURVE_SCHEMA, PLOT, VOLATILE, curve_rows, plot
 from datashop_assets.trained_lm.export import export
 from datashop_assets.trained_lm.loop import Trained, train_seeds
@@ -67,9 +67,10 @@ def _build(task: StageTask, settings: TrainingSettings, reading: Reading, name: 
         raise ValueError(f"{name} needs a trainer; give Tools(trainer=...)")
     tokenizer, separator = read_tokenizer(task.inputs["pool_tokens"])
     start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
+    config = start.config() if start else settings.llama(tokenizer.get_vocab_size())
     if start:
         check_tokens(start, tokenizer)
-    config = start.config() if start else settings.llama(tokenizer.get_vocab_size())
+        check_length(config, settings.length)
     end = end_token(tokenizer, separator)
     with task.tools.progress.bar(f"training {name}", settings.steps * settings.seeds, "steps") as bar:
         trained: list[Trained] = trainer.run(

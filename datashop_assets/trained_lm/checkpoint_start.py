@@ -77,6 +77,15 @@ class Start:
         return tokenizer
 
 
+def check_length(config: LlamaConfig, length: int) -> None:
+    """Raises `ValueError` where rows are longer than what the checkpoint reads, and its users would read, at once."""
+    if length > config.max_position_embeddings:
+        raise ValueError(
+            f"training.length is {length}, and the checkpoint's max_position_embeddings "
+            f"{config.max_position_embeddings}; lower it to that or less"
+        )
+
+
 def check_tokens(start: Start, tokenizer: Tokenizer) -> None:
     """Raises `ValueError` where the pool was not tokenized by this checkpoint's tokenizer."""
     if start.tokenizer().get_vocab() != tokenizer.get_vocab():

@@ -13,7 +13,7 @@ from datashop_assets.prompts.training import Training
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_control
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
-from datashop_assets.trained_lm.checkpoint_start import Start
+from datashop_assets.trained_lm.checkpoint_start import Start, check_length
 from datashop_assets.trained_lm.curve import CURVE
 from datashop_assets.trained_lm.stage import _start
 from datashop_assets.trained_lm.tokenizer import encode
@@ -63,6 +63,14 @@ def test_tokens_of_another_tokenizer_are_refused(folder: Path, training_pool: Tr
     (other / "tokenizer.json").write_text(json.dumps(words))
     with pytest.raises(ValueError, match=r"made by another tokenizer than that of .*; materialize pool_tokens"):
         run_build(build_control, "control_lm", tmp_path, section(other), inputs_of(training_pool), TOOLS)
+
+
+def test_rows_longer_than_the_checkpoint_reads_are_refused(folder: Path, tmp_path: Path) -> None:
+    short = shutil.copytree(folder, tmp_path / "short")
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 32}))
+    with pytest.raises(ValueError, match="training.length is 64, and the checkpoint's max_position_embeddings 32; low"):
+        check_length(Start.named(str(short)).config(), 64)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Path) -> None:
