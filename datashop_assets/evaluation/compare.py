@@ -14,6 +14,7 @@ from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 1000
+ROUNDING = 1e-9  # of a difference: what arithmetic adds
 
 
 class Verdict(StrEnum):
@@ -101,12 +102,16 @@ def over_seeds(differences: np.ndarray) -> Interval:
 
 
 def p_value(differences: np.ndarray) -> float | None:
-    """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single seed."""
+    """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single seed.
+
+    Seeds that differ by the same to the last digit, as accuracies on few questions may, have no spread for a t test:
+    then it is that of the sign test, 2 / 2^S.
+    """
     if len(differences) < 2:
         return None
     mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if not spread:
-        return 0.0 if mean else 1.0
+    if spread <= ROUNDING * float(np.abs(differences).max()):
+        return 2.0 ** (1 - len(differences)) if mean else 1.0
     return float(2 * stats.t.sf(abs(mean) / spread * len(differences) ** 0.5, len(differences) - 1))
 
 

@@ -24,6 +24,14 @@ def test_more_is_better_and_judged_over_seeds() -> None:
     assert table([control]).splitlines()[-1].startswith("| arc | control | acc_norm | 0.300 | 0.400 | +0.100 |")
 
 
+def test_seeds_that_agree_to_the_last_digit_are_no_certainty() -> None:
+    """On ten questions two seeds that differ by one each are a frequent chance."""
+    found = {"control": seeds("a", "acc,none", [0.3, 0.4]), "trained": seeds("a", "acc,none", [0.4, 0.5])}
+    [row] = compared(found, ["a"])
+    assert row["p"] == 0.5
+    assert row["verdict"] is Verdict.SAME
+
+
 def test_all_tasks_are_corrected_together() -> None:
     one, two = [0.1, 0.2, 0.1], [0.2, 0.3, 0.25]
     alone = {"control": seeds("a", "acc,none", one), "trained": seeds("a", "acc,none", two)}
