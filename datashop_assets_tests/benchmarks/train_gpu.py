@@ -47,7 +47,7 @@ def compare(name: str, length: int) -> dict[str, Any]:
 def main() -> None:
     if jax.default_backend() != "gpu":
         raise SystemExit(
-            f"train_gpu needs an NVIDIA GPU and jax[cuda12]; this machine's backend is {jax.default_backend()}"
+            f"train_gpu needs an NVIDIA GPU and jax[cuda13]; this machine's backend is {jax.default_backend()}"
         )
     found = {f"{name}, {length}": compare(name, length) for name in DEPTHS for length in (2048, 4096)}
     first = found["400m, 2048"]

@@ -29,7 +29,7 @@ def test_seeds_that_agree_to_the_last_digit_are_no_certainty() -> None:
     found = {"control": seeds("a", "acc,none", [0.3, 0.4]), "trained": seeds("a", "acc,none", [0.4, 0.5])}
     [row] = compared(found, ["a"])
     assert row["p"] == 0.5
-    assert row["verdict"] is Verdict.SAME
+    assert row["verdict"] == Verdict.SAME
 
 
 def test_all_tasks_are_corrected_together() -> None:

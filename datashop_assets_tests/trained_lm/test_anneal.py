@@ -69,9 +69,7 @@ def test_rows_longer_than_the_checkpoint_reads_are_refused(folder: Path, tmp_pat
     short = shutil.copytree(folder, tmp_path / "short")
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 32}))
-    with pytest.raises(
-        ValueError, match=r"training.length is 64, .* max_position_embeddings 32; lower it"
-    ):
+    with pytest.raises(ValueError, match=r"training.length is 64, .* max_position_embeddings 32; lower it"):
         check_length(Start.named(str(short)).config(), 64)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,14 +58,16 @@ def test_a_run_killed_at_twenty_random_moments_has_the_loss_curve_of_one_that_wa
     whole = json.loads(_finished(tmp_path / "whole"))
     seconds = time.monotonic() - begun
     moments, killed = random.Random(0), 0
-    for _ in range(KILLS):
+    while killed < KILLS:
         with _started(tmp_path / "killed") as run:
             try:
                 run.wait(moments.uniform(0.3 * seconds, 0.9 * seconds))
             except subprocess.TimeoutExpired:
                 run.send_signal(signal.SIGKILL)
                 killed += 1
-    assert killed
+                continue
+        assert json.loads(_finished(tmp_path / "killed")) == whole
+        shutil.rmtree(tmp_path / "killed")  # what is done cannot be killed: from the beginning
     assert json.loads(_finished(tmp_path / "killed")) == whole
 
 
