@@ -1,7 +1,7 @@
 """Reading a pool that has been indexed: the documents from the source files, each checked against the index."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from datashop_assets.sources.split import content_of
 from datashop_assets.storage.shards import read_frames
 from datashop_assets.storage.stage_folder import StageFolder
 
-MISSING = object()  # beyond the end of the index, or of the file
+MISSING = object()  # beyond the end of the index
 
 
 class ChangedPoolError(Exception):
@@ -61,17 +61,28 @@ def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tupl
     [source] = [source for source in _sources(pool) if source["shard"] == shard]
     file = SourceFile(shard, source["name"], _uri(source), source["bytes"], source.get("version", ""))
     read = wanted if wanted and is_as_listed(file) else None
-    pairs = zip_longest(_contents(pool, shard), read_wanted(file, fields_of(source), read), fillvalue=MISSING)
-    for row, (content, found) in enumerate(pairs):
-        if found is None and content is not MISSING:
-            continue  # not wanted
-        if not _agrees(content, found):
-            raise ChangedPoolError(
-                f"{source['uri']} is not the file that was indexed: row {row} of shard {shard} differs; put the old "
-                f"file back, or remove {pool.uri} and materialize pretraining_pool again"
-            )
+    contents, row = _contents(pool, shard), 0
+    for found in read_wanted(file, fields_of(source), read):
+        if isinstance(found, int):
+            known = len(list(islice(contents, found)))
+            row += known
+            if known < found:
+                raise _changed(pool, source, row)
+            continue
+        if not _agrees(next(contents, MISSING), found):
+            raise _changed(pool, source, row)
         if isinstance(found, Document) and (read is wanted or wanted is None or wanted(row)):
             yield row, found
+        row += 1
+    if next(contents, MISSING) is not MISSING:
+        raise _changed(pool, source, row)
+
+
+def _changed(pool: StageFolder, source: Mapping[str, Any], row: int) -> ChangedPoolError:
+    return ChangedPoolError(
+        f"{source['uri']} is not the file that was indexed: row {row} of shard {source['shard']} differs; put the old "
+        f"file back, or remove {pool.uri} and materialize pretraining_pool again"
+    )
 
 
 def _agrees(content: object, found: object) -> bool:

@@ -1,10 +1,10 @@
 """Rows of one source file, streamed: JSON lines, plain or compressed, and Parquet.
 
 Every line gives one item, a mapping or a `Broken` that says what is wrong with it, so that an item's position is its
-row. A file that ends or goes wrong midway gives one last `Broken`; a connection that fails raises, because the file
-may be whole. pyarrow decompresses: it notices a truncated stream (the zstandard package does not) at 10 million short
-lines a second. At most one line of 64 MB is in memory, or of a Parquet file one batch and 1 MB of each column, however
-large its row groups.
+row; of lines that are not wanted, the item is how many they are. A file that ends or goes wrong midway gives one last
+`Broken`; a connection that fails raises, because the file may be whole. pyarrow decompresses: it notices a truncated
+stream (the zstandard package does not) at 10 million short lines a second. At most one line of 64 MB is in memory, or
+of a Parquet file one batch and 1 MB of each column, however large its row groups.
 """
 
 import io
@@ -58,8 +58,11 @@ class _Watched:
         return getattr(self.file, name)
 
 
-def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None) -> Iterator[Row | None]:
-    """The rows of a file, in order, and None for one that is not wanted. Raises what the connection to it raises."""
+def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None) -> Iterator[Row | int]:
+    """The rows of a file, in order, and instead of rows that are not wanted how many of them follow each other.
+
+    Raises what the connection to the file raises.
+    """
     compression = FORMATS[suffix_of(file.name)]
     row = 0
     filesystem, path = fsspec.core.url_to_fs(file.uri)  # fsspec.open would take a '*' in a file's name for a glob
@@ -70,7 +73,7 @@ def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted
                 _parquet(watched, wanted) if compression is None else _lines(watched, compression, longest_line, wanted)
             ):
                 yield found
-                row += 1
+                row += found if isinstance(found, int) else 1
         except (OSError, pa.ArrowException) as error:
             if watched.failure is not None:
                 raise watched.failure from error
@@ -78,20 +81,29 @@ def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted
             yield Broken("truncated", f"truncated {after}: {error}")
 
 
-def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> Iterator[Row | None]:
+def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> Iterator[Row | int]:
     raw = pa.PythonFile(file, mode="r")
     stream = pa.CompressedInputStream(raw, compression) if compression else raw
     with closing(io.BufferedReader(stream, BUFFER)) as lines:
-        mark, row = BYTE_ORDER_MARK, 0
+        mark, row, passed = BYTE_ORDER_MARK, 0, 0
         while line := lines.readline(longest + 1):
-            skipped, row = wanted is not None and not wanted(row), row + 1
-            if len(line) > longest and not line.endswith(b"\n"):
-                yield Broken("line too long", f"{_rest_of_line(lines, longest) + len(line)} bytes, {longest} at most")
+            whole = line.endswith(b"\n") or len(line) <= longest
+            if whole and wanted is not None and not wanted(row):
+                passed += 1
             else:
-                yield None if skipped else _parse(line.removeprefix(mark))
-            mark = b""
+                if passed:
+                    yield passed
+                    passed = 0
+                yield _parse(line.removeprefix(mark)) if whole else _too_long(lines, len(line), longest)
+            mark, row = b"", row + 1
+        if passed:
+            yield passed
         if compression and not row and not file.tell():  # also what holds no row has a header
             yield Broken("truncated", "truncated before the first row: the file is empty")
+
+
+def _too_long(lines: io.BufferedReader, size: int, longest: int) -> Broken:
+    return Broken("line too long", f"{_rest_of_line(lines, longest) + size} bytes, {longest} at most")
 
 
 def _rest_of_line(lines: io.BufferedReader, step: int) -> int:
@@ -138,13 +150,13 @@ def _what_is_wrong(line: bytes) -> str:
     return "broken json"
 
 
-def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | None]:
+def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | int]:
     table, row = open_parquet(file), 0
     plain = all(_is_plain(field.type) for field in table.schema_arrow)
     for batch in table.iter_batches(BATCH_ROWS):
         for position in range(batch.num_rows):
-            skipped, row = wanted is not None and not wanted(row), row + 1
-            yield None if skipped else _parquet_row(batch.slice(position, 1), plain)
+            passed, row = wanted is not None and not wanted(row), row + 1
+            yield 1 if passed else _parquet_row(batch.slice(position, 1), plain)
 
 
 def _parquet_row(row: pa.RecordBatch, plain: bool) -> Row:
