@@ -14,7 +14,6 @@ from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 1000
-ROUNDING = 1e-9  # of a difference: what arithmetic adds
 
 
 class Verdict(StrEnum):
@@ -91,28 +90,32 @@ def compare(losses: Losses) -> Comparison:
     )
 
 
-def over_seeds(differences: np.ndarray) -> Interval:
-    """Mean of paired differences [S] with Student's t interval of 95%; no bounds for a single seed."""
+def over_seeds(differences: np.ndarray, grain: float = 0.0) -> Interval:
+    """Mean of paired differences [S] with Student's t interval of 95%; no bounds for a single seed.
+
+    `grain`: the step in which they are measured, such as one question of a task. Rounding alone spreads them by
+    `grain` / sqrt(12), so that no less is believed: two seeds that agree to the question would have no spread at all.
+    """
     mean = float(differences.mean())
     if len(differences) < 2:
         return Interval(mean)
-    error = float(differences.std(ddof=1)) / len(differences) ** 0.5
+    error = _spread(differences, grain) / len(differences) ** 0.5
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(differences) - 1)) * error
     return Interval(mean, mean - reach, mean + reach)
 
 
-def p_value(differences: np.ndarray) -> float | None:
-    """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single seed.
-
-    Seeds that differ by the same to the last digit, as accuracies on few questions may, have no spread for a t test:
-    then it is that of the sign test, 2 / 2^S.
-    """
+def p_value(differences: np.ndarray, grain: float = 0.0) -> float | None:
+    """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single seed."""
     if len(differences) < 2:
         return None
-    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if spread <= ROUNDING * float(np.abs(differences).max()):
-        return 2.0 ** (1 - len(differences)) if mean else 1.0
+    mean, spread = float(differences.mean()), _spread(differences, grain)
+    if not spread:
+        return 0.0 if mean else 1.0
     return float(2 * stats.t.sf(abs(mean) / spread * len(differences) ** 0.5, len(differences) - 1))
+
+
+def _spread(differences: np.ndarray, grain: float) -> float:
+    return max(float(differences.std(ddof=1)), grain / 12**0.5)
 
 
 def over_documents(losses: Losses) -> Interval:

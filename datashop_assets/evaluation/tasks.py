@@ -23,7 +23,7 @@ Row = dict[str, Any]
 def compared(found: Mapping[str, Sequence[Scores]], tasks: Sequence[str]) -> list[Row]:
     """found: for `trained` and each control the scores of every seed, in order -> a row for each task and control."""
     rows = [
-        _row(task, against, _headlines(scores, task), _headlines(found["trained"], task))
+        _row(task, against, _headlines(scores, task), _headlines(found["trained"], task), _grain(scores[0], task))
         for task in tasks
         for against, scores in found.items()
         if against != "trained"
@@ -46,9 +46,9 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _row(task: str, against: str, control: Sequence[Headline], trained: Sequence[Headline]) -> Row:
+def _row(task: str, against: str, control: Sequence[Headline], trained: Sequence[Headline], grain: float) -> Row:
     one, two = (np.array([score for _, score in side]) for side in (control, trained))
-    interval = over_seeds(two - one)
+    interval = over_seeds(two - one, grain)
     return {
         "task": task,
         "against": against,
@@ -58,9 +58,15 @@ def _row(task: str, against: str, control: Sequence[Headline], trained: Sequence
         "difference": interval.estimate,
         "low": interval.low,
         "high": interval.high,
-        "p": p_value(two - one),
+        "p": p_value(two - one, grain),
         "p_corrected": None,
     }
+
+
+def _grain(scores: Scores, task: str) -> float:
+    """What one question of a task is worth; 0 where the harness does not say how many it asked."""
+    asked = scores.get(task, {}).get("sample_len")
+    return 1 / asked if asked else 0.0
 
 
 def _headlines(seeds: Sequence[Scores], task: str) -> list[Headline]:

@@ -42,11 +42,17 @@ class Checkpoints:
 
     @property
     def last(self) -> str:
-        """Where the newest whole checkpoint is, in words."""
+        """Where the newest whole checkpoint is, in words. Waits for one that is being written."""
+        failed = ""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:  # noqa: BLE001 - any store's own, and orbax raises it once
+            failed = f"; the one after it could not be written: {error}"
+        self._manager.reload()
         step = self._manager.latest_step()
-        return (
-            "there is no checkpoint yet" if step is None else f"the last good checkpoint is {self._folder / str(step)}"
-        )
+        if step is None:
+            return f"there is no checkpoint yet{failed}"
+        return f"the last good checkpoint is {self._folder / str(step)}{failed}"
 
     def restore(self, fresh: Any) -> tuple[Any, History]:
         """The state, lying on devices as `fresh` does, and its history; `fresh` and none where nothing was saved."""

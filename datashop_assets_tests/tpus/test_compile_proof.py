@@ -6,9 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
+from click.testing import CliRunner
 
+from datashop_assets.models import compile_proof
 from datashop_assets.models.compile_proof import too_big
+from datashop_assets.models.sharding import MeshShape
+from datashop_assets.terminal import compile as command
 from datashop_assets.terminal.compile import ENCODERS, MODELS
 from datashop_assets.trained_lm.compile_proof import models
 
@@ -53,3 +58,21 @@ def test_what_is_too_big_is_told_by_how_much() -> None:
     assert too_big(error)[0] == 49.9
     assert too_big(error)[1].startswith("18.66 GiB too big: it needs 49.90 GiB of the 31.24 that a chip has")
     assert too_big("RESOURCE_EXHAUSTED: 49.90G of memory exceeds available HBM 31.24G") == too_big(error)
+
+
+class TooBig:
+    """A lowered program that no chip holds."""
+
+    def compile(self, compiler_options: dict[str, float]) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Used 49.90G of 31.24G hbm. Exceeded by 18.66G.")
+
+
+def test_a_program_that_is_too_big_fails_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    big = compile_proof.Program("8b", MeshShape(), 8, 8, 8.0, "splash", TooBig)
+    monkeypatch.setattr(compile_proof, "described", lambda topology: [])
+    monkeypatch.setattr(command, "program", lambda name, devices, mesh: big)
+    done = CliRunner().invoke(command.compile_for_tpus, ["--program", "8b", "--topology", "v6e:2x4"])
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert not told["fits"]
+    assert told["says"].startswith("18.66 GiB too big")

@@ -3,12 +3,15 @@
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -25,19 +28,24 @@ STEPS = "300"
 
 def test_a_full_disk_while_a_checkpoint_is_written_leaves_the_one_before_whole(tmp_path: Path) -> None:
     state, history = {"weights": jnp.arange(50_000.0)}, np.ones((10, 2), np.float32)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Checkpoints(tmp_path / "run", EVERY_STEP) as checkpoints:
         checkpoints.save(state, history, last=False)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))  # no file grows beyond this, as on a full disk
-        try:
-            with pytest.raises(Exception, match=r"(?i)too large|no space|write"):
-                checkpoints.save({"weights": -state["weights"]}, np.zeros((20, 2), np.float32), last=True)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with small_files(2_000), pytest.raises(Exception, match=r"(?i)too large|no space|write"):
+            checkpoints.save({"weights": -state["weights"]}, np.zeros((20, 2), np.float32), last=True)
     with Checkpoints(tmp_path / "run", EVERY_STEP) as checkpoints:
         found, told = checkpoints.restore({"weights": jnp.zeros(50_000)})
     np.testing.assert_array_equal(found["weights"], np.arange(50_000.0))
     np.testing.assert_array_equal(told, history)
+
+
+def test_a_checkpoint_that_could_not_be_written_is_not_called_the_last_good_one(tmp_path: Path) -> None:
+    policy = Checkpointing(seconds=0.0, keep=1, asynchronous=True)
+    with Checkpoints(tmp_path / "run", policy) as checkpoints:
+        checkpoints.save({"weights": jnp.arange(50_000.0)}, np.ones((10, 2), np.float32), last=False)
+        assert checkpoints.last.endswith("/run/10")
+        with small_files(2_000):
+            checkpoints.save({"weights": -jnp.arange(50_000.0)}, np.ones((20, 2), np.float32), last=False)
+            assert re.search(r"(?is)/run/10; the one after .* not be written: .*(large|space|write)", checkpoints.last)
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -69,6 +77,17 @@ def test_a_run_killed_at_twenty_random_moments_has_the_loss_curve_of_one_that_wa
         assert json.loads(_finished(tmp_path / "killed")) == whole
         shutil.rmtree(tmp_path / "killed")  # what is done cannot be killed: from the beginning
     assert json.loads(_finished(tmp_path / "killed")) == whole
+
+
+@contextmanager
+def small_files(size: int) -> Iterator[None]:
+    """No file grows beyond `size` bytes, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def _started(folder: Path) -> "subprocess.Popen[str]":
