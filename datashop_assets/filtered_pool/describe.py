@@ -69,7 +69,7 @@ def _near(metrics: Mapping[str, Any]) -> str:
     found = metrics.get("near_cut_documents", [])
     named = ", ".join(f"{escaped(one['id'])} ({'kept' if one['kept'] else 'left out'})" for one in found[:SHOWN])
     return (
-        f"Within 1e-6 of the cut: {metrics.get('near_cut', 'not counted')}{f', among them {named}' if named else ''}."
+        f"Within 1e-5 of the cut: {metrics.get('near_cut', 'not counted')}{f', among them {named}' if named else ''}."
     )
 
 
