@@ -139,11 +139,11 @@ def test_nothing_that_is_left_out_scores_above_what_is_kept(by_documents: StageF
 def test_decisions_within_a_millionth_of_the_cut_are_counted_and_listed(root: Path, by_documents: StageFolder) -> None:
     scores = inputs(root)["pool_scores"].table()
     highest_left = scores.filter(~by_documents.table()["kept"])["margin"].max()
-    near = scores.filter((pl.col("margin") - highest_left).abs() <= 1e-6)
+    near = scores.filter((pl.col("margin") - highest_left).abs() <= 1e-5)
     assert by_documents.metrics["cut"] == highest_left
     assert by_documents.metrics["near_cut"] == len(near) >= 1
     assert [one["id"] for one in by_documents.metrics["near_cut_documents"]] == near["id"].to_list()[:100]
-    assert "Within 1e-6 of the cut: " in describe(by_documents)["kept"]
+    assert "Within 1e-5 of the cut: " in describe(by_documents)["kept"]
 
 
 def test_kept_documents_keep_their_fields_and_gain_score_and_prompt(root: Path, by_documents: StageFolder) -> None:
