@@ -33,9 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def gcs_bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`gs://` URI of a bucket on a storage server on this machine, spoken to by the real gcsfs."""
     port = free_port()
-    script = Path(sys.executable).with_name("gcp-storage-emulator")
     log = (tmp_path_factory.mktemp("gcs") / "log").open("wb")
-    command = [script, "start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=tests"]
+    command = [sys.executable, "-m", "datashop_assets_tests.storage.bucket_server", "start", "--host=127.0.0.1",
+               f"--port={port}", "--in-memory", "--default-bucket=tests"]  # fmt: skip
     server = subprocess.Popen(command, stdout=log, stderr=log)
     os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
     try:

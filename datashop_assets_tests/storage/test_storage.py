@@ -352,3 +352,10 @@ def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with lease(folder) as held:
         assert held.waited
     assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize("data", [b"", b"\r", b"a\r", b"a\n", b"a\r\n", b"\n\n--==0==", bytes(range(256)) + b"\r"])
+def test_a_bucket_keeps_every_byte(gcs_bucket: str, tmp_path: Path, data: bytes) -> None:
+    folder = Folder(f"{gcs_bucket}/{tmp_path.name}")
+    folder.write("bytes", data)
+    assert folder.read("bytes") == data
