@@ -24,7 +24,7 @@ DOCUMENTS = [Asked(f"{number}", f"The number {number} is of interest to algebra.
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log", with_dashboard=True) as head:
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log", with_dashboard=True) as head:
         yield head
 
 

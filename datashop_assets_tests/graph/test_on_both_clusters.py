@@ -47,7 +47,7 @@ def annotator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 @pytest.fixture
 def cluster(gcs_bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """It sees the bucket as this process does."""
-    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as head:
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as head:
         yield head
 
 

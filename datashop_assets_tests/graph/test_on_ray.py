@@ -38,7 +38,7 @@ OFTEN = Checkpointing(seconds=0.0, keep=2, asynchronous=True)
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as head:
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as head:
         yield head
 
 

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    with ray_cluster(tmp_path_factory.mktemp("ray", numbered=False) / "log") as head:
+    with ray_cluster(tmp_path_factory.mktemp("ray") / "log") as head:
         yield head
 
 
