@@ -16,7 +16,7 @@ from datashop_assets_tests.trained_lm.meshes import SETTINGS, VOCABULARY, rows
 from resources.ray_training import RayTrainer
 from resources.training import InProcessTrainer, default_trainer
 
-pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]  # Ray's own
 
 
 @pytest.fixture(scope="module")
