@@ -111,14 +111,14 @@ class RayTrainer:
         """
         from ray.train.v2.jax.config import JaxConfig
 
-        return JaxConfig(use_tpu=bool(self.topology), use_gpu=self._with_gpus or self._with_cpus)
+        return JaxConfig(use_tpu=bool(self.topology), use_gpu=self._with_gpus or self._joins_cpus)
 
     @property
     def _with_gpus(self) -> bool:
         return "GPU" in dict(self.resources)
 
     @property
-    def _with_cpus(self) -> bool:
+    def _joins_cpus(self) -> bool:
         return self.workers > 1 and not self.topology and not self._with_gpus
 
     def _running(self, name: str) -> Any:
@@ -128,7 +128,7 @@ class RayTrainer:
             name=name,
             storage_path=f"{self.checkpoints.rstrip('/')}/ray",
             failure_config=FailureConfig(max_failures=self.restarts),
-            worker_runtime_env={"env_vars": {"JAX_PLATFORMS": "cpu"}} if self._with_cpus else None,
+            worker_runtime_env={"env_vars": {"JAX_PLATFORMS": "cpu"}} if self._joins_cpus else None,
         )
 
 

@@ -24,8 +24,8 @@ def pool_margins(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFo
         _of_vectors(encoder, pool, embeddings, shard) if encoder.scores_embeddings else _of_texts(encoder, pool, shard)
     )
     for documents, margins in found:
-        for place in np.flatnonzero(np.isnan(margins))[:1].tolist():
-            row, name = documents[place]
+        if (bad := np.flatnonzero(np.isnan(margins))).size:
+            row, name = documents[int(bad[0])]
             raise ValueError(
                 f"row {row} of shard {shard} ({name!r}) has no number as its margin; train the encoder again"
             )

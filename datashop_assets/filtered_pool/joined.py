@@ -22,7 +22,7 @@ from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 
-CHUNK = 1 << 14  # documents, some 5 MB
+CHUNK = 1 << 14  # documents
 STAGES = ("pretraining_pool", "pool_scores", "pool_tokens")
 INDEX = ("row", "id", "source", "split", "content")
 NOTHING = pl.DataFrame({"row": pl.Series([], dtype=pl.Int64)})

@@ -20,9 +20,8 @@ class Training(Section):
     vocabulary: Annotated[int, Field(ge=300, le=200_000)] = 1024
     query_group: Count = 1  # query heads that share a key head
     tied: bool = True  # one matrix for reading and for predicting tokens
-    anneal_from: Annotated[Address, Field(min_length=1)] | None = (
-        None  # a Hugging Face folder, or smollm2-135m-instruct
-    )
+    # a Hugging Face folder, or smollm2-135m-instruct
+    anneal_from: Annotated[Address, Field(min_length=1)] | None = None
     length: Annotated[int, Field(ge=16, le=131_072)] = 128
     batch: Count = 8
     steps: Count | Literal["optimal"] = 200

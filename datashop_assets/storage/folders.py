@@ -6,7 +6,6 @@ is visible only once its upload is complete. Nothing here knows what the files m
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,11 +122,6 @@ class Folder:
         for left in self.local.rglob(".*") if self.local else ():
             if left.is_file() and not left.name.removeprefix(".").startswith(keep):
                 left.unlink(missing_ok=True)
-
-    def put(self, name: str, file: Path) -> None:
-        """Copies a local file into place."""
-        with self.writing(name) as place, file.open("rb") as source:
-            shutil.copyfileobj(source, place, 1 << 20)
 
 
 def checked_name(name: str) -> str:

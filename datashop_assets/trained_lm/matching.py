@@ -35,7 +35,7 @@ class Kept:
         return [(str(source) if source in self.named else OTHERS, size.bit_length()) for source, size in places]
 
 
-def kept_tokens(pool: TrainingPool, filtered: StageFolder) -> Kept:
+def kept_of(pool: TrainingPool, filtered: StageFolder) -> Kept:
     """Tokens that the filter kept in each stratum. Sources of fewer than `FEW` documents are one."""
     documents, found = Counter[str](), Counter[Stratum]()
     for shard in pool.shards:

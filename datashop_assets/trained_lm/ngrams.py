@@ -42,11 +42,6 @@ def runs(words: np.ndarray, size: int) -> np.ndarray:
     return scramble(combined)
 
 
-def ngrams(text: str, size: int) -> np.ndarray:
-    """uint64 [words - size + 1], one hash for every `size` consecutive words; empty for a shorter text."""
-    return runs(hashed(text), size)
-
-
 def words_at(text: str, place: int, size: int) -> str:
     """The `size` words that the n-gram at `place` stands for."""
     return " ".join(words_of(text)[place : place + size])

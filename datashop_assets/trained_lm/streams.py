@@ -9,7 +9,7 @@ import numpy as np
 
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw, row_keys
-from datashop_assets.trained_lm.matching import MatchedDraw, kept_tokens
+from datashop_assets.trained_lm.matching import MatchedDraw, kept_of
 from datashop_assets.trained_lm.mixture import Rows, mixed
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows
@@ -64,7 +64,7 @@ def _empty(
     shared, mine = (settings.rows - own) * settings.length + 1, own * settings.length + 1
     if not matched or filtered is None:
         return [Streams(Draw(shared), Draw(mine)) for _ in range(settings.seeds)]
-    kept = kept_tokens(pool, filtered)
+    kept = kept_of(pool, filtered)
     return [Streams(Draw(shared), MatchedDraw(kept, mine)) for _ in range(settings.seeds)]
 
 

@@ -89,12 +89,12 @@ def test_a_pool_in_a_bucket_is_read_and_a_changed_object_is_noticed(
     rows = [{"id": f"d{n}", "text": f"text {n}"} for n in range(9)]
     for name in ("a.jsonl.zst", "b.parquet"):
         write_documents(tmp_path / name, rows)
-        Folder(place).put(name, tmp_path / name)
+        Folder(place).write(name, (tmp_path / name).read_bytes())
     pool = make_pool(f"{place}/*", tmp_path / "root")
     for shard in pool_shards(pool):
         assert [document.id for _, document in read_chosen(pool, shard, [2, 7])] == ["d2", "d7"]
     write_documents(tmp_path / "a.jsonl.zst", [*rows[:8], {"id": "d8", "text": "text 9"}])
-    Folder(place).put("a.jsonl.zst", tmp_path / "a.jsonl.zst")
+    Folder(place).write("a.jsonl.zst", (tmp_path / "a.jsonl.zst").read_bytes())
     with pytest.raises(ChangedPoolError, match="row 8 of shard a differs"):
         list(read_chosen(pool, "a", [2, 7]))
 

@@ -16,7 +16,7 @@ from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import build, left_out, overlaps
 from datashop_assets.trained_lm.describe import describe
-from datashop_assets.trained_lm.ngrams import NgramIndex, ngrams
+from datashop_assets.trained_lm.ngrams import NgramIndex, hashed, runs
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small import experiment
 from datashop_assets_tests.small_lm import FIELDS, make_tokens
@@ -30,9 +30,9 @@ LETTERS = st.lists(st.sampled_from("abcd"), max_size=30)
 @given(LETTERS, st.lists(LETTERS, max_size=4), st.integers(1, 6))
 def test_an_overlap_is_a_run_of_words_that_stands_in_both(one: list[str], others: list[list[str]], size: int) -> None:
     index = NgramIndex.of(((("set", str(n)), " ".join(words)) for n, words in enumerate(others)), size)
-    runs = {tuple(words[at : at + size]) for words in others for at in range(len(words) - size + 1)}
-    wanted = [tuple(one[at : at + size]) in runs for at in range(len(one) - size + 1)]
-    assert (index.found(ngrams(" ".join(one), size)) >= 0).tolist() == wanted
+    standing = {tuple(words[at : at + size]) for words in others for at in range(len(words) - size + 1)}
+    wanted = [tuple(one[at : at + size]) in standing for at in range(len(one) - size + 1)]
+    assert (index.found(runs(hashed(" ".join(one)), size)) >= 0).tolist() == wanted
 
 
 def test_case_and_punctuation_hide_nothing() -> None:
@@ -54,7 +54,7 @@ def test_case_and_punctuation_hide_nothing() -> None:
 def test_the_same_text_written_otherwise_is_found(one: str, other: str) -> None:
     index = NgramIndex.of([(("set", "q"), one)], 6)
     assert len(index.hashes)
-    assert (index.found(ngrams(other, 6)) >= 0).sum() == len(index.hashes)
+    assert (index.found(runs(hashed(other), 6)) >= 0).sum() == len(index.hashes)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import SCHEMA as LEFT_OUT
-from datashop_assets.trained_lm.matching import kept_tokens
+from datashop_assets.trained_lm.matching import kept_of
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets.trained_lm.streams import Reading, read_streams
 from datashop_assets.trained_lm.tokenizer import end_token
@@ -105,7 +105,7 @@ def test_a_matched_draw_has_the_tokens_of_the_kept_documents_by_source_and_lengt
     training_pool: TrainingPool, pool: StageFolder, tmp_path: Path
 ) -> None:
     mixed = make_filtered(tmp_path, pool, lambda row: row["row"] % (3 if row["source"] == "sums" else 11) == 0)
-    wanted = kept_tokens(training_pool, mixed).tokens
+    wanted = kept_of(training_pool, mixed).tokens
     long = TrainingSettings.from_config({**TRAINING, "steps": 2000, "max_epochs": 50.0})
     for seed in read_streams(training_pool, mixed, long, matched=True).seeds:
         found = Counter[tuple[str, int]]()
