@@ -13,7 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from datashop_assets.graph.planning import plan
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 

@@ -6,8 +6,8 @@ import time
 import click
 import orjson
 
-from datashop_assets.graph.planning import plan, to_do, up_to
-from datashop_assets.graph.status import status, status_of
+from datashop_assets.core.status import status, status_of
+from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.terminal import tables
@@ -76,27 +76,34 @@ for command in (compare, compile_for_tpus, completion, data, doctor, estimate, h
 )
 def run(prompt: str, until: str | None) -> None:
     """Make every stage of PROMPT that is missing or stale, as one Dagster run."""
-    from datashop_assets.dagster_door.launching import launch
+    from datashop_assets.orchestration.launching import launch
 
     known = store()
     with tables.clear_errors(PromptError, OSError, ValueError):
         planned = plan(known.load(prompt), known.root, _annotator())
-        wanted = up_to(_stage(until)) if until else list(planned)
-    stages = [name for name in to_do(planned) if name in wanted]
-    if not stages:
+        wanted = [name for name in (GRAPH.up_to(_step(until)) if until else GRAPH.names) if name in planned]
+    steps, failed = planned.to_do(wanted), False
+    if not steps and not planned.blocked(wanted):
         tables.say(f"Nothing to do: all {len(wanted)} stages of {prompt} are current.")
-    else:
-        tables.say(f"{prompt}: {len(stages)} of {len(wanted)} stages to make: {', '.join(stages)}")
+    elif steps:
+        from datashop_assets.definitions import definitions
+
+        tables.say(f"{prompt}: {len(steps)} of {len(wanted)} stages to make: {', '.join(steps)}")
         started = time.monotonic()
-        succeeded = launch(prompt, stages)
+        failed = not launch(definitions, planned.prompt, steps)
         took = tables.duration(time.monotonic() - started)
-        if not succeeded:
-            tables.say(
-                f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine"
-            )
-            sys.exit(1)
-        tables.say(f"{prompt}: done after {took}")
-    tables.results(prompt, status_of(plan(known.load(prompt), known.root)), made=stages)
+        tables.say(
+            f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine"
+            if failed
+            else f"{prompt}: done after {took}"
+        )
+    after = plan(known.load(prompt), known.root, _annotator())
+    blocked = after.blocked(wanted)
+    if blocked:
+        tables.say(f"{prompt}: {', '.join(blocked)}: blocked by a gate: {next(iter(blocked.values()))}")
+    if not failed:
+        tables.results(prompt, status_of(after), made=steps)
+    sys.exit(1 if failed or blocked else 0)
 
 
 @main.command("status", epilog=STATUS_EXAMPLES)
@@ -108,7 +115,8 @@ def show_status(prompts: tuple[str, ...], as_json: bool) -> None:
     with tables.clear_errors(PromptError):
         for slug in prompts:
             known.load(slug)
-        found = status(known, known.root, _annotator(), prompts)
+        annotator = _annotator()
+        found = status(known, lambda one: plan(one, known.root, annotator), prompts)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
@@ -143,10 +151,7 @@ def _annotator() -> Annotator:
     return AnnotatorResource()
 
 
-def _stage(name: str) -> str:
-    from datashop_assets.graph.stages import GRAPH
-
-    known = [stage.name for stage in GRAPH]
-    if name not in known:
-        raise ValueError(f"--until {name!r} is no stage; the stages are {', '.join(known)}")
+def _step(name: str) -> str:
+    if name not in GRAPH.names:
+        raise ValueError(f"unknown stage {name!r} for --until; the stages are {', '.join(GRAPH.names)}")
     return name

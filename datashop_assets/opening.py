@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datashop_assets.graph.planning import plan
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.storage.manifest import File, Manifest
 from datashop_assets.storage.root import Root, default_root

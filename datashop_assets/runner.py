@@ -23,12 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
-from datashop_assets.graph.planning import Planned, plan, up_to
-from datashop_assets.graph.running import Outcome, run_stage
-from datashop_assets.graph.stage import Tools
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.core.build import BlockedError, Outcome, make_step
+from datashop_assets.core.checks import stopping
+from datashop_assets.core.plan import Plan
+from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.storage.root import Root, default_root
@@ -81,70 +80,61 @@ class DatashopRunner:
         self,
         config: DatashopRunnerConfig,
         root: Root | None = None,
-        tools: Tools | None = None,
+        resources: Resources | None = None,
         prompts: Path | None = None,
     ) -> None:
         self.config = config
         self.root = root or default_root()
         self.prompt = config.prompt()
-        self._tools = tools
+        self._resources = resources
         PromptStore(prompts or default_prompts(), self.root).keep(self.prompt)
 
     def run_eval_cluster_steps(self) -> dict[str, Outcome]:
         """Everything the encoder needs, and the encoder: what the original ran on its vLLM cluster."""
-        return self.run(*up_to("encoder"))
+        return self.run(*GRAPH.up_to("encoder"))
 
     def run_all_steps(self) -> dict[str, Outcome]:
-        """The whole graph, to the data card. Stages that are there are reused."""
-        return self.run(*(stage.name for stage in GRAPH))
+        """The whole graph, to the data card. Outputs that are there are reused."""
+        return self.run(*GRAPH.names)
 
-    def run(self, *stages: str) -> dict[str, Outcome]:
-        """Makes the named stages, which stand in the order of the graph.
+    def run(self, *steps: str) -> dict[str, Outcome]:
+        """Makes the named steps, which stand in the order of the graph; those that the prompt does not ask for are
+        left out.
 
-        Raises `ValueError` where a gate stops a run, as a blocking check does in Dagster. What is made is kept.
+        Raises `BlockedError` where a gate stops a run, as a blocking check does in Dagster. What is made is kept.
         """
-        if self._tools is None:
-            self._tools = local_tools()
+        if self._resources is None:
+            self._resources = local_resources()
         planned, outcomes = self.plan(), dict[str, Outcome]()
-        for name in stages:
-            outcomes[name] = run_stage(name, planned, self.prompt.slug, self.root, self._tools)
-            if name == ANNOTATIONS.name:
-                self._pass_gates(outcomes[name])
-            if name in (POOL_SCORES.name, FILTERED_POOL.name):
-                _count_again(name, planned)
+        for name in steps:
+            if name not in planned:
+                continue
+            outcomes[name] = made = make_step(name, planned, self._resources)
+            for check, found in made.checks.items():
+                if not found.passed:
+                    logger.warning("%s: %s: %s: %s", self.prompt.slug, name, check, found.description)
+            if gates := stopping(made.checks):
+                raise BlockedError(
+                    f"{name} of {self.prompt.slug!r} stops the run: {'; '.join(gates)}. The output is kept at "
+                    f"{made.output.uri}; correct what the gate names, or its threshold in the prompt file"
+                )
         return outcomes
 
-    def _pass_gates(self, annotations: Outcome) -> None:
-        from datashop_assets.annotations.passing import pass_gates
-
-        for warning in pass_gates(self.prompt.annotator, annotations.output):
-            logger.warning("%s: %s", self.prompt.slug, warning)
-
-    def plan(self) -> dict[str, Planned]:
-        return plan(self.prompt, self.root)
+    def plan(self) -> Plan:
+        """What there is and what a run would make."""
+        annotator = self._resources.annotator if self._resources else None
+        return plan(self.prompt, self.root, annotator)
 
 
-def _count_again(name: str, planned: Mapping[str, Planned]) -> None:
-    """What Dagster's `pool_fully_scored` and `keep_count_exact` look at. Raises `ValueError`."""
-    from datashop_assets.filtered_pool.audit import miskept, unscored
-
-    pool, scores, tokens, kept = (
-        planned[stage].output for stage in ("pretraining_pool", POOL_SCORES.name, "pool_tokens", FILTERED_POOL.name)
-    )
-    wrong = unscored(pool, scores) if name == POOL_SCORES.name else miskept(kept.metrics["rule"], kept, scores, tokens)
-    if wrong:
-        raise ValueError(f"{name} is not exact: {'; '.join(wrong)}; remove its folder and run it again")
-
-
-def local_tools() -> Tools:
-    """The tools of the `local` profile, as the environment names them, with progress bars on the terminal."""
+def local_resources() -> Resources:
+    """The resources of the `local` profile, as the environment names them, with progress bars on the terminal."""
     from resources.annotator.resource import AnnotatorResource
     from resources.compute import default_compute
     from resources.progress import TerminalProgress
     from resources.training import default_trainer
 
     progress = TerminalProgress()
-    return Tools(AnnotatorResource(progress.say), default_trainer(), default_compute(), progress)
+    return Resources(AnnotatorResource(progress.say), default_trainer(), default_compute(), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 import polars as pl
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.pool_index import build as build_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
@@ -32,7 +32,7 @@ TRAINING: Mapping[str, Any] = {
 }
 SENTENCE = "the keeper of the old stone tower carries a light over cold water until morning and the wind falls"
 WORDS = SENTENCE.split()
-TOOLS = Tools(trainer=InProcessTrainer())
+TOOLS = Resources(trainer=InProcessTrainer())
 
 
 def documents() -> Iterator[dict[str, Any]]:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.graph.stage import Metrics, StageTask, Tools
+from datashop_assets.core.step import Metrics, OpenRun, Resources
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
-Build = Callable[[StageTask], Metrics]
+Build = Callable[[OpenRun], Metrics]
 
 
 def run_build(
@@ -19,13 +19,13 @@ def run_build(
     root: Path,
     config: Mapping[str, Any],
     inputs: Mapping[str, StageFolder],
-    tools: Tools | None = None,
+    tools: Resources | None = None,
 ) -> StageFolder:
     """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
     answers, stages = Folder(f"{root}/answers"), Folder(f"{root}/stages")
     output = writer(root, name)
-    task = StageTask(config, inputs, output, tools or Tools(), root / "cache", answers, stages=stages)
-    return finish(task.output, name, build(task), config)
+    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", answers, stages=stages)
+    return finish(run.output, name, build(run), config)
 
 
 class LosesEveryWorker:

@@ -17,7 +17,7 @@ from datashop_assets.annotations.sample import documents, index_of
 from datashop_assets.annotations.spending import Spending
 from datashop_assets.answers.asking import Asking, StoppedAskingError
 from datashop_assets.answers.store import AnswerStore
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.storage.digests import digest_of
@@ -26,22 +26,22 @@ NOT_ASKED, BY_SCORE, KEPT = "not asked", "strata of its score", "the draws of th
 ALIKE = "none: the first round's answers are all alike; drawn at random"
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """One row for every document asked, in `round<n>-<nnn>.parquet`. For the metrics see `metrics_of`.
 
     A finished stage that is taken up again keeps its draws and asks about the documents whose calls failed. Raises
     `ValueError` without an annotator or without documents.
     """
-    if task.tools.annotator is None:
-        raise ValueError("annotations need an annotator; give one in Tools(annotator=...)")
-    question = question_of(task.config["asked"], rubric_of(task), task.tools.annotator)
-    store = AnswerStore.of(task.answers, question)
-    spending = Spending.so_far(task.limits, store, task.output.scratch)
-    asking = Asking(task.tools.annotator, question, store, watch=spending.watch, allows=spending.allows)
-    rounds = Rounds(task, asking, judge_of(task.config["parsing"]))
-    index = index_of(task.inputs["annotation_sample"])
-    design = design_of(len(index), task.config)
-    with task.tools.progress.bar("annotations", design.asked, "documents") as bar:
+    if run.resources.annotator is None:
+        raise ValueError("annotations need an annotator; give one in Resources(annotator=...)")
+    question = question_of(run.config["asked"], rubric_of(run), run.resources.annotator)
+    store = AnswerStore.of(run.answers, question)
+    spending = Spending.so_far(run.limits, store, run.output.scratch)
+    asking = Asking(run.resources.annotator, question, store, watch=spending.watch, allows=spending.allows)
+    rounds = Rounds(run, asking, judge_of(run.config["parsing"]))
+    index = index_of(run.inputs["annotation_sample"])
+    design = design_of(len(index), run.config)
+    with run.resources.progress.bar("annotations", design.asked, "documents") as bar:
         try:
             pilot = _annotate(rounds, index, design, bar)
         except StoppedAskingError as stop:
@@ -54,7 +54,7 @@ def build(task: StageTask) -> Metrics:
         "seconds_asking": round(spending.seconds, 1),
         "damaged_parts": list(asking.store.damaged),
         "question": {"model": question.model, "revision": question.revision, "scoring": question.scoring},
-        "digests": {"generation": question.digest, "parsing": digest_of([question.digest, task.config["parsing"]])},
+        "digests": {"generation": question.digest, "parsing": digest_of([question.digest, run.config["parsing"]])},
     }
 
 
@@ -77,12 +77,12 @@ def _annotate(rounds: Rounds, index: Sequence[Row], design: Design, bar: Bar) ->
 
 
 def _second(rounds: Rounds, rest: Sequence[Row], design: Design) -> tuple[list[Drawn], str]:
-    task, contents = rounds.task, [row["content"] for row in rest]
-    texts = ((row["content"], row["text"]) for row in documents(task.inputs["annotation_sample"], set(contents)))
-    if "cascade" in task.config:
-        ranked = first_pass_scores(task, contents, texts)
+    run, contents = rounds.run, [row["content"] for row in rest]
+    texts = ((row["content"], row["text"]) for row in documents(run.inputs["annotation_sample"], set(contents)))
+    if "cascade" in run.config:
+        ranked = first_pass_scores(run, contents, texts)
         return second_round(rest, [ranked[content] for content in contents], design), CASCADE
     answers, reading = rounds.read(1, design.first.drawn), rounds.asking.question.reading
-    scores = pilot_scores(answers, texts, reading, task.output.scratch)
+    scores = pilot_scores(answers, texts, reading, run.output.scratch)
     ordered = [scores[content] if scores else 0.0 for content in contents]
     return second_round(rest, ordered, design), BY_SCORE if scores else ALIKE

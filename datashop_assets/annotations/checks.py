@@ -1,22 +1,10 @@
-"""The gates as asset checks. Which of them stop a run, and at what figure, is said in the prompt file.
+"""The gates as checks of `annotations`. Which of them stop a run, and at what figure, is said in the prompt file.
 
-A check whose gate does not block for the prompt's way of scoring warns instead, so Dagster lets the run go on.
+A check whose gate does not block for the prompt's way of scoring warns instead.
 """
 
-from typing import TYPE_CHECKING
-
-import dagster as dg
-
-from datashop_assets.annotations.describe import replies_table
-from datashop_assets.annotations.metrics import servers_of
-from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.dagster_door.checking import judge_prompts, outputs_of
+from datashop_assets.core.step import Check, CheckContext, CheckResult
 from datashop_assets.prompts.gates import BLOCKING, Gate
-from datashop_assets.prompts.store import PromptStore
-from datashop_assets.storage.stage_folder import StageFolder
-
-if TYPE_CHECKING:
-    from datashop_assets.annotations.gates import Judged
 
 LOOK_AT: dict[Gate, str] = {
     "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "
@@ -34,54 +22,47 @@ LOOK_AT: dict[Gate, str] = {
 }
 
 
-def gate_check(gate: Gate) -> dg.AssetChecksDefinition:
+def gate_check(gate: Gate) -> Check:
     """The check for one gate."""
     always = ", ".join(scoring for scoring, gates in BLOCKING.items() if gate in gates) or "no way of scoring"
     said = f"{LOOK_AT[gate]} Stops a run by default for: {always}. Thresholds: `annotator.gates` in the prompt file."
 
-    @dg.asset_check(asset=ANNOTATIONS.name, name=gate, blocking=True, description=said)
-    def check(context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]) -> dg.AssetCheckResult:
-        return judge_prompts(context, prompts, ANNOTATIONS, lambda slug: _judged(gate, slug, prompts))
+    def evaluate(context: CheckContext) -> CheckResult:
+        from datashop_assets.annotations.describe import replies_table
+        from datashop_assets.annotations.passing import documents_of, judged_gate
 
-    return check
+        judged, stops = judged_gate(gate, context.prompt.annotator, context.output)
+        failed = not judged.passed and len(judged.look_at) > 0
+        return CheckResult(
+            passed=judged.passed,
+            blocks=stops,
+            description=judged.says,
+            figures=judged.figures,
+            sample=replies_table(list(documents_of(judged, context.output))) if failed else "",
+        )
 
-
-@dg.asset_check(
-    asset=ANNOTATIONS.name,
-    name="answered_by_one_server",
-    description="All answers are of servers that say they are the same (`system_fingerprint`: version, model, options)."
-    " If not, and the model's revision changed, name it as `annotator.revision`: that asks anew.",
-)
-def answered_by_one_server(
-    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
-) -> dg.AssetCheckResult:
-    def judge(slug: str) -> dg.AssetCheckResult:
-        servers = servers_of(outputs_of(slug, prompts, ANNOTATIONS.name)[0].metrics)
-        said = f"servers: {', '.join(servers) or 'none says what it is'}"
-        return dg.AssetCheckResult(passed=len(servers) < 2, severity=dg.AssetCheckSeverity.WARN, description=said)
-
-    return judge_prompts(context, prompts, ANNOTATIONS, judge)
-
-
-ANNOTATION_CHECKS = [*(gate_check(gate) for gate in LOOK_AT), answered_by_one_server]
-
-
-def _judged(gate: Gate, slug: str, prompts: PromptStore) -> dg.AssetCheckResult:
-    from datashop_assets.annotations.passing import judged_gate
-
-    (annotations,) = outputs_of(slug, prompts, ANNOTATIONS.name)
-    judged, stops = judged_gate(gate, prompts.load(slug).annotator, annotations)
-    return dg.AssetCheckResult(
-        passed=judged.passed,
-        severity=dg.AssetCheckSeverity.ERROR if stops else dg.AssetCheckSeverity.WARN,
-        description=judged.says,
-        metadata={**judged.figures, "stops_a_run": stops, **_documents(judged, annotations)},
+    return Check(
+        gate,
+        said,
+        evaluate,
+        blocking=True,
+        settings=lambda prompt: [prompt.annotator.scoring, prompt.annotator.gates.model_dump(mode="json")],
     )
 
 
-def _documents(judged: "Judged", annotations: StageFolder) -> dict[str, dg.MetadataValue]:
-    from datashop_assets.annotations.passing import documents_of
+def answered_by_one_server(context: CheckContext) -> CheckResult:
+    from datashop_assets.annotations.metrics import servers_of
 
-    if judged.passed or not len(judged.look_at):
-        return {}
-    return {"look_at": dg.MetadataValue.md(replies_table(list(documents_of(judged, annotations))))}
+    servers = servers_of(context.output.metrics)
+    return CheckResult(passed=len(servers) < 2, description=f"servers: {', '.join(servers) or 'none says what it is'}")
+
+
+ANNOTATION_CHECKS = (
+    *(gate_check(gate) for gate in LOOK_AT),
+    Check(
+        "answered_by_one_server",
+        "All answers are of servers that say they are the same (`system_fingerprint`: version, model, options). If "
+        "not, and the model's revision changed, name it as `annotator.revision`: that asks anew.",
+        answered_by_one_server,
+    ),
+)

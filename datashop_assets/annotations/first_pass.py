@@ -11,7 +11,7 @@ from typing import Any
 
 from datashop_assets.annotations.question import parsing_as, question_of
 from datashop_assets.annotations.scores import asked_scores
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import Asked
 from datashop_assets.storage.manifest import MANIFEST
@@ -26,28 +26,28 @@ LOAD_ENCODER = "datashop_assets.encoder.trained:load"  # by path: a fixed input 
 Texts = Iterable[tuple[str, str]]  # content and text
 
 
-def first_pass_scores(task: StageTask, contents: Sequence[str], texts: Texts) -> dict[str, float]:
+def first_pass_scores(run: OpenRun, contents: Sequence[str], texts: Texts) -> dict[str, float]:
     """A score for each of `contents`, whose `texts` these are. Raises `ValueError` for an encoder that is not there."""
-    if "encoder" in task.config["cascade"]:
-        return _by_encoder(task, texts, task.config["cascade"]["encoder"])
-    return _by_annotator(task, contents, texts)
+    if "encoder" in run.config["cascade"]:
+        return _by_encoder(run, texts, run.config["cascade"]["encoder"])
+    return _by_annotator(run, contents, texts)
 
 
-def _by_annotator(task: StageTask, contents: Sequence[str], texts: Texts) -> dict[str, float]:
+def _by_annotator(run: OpenRun, contents: Sequence[str], texts: Texts) -> dict[str, float]:
     """Asked through the answer store, like any question."""
-    cascade, annotator = task.config["cascade"], task.tools.annotator
+    cascade, annotator = run.config["cascade"], run.resources.annotator
     assert annotator is not None
     question = question_of(cascade["asked"], cascade["prompt"], annotator)
     judge = judge_of(parsing_as(cascade["asked"], FINAL_SCORE))
     asked = ((content, Asked(content, text, "")) for content, text in texts)
-    with task.tools.progress.bar("first pass", len(contents), "documents") as bar:
-        scores = asked_scores(task, question, judge, contents, asked, bar=bar)
+    with run.resources.progress.bar("first pass", len(contents), "documents") as bar:
+        scores = asked_scores(run, question, judge, contents, asked, bar=bar)
     return {content: UNSCORED if score is None else score for content, score in scores.items()}
 
 
-def _by_encoder(task: StageTask, texts: Texts, digest: str) -> dict[str, float]:
-    assert task.stages is not None
-    folder = task.stages.child("encoder", digest)
+def _by_encoder(run: OpenRun, texts: Texts, digest: str) -> dict[str, float]:
+    assert run.outputs is not None
+    folder = run.outputs.child("encoder", digest)
     if not folder.exists(MANIFEST):
         raise ValueError(
             f"annotator.cascade.encoder: no finished encoder {digest} at {folder.uri}; `datashop status --json` lists "

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from datashop_assets.graph.stage import FAILED_CALLS
+from datashop_assets.core.plan import FAILED_CALLS
 from datashop_assets.protocols.annotator import Status
 
 Answer = Mapping[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.scores import asked_scores
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import Asked
 from datashop_assets.protocols.documents import Document
@@ -15,13 +15,13 @@ from datashop_assets.sources.split import content_of
 class PoolLabels:
     """Asks what the prompt asks (`config["annotator"]`, the rubric) about any documents, through the answer store."""
 
-    def __init__(self, task: StageTask) -> None:
-        annotator = task.tools.annotator
+    def __init__(self, run: OpenRun) -> None:
+        annotator = run.resources.annotator
         if annotator is None:
-            raise ValueError("labels of the pool need an annotator; give one in Tools(annotator=...)")
-        wanted = task.config["annotator"]
-        question = question_of(wanted["asked"], rubric_of(task), annotator)
-        self._task, self._question, self._judge = task, question, judge_of(wanted["parsing"])
+            raise ValueError("labels of the pool need an annotator; give one in Resources(annotator=...)")
+        wanted = run.config["annotator"]
+        question = question_of(wanted["asked"], rubric_of(run), annotator)
+        self._task, self._question, self._judge = run, question, judge_of(wanted["parsing"])
 
     def expected_scores(self, documents: Iterable[Document], bar: Bar) -> list[float | None]:
         """The expected score of each, 0 to 5; None where the call failed, was refused or gave a reply without a score.

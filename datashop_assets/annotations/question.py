@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import HIGHEST_SCORE
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator, Question, Reading, Sampling
@@ -49,9 +49,9 @@ def question_of(asked: Mapping[str, Any], rubric: str, annotator: Annotator) -> 
     )
 
 
-def rubric_of(task: StageTask) -> str:
+def rubric_of(run: OpenRun) -> str:
     """The text of the stage's `rubric` input."""
-    return rubric_text(task.inputs["rubric"])
+    return rubric_text(run.inputs["rubric"])
 
 
 def rubric_text(rubric: StageFolder) -> str:

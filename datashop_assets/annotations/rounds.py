@@ -9,7 +9,7 @@ from datashop_assets.annotations.sample import Row, documents
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.ordered import answers_in_order, lot_size
 from datashop_assets.answers.store import content_of
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import Judge
 from datashop_assets.protocols.annotator import Answer, Asked
 from datashop_assets.protocols.progress import Bar
@@ -20,7 +20,7 @@ from datashop_assets.storage.shards import read_rows
 class Rounds:
     """Asks and writes the rounds of one stage, in `round<n>-<nnn>.parquet`."""
 
-    task: StageTask
+    run: OpenRun
     asking: Asking
     judge: Judge
 
@@ -33,12 +33,12 @@ class Rounds:
 
     def complete(self, number: int, count: int) -> bool:
         """Whether all rows of a round of `count` documents are written."""
-        return all(map(self.task.output.finished, _names(number, count)))
+        return all(map(self.run.output.finished, _names(number, count)))
 
     def read(self, number: int, count: int) -> Iterator[Row]:
         """The rows of a complete round."""
         for name in _names(number, count):
-            with self.task.output.folder.open(name) as file:
+            with self.run.output.folder.open(name) as file:
                 yield from read_rows(name, file)
 
     def drawn(self, number: int, count: int) -> list[Drawn]:
@@ -61,7 +61,7 @@ class Rounds:
             (row["content"], replace(_asked(row), constrain=offered, before=before[row["content"]]))
             for row in self._texts(before)
         )
-        with self.task.tools.progress.bar("second tries", len(before), "documents") as bar:
+        with self.run.resources.progress.bar("second tries", len(before), "documents") as bar:
             self.asking.ask(again, bar)
 
     def _write(self, drawn: Sequence[Drawn]) -> None:
@@ -69,14 +69,14 @@ class Rounds:
         lots = (drawn[start : start + size] for start in range(0, len(drawn), size))
         for name, lot, answers in zip(_names(drawn[0].round, len(drawn)), lots, self._answers(drawn), strict=True):
             rows = (row_of(one, answers, self.asking.failures, self.judge) for one in lot)
-            self.task.output.write_rows(name, rows, SCHEMA, volatile=VOLATILE)
+            self.run.output.write_rows(name, rows, SCHEMA, volatile=VOLATILE)
 
     def _answers(self, drawn: Sequence[Drawn]) -> Iterator[dict[str, Answer]]:
         contents = [one.row["content"] for one in drawn]
-        return answers_in_order(self.asking.store, contents, self.task.output.scratch)
+        return answers_in_order(self.asking.store, contents, self.run.output.scratch)
 
     def _texts(self, contents: Container[str]) -> Iterator[Row]:
-        return documents(self.task.inputs["annotation_sample"], contents)
+        return documents(self.run.inputs["annotation_sample"], contents)
 
 
 def _asked(row: Row) -> Asked:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.ordered import answers_in_order
 from datashop_assets.answers.store import AnswerStore
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import Judge
 from datashop_assets.protocols.annotator import Asked, Question
 from datashop_assets.protocols.progress import Bar
 
 
 def asked_scores(
-    task: StageTask,
+    run: OpenRun,
     question: Question,
     judge: Judge,
     contents: Sequence[str],
@@ -25,10 +25,10 @@ def asked_scores(
     None where the call failed, was refused or gave a reply without a score: there is no second try. `documents` are
     those with these contents. Memory holds as many answers as a lot of `answers_in_order`.
     """
-    assert task.tools.annotator is not None
-    asking = Asking(task.tools.annotator, question, AnswerStore.of(task.answers, question))
+    assert run.resources.annotator is not None
+    asking = Asking(run.resources.annotator, question, AnswerStore.of(run.answers, question))
     asking.ask(documents, bar)
     scores: dict[str, float | None] = dict.fromkeys(contents)
-    for lot in answers_in_order(asking.store, contents, task.output.scratch):
+    for lot in answers_in_order(asking.store, contents, run.output.scratch):
         scores |= {key: judge.judge(answer).expected_score for key, answer in lot.items() if key in scores}
     return scores

@@ -11,6 +11,7 @@ import orjson
 import polars as pl
 from markupsafe import Markup
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.data_card import charts, encoder_charts, page
 from datashop_assets.data_card.documents import annotated, browsed, unseen_scores
 from datashop_assets.data_card.facts import facts
@@ -19,9 +20,6 @@ from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.data_card.spending import spending
 from datashop_assets.encoder.ceiling import ceiling
-from datashop_assets.graph.describing import described
-from datashop_assets.graph.stage import Metrics, StageTask
-from datashop_assets.graph.stages import GRAPH
 from datashop_assets.sources.pool import pool_shards
 
 PAGE = "card.html"
@@ -40,22 +38,22 @@ OWN_WORDS_SHOWN = (
 )
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Writes the five files. Metrics: where the page is, and how much it holds."""
-    shards = pool_shards(task.inputs["pretraining_pool"])
-    found, answers = scan(task, shards), annotated(task)
-    documents = browsed(task, shards, answers)
-    known = facts(task, found, samples(task, found, answers), documents)
-    spent = spending(task)
-    html = page.card(known, spent, drawn(task, found, known), own_words(task))
-    task.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
-    task.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
-    task.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
-    task.output.put_bytes(PAGE, html.encode(), identity=False)
-    task.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
+    shards = pool_shards(run.inputs["pretraining_pool"])
+    found, answers = scan(run, shards), annotated(run)
+    documents = browsed(run, shards, answers)
+    known = facts(run, found, samples(run, found, answers), documents)
+    spent = spending(run)
+    html = page.card(known, spent, drawn(run, found, known), own_words(run))
+    run.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
+    run.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
+    run.output.put_bytes(MARKDOWN, page.hub(known, head(known)).encode(), identity=False)
+    run.output.put_bytes(PAGE, html.encode(), identity=False)
+    run.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
     compared = known["stages"]["evaluation"]["metrics"]
     return {
-        "path": f"{task.output.folder.uri}/{PAGE}",
+        "path": f"{run.output.folder.uri}/{PAGE}",
         "verdict": compared["verdict"],
         "matched_verdict": compared.get(f"matched_{known['primary']['kind']}_verdict", "not asked"),
         "kept_documents": known["stages"]["filtered_pool"]["metrics"]["kept_documents"],
@@ -65,10 +63,10 @@ def build(task: StageTask) -> Metrics:
     }
 
 
-def drawn(task: StageTask, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:
+def drawn(run: OpenRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:
     """Name -> chart. A chart whose figures are not there is left out."""
     measured = {name: stage["metrics"] for name, stage in known["stages"].items()}
-    cut, unseen = measured["filtered_pool"]["cut_score"], weighted(task)
+    cut, unseen = measured["filtered_pool"]["cut_score"], weighted(run)
     made = {
         "annotated": charts.annotated(measured["annotations"]["score_histogram"]),
         "scored": charts.scored(found.cells, cut),
@@ -86,14 +84,14 @@ def drawn(task: StageTask, found: Scan, known: Mapping[str, Any]) -> dict[str, M
     return made
 
 
-def weighted(task: StageTask) -> pl.DataFrame:
+def weighted(run: OpenRun) -> pl.DataFrame:
     """Scores of unseen labels with each document's weight in the training set."""
-    labels = task.inputs["training_set"].table("training_set.parquet").select("id", "weight").unique("id")
-    return unseen_scores(task).join(labels, on="id", how="left", maintain_order="left")
+    labels = run.inputs["training_set"].table("training_set.parquet").select("id", "weight").unique("id")
+    return unseen_scores(run).join(labels, on="id", how="left", maintain_order="left")
 
 
-def own_words(task: StageTask) -> dict[str, Mapping[str, str]]:
+def own_words(run: OpenRun) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
-    said = {stage.name: described(task.inputs[stage.name], stage) for stage in GRAPH if stage.name in OWN_WORDS_SHOWN}
-    beside = ceiling(task.inputs["encoder"], task.inputs["annotator_report"]).said()
+    said = {name: run.descriptions(run.inputs[name]) for name in OWN_WORDS_SHOWN}
+    beside = ceiling(run.inputs["encoder"], run.inputs["annotator_report"]).said()
     return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

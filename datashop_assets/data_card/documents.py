@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import polars as pl
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.scan import attributes
 from datashop_assets.excerpts import excerpt
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.pool import read_pool
 from datashop_assets.storage.digests import keyed_hash
 
@@ -56,21 +56,21 @@ class Browsed:
         return base64.b64encode(gzip.compress(orjson.dumps(value), 6, mtime=0)).decode()
 
 
-def browsed(task: StageTask, shards: Sequence[str], answers: Mapping[str, Row], limit: int = LIMIT) -> Browsed:
+def browsed(run: OpenRun, shards: Sequence[str], answers: Mapping[str, Row], limit: int = LIMIT) -> Browsed:
     """Annotated documents (at most half of `limit`) and beside them whole shards of the pool, chosen by hash.
 
     `answers` are those of `annotated`.
     """
     asked = dict(sorted(answers.items(), key=lambda one: keyed_hash("browse", one[0]))[: limit // 2])
-    rows = list(_pool_rows(task, shards, asked, limit))
-    found, total = {row["id"] for row in rows}, int(task.inputs["pool_scores"].metrics["documents"])
+    rows = list(_pool_rows(run, shards, asked, limit))
+    found, total = {row["id"] for row in rows}, int(run.inputs["pool_scores"].metrics["documents"])
     alone = [COLUMNS | {"id": name} | answer for name, answer in asked.items() if name not in found]
     return Browsed([*rows, *alone], total + len(alone) if len(rows) == total else total)
 
 
-def annotated(task: StageTask) -> dict[str, Row]:
+def annotated(run: OpenRun) -> dict[str, Row]:
     """What annotator and encoder say of every annotated document, by id, with the text that both read."""
-    written = task.config["annotator"]["scoring"] == "generate"
+    written = run.config["annotator"]["scoring"] == "generate"
     found = {
         row["id"]: {
             "source": row["source"],
@@ -80,9 +80,9 @@ def annotated(task: StageTask) -> dict[str, Row]:
             "text": row["text"][:SHOWN_CHARACTERS],
             "cut": row["cut"],
         }
-        for row in task.inputs["annotations"].all_rows()
+        for row in run.inputs["annotations"].all_rows()
     }
-    for row in unseen_scores(task).iter_rows(named=True):
+    for row in unseen_scores(run).iter_rows(named=True):
         found.get(row["id"], {}).update(label=row["label"], unseen=_rounded(row["score"]))
     return found
 
@@ -96,21 +96,21 @@ def by_probability(raw: str) -> str:
         return raw
 
 
-def unseen_scores(task: StageTask) -> pl.DataFrame:
+def unseen_scores(run: OpenRun) -> pl.DataFrame:
     """The encoder's scores of labelled documents it had not seen; empty where an encoder keeps none."""
-    folder = task.inputs["encoder"]
+    folder = run.inputs["encoder"]
     if OUT_OF_FOLD in {file.name for file in folder.manifest.files}:
         return folder.table(OUT_OF_FOLD)
     schema = {"id": pl.String, "source": pl.String, "label": pl.Int8, "expected_score": pl.Float64, "score": pl.Float64}
     return pl.DataFrame([], schema)
 
 
-def _pool_rows(task: StageTask, shards: Sequence[str], asked: Mapping[str, Row], limit: int) -> Iterator[Row]:
+def _pool_rows(run: OpenRun, shards: Sequence[str], asked: Mapping[str, Row], limit: int) -> Iterator[Row]:
     """As many as leave room for the annotated documents that are not among them."""
-    pool, kept = task.inputs["pretraining_pool"], task.inputs["filtered_pool"]
-    characters = CHARACTERS // max(1, min(limit, task.inputs["pool_scores"].metrics["documents"]))
+    pool, kept = run.inputs["pretraining_pool"], run.inputs["filtered_pool"]
+    characters = CHARACTERS // max(1, min(limit, run.inputs["pool_scores"].metrics["documents"]))
     left = limit - len(asked)
-    with task.tools.progress.bar("data card: documents", len(shards), "shards") as bar:
+    with run.resources.progress.bar("data card: documents", len(shards), "shards") as bar:
         for shard in sorted(shards, key=lambda name: keyed_hash("browse", name)):
             if left <= 0:
                 break
@@ -120,7 +120,7 @@ def _pool_rows(task: StageTask, shards: Sequence[str], asked: Mapping[str, Row],
             known = {row["row"]: row for row in table.iter_rows(named=True)}
             texts = ((row, one.text) for row, one in read_pool(pool, shard) if row in known)
             for row, text in texts:
-                yield _row(known[row], text, asked, task.config, characters)
+                yield _row(known[row], text, asked, run.config, characters)
             left -= int(others.sum())
             bar.advance()
 

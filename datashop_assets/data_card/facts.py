@@ -10,29 +10,29 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.documents import Browsed
 from datashop_assets.data_card.funnel import label_funnel, pool_funnel
 from datashop_assets.data_card.samples import Samples
 from datashop_assets.data_card.scan import Scan
 from datashop_assets.data_card.spending import is_volatile
 from datashop_assets.data_card.yields import yields
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 
-def facts(task: StageTask, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
+def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
     """Everything but times and costs."""
-    compared = task.inputs["evaluation"].table("comparison.parquet").to_dicts()
+    compared = run.inputs["evaluation"].table("comparison.parquet").to_dicts()
     return {
-        "prompt": dict(task.config),
-        "rubric": rubric(task.inputs["rubric"]),
-        "models": models(task),
-        "stages": {name: _stage(folder) for name, folder in task.inputs.items()},
+        "prompt": dict(run.config),
+        "rubric": rubric(run.inputs["rubric"]),
+        "models": models(run),
+        "stages": {name: _stage(folder) for name, folder in run.inputs.items()},
         "funnels": {
-            "pool": [asdict(step) for step in pool_funnel(task.inputs, found.trainable)],
-            "labels": [asdict(step) for step in label_funnel(task.inputs)],
+            "pool": [asdict(step) for step in pool_funnel(run.inputs, found.trainable)],
+            "labels": [asdict(step) for step in label_funnel(run.inputs)],
         },
-        "encoder": report(task.inputs["encoder"]),
+        "encoder": report(run.inputs["encoder"]),
         "comparison": compared,
         "primary": primary(compared),
         "samples": chosen,
@@ -47,18 +47,18 @@ def primary(compared: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((row for row in compared if row.get("primary")), compared[0])
 
 
-def models(task: StageTask) -> list[dict[str, str]]:
+def models(run: OpenRun) -> list[dict[str, str]]:
     """What scored and what was trained: `role`, `model`, `revision`. What is made here has its content's digest."""
-    asked = task.inputs["annotations"].metrics["question"]
-    encoder, settings = task.config["encoder"], task.config["training"]
+    asked = run.inputs["annotations"].metrics["question"]
+    encoder, settings = run.config["encoder"], run.config["training"]
     start = encoder.get(encoder["kind"], {}).get("model")
     learned = f"{encoder['kind']} from {start}" if start else encoder["kind"]
     found = [
         {"role": "annotator", "model": asked["model"], "revision": asked["revision"]},
-        {"role": "encoder", "model": learned, "revision": task.inputs["encoder"].manifest.content_digest},
+        {"role": "encoder", "model": learned, "revision": run.inputs["encoder"].manifest.content_digest},
     ]
     for name in ("control_lm", "matched_lm", "trained_lm"):
-        folder = task.inputs[name]
+        folder = run.inputs[name]
         if "parameters" in folder.metrics:
             begun = f", annealed from {settings['anneal_from']}" if settings["anneal_from"] else ""
             model = f"Llama of {folder.metrics['parameters']:,} weights{begun}"

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.documents import Row, seen
 from datashop_assets.data_card.scan import SHOWN, Scan
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.pool import read_pool
 
 CHARACTERS = 1200  # of a text on the page
 Samples = dict[str, list[dict[str, Any]]]
 
 
-def samples(task: StageTask, found: Scan, answers: Mapping[str, Row]) -> Samples:
+def samples(run: OpenRun, found: Scan, answers: Mapping[str, Row]) -> Samples:
     """Title -> documents with id, source, score, what the annotator said, and the part that both read.
 
     `answers` are those of `documents.annotated`.
     """
-    texts = _texts(task, found.samples)
+    texts = _texts(run, found.samples)
 
     def shown(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [{**_named(row), "text": texts[row["shard"], row["row"]]} for row in rows]
@@ -46,12 +46,12 @@ def disagreements(answers: Mapping[str, Row]) -> Samples:
     }
 
 
-def _texts(task: StageTask, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+def _texts(run: OpenRun, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
     """Reads the shards that hold one of these rows, and no other."""
     wanted = {(row["shard"], row["row"]) for row in rows}
-    pool = task.inputs["pretraining_pool"]
+    pool = run.inputs["pretraining_pool"]
     return {
-        (shard, row): seen(document.text, task.config, CHARACTERS)[0]
+        (shard, row): seen(document.text, run.config, CHARACTERS)[0]
         for shard in sorted({shard for shard, _ in wanted})
         for row, document in read_pool(pool, shard)
         if (shard, row) in wanted

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.sources.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import left_out
@@ -38,13 +38,13 @@ class Scan:
         return [*self.best, *self.above, *self.below]
 
 
-def scan(task: StageTask, shards: Sequence[str]) -> Scan:
+def scan(run: OpenRun, shards: Sequence[str]) -> Scan:
     """Scans every shard that an interrupted run has not scanned yet, and puts the parts together."""
-    pool, kept, shared = (task.inputs[name] for name in ("pretraining_pool", "filtered_pool", "decontamination"))
+    pool, kept, shared = (run.inputs[name] for name in ("pretraining_pool", "filtered_pool", "decontamination"))
     parts = []
-    with task.tools.progress.bar("data card: scores", len(shards), "shards") as bar:
+    with run.resources.progress.bar("data card: scores", len(shards), "shards") as bar:
         for shard in shards:
-            place = task.output.scratch / f"{shard}.scan.json"
+            place = run.output.scratch / f"{shard}.scan.json"
             if not place.exists():
                 ready = place.with_suffix(".part")
                 ready.write_bytes(orjson.dumps(scan_shard(attributes(pool, kept, shard), left_out(shared, shard))))

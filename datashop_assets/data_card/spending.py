@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.spent import seconds_spent
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -19,12 +19,12 @@ def is_volatile(name: str) -> bool:
     return any(part in name for part in VOLATILE)
 
 
-def spending(task: StageTask) -> dict[str, Any]:
+def spending(run: OpenRun) -> dict[str, Any]:
     """`{"currency": ..., "stages": {name: {...}}}`: seconds, tokens and money of each stage, as estimated and as spent;
     when it was made, on what, and whatever figures of time and cost it wrote. `currency` is None without an estimate.
     """
-    said = _estimate(task)
-    stages = {name: _stage(folder, said["stages"].get(name)) for name, folder in task.inputs.items()}
+    said = _estimate(run)
+    stages = {name: _stage(folder, said["stages"].get(name)) for name, folder in run.inputs.items()}
     return {"currency": said["currency"], "stages": stages}
 
 
@@ -52,10 +52,10 @@ def _tokens(metrics: Mapping[str, Any]) -> int | None:
     return sum(metrics.get(name) or 0 for name in ("tokens_in", "tokens_out")) or None
 
 
-def _estimate(task: StageTask) -> dict[str, Any]:
+def _estimate(run: OpenRun) -> dict[str, Any]:
     """The last estimate of this prompt under this root."""
-    root, stages, _ = task.output.folder.uri.rpartition("/stages/")
-    folder = Root(root).prompt(task.config["slug"]) if stages else None
+    root, stages, _ = run.output.folder.uri.rpartition("/stages/")
+    folder = Root(root).prompt(run.config["slug"]) if stages else None
     if folder is None or not folder.exists(FILE):
         return {"currency": None, "stages": {}}
     found: dict[str, Any] = orjson.loads(folder.read(FILE))

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
-from datashop_assets.dagster_door.profiles import PROFILE
 from datashop_assets.doctor.finding import Finding
+from datashop_assets.orchestration.profiles import PROFILE
 
 DEVICES = "import json, jax; print(json.dumps([[d.platform, d.device_kind] for d in jax.devices()]))"
 PATIENCE = 90  # seconds; a TPU that another process holds makes jax wait

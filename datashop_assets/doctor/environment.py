@@ -44,7 +44,7 @@ def data_packages() -> Finding:
 
 def profile() -> Finding:
     """Whether a run could begin: `profiles` refuses what does not fit before anything else happens."""
-    from datashop_assets.dagster_door import profiles
+    from datashop_assets.orchestration import profiles
 
     try:
         chosen = profiles.profile()

@@ -4,7 +4,7 @@ import shutil
 import uuid
 
 from datashop_assets.doctor.finding import Finding
-from datashop_assets.home import SETTINGS, SHIPPED, home_folder
+from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import default_root

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.folds import baselines_of, baselines_out_of_fold
 from datashop_assets.encoder.learning import learn
@@ -28,7 +29,6 @@ from datashop_assets.encoder.report import (
     on_labels,
 )
 from datashop_assets.encoder.trained import TrainedEncoder
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import read_pool
@@ -46,25 +46,25 @@ PREDICTED = {
 }
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: the headline figures of the report, each with `_low` and `_high`."""
-    rows = task.inputs["training_set"].table("training_set.parquet")
+    rows = run.inputs["training_set"].table("training_set.parquet")
     refuse_few(rows)
-    learnt = learn(task, rows)
-    encoder = TrainedEncoder(learnt.model, learnt.calibration, task.config["read_characters"], task.config["reading"])
+    learnt = learn(run, rows)
+    encoder = TrainedEncoder(learnt.model, learnt.calibration, run.config["read_characters"], run.config["reading"])
     sample = labels_sample(rows, learnt, baselines_out_of_fold(rows))
     report = {
         "labels": on_labels(sample, rows),
-        **_gold_reports(task, encoder, rows),
+        **_gold_reports(run, encoder, rows),
         "cascade": on_cascade(learnt, rows),
         "errors": errors_to_read(rows, learnt.scores),
     }
     refuse_useless(report["labels"]["all"]["metrics"]["auc"])
-    encoder.save(task.output, task.config)
-    task.output.write_rows(PREDICTIONS, _predictions(rows, learnt.margins, learnt.scores), PREDICTED)
-    task.output.put_bytes(REPORT, json.dumps(report, indent=1).encode())
-    task.output.put_bytes(RELIABILITY, reliability(report["labels"]["all"]), identity=False)
-    task.output.put_bytes(PRECISION_RECALL, precision_recall(sample), identity=False)
+    encoder.save(run.output, run.config)
+    run.output.write_rows(PREDICTIONS, _predictions(rows, learnt.margins, learnt.scores), PREDICTED)
+    run.output.put_bytes(REPORT, json.dumps(report, indent=1).encode())
+    run.output.put_bytes(RELIABILITY, reliability(report["labels"]["all"]), identity=False)
+    run.output.put_bytes(PRECISION_RECALL, precision_recall(sample), identity=False)
     return headline(report)
 
 
@@ -87,11 +87,11 @@ def refuse_useless(auc: dict[str, float]) -> None:
         )
 
 
-def _gold_reports(task: StageTask, encoder: TrainedEncoder, rows: pl.DataFrame) -> dict[str, Any]:
-    gold = Gold(load_gold(task.cache, task.config["gold_uri"]), task.config["gold"])
+def _gold_reports(run: OpenRun, encoder: TrainedEncoder, rows: pl.DataFrame) -> dict[str, Any]:
+    gold = Gold(load_gold(run.cache, run.config["gold_uri"]), run.config["gold"])
     if not gold:
         return {"gold": None, "annotator": None}
-    documents = heldout(task.inputs["pretraining_pool"])
+    documents = heldout(run.inputs["pretraining_pool"])
     return {
         "gold": on_gold(encoder, baselines_of(rows), documents, gold),
         "annotator": annotator_on_gold(rows, gold),

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.excerpts import Part, excerpt
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards, read_pool
@@ -50,22 +50,22 @@ class EmbedJob:
     output: StageWriter
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: the state, `made` or `not asked`; documents, width and bytes of what was made."""
-    state = "made" if task.config["asked"] else "not asked"
-    task.output.put_bytes(STATE, json.dumps({"state": state}).encode())
-    if not task.config["asked"]:
+    state = "made" if run.config["asked"] else "not asked"
+    run.output.put_bytes(STATE, json.dumps({"state": state}).encode())
+    if not run.config["asked"]:
         return {"state": state}
-    shards = pool_shards(task.inputs["pretraining_pool"])
-    jobs = [_job(task, shard) for shard in shards if not task.output.finished(f"{shard}.npy")]
-    deque(map_shards(task.tools, "pool embeddings", embed_shard, jobs), maxlen=0)
-    return {"state": state, **_sizes(task.output, shards)}
+    shards = pool_shards(run.inputs["pretraining_pool"])
+    jobs = [_job(run, shard) for shard in shards if not run.output.finished(f"{shard}.npy")]
+    deque(map_shards(run.resources, "pool embeddings", embed_shard, jobs), maxlen=0)
+    return {"state": state, **_sizes(run.output, shards)}
 
 
-def _job(task: StageTask, shard: str) -> EmbedJob:
-    model, read, reading = (task.config[name] for name in ("model", "read_characters", "reading"))
-    version = digest_of(task.config.get("fingerprint"))
-    return EmbedJob(model, version, task.cache, read, reading, task.inputs["pretraining_pool"].uri, shard, task.output)
+def _job(run: OpenRun, shard: str) -> EmbedJob:
+    model, read, reading = (run.config[name] for name in ("model", "read_characters", "reading"))
+    version = digest_of(run.config.get("fingerprint"))
+    return EmbedJob(model, version, run.cache, read, reading, run.inputs["pretraining_pool"].uri, shard, run.output)
 
 
 def embed_shard(job: EmbedJob) -> str:

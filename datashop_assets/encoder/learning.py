@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.encoder import cascade
 from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.calibration import Calibrated, fit_calibration, of_labelled
 from datashop_assets.encoder.folds import fit, floats, out_of_fold
 from datashop_assets.encoder.kinds import FastTextKind, kind_of
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.protocols.encoder import Encoder, EncoderKind
 
 
@@ -29,27 +29,27 @@ class Learnt:
     cascade: Mapping[str, Any] | None = None  # what passing on costs, with the second encoder's margins `alone`
 
 
-def learn(task: StageTask, rows: pl.DataFrame) -> Learnt:
+def learn(run: OpenRun, rows: pl.DataFrame) -> Learnt:
     """Trains what the configuration asks for on the rows of a training set."""
-    kind, scratch = kind_of(task.config, task.cache), task.output.scratch
+    kind, scratch = kind_of(run.config, run.cache), run.output.scratch
     kind.prepare(rows["text"].to_list(), scratch)
     margins = _kept(scratch / "margins.npy", lambda: out_of_fold(kind, rows, scratch))
-    if "cascade" in task.config:
-        return _learn_cascade(task, rows, kind, margins)
-    calibration, scores = _calibrated(task.config, margins, rows, np.ones(len(rows), dtype=bool))
+    if "cascade" in run.config:
+        return _learn_cascade(run, rows, kind, margins)
+    calibration, scores = _calibrated(run.config, margins, rows, np.ones(len(rows), dtype=bool))
     return Learnt(fit(kind, rows, scratch / "final"), calibration, margins, scores)
 
 
-def _learn_cascade(task: StageTask, rows: pl.DataFrame, kind: EncoderKind, late: Array) -> Learnt:
-    first, scratch = FastTextKind(task.config), task.output.scratch / "first"
+def _learn_cascade(run: OpenRun, rows: pl.DataFrame, kind: EncoderKind, late: Array) -> Learnt:
+    first, scratch = FastTextKind(run.config), run.output.scratch / "first"
     early = _kept(scratch / "margins.npy", lambda: out_of_fold(first, rows, scratch))
     labels, weights = floats(rows, "label"), floats(rows, "weight")
-    cut = cascade.cut_of(early, weights, task.config["cascade"]["passes"])
+    cut = cascade.cut_of(early, weights, run.config["cascade"]["passes"])
     passed = early >= cut
-    curve, scores = _calibrated(task.config, late, rows, passed)
+    curve, scores = _calibrated(run.config, late, rows, passed)
     beneath = _beneath(curve, late[passed], labels[~passed], weights[~passed])
     model = cascade.CascadeEncoder(
-        fit(first, rows, scratch / "final"), fit(kind, rows, task.output.scratch / "final"), cut
+        fit(first, rows, scratch / "final"), fit(kind, rows, run.output.scratch / "final"), cut
     )
     return Learnt(
         model,

@@ -5,9 +5,9 @@ from typing import Any
 
 from datashop_assets.annotations.design import Design, design_of
 from datashop_assets.annotations.sample import index_of
+from datashop_assets.core.plan import Plan
 from datashop_assets.estimating.intervals import Range, exactly
 from datashop_assets.estimating.pilot import Pilot, stated_tokens
-from datashop_assets.graph.planning import Plan
 
 FIRST_PASS = 200  # documents whose length tells what the first pass of a cascade reads
 

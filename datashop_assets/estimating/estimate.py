@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.estimating.asking import asked_tokens
 from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.history import expected_seconds
@@ -12,7 +13,6 @@ from datashop_assets.estimating.intervals import Range, exactly, stated
 from datashop_assets.estimating.pilot import Pilot
 from datashop_assets.estimating.prices import Prices
 from datashop_assets.estimating.work import trained_tokens, work
-from datashop_assets.graph.planning import Plan, Planned, State
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.storage.root import Root
 
@@ -40,8 +40,8 @@ class Estimate:
         stages = {name: self._stage(planned) for name, planned in self.plan.items()}
         return {"currency": self.prices.currency, "pilot": {**said, "pace": pilot.measured}, "stages": stages}
 
-    def _stage(self, planned: Planned) -> Line:
-        name = planned.stage.name
+    def _stage(self, planned: PlannedStep) -> Line:
+        name = planned.step.name
         asked = asked_tokens(name, self.plan, self.pilot)
         place, price = self.prices.of(ANNOTATOR if asked else name, self.hardware if asked else None)
         tokens, hours, said = self._line(planned, place, asked)
@@ -51,21 +51,21 @@ class Estimate:
         cost = {"hardware": place, "price_per_hour": price.price_per_hour}
         return {"state": planned.state.value, **found, **cost, "from": said}
 
-    def _line(self, planned: Planned, place: str, asked: Range | None) -> tuple[Range | None, Range | None, str]:
+    def _line(self, planned: PlannedStep, place: str, asked: Range | None) -> tuple[Range | None, Range | None, str]:
         """Tokens, hours, and what they are known from."""
         if planned.state is State.CURRENT:
             return None, exactly(0.0), "is there already"
         if asked is None:
             seconds, said = self._seconds(planned, place)
-            tokens = trained_tokens(planned.stage.name, planned.config, self._vocabulary)
+            tokens = trained_tokens(planned.step.name, planned.config, self._vocabulary)
             return None if tokens is None else exactly(tokens), seconds and seconds.times(1 / HOUR), said
         pace = self.pilot.tokens_per_second
         said = f"{self.pilot.documents} documents: {self.pilot.measured}"
         return asked, asked.times(1 / pace / HOUR) if pace else None, said
 
-    def _seconds(self, planned: Planned, place: str) -> tuple[Range | None, str]:
+    def _seconds(self, planned: PlannedStep, place: str) -> tuple[Range | None, str]:
         """From finished stages under this root, else from the pace that the price table states for this hardware."""
-        name = planned.stage.name
+        name = planned.step.name
         documents = int(self.plan["pretraining_pool"].output.metrics["documents"])
         amount = work(name, planned.config, documents, self._vocabulary)
         if not amount:

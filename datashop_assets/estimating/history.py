@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
+from datashop_assets.core.plan import PlannedStep
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.estimating.work import work
-from datashop_assets.graph.planning import Planned
 from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 
-def expected_seconds(planned: Planned, root: Root, documents: int, vocabulary: int) -> tuple[Range | None, int]:
+def expected_seconds(planned: PlannedStep, root: Root, documents: int, vocabulary: int) -> tuple[Range | None, int]:
     """Seconds of a stage that is to be made, and from how many finished ones; None where there is none."""
-    name = planned.stage.name
+    name = planned.step.name
     rates = [
         manifest.seconds / done
         for manifest in _finished(root, name)

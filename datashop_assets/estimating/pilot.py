@@ -11,10 +11,10 @@ from datashop_assets.annotations.question import question_of, rubric_text
 from datashop_assets.annotations.sample import documents, index_of
 from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.store import AnswerStore
+from datashop_assets.core.plan import Plan
+from datashop_assets.core.step import Resources
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.excerpts import excerpt
-from datashop_assets.graph.planning import Plan
-from datashop_assets.graph.stage import Tools
 from datashop_assets.protocols.annotator import Asked
 from datashop_assets.storage.folders import Folder
 
@@ -32,7 +32,7 @@ class Pilot:
     measured: str  # how the pace is known
 
 
-def asked_pilot(plan: Plan, tools: Tools, answers: Folder, count: int) -> Pilot:
+def asked_pilot(plan: Plan, tools: Resources, answers: Folder, count: int) -> Pilot:
     """Asks about the first `count` documents of the first round, which annotation will ask too: answers are kept.
 
     They are the first in the order in which annotation asks, in whole groups, so that it forms the same groups.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from datashop_assets.annotations.pool_labels import PoolLabels
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.pool import pool_shards, read_chosen
 from datashop_assets.storage.stage_folder import StageFolder
@@ -11,13 +11,13 @@ from datashop_assets.storage.stage_folder import StageFolder
 Place = tuple[str, int]  # shard and row
 
 
-def annotator_choice(task: StageTask, pool: StageFolder, places: set[Place]) -> dict[Place, float | None]:
+def annotator_choice(run: OpenRun, pool: StageFolder, places: set[Place]) -> dict[Place, float | None]:
     """The expected score, 0 to 5, of the document at each place; None where the annotator gave none."""
-    if task.tools.annotator is None:
+    if run.resources.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
     found = list(_read(pool, places))
-    with task.tools.progress.bar("asking about held-out documents", len(found), "documents") as bar:
-        scores = PoolLabels(task).expected_scores((document for _, document in found), bar)
+    with run.resources.progress.bar("asking about held-out documents", len(found), "documents") as bar:
+        scores = PoolLabels(run).expected_scores((document for _, document in found), bar)
     return {place: score for (place, _), score in zip(found, scores, strict=True)}
 
 

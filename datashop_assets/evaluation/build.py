@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.evaluation.bits import document_bits
 from datashop_assets.evaluation.heldout import Heldout, heldout_documents
 from datashop_assets.evaluation.measures import COMPARISON, COMPARISON_SCHEMA, EVERY_SOURCE, measures
 from datashop_assets.evaluation.report import report
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.export import model_folder, seeds_of
 from datashop_assets.trained_lm.tokenizer import end_token
@@ -30,32 +30,32 @@ LOSSES_SCHEMA = {
 Bits = Mapping[str, np.ndarray]  # [S, N] by model
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Writes losses by document, seed and model, the comparison by kind and source, and the report."""
-    models = _models(task)
+    models = _models(run)
     seeds = _seeds(models)
-    documents, bits = _bits(task, models, seeds)
-    rows = measures(bits, documents, task.config["primary"])
-    facts = _facts(task, models, seeds)
-    task.output.write_rows(LOSSES, _loss_rows(bits, documents, seeds), LOSSES_SCHEMA)
-    task.output.write_rows(COMPARISON, rows, COMPARISON_SCHEMA, beside=True)
-    task.output.put_bytes(REPORT, report(rows, facts).encode())
+    documents, bits = _bits(run, models, seeds)
+    rows = measures(bits, documents, run.config["primary"])
+    facts = _facts(run, models, seeds)
+    run.output.write_rows(LOSSES, _loss_rows(bits, documents, seeds), LOSSES_SCHEMA)
+    run.output.write_rows(COMPARISON, rows, COMPARISON_SCHEMA, beside=True)
+    run.output.put_bytes(REPORT, report(rows, facts).encode())
     return {**_metrics(rows), **facts}
 
 
-def _models(task: StageTask) -> dict[str, StageFolder]:
+def _models(run: OpenRun) -> dict[str, StageFolder]:
     """The trained models by name: the candidate, its control, and the matched one where it was asked for."""
     named = {"control": "control_lm", "matched": "matched_lm", "trained": "trained_lm"}
-    found = {name: task.inputs[stage] for name, stage in named.items()}
+    found = {name: run.inputs[stage] for name, stage in named.items()}
     return {name: folder for name, folder in found.items() if folder.metrics.get("status") != "not asked"}
 
 
-def _bits(task: StageTask, models: Mapping[str, StageFolder], seeds: Sequence[int]) -> tuple[list[Heldout], Bits]:
-    tokenizer, separator = read_tokenizer(task.inputs["pool_tokens"])
-    documents = list(heldout_documents(task.inputs["evaluation_targets"], task.inputs["pool_tokens"], tokenizer))
+def _bits(run: OpenRun, models: Mapping[str, StageFolder], seeds: Sequence[int]) -> tuple[list[Heldout], Bits]:
+    tokenizer, separator = read_tokenizer(run.inputs["pool_tokens"])
+    documents = list(heldout_documents(run.inputs["evaluation_targets"], run.inputs["pool_tokens"], tokenizer))
     folders = [model_folder(folder, seed) for folder in models.values() for seed in seeds]
     length = models["trained"].manifest.config["length"]
-    with task.tools.progress.bar("evaluating language models", len(folders), "models") as bar:
+    with run.resources.progress.bar("evaluating language models", len(folders), "models") as bar:
         texts = [document.tokens for document in documents]
         bits = document_bits(folders, texts, end_token(tokenizer, separator), bar.advance, length=length)
     parts = np.split(bits, len(models))
@@ -85,8 +85,8 @@ def _loss_rows(bits: Bits, documents: Sequence[Heldout], seeds: Sequence[int]) -
                 }
 
 
-def _facts(task: StageTask, models: Mapping[str, StageFolder], seeds: Sequence[int]) -> Metrics:
-    trained = task.inputs["trained_lm"].metrics
+def _facts(run: OpenRun, models: Mapping[str, StageFolder], seeds: Sequence[int]) -> Metrics:
+    trained = run.inputs["trained_lm"].metrics
     return {
         "seeds": len(seeds),
         "filtered_epochs": trained["filtered_epochs"],
@@ -95,8 +95,8 @@ def _facts(task: StageTask, models: Mapping[str, StageFolder], seeds: Sequence[i
         "parameters": trained["parameters"],
         "training_seconds": {name: folder.metrics["training_seconds"] for name, folder in models.items()},
         "training_flops": sum(folder.metrics["training_flops"] * len(seeds) for folder in models.values()),
-        "primary": dict(task.config["primary"]),
-        "targets_from": task.inputs["evaluation_targets"].metrics["targets_from"],
+        "primary": dict(run.config["primary"]),
+        "targets_from": run.inputs["evaluation_targets"].metrics["targets_from"],
     }
 
 

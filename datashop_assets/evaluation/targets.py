@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.evaluation.asking import annotator_choice
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import pool_shards, read_index
@@ -40,21 +40,21 @@ class Kind(StrEnum):
     GENERAL = "general"
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Writes `targets.parquet`. Raises `ValueError` where there is no target document, saying what to change."""
-    if task.config["targets"]:
-        origin, (rows, facts) = "given", _given(task)
-    elif task.config["gold"]:
-        origin, (rows, facts) = "gold", _by_gold(task)
+    if run.config["targets"]:
+        origin, (rows, facts) = "given", _given(run)
+    elif run.config["gold"]:
+        origin, (rows, facts) = "gold", _by_gold(run)
     else:
-        origin, (rows, facts) = "annotator", _by_annotator(task)
+        origin, (rows, facts) = "annotator", _by_annotator(run)
     counts = Counter(row["kind"] for row in rows)
     if not counts[Kind.TARGET]:
         raise ValueError(
             f"no target document to compare on ({origin}: {facts}); correct evaluation.targets or evaluation.gold, "
             "or raise heldout_fraction"
         )
-    task.output.write_rows(TARGETS, rows, SCHEMA)
+    run.output.write_rows(TARGETS, rows, SCHEMA)
     sources = Counter((str(row["kind"]), row["source"]) for row in rows)
     return {
         "targets_from": origin,
@@ -65,12 +65,12 @@ def build(task: StageTask) -> Metrics:
     }
 
 
-def _given(task: StageTask) -> tuple[list[Row], Metrics]:
+def _given(run: OpenRun) -> tuple[list[Row], Metrics]:
     """Documents that the prompt names. Those that the pool holds too are left out, unless it holds them out."""
-    pool, data = task.inputs["pretraining_pool"], task.config["targets"]["data"]
-    draw: Draw[Document] = Draw(task.config["target_documents"])
+    pool, data = run.inputs["pretraining_pool"], run.config["targets"]["data"]
+    draw: Draw[Document] = Draw(run.config["target_documents"])
     rejected = 0
-    for file in source_files(data["uri"], task.cache):
+    for file in source_files(data["uri"], run.cache):
         for number, found in enumerate(read_documents(file, fields_of(data))):
             if isinstance(found, Document):
                 draw.offer(keyed_hash("target", f"{content_of(found.text)} {file.shard} {number}"), 1, found)
@@ -84,33 +84,33 @@ def _given(task: StageTask) -> tuple[list[Row], Metrics]:
         if row["content"] in documents and row["split"] != Split.HELDOUT
     }
     targets = [_row(Kind.TARGET, document) for content, document in documents.items() if content not in seen]
-    general = _drawn(pool, Kind.GENERAL, task.config["general_documents"], lambda row: row["content"] not in documents)
+    general = _drawn(pool, Kind.GENERAL, run.config["general_documents"], lambda row: row["content"] not in documents)
     return targets + general, {"in_training_part": len(seen), "targets_rejected": rejected}
 
 
-def _by_gold(task: StageTask) -> tuple[list[Row], Metrics]:
+def _by_gold(run: OpenRun) -> tuple[list[Row], Metrics]:
     """Held-out documents by gold label; general ones are all that have another label, or none."""
-    pool, wanted = task.inputs["pretraining_pool"], frozenset(task.config["gold"])
-    labels = load_gold(task.cache, task.config["gold_uri"])
+    pool, wanted = run.inputs["pretraining_pool"], frozenset(run.config["gold"])
+    labels = load_gold(run.cache, run.config["gold_uri"])
     if not labels:
         raise ValueError(
-            f"evaluation.gold is {sorted(wanted)}, but the pool {task.config['gold_uri']!r} has no gold labels; "
+            f"evaluation.gold is {sorted(wanted)}, but the pool {run.config['gold_uri']!r} has no gold labels; "
             "name documents in evaluation.targets, or remove evaluation.gold"
         )
 
     def is_target(row: Row) -> bool:
         return labels.get(row["id"]) in wanted
 
-    targets = _drawn(pool, Kind.TARGET, task.config["target_documents"], is_target)
-    general = _drawn(pool, Kind.GENERAL, task.config["general_documents"], lambda row: not is_target(row))
+    targets = _drawn(pool, Kind.TARGET, run.config["target_documents"], is_target)
+    general = _drawn(pool, Kind.GENERAL, run.config["general_documents"], lambda row: not is_target(row))
     return targets + general, {"gold": sorted(wanted)}
 
 
-def _by_annotator(task: StageTask) -> tuple[list[Row], Metrics]:
+def _by_annotator(run: OpenRun) -> tuple[list[Row], Metrics]:
     """Held-out documents that the annotator is asked about now; what it did not score is left out and counted."""
-    pool, config = task.inputs["pretraining_pool"], task.config
+    pool, config = run.inputs["pretraining_pool"], run.config
     asked = _drawn(pool, Kind.GENERAL, config["target_documents"] + config["general_documents"], lambda _: True)
-    scores = annotator_choice(task, pool, {(row["shard"], row["row"]) for row in asked})
+    scores = annotator_choice(run, pool, {(row["shard"], row["row"]) for row in asked})
     rows = [
         {**row, "kind": Kind.TARGET if score >= config["positive_from"] else Kind.GENERAL}
         for row in asked

@@ -12,34 +12,34 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.filtered_pool.certificate import certified_rule
 from datashop_assets.filtered_pool.counts import counts_of
 from datashop_assets.filtered_pool.documents import write_all
 from datashop_assets.filtered_pool.joined import Joined, join
 from datashop_assets.filtered_pool.keep import decide
 from datashop_assets.filtered_pool.near_cut import near_cut
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.sources.gold import load_gold
 
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "split": pl.String, "kept": pl.Boolean}
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: the rule, budget and cut; documents near it; kept documents and tokens, by source and split; gold."""
-    rule = certified_rule(task.config["keep"], task.inputs["keep_certificate"])
-    joined = join(task, sized_by_tokens=rule.get("of") == "tokens")
+    rule = certified_rule(run.config["keep"], run.inputs["keep_certificate"])
+    joined = join(run, sized_by_tokens=rule.get("of") == "tokens")
     flags, decision = decide(rule, joined.shards)
     for shard in joined.names:
         marked = attributes(joined, shard, flags)
-        if task.output.finished(f"{shard}.parquet"):
+        if run.output.finished(f"{shard}.parquet"):
             deque(marked, maxlen=0)  # the flags are one stream over all shards
         else:
-            task.output.write_frames(f"{shard}.parquet", marked, SCHEMA, beside=True)
-    write_all(task, joined.names)
-    gold = load_gold(task.cache, task.config["gold_uri"]) if task.config["gold"] else {}
-    near = near_cut(joined, task.output, decision)
-    named = task.inputs["pretraining_pool"].metrics["by_source"]
-    return {**decision, **near, **counts_of(joined, task.output, named, gold, task.config["gold"])}
+            run.output.write_frames(f"{shard}.parquet", marked, SCHEMA, beside=True)
+    write_all(run, joined.names)
+    gold = load_gold(run.cache, run.config["gold_uri"]) if run.config["gold"] else {}
+    near = near_cut(joined, run.output, decision)
+    named = run.inputs["pretraining_pool"].metrics["by_source"]
+    return {**decision, **near, **counts_of(joined, run.output, named, gold, run.config["gold"])}
 
 
 def attributes(joined: Joined, shard: str, flags: Iterator[NDArray[np.bool_]]) -> Iterator[pl.DataFrame]:

@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.pool_labels import PoolLabels
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.filtered_pool.certify import Claim, Trial, certify, labels_needed
 from datashop_assets.filtered_pool.draw import Drawn, documents_of, draw
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.storage.stage_folder import StageFolder
 
 CERTIFICATE, LABELS = "certificate.json", "labels.parquet"
@@ -35,22 +35,22 @@ class RefusedError(ValueError):
     """No threshold could be certified. The message says what would help."""
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: the state (`not asked`, `certified` or `refused`), and where asked the threshold, labels and trials."""
-    certificate = _asked(task) if task.config["asked"] else {"state": NOT_ASKED}
-    task.output.put_bytes(CERTIFICATE, json.dumps(certificate).encode())
+    certificate = _asked(run) if run.config["asked"] else {"state": NOT_ASKED}
+    run.output.put_bytes(CERTIFICATE, json.dumps(certificate).encode())
     return dict(certificate)
 
 
-def _asked(task: StageTask) -> dict[str, Any]:
-    rule = task.config["keep"]
+def _asked(run: OpenRun) -> dict[str, Any]:
+    rule = run.config["keep"]
     claim = Claim(rule["precision"], rule["delta"], rule["design"] == "anytime")
-    pool = task.inputs["pretraining_pool"]
-    drawn = draw(pool, task.inputs["pool_scores"], annotated(task.inputs["annotations"]), rule["labels"])
-    label = _Label(task, documents_of(pool, drawn))
-    with task.tools.progress.bar("certificate", rule["labels"], "labels") as bar:
+    pool = run.inputs["pretraining_pool"]
+    drawn = draw(pool, run.inputs["pool_scores"], annotated(run.inputs["annotations"]), rule["labels"])
+    label = _Label(run, documents_of(pool, drawn))
+    with run.resources.progress.bar("certificate", rule["labels"], "labels") as bar:
         trials = certify(claim, drawn.candidates, lambda places: label.ask(places, bar), rule["labels"])
-    task.output.write_rows(LABELS, _rows(drawn, label.scores, task.config["positive_from"]), SCHEMA)
+    run.output.write_rows(LABELS, _rows(drawn, label.scores, run.config["positive_from"]), SCHEMA)
     unlabelled = sum(score is None for score in label.scores.values())
     return {**summary(claim, trials), "rule": dict(rule), "asked": len(label.scores), "unlabelled": unlabelled}
 
@@ -102,9 +102,9 @@ def _mend(rule: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 class _Label:
     """Labels by place in the random order, as far as they were asked for."""
 
-    def __init__(self, task: StageTask, documents: Mapping[int, Any]) -> None:
-        self._pool_labels, self._documents = PoolLabels(task), documents
-        self._positive_from = task.config["positive_from"]
+    def __init__(self, run: OpenRun, documents: Mapping[int, Any]) -> None:
+        self._pool_labels, self._documents = PoolLabels(run), documents
+        self._positive_from = run.config["positive_from"]
         self.scores: dict[int, float | None] = {}
 
     def ask(self, places: Sequence[int], bar: Any) -> list[bool]:

@@ -1,40 +1,45 @@
 """Checks that stop a run before a model is trained on documents that are not those of the rule."""
 
-import dagster as dg
+from datashop_assets.core.step import Check, CheckContext, CheckResult
+from datashop_assets.filtered_pool.results import PoolScoresResult
+from datashop_assets.sources.results import PretrainingPoolResult
+from datashop_assets.trained_lm.results import PoolTokensResult
 
-from datashop_assets.dagster_door.checking import judge_prompts, outputs_of
-from datashop_assets.filtered_pool.stage import FILTERED_POOL, POOL_SCORES
-from datashop_assets.prompts.store import PromptStore
 
-
-@dg.asset_check(asset=POOL_SCORES.name, blocking=True)
-def pool_fully_scored(
-    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
-) -> dg.AssetCheckResult:
-    """Every document of the pool has exactly one score. If not, remove the folder and materialize the scores again."""
+def pool_fully_scored(context: CheckContext) -> CheckResult:
     from datashop_assets.filtered_pool.audit import unscored
 
-    def judge(slug: str) -> dg.AssetCheckResult:
-        pool, scores = outputs_of(slug, prompts, "pretraining_pool", POOL_SCORES.name)
-        return _exact(unscored(pool, scores), f"{scores.manifest.rows} documents, each with one score")
-
-    return judge_prompts(context, prompts, POOL_SCORES, judge)
+    wrong = unscored(context.required(PretrainingPoolResult), context.output)
+    return _exact(wrong, f"{context.output.manifest.rows} documents, each with one score")
 
 
-@dg.asset_check(asset=FILTERED_POOL.name, blocking=True)
-def keep_count_exact(
-    context: dg.AssetCheckExecutionContext, prompts: dg.ResourceParam[PromptStore]
-) -> dg.AssetCheckResult:
-    """What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores."""
+def keep_count_exact(context: CheckContext) -> CheckResult:
     from datashop_assets.filtered_pool.audit import miskept
 
-    def judge(slug: str) -> dg.AssetCheckResult:
-        filtered, scores, tokens = outputs_of(slug, prompts, FILTERED_POOL.name, POOL_SCORES.name, "pool_tokens")
-        rule = filtered.metrics["rule"]
-        return _exact(miskept(rule, filtered, scores, tokens), f"exactly what {rule} keeps")
-
-    return judge_prompts(context, prompts, FILTERED_POOL, judge)
+    rule = context.output.metrics["rule"]
+    wrong = miskept(rule, context.output, context.required(PoolScoresResult), context.required(PoolTokensResult))
+    return _exact(wrong, f"exactly what {rule} keeps")
 
 
-def _exact(wrong: list[str], right: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=not wrong, description="; ".join(wrong) or right)
+def _exact(wrong: list[str], right: str) -> CheckResult:
+    return CheckResult(passed=not wrong, blocks=True, severity="error", description="; ".join(wrong) or right)
+
+
+POOL_SCORES_CHECKS = (
+    Check(
+        "pool_fully_scored",
+        "Every document of the pool has exactly one score. If not, remove the folder and materialize the scores again.",
+        pool_fully_scored,
+        blocking=True,
+        reads=(PretrainingPoolResult,),
+    ),
+)
+FILTERED_POOL_CHECKS = (
+    Check(
+        "keep_count_exact",
+        "What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores.",
+        keep_count_exact,
+        blocking=True,
+        reads=(PoolScoresResult, PoolTokensResult),
+    ),
+)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import read_chosen
 from datashop_assets.storage.folders import Folder
@@ -44,18 +44,18 @@ def documents_name(shard: str, form: str) -> str:
     return f"{FOLDER}/{shard}.{form}"
 
 
-def write_all(task: StageTask, shards: Iterable[str]) -> None:
+def write_all(run: OpenRun, shards: Iterable[str]) -> None:
     """Writes the kept documents of every shard that is not written yet, wherever the stage's compute does it."""
-    pool, slug, form = task.inputs["pretraining_pool"].uri, task.config["slug"], task.config["format"]
-    jobs = [KeepJob(pool, shard, slug, form, task.output) for shard in shards]
+    pool, slug, form = run.inputs["pretraining_pool"].uri, run.config["slug"], run.config["format"]
+    jobs = [KeepJob(pool, shard, slug, form, run.output) for shard in shards]
     if form == "parquet":
         schema = pa.unify_schemas(
-            list(map_shards(task.tools, "columns", schema_of, jobs)), promote_options="permissive"
+            list(map_shards(run.resources, "columns", schema_of, jobs)), promote_options="permissive"
         )
         _refuse_empty(schema)
-        jobs = [KeepJob(pool, job.shard, slug, form, task.output, schema) for job in jobs]
-    unwritten = [job for job in jobs if not task.output.finished(job.name)]
-    deque(map_shards(task.tools, "filtered pool", write_kept, unwritten), maxlen=0)
+        jobs = [KeepJob(pool, job.shard, slug, form, run.output, schema) for job in jobs]
+    unwritten = [job for job in jobs if not run.output.finished(job.name)]
+    deque(map_shards(run.resources, "filtered pool", write_kept, unwritten), maxlen=0)
 
 
 def write_kept(job: KeepJob) -> str:

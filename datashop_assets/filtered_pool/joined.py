@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.filtered_pool.keep import Keys, Shard
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.digests import keyed_hash
@@ -60,16 +60,16 @@ class Joined:
         return Shard(table["margin"].to_numpy(), table["score"].to_numpy(), sizes, ties)
 
 
-def join(task: StageTask, sized_by_tokens: bool) -> Joined:
+def join(run: OpenRun, sized_by_tokens: bool) -> Joined:
     """Joins every shard that is not joined yet. Raises `ValueError` naming a shard whose stages do not agree."""
-    names = pool_shards(task.inputs["pretraining_pool"])
+    names = pool_shards(run.inputs["pretraining_pool"])
     for name in names:
-        place = task.output.scratch / f"{name}.arrow"
+        place = run.output.scratch / f"{name}.arrow"
         if not place.exists():
             ready = place.with_suffix(".part")
-            write_joined(ready, join_shard(name, *(task.inputs[stage] for stage in STAGES)))
+            write_joined(ready, join_shard(name, *(run.inputs[stage] for stage in STAGES)))
             ready.replace(place)
-    return Joined(names, task.output.scratch, sized_by_tokens)
+    return Joined(names, run.output.scratch, sized_by_tokens)
 
 
 def write_joined(place: Path, chunks: Iterator[pl.DataFrame]) -> None:

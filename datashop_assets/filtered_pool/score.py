@@ -12,12 +12,12 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.encoder import trained
 from datashop_assets.encoder.cascade import was_passed
 from datashop_assets.encoder.pool_margins import Batch, pool_margins
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.graph.stage import Metrics, StageTask
 from datashop_assets.sources.mapping import map_shards
 from datashop_assets.sources.pool import pool_shards
 from datashop_assets.storage.folders import Folder
@@ -39,17 +39,17 @@ class ScoreJob:
     output: StageWriter
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: documents, the histogram of scores in `BINS` equal bins, and the share scored 0.5 or more."""
-    encoder, pool, embeddings = (task.inputs[name] for name in ("encoder", "pretraining_pool", "pool_embeddings"))
+    encoder, pool, embeddings = (run.inputs[name] for name in ("encoder", "pretraining_pool", "pool_embeddings"))
     shards = pool_shards(pool)
     jobs = [
-        ScoreJob(encoder.uri, pool.uri, embeddings.uri, shard, task.output)
+        ScoreJob(encoder.uri, pool.uri, embeddings.uri, shard, run.output)
         for shard in shards
-        if not task.output.finished(f"{shard}.parquet")
+        if not run.output.finished(f"{shard}.parquet")
     ]
-    deque(map_shards(task.tools, "pool scores", score_shard, jobs), maxlen=0)
-    return _metrics(task.output, shards)
+    deque(map_shards(run.resources, "pool scores", score_shard, jobs), maxlen=0)
+    return _metrics(run.output, shards)
 
 
 def score_shard(job: ScoreJob) -> str:

@@ -2,17 +2,17 @@
 
 import orjson
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.rubric.written import written
 
 RUBRIC_FILE = "rubric.json"
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """The rubric of the prompt file unchanged, or one written from its targets. `origin` says which."""
-    if "targets" in task.config:
-        rubric, metrics = written(task)
+    if "targets" in run.config:
+        rubric, metrics = written(run)
     else:
-        rubric, metrics = {"text": task.config["rubric"], "origin": "given"}, {}
-    task.output.put_bytes(RUBRIC_FILE, orjson.dumps(rubric, option=orjson.OPT_INDENT_2))
+        rubric, metrics = {"text": run.config["rubric"], "origin": "given"}, {}
+    run.output.put_bytes(RUBRIC_FILE, orjson.dumps(rubric, option=orjson.OPT_INDENT_2))
     return {"characters": len(rubric["text"]), "origin": rubric["origin"], **metrics}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.protocols.annotator import Annotator, Reading, Sampling
 from datashop_assets.rubric.merging import described, merged
 from datashop_assets.rubric.scribe import CALLS, Piece, Scribe
@@ -14,34 +14,34 @@ from datashop_assets.rubric.wording import wrapped
 CALLS_FILE = "calls.parquet"
 
 
-def written(task: StageTask) -> tuple[dict[str, Any], Metrics]:
+def written(run: OpenRun) -> tuple[dict[str, Any], Metrics]:
     """The rubric with each set's description, and metrics: who wrote it, documents, described, left_out, calls, tokens.
 
     Raises `ValueError` where too few documents could be described, or descriptions not be merged.
     """
-    if task.tools.annotator is None:
-        raise ValueError("a rubric from targets needs an annotator; give one in Tools(annotator=...)")
-    scribe = _scribe(task, task.tools.annotator)
-    sets = {name: target_documents(name, one, task.cache) for name, one in task.config["targets"].items()}
-    descriptions = _descriptions(task, scribe, sets)
-    task.output.write_rows(CALLS_FILE, scribe.calls, CALLS, volatile=("seconds",), beside=True)
-    text = wrapped(descriptions, task.config["writing"]["characters"])
+    if run.resources.annotator is None:
+        raise ValueError("a rubric from targets needs an annotator; give one in Resources(annotator=...)")
+    scribe = _scribe(run, run.resources.annotator)
+    sets = {name: target_documents(name, one, run.cache) for name, one in run.config["targets"].items()}
+    descriptions = _descriptions(run, scribe, sets)
+    run.output.write_rows(CALLS_FILE, scribe.calls, CALLS, volatile=("seconds",), beside=True)
+    text = wrapped(descriptions, run.config["writing"]["characters"])
     question = {"model": scribe.model[0], "revision": scribe.model[1]}
     return {"text": text, "origin": "written", "sets": descriptions}, {"question": question, **_metrics(scribe, sets)}
 
 
-def _scribe(task: StageTask, annotator: Annotator) -> Scribe:
-    model, revision = annotator.identity(task.config["model"])
-    writing = task.config["writing"]
-    identity = (model, task.config["revision"] or revision)
-    return Scribe(annotator, task.answers, identity, Sampling(**writing["sampling"]), writing["attempts"])
+def _scribe(run: OpenRun, annotator: Annotator) -> Scribe:
+    model, revision = annotator.identity(run.config["model"])
+    writing = run.config["writing"]
+    identity = (model, run.config["revision"] or revision)
+    return Scribe(annotator, run.answers, identity, Sampling(**writing["sampling"]), writing["attempts"])
 
 
-def _descriptions(task: StageTask, scribe: Scribe, sets: Mapping[str, TargetDocuments]) -> dict[str, str]:
-    writing = task.config["writing"]
+def _descriptions(run: OpenRun, scribe: Scribe, sets: Mapping[str, TargetDocuments]) -> dict[str, str]:
+    writing = run.config["writing"]
     calls = sum(2 * len(one.documents) - 1 for one in sets.values())
     found = {}
-    with task.tools.progress.bar("rubric", calls, "descriptions") as bar:
+    with run.resources.progress.bar("rubric", calls, "descriptions") as bar:
         for name, targets in sets.items():
             pieces = [Piece(name, document, text) for document, text in targets.documents]
             each = described(scribe, pieces, Reading(writing["read_characters"]), writing["described"], bar)

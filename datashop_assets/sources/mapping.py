@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.split import FileTask
 
 Job = TypeVar("Job")
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def map_files(
-    tools: Tools, name: str, function: Callable[[FileTask], tuple[str, Result]], tasks: Sequence[FileTask]
+    tools: Resources, name: str, function: Callable[[FileTask], tuple[str, Result]], tasks: Sequence[FileTask]
 ) -> Iterator[tuple[str, Result]]:
     """Yields `(shard, result)` for every file, in any order."""
     sizes = {task.file.shard: task.file.bytes for task in tasks}
@@ -22,7 +22,7 @@ def map_files(
             bar.advance(sizes[shard])
 
 
-def map_shards(tools: Tools, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+def map_shards(tools: Resources, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
     """Yields the result of every job, one a shard, in any order."""
     with tools.progress.bar(name, len(jobs), "shards") as bar:
         for result in _map(tools, function, jobs):
@@ -30,5 +30,5 @@ def map_shards(tools: Tools, name: str, function: Callable[[Job], Result], jobs:
             bar.advance()
 
 
-def _map(tools: Tools, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+def _map(tools: Resources, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
     return tools.compute.map(function, jobs) if tools.compute else map(function, jobs)

@@ -17,8 +17,8 @@ import numpy as np
 import orjson
 import polars as pl
 
+from datashop_assets.core.step import OpenRun
 from datashop_assets.datasets import EMBEDDED
-from datashop_assets.graph.stage import StageTask
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.sources.counts import Counts
 from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
@@ -47,16 +47,16 @@ SCHEMA = {
 IndexRow = dict[str, Any]
 
 
-def build(task: StageTask) -> dict[str, Any]:
+def build(run: OpenRun) -> dict[str, Any]:
     """Writes `<shard>.parquet` for every source file, `sources.json` and `heldout_bands.npy`; returns the counts."""
-    data, fraction = task.config["data"], task.config["heldout_fraction"]
-    files = source_files(data["uri"], task.cache)
+    data, fraction = run.config["data"], run.config["heldout_fraction"]
+    files = source_files(data["uri"], run.cache)
     tasks = [FileTask(file, fields_of(data), SplitRule(fraction)) for file in files]
-    known = _gather_bands(task, tasks)
-    task.output.put_bytes(BANDS, _as_npy(known))
+    known = _gather_bands(run, tasks)
+    run.output.put_bytes(BANDS, _as_npy(known))
     sources = [{**data, "pool": data["uri"], **_entry(file)} for file in files]
-    task.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere
-    counts = _write_index(task, [replace(one, rule=SplitRule(fraction, known)) for one in tasks])
+    run.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere
+    counts = _write_index(run, [replace(one, rule=SplitRule(fraction, known)) for one in tasks])
     return {"files": len(files), "heldout_fraction": fraction, **found_documents(data, counts)}
 
 
@@ -80,14 +80,14 @@ def source_files(uri: str, cache: Path) -> list[SourceFile]:
     return find_source_files(str(embedded_pool(cache) / DOCUMENTS) if uri == EMBEDDED else uri)
 
 
-def index_file(task: FileTask, output: StageWriter) -> tuple[str, Counts]:
+def index_file(run: FileTask, output: StageWriter) -> tuple[str, Counts]:
     """Writes a file's part of the index, a row at a time, unless a worker that was lost afterwards had done so. Returns
     its shard's name, and what the file holds.
     """
-    if output.finished(f"{task.file.shard}.parquet"):
-        return task.file.shard, _counts(output, task.file.shard)
-    rows = (index_row(row, found, task.rule) for row, found in enumerate(task.documents()))
-    counts, shard = Counts.empty(), task.file.shard
+    if output.finished(f"{run.file.shard}.parquet"):
+        return run.file.shard, _counts(output, run.file.shard)
+    rows = (index_row(row, found, run.rule) for row, found in enumerate(run.documents()))
+    counts, shard = Counts.empty(), run.file.shard
     output.write_rows(f"{shard}.parquet", counts.counting(shard, rows), SCHEMA)
     return shard, counts
 
@@ -110,20 +110,20 @@ def index_row(row: int, found: Document | Reject, rule: SplitRule) -> IndexRow:
     }
 
 
-def _gather_bands(task: StageTask, tasks: list[FileTask]) -> Hashes:
+def _gather_bands(run: OpenRun, tasks: list[FileTask]) -> Hashes:
     """All band keys of held-out documents, sorted; each file's are kept in scratch for a build that is killed."""
-    kept = {one.file.shard: task.output.scratch / f"{one.file.shard}.npy" for one in tasks}
+    kept = {one.file.shard: run.output.scratch / f"{one.file.shard}.npy" for one in tasks}
     missing = [one for one in tasks if not kept[one.file.shard].exists()]
-    for shard, keys in map_files(task.tools, "pool: held-out documents", heldout_bands, missing):
+    for shard, keys in map_files(run.resources, "pool: held-out documents", heldout_bands, missing):
         _replace(kept[shard], _as_npy(keys))
     return np.unique(np.concatenate([np.load(path) for path in kept.values()]))
 
 
-def _write_index(task: StageTask, tasks: list[FileTask]) -> Counts:
-    missing = [one for one in tasks if not task.output.finished(f"{one.file.shard}.parquet")]
-    counted = dict(map_files(task.tools, "pool: index", partial(index_file, output=task.output), missing))
+def _write_index(run: OpenRun, tasks: list[FileTask]) -> Counts:
+    missing = [one for one in tasks if not run.output.finished(f"{one.file.shard}.parquet")]
+    counted = dict(map_files(run.resources, "pool: index", partial(index_file, output=run.output), missing))
     shards = [one.file.shard for one in tasks]
-    return Counts.merged(counted[shard] if shard in counted else _counts(task.output, shard) for shard in shards)
+    return Counts.merged(counted[shard] if shard in counted else _counts(run.output, shard) for shard in shards)
 
 
 def _counts(output: StageWriter, shard: str) -> Counts:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.counts import Counts
 from datashop_assets.sources.mapping import map_files
@@ -37,35 +37,35 @@ class Candidate:
     document: Document = field(compare=False)
 
 
-def build(task: StageTask) -> dict[str, Any]:
+def build(run: OpenRun) -> dict[str, Any]:
     """Writes `sample.parquet`; returns how many were drawn, from how many, and what was excluded and why."""
-    pool, data, wanted = task.inputs["pretraining_pool"], task.config["data"], task.config["documents"]
+    pool, data, wanted = run.inputs["pretraining_pool"], run.config["data"], run.config["documents"]
     rule = SplitRule(pool.metrics["heldout_fraction"], np.load(pool.file(BANDS), allow_pickle=False))
-    tasks = [FileTask(file, fields_of(data), rule) for file in source_files(data["uri"], task.cache)]
+    tasks = [FileTask(file, fields_of(data), rule) for file in source_files(data["uri"], run.cache)]
     drawn: list[Candidate] = []
     counts: dict[str, Counts] = {}
-    for shard, (candidates, counted) in map_files(task.tools, "sample", partial(draw, wanted=wanted), tasks):
+    for shard, (candidates, counted) in map_files(run.resources, "sample", partial(draw, wanted=wanted), tasks):
         drawn, counts[shard] = smallest([*drawn, *candidates], wanted), counted
-    task.output.write_rows(SAMPLE, (_row(one.document) for one in drawn), SCHEMA)
+    run.output.write_rows(SAMPLE, (_row(one.document) for one in drawn), SCHEMA)
     found = found_documents(data, Counts.merged(counts[shard] for shard in sorted(counts)))
     return _metrics(found, wanted, len(drawn))
 
 
-def draw(task: FileTask, wanted: int) -> tuple[str, tuple[list[Candidate], Counts]]:
+def draw(run: FileTask, wanted: int) -> tuple[str, tuple[list[Candidate], Counts]]:
     """A file's shard name, its `wanted` candidates (fewer where it has fewer), and what it holds."""
     candidates: list[Candidate] = []
 
     def rows() -> Iterator[IndexRow]:
-        for row, found in enumerate(task.documents()):
-            entry = index_row(row, found, task.rule)
+        for row, found in enumerate(run.documents()):
+            entry = index_row(row, found, run.rule)
             if isinstance(found, Document) and entry["split"] == Split.TRAIN:
-                candidates.append(Candidate(keyed_hash("sample", entry["content"]), task.file.shard, row, found))
+                candidates.append(Candidate(keyed_hash("sample", entry["content"]), run.file.shard, row, found))
             if len(candidates) > 2 * wanted + SLACK:
                 candidates[:] = smallest(candidates, wanted)
             yield entry
 
-    counts = Counts.of(task.file.shard, rows())
-    return task.file.shard, (smallest(candidates, wanted), counts)
+    counts = Counts.of(run.file.shard, rows())
+    return run.file.shard, (smallest(candidates, wanted), counts)
 
 
 def smallest(candidates: Iterable[Candidate], wanted: int) -> list[Candidate]:

@@ -22,10 +22,10 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def compare(prompts: tuple[str, ...], as_json: bool) -> None:
     """Compare two or more PROMPTS that have filtered the same pool."""
-    from datashop_assets.comparing.compare import compare as compared
-    from datashop_assets.comparing.report import report
-    from datashop_assets.comparing.sides import side
-    from datashop_assets.graph.planning import plan
+    from datashop_assets.graph import plan
+    from datashop_assets.prompt_comparison.compare import compare as compared
+    from datashop_assets.prompt_comparison.report import report
+    from datashop_assets.prompt_comparison.sides import side
 
     with tables.clear_errors(PromptError, OSError, ValueError):
         if len(set(prompts)) < 2:

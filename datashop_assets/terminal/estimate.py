@@ -41,21 +41,21 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
 
 
 def _estimate(slug: str, count: int, pace: float | None, hardware: str | None) -> dict[str, Any]:
+    from datashop_assets.core.build import make_step
     from datashop_assets.estimating.estimate import Estimate, keep
     from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
     from datashop_assets.estimating.prices import prices
-    from datashop_assets.graph.planning import plan
-    from datashop_assets.graph.running import run_stage
-    from datashop_assets.runner import local_tools
+    from datashop_assets.graph import plan
+    from datashop_assets.runner import local_resources
 
-    known, table, tools = store(), prices(), local_tools()
+    known, table, resources = store(), prices(), local_resources()
     prompt, root = known.load(slug), known.root
     stated = pace or (table.of("annotations", hardware)[1].tokens_per_second if hardware else None)
-    planned = plan(prompt, root)
+    planned = plan(prompt, root, resources.annotator)
     for name in NEEDED:
-        run_stage(name, planned, slug, root, tools)
-    planned = plan(prompt, root)
-    found = stated_pilot(planned, count, stated) if stated else asked_pilot(planned, tools, root.answers, count)
+        make_step(name, planned, resources)
+    planned = plan(prompt, root, resources.annotator)
+    found = stated_pilot(planned, count, stated) if stated else asked_pilot(planned, resources, root.answers, count)
     made = Estimate(prompt, planned, found, root, table, hardware).made()
     keep(made, slug, root)
     return made

@@ -21,6 +21,6 @@ def prompt_names(_: click.Context, __: click.Parameter, incomplete: str) -> list
 
 
 def stage_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from datashop_assets.graph.stages import GRAPH
+    from datashop_assets.graph import GRAPH
 
     return [CompletionItem(stage.name) for stage in GRAPH if stage.name.startswith(incomplete)]

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 import orjson
 
-from datashop_assets.graph.planning import State, plan
+from datashop_assets.core.plan import State
+from datashop_assets.graph import plan
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.pinning import pinned
 from datashop_assets.prompts.store import SUFFIXES, PromptStore

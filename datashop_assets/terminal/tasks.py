@@ -12,7 +12,7 @@ from datashop_assets.terminal import tables
 from datashop_assets.terminal.names import prompt_names, store
 
 if TYPE_CHECKING:
-    from datashop_assets.graph.planning import Planned
+    from datashop_assets.core.plan import Plan
 
 PEERS = ".venv-peers/bin/python"
 MODELS = {"control": "control_lm", "matched": "matched_lm", "trained": "trained_lm"}
@@ -38,7 +38,7 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
     """
     from datashop_assets.evaluation.harness import scores
     from datashop_assets.evaluation.tasks import compared, table
-    from datashop_assets.graph.planning import plan
+    from datashop_assets.graph import plan
 
     with tables.clear_errors(PromptError, OSError, ValueError, RuntimeError):
         known = store()
@@ -51,7 +51,7 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
     click.echo(whole if as_json else table(rows))
 
 
-def _seeds(planned: "dict[str, Planned]") -> dict[str, list[Path]]:
+def _seeds(planned: "Plan") -> dict[str, list[Path]]:
     """The folders of every seed, by model. Raises `ValueError` where the models are not made as the prompt says."""
     from datashop_assets.trained_lm.export import model_folder, seeds_of
 

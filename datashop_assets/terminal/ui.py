@@ -55,8 +55,8 @@ def home() -> None:
 def _ready() -> None:
     import dagster as dg
 
-    from datashop_assets.dagster_door.run_locks import end_dead_runs
-    from datashop_assets.home import dagster_home
+    from datashop_assets.orchestration.home import dagster_home
+    from datashop_assets.orchestration.run_locks import end_dead_runs
 
     place = dagster_home()
     with dg.DagsterInstance.get() as instance:

@@ -5,7 +5,7 @@ The demo's models (166,000 weights, 200 steps of 1,024 tokens, five seeds) take 
 
 from functools import partial
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.trained_lm.checkpoint_start import Start, check_length, check_tokens
 from datashop_assets.trained_lm.curve import CURVE, CURVE_SCHEMA, PLOT, VOLATILE, curve_rows, plot
 from datashop_assets.trained_lm.export import export
@@ -17,18 +17,18 @@ from datashop_assets.trained_lm.tokens import read_tokenizer
 from datashop_assets.trained_lm.training_pool import TrainingPool
 
 
-def build_control(task: StageTask) -> Metrics:
+def build_control(run: OpenRun) -> Metrics:
     """Trains on the pool alone."""
-    settings = _settings(task)
-    return _build(task, settings, read_streams(_pool(task), None, settings), "control_lm")
+    settings = _settings(run)
+    return _build(run, settings, read_streams(_pool(run), None, settings), "control_lm")
 
 
-def build_matched(task: StageTask) -> Metrics:
+def build_matched(run: OpenRun) -> Metrics:
     """Trains on documents drawn to have the mix of sources and lengths of the kept ones; not, where not asked for."""
-    if task.config.get("asked") is False:
+    if run.config.get("asked") is False:
         return {"status": "not asked"}
-    settings = _settings(task)
-    reading = read_streams(_pool(task), task.inputs["filtered_pool"], settings, matched=True)
+    settings = _settings(run)
+    reading = read_streams(_pool(run), run.inputs["filtered_pool"], settings, matched=True)
     held = [streams.own.size for streams in reading.seeds]
     own = int(settings.own_rows.sum()) * settings.length
     facts = {
@@ -36,60 +36,60 @@ def build_matched(task: StageTask) -> Metrics:
         "matched_epochs": round(own * len(held) / sum(held), 3),
         "filtered_tokens_held": min(reading.kept_tokens, own + 1),
     }
-    return {"status": "trained", **_build(task, settings, reading, "matched_lm"), **facts}
+    return {"status": "trained", **_build(run, settings, reading, "matched_lm"), **facts}
 
 
-def build_candidate(task: StageTask) -> Metrics:
+def build_candidate(run: OpenRun) -> Metrics:
     """Trains on the pool with kept documents in the candidate's own rows."""
-    settings = _settings(task)
-    reading = read_streams(_pool(task), task.inputs["filtered_pool"], settings)
+    settings = _settings(run)
+    reading = read_streams(_pool(run), run.inputs["filtered_pool"], settings)
     own = int(settings.own_rows.sum()) * settings.length
     epochs = {
         "filtered_tokens_read": own,
         "filtered_tokens_held": reading.kept_tokens,
         "filtered_epochs": round(own / reading.kept_tokens, 3),
     }
-    return {**_build(task, settings, reading, "trained_lm"), **epochs}
+    return {**_build(run, settings, reading, "trained_lm"), **epochs}
 
 
-def _settings(task: StageTask) -> TrainingSettings:
-    vocabulary = task.inputs["pool_tokens"].metrics["vocabulary"]
-    return TrainingSettings.from_config(task.config, vocabulary)
+def _settings(run: OpenRun) -> TrainingSettings:
+    vocabulary = run.inputs["pool_tokens"].metrics["vocabulary"]
+    return TrainingSettings.from_config(run.config, vocabulary)
 
 
-def _pool(task: StageTask) -> TrainingPool:
-    return TrainingPool(task.inputs["pool_tokens"], task.inputs["decontamination"])
+def _pool(run: OpenRun) -> TrainingPool:
+    return TrainingPool(run.inputs["pool_tokens"], run.inputs["decontamination"])
 
 
-def _build(task: StageTask, settings: TrainingSettings, reading: Reading, name: str) -> Metrics:
-    trainer = task.tools.trainer
+def _build(run: OpenRun, settings: TrainingSettings, reading: Reading, name: str) -> Metrics:
+    trainer = run.resources.trainer
     if trainer is None:
-        raise ValueError(f"{name} needs a trainer; give Tools(trainer=...)")
-    tokenizer, separator = read_tokenizer(task.inputs["pool_tokens"])
-    start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
+        raise ValueError(f"{name} needs a trainer; give Resources(trainer=...)")
+    tokenizer, separator = read_tokenizer(run.inputs["pool_tokens"])
+    start = Start.named(run.config["checkpoint"]["name"]) if run.config.get("checkpoint") else None
     config = start.config() if start else settings.llama(tokenizer.get_vocab_size())
     if start:
         check_tokens(start, tokenizer)
         check_length(config, settings.length)
     end = end_token(tokenizer, separator)
-    with task.tools.progress.bar(f"training {name}", settings.steps * settings.seeds, "steps") as bar:
+    with run.resources.progress.bar(f"training {name}", settings.steps * settings.seeds, "steps") as bar:
         trained: list[Trained] = trainer.run(
             train_seeds,
             rows=[partial(streams.rows, settings, end) for streams in reading.seeds],
             config=config,
             settings=settings,
-            scratch=task.output.scratch,
+            scratch=run.output.scratch,
             advance=bar.advance,
             weights=start.weights if start else None,
             mesh=trainer.mesh,
             checkpointing=trainer.checkpointing,
         )
     for result in trained:
-        export(task, result, config, tokenizer, separator)
+        export(run, result, config, tokenizer, separator)
     flops = config.training_flops(settings.length)
     rows = list(curve_rows(trained, settings, flops))
-    task.output.write_rows(CURVE, rows, CURVE_SCHEMA, volatile=VOLATILE)
-    task.output.put_bytes(PLOT, plot(rows), identity=False)
+    run.output.write_rows(CURVE, rows, CURVE_SCHEMA, volatile=VOLATILE)
+    run.output.put_bytes(PLOT, plot(rows), identity=False)
     return _metrics(trained, config.parameters, flops, settings, reading)
 
 

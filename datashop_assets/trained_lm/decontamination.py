@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 import polars as pl
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.counts import OTHERS
 from datashop_assets.sources.mapping import map_shards
@@ -55,19 +55,19 @@ class Job:
     output: StageWriter
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Writes, for every shard, the training documents that are left out, each with an example of what it shares."""
-    pool, size = task.inputs["pretraining_pool"], task.config["ngram"]
-    named = list(_named(task.config["sets"], task.cache))
+    pool, size = run.inputs["pretraining_pool"], run.config["ngram"]
+    named = list(_named(run.config["sets"], run.cache))
     short = sum(len(words_of(text)) < min(size, SHORTEST) for _, text in named)
     index = NgramIndex.of(chain(_heldout(pool), named), size)
-    path = _saved(index, task.output.scratch / "ngrams.npz")
+    path = _saved(index, run.output.scratch / "ngrams.npz")
     shards = pool_shards(pool)
-    missing = [shard for shard in shards if not task.output.finished(f"{shard}.parquet")]
-    jobs = [Job(pool.uri, shard, path, task.output) for shard in missing]
-    deque(map_shards(task.tools, "decontaminating", read_shard, jobs), maxlen=0)
+    missing = [shard for shard in shards if not run.output.finished(f"{shard}.parquet")]
+    jobs = [Job(pool.uri, shard, path, run.output) for shard in missing]
+    deque(map_shards(run.resources, "decontaminating", read_shard, jobs), maxlen=0)
     facts = {"evaluation_ngrams": len(index.hashes), "evaluation_documents": len(index.names)}
-    return {**facts, "named_documents": len(named), "named_too_short": short, **_counts(task, shards)}
+    return {**facts, "named_documents": len(named), "named_too_short": short, **_counts(run, shards)}
 
 
 def read_shard(job: Job) -> str:
@@ -146,10 +146,10 @@ def _saved(index: NgramIndex, path: Path) -> Path:
     return path
 
 
-def _counts(task: StageTask, shards: list[str]) -> Metrics:
-    parts = [_written(task.output, shard) for shard in shards]
+def _counts(run: OpenRun, shards: list[str]) -> Metrics:
+    parts = [_written(run.output, shard) for shard in shards]
     table = pl.concat(parts).sort("set", "source") if parts else pl.DataFrame(schema=SCHEMA)
-    named = list(task.inputs["pretraining_pool"].metrics["by_source"])  # a source field may hold a URL
+    named = list(run.inputs["pretraining_pool"].metrics["by_source"])  # a source field may hold a URL
     source = pl.when(pl.col("source").is_in(named)).then("source").otherwise(pl.lit(OTHERS)).alias("source")
     by_source = table.group_by(source, maintain_order=True).len()
     by_set = table.group_by("set", maintain_order=True).len()

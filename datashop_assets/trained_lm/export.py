@@ -5,7 +5,7 @@ from pathlib import Path
 from flax import nnx
 from tokenizers import Tokenizer
 
-from datashop_assets.graph.stage import StageTask
+from datashop_assets.core.step import OpenRun
 from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.models.llama_weights import save_folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -30,10 +30,10 @@ def model_folder(folder: StageFolder, seed: int) -> Path:
     return folder.files(f"{name}/")[f"{name}/config.json"].parent
 
 
-def export(task: StageTask, result: Trained, config: LlamaConfig, tokenizer: Tokenizer, separator: str) -> None:
+def export(run: OpenRun, result: Trained, config: LlamaConfig, tokenizer: Tokenizer, separator: str) -> None:
     """Puts the folder into the stage. The separator stands at the begin of texts, and so at their end."""
-    folder = task.output.scratch / "export" / seed_folder(result.seed)
+    folder = run.output.scratch / "export" / seed_folder(result.seed)
     model = nnx.merge(nnx.graphdef(nnx.eval_shape(lambda: Llama(config, rngs=nnx.Rngs(0)))), result.weights)
     save_folder(model, folder, tokenizer, {"bos_token": separator, "eos_token": separator})
     for path in sorted(folder.iterdir()):
-        task.output.put_file(f"{seed_folder(result.seed)}/{path.name}", path)
+        run.output.put_file(f"{seed_folder(result.seed)}/{path.name}", path)

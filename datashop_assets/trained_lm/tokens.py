@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from tokenizers import Tokenizer
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.sources.pool import pool_shards, read_chosen, read_pool
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
@@ -32,17 +32,17 @@ SCHEMA = {
 }
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Writes `tokenizer.json` and, for each shard of the pool, the tokens of its documents in order."""
-    pool = task.inputs["pretraining_pool"]
+    pool = run.inputs["pretraining_pool"]
     shards = pool_shards(pool)
-    tokenizer, separator = _tokenizer(task, pool, shards)
-    with task.tools.progress.bar("tokenizing", len(shards), "shards") as bar:
+    tokenizer, separator = _tokenizer(run, pool, shards)
+    with run.resources.progress.bar("tokenizing", len(shards), "shards") as bar:
         for shard in shards:
-            if not task.output.finished(f"{shard}.parquet"):
-                task.output.write_rows(f"{shard}.parquet", _rows(pool, shard, tokenizer), SCHEMA)
+            if not run.output.finished(f"{shard}.parquet"):
+                run.output.write_rows(f"{shard}.parquet", _rows(pool, shard, tokenizer), SCHEMA)
             bar.advance()
-    return {"vocabulary": tokenizer.get_vocab_size(), "separator": separator, **_counts(task, shards)}
+    return {"vocabulary": tokenizer.get_vocab_size(), "separator": separator, **_counts(run, shards)}
 
 
 def read_tokenizer(folder: StageFolder) -> tuple[Tokenizer, str]:
@@ -50,17 +50,17 @@ def read_tokenizer(folder: StageFolder) -> tuple[Tokenizer, str]:
     return Tokenizer.from_file(str(folder.file(TOKENIZER))), str(folder.metrics["separator"])
 
 
-def _tokenizer(task: StageTask, pool: StageFolder, shards: list[str]) -> tuple[Tokenizer, str]:
-    start = Start.named(task.config["checkpoint"]["name"]) if task.config.get("checkpoint") else None
-    if task.output.finished(TOKENIZER):
-        tokenizer = Tokenizer.from_str(task.output.folder.read(TOKENIZER).decode())
+def _tokenizer(run: OpenRun, pool: StageFolder, shards: list[str]) -> tuple[Tokenizer, str]:
+    start = Start.named(run.config["checkpoint"]["name"]) if run.config.get("checkpoint") else None
+    if run.output.finished(TOKENIZER):
+        tokenizer = Tokenizer.from_str(run.output.folder.read(TOKENIZER).decode())
     elif start:
         tokenizer = start.tokenizer()
     else:
-        vocabulary = task.config["vocabulary"]
+        vocabulary = run.config["vocabulary"]
         tokenizer = train_tokenizer(_sample(pool, shards, vocabulary * CHARACTERS_A_TOKEN), vocabulary)
-    if not task.output.finished(TOKENIZER):
-        task.output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
+    if not run.output.finished(TOKENIZER):
+        run.output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
     return tokenizer, start.separator(tokenizer) if start else END
 
 
@@ -96,12 +96,12 @@ def _rows(pool: StageFolder, shard: str, tokenizer: Tokenizer) -> Iterator[dict[
             }
 
 
-def _counts(task: StageTask, shards: list[str]) -> Metrics:
+def _counts(run: OpenRun, shards: list[str]) -> Metrics:
     documents: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for shard in shards:
-        with task.output.folder.open(f"{shard}.parquet") as file:
+        with run.output.folder.open(f"{shard}.parquet") as file:
             table = pl.read_parquet(file, columns=["split", "bytes", "length"])
         grouped = table.group_by("split").agg(pl.len(), pl.col("length").sum(), pl.col("bytes").sum())
         for split, rows, length, size in grouped.iter_rows():

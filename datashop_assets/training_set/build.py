@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from datashop_assets.graph.stage import Metrics, StageTask
+from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.training_set.labels import FOLDS, Row, labelled, split_usable
 
 LABELS, LEFT_OUT = "training_set.parquet", "left_out.parquet"
@@ -23,12 +23,12 @@ SCHEMA = {
 LEFT_OUT_SCHEMA = {"id": pl.String, "source": pl.String, "status": pl.String, "reason": pl.String}
 
 
-def build(task: StageTask) -> Metrics:
+def build(run: OpenRun) -> Metrics:
     """Metrics: documents, positives, positive_share (weighted: of the sample), left_out by status, by fold."""
-    used, left_out = split_usable(task.inputs["annotations"].all_rows())
-    rows = labelled(used, task.config["positive_from"], task.config["balance"])
-    task.output.write_rows(LABELS, rows, SCHEMA)
-    task.output.write_rows(LEFT_OUT, left_out, LEFT_OUT_SCHEMA, beside=True)
+    used, left_out = split_usable(run.inputs["annotations"].all_rows())
+    rows = labelled(used, run.config["positive_from"], run.config["balance"])
+    run.output.write_rows(LABELS, rows, SCHEMA)
+    run.output.write_rows(LEFT_OUT, left_out, LEFT_OUT_SCHEMA, beside=True)
     return _metrics(rows, left_out)
 
 

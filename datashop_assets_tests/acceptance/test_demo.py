@@ -12,7 +12,8 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig
 
 from datashop_assets.evaluation.build import build as evaluate
-from datashop_assets.graph.planning import Planned, plan
+from datashop_assets.core.plan import PlannedStep
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_tools
 from datashop_assets.storage.root import default_root
@@ -37,7 +38,7 @@ def demo() -> Stages:
 
 
 @pytest.fixture(scope="module")
-def planned(demo: Stages) -> dict[str, Planned]:
+def planned(demo: Stages) -> dict[str, PlannedStep]:
     root = default_root()
     return plan(PromptStore(default_prompts(), root).load("mathematics"), root)
 
@@ -94,7 +95,7 @@ def test_what_overlaps_with_the_evaluation_is_counted_and_left_out(demo: Stages)
 
 
 def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
-    planned: dict[str, Planned], tmp_path: Path
+    planned: dict[str, PlannedStep], tmp_path: Path
 ) -> None:
     pool, tokens = planned["pretraining_pool"].output, planned["pool_tokens"].output
     everything = {
@@ -116,7 +117,7 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
     assert metrics["target_bpb_difference_low"] < 0 < metrics["target_bpb_difference_high"]
 
 
-def test_every_seed_is_exported_as_transformers_has_it(planned: dict[str, Planned]) -> None:
+def test_every_seed_is_exported_as_transformers_has_it(planned: dict[str, PlannedStep]) -> None:
     for seed in range(5):
         folder = planned["trained_lm"].output.files(f"seed-{seed}/")[f"seed-{seed}/config.json"].parent
         config, tokenizer = AutoConfig.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.annotations.build import build
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.digests import digest_of_bytes, unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
@@ -66,4 +66,4 @@ def annotate(
     root: Path, name: str, config: Mapping[str, Any], inputs: Mapping[str, StageFolder], annotator: WordCounter
 ) -> StageFolder:
     """The stage in `root/name`, with the answer store of `root`."""
-    return run_build(build, name, root, config, inputs, Tools(annotator=annotator))
+    return run_build(build, name, root, config, inputs, Resources(annotator=annotator))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from datashop_assets.annotations.build import build
-from datashop_assets.graph.planning import FAILED_CALLS
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.plan import FAILED_CALLS
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -144,5 +144,5 @@ def _taken_up(root: Path, made: StageFolder, inputs: Inputs, annotator: WordCoun
     """What a second run does with a finished stage of which some calls failed."""
     output = writer(root, "annotations")
     output.begin({}, reopen=True)
-    task = StageTask(CONFIG, inputs, output, Tools(annotator=annotator), root / "cache", Folder(f"{root}/answers"))
-    return finish(output, "annotations", build(task), CONFIG)
+    run = OpenRun(CONFIG, inputs, output, Resources(annotator=annotator), root / "cache", Folder(f"{root}/answers"))
+    return finish(output, "annotations", build(run), CONFIG)

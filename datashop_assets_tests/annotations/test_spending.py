@@ -8,7 +8,7 @@ import pytest
 
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.stage import ANNOTATIONS
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -19,8 +19,8 @@ from datashop_assets_tests.stages import writer
 
 def run(root: Path, inputs: Mapping[str, StageFolder], annotator: WordCounter, **limits: Any) -> Any:
     output = writer(root, "annotations")
-    task = StageTask(CONFIG, inputs, output, Tools(annotator=annotator), root, Folder(f"{root}/answers"), limits)
-    return build(task)
+    run = OpenRun(CONFIG, inputs, output, Resources(annotator=annotator), root, Folder(f"{root}/answers"), limits)
+    return build(run)
 
 
 def test_tokens_that_are_spent_stop_the_asking_and_keep_the_answers(

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from datashop_assets.annotations.question import rubric_text
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.targets import Writing
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Sampling
 from datashop_assets.rubric.build import build as build_rubric
@@ -208,7 +208,7 @@ def test_a_rubric_is_written_by_servers_that_misbehave(tmp_path: Path) -> None:
     writing = Writing().model_dump(mode="json")
     config = {"targets": {name: {"texts": texts} for name, texts in targets.items()}, "model": MODEL, "revision": ""}
     with fleet(2, ills=1.0) as servers:
-        tools = Tools(annotator=annotator(servers))
+        tools = Resources(annotator=annotator(servers))
         made = run_build(build_rubric, "rubric", tmp_path, {**config, "writing": writing}, {}, tools)
         asked = sum(server.requests() for server in servers)
         again = run_build(build_rubric, "again", tmp_path, {**config, "writing": writing}, {}, tools)

@@ -16,7 +16,7 @@ import pytest
 
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.question import rubric_text
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts import annotator as prompts
 from datashop_assets.prompts.targets import Writing
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, Reading, Sampling
@@ -151,9 +151,9 @@ def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path
     config = {**CONFIG, "asked": asked_of(DIGITS), "documents": 12, "second_round": {"documents": 0, "strata": 2}}
     config["parsing"] = {"scores": {option: float(option) for option in DIGITS.options}}
     inputs = make_inputs(tmp_path, documents=20)
-    first = run_build(build, "first", tmp_path, config, inputs, Tools(annotator=server))
+    first = run_build(build, "first", tmp_path, config, inputs, Resources(annotator=server))
     nobody = ServerAnnotator(replace(SETTINGS, python=tmp_path / "no such python"), Policy(), print)
-    second = run_build(build, "second", tmp_path, config, inputs, Tools(annotator=nobody))
+    second = run_build(build, "second", tmp_path, config, inputs, Resources(annotator=nobody))
 
     assert (first.metrics["asked_now"], second.metrics["asked_now"]) == (12, 0)
     assert list(first.all_rows()) == list(second.all_rows())
@@ -164,7 +164,7 @@ def test_a_rubric_is_written_from_target_documents(server: ServerAnnotator, tmp_
     targets = {"science": {"texts": [TEXTS["algebra"], TEXTS["cell"]]}, "history": {"texts": [TEXTS["rome"]]}}
     writing = Writing(sampling=prompts.Sampling(temperature=0.0, max_tokens=24)).model_dump(mode="json")
     config = {"targets": targets, "model": MODEL, "revision": "", "writing": writing}
-    made = run_build(build_rubric, "rubric", tmp_path, config, {}, Tools(annotator=server))
+    made = run_build(build_rubric, "rubric", tmp_path, config, {}, Resources(annotator=server))
     sets = orjson.loads(made.file("rubric.json").read_bytes())["sets"]
 
     assert made.metrics["calls"] == 4  # three descriptions, and one merge of two

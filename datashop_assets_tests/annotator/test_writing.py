@@ -8,7 +8,7 @@ import orjson
 import pytest
 from flax import nnx
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.models.attention import Stretch
 from datashop_assets.models.greedy import Greedy
 from datashop_assets.models.llama import Llama, LlamaConfig
@@ -49,7 +49,7 @@ def test_a_rubric_is_written_from_target_documents_by_the_embedded_model(tmp_pat
         "annotator": {"likelihood": LIKELIHOOD},
     }
     config = RUBRIC.config(parse_prompt(fields, "x", "x.yaml"))
-    made = run_build(build, "rubric", tmp_path, config, {}, Tools(annotator=EmbeddedAnnotator()))
+    made = run_build(build, "rubric", tmp_path, config, {}, Resources(annotator=EmbeddedAnnotator()))
     rubric = orjson.loads(made.file("rubric.json").read_bytes())
 
     assert made.metrics["calls"] == 3

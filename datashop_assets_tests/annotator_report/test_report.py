@@ -11,7 +11,7 @@ import pytest
 from datashop_assets.annotator_report.build import build
 from datashop_assets.annotator_report.describe import describe
 from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import Answer, Asked, Question
 from datashop_assets.storage.digests import unit_hash
@@ -52,7 +52,7 @@ def config_of(**report: Any) -> Mapping[str, Any]:
 
 def report(made: tuple[Path, Mapping[str, StageFolder]], name: str, annotator: WordCounter, **settings: Any) -> Any:
     root, inputs = made
-    folder = run_build(build, name, root, config_of(**settings), inputs, Tools(annotator=annotator))
+    folder = run_build(build, name, root, config_of(**settings), inputs, Resources(annotator=annotator))
     return folder, orjson.loads(folder.file("annotator_report.json").read_bytes())
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.build import build
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.processors.finalscore import FinalScore
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
@@ -108,7 +108,7 @@ def annotate(root: Path, annotator: ServerAnnotator, chosen: Sequence[str]) -> t
         "second_round": {"documents": 0, "strata": 2},
     }
     started = time.perf_counter()
-    stage = run_build(build, "annotations", root, config, inputs, Tools(annotator=annotator))
+    stage = run_build(build, "annotations", root, config, inputs, Resources(annotator=annotator))
     return time.perf_counter() - started, list(stage.all_rows())
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import score
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -87,7 +87,7 @@ def child(root: Path, how: str) -> None:
     compute = spread(how)
     inputs = {name: StageFolder(Folder(str(root / name))) for name in STAGES}
     list(compute.map(filter_fasttext.load_before_the_clock_starts, [inputs["encoder"].uri] * 2))
-    tools = Tools(compute=compute)
+    tools = Resources(compute=compute)
     started = time.perf_counter()
     scores = run_build(score.build, f"pool_scores-{how}", root, {}, inputs, tools)
     config = {

@@ -7,9 +7,9 @@ import sys
 import pytest
 
 from datashop_assets.definitions import ASSETS, CHECKS, defs
-from datashop_assets.graph.planning import nearest, up_to
-from datashop_assets.graph.stage import Stage
-from datashop_assets.graph.stages import DATA_CARD, GRAPH
+from datashop_assets.core.plan import nearest, up_to
+from datashop_assets.core.step import Stage
+from datashop_assets.graph import DATA_CARD, GRAPH
 
 HEAVY = {"jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray"}
 LOADING = "import sys, datashop_assets.definitions; print(*sys.modules)"

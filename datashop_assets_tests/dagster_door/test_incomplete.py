@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from datashop_assets.automation import prompt_sensor
-from datashop_assets.graph.planning import State
-from datashop_assets.graph.running import run_stage
-from datashop_assets.graph.stage import Tools
-from datashop_assets.graph.status import status, status_of
+from datashop_assets.core.plan import State
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
+from datashop_assets.core.status import status, status_of
 from datashop_assets.terminal import tables
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.dagster_door.workshop import Workshop
@@ -33,7 +33,7 @@ def run(workshop: Workshop) -> Run:
         annotator = WordCounter(fails_on=fails_on)
         planned = workshop.plan("numbers")
         for name in STAGES:
-            run_stage(name, planned, "numbers", workshop.store.root, Tools(annotator=annotator))
+            make_step(name, planned, "numbers", workshop.store.root, Resources(annotator=annotator))
         return annotator
 
     return make
@@ -72,7 +72,7 @@ def test_the_terminal_says_how_many_calls_failed(
 def test_what_was_made_from_other_content_is_stale(workshop: Workshop, run: Run) -> None:
     run("Text number 1")
     before = workshop.plan("numbers")
-    run_stage("annotations", before, "numbers", workshop.store.root, Tools(annotator=WordCounter()))
+    make_step("annotations", before, "numbers", workshop.store.root, Resources(annotator=WordCounter()))
     after = workshop.plan("numbers")
     assert states(workshop) == [State.CURRENT, State.STALE]
     assert list(after["training_set"].changed) == ["annotations"]

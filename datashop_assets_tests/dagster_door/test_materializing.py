@@ -8,7 +8,7 @@ import pytest
 
 from datashop_assets.dagster_door.checking import matches_prompt_file
 from datashop_assets.definitions import ASSETS, CHECKS
-from datashop_assets.graph.stage import Stage
+from datashop_assets.core.step import Stage
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.rubric.stage import RUBRIC

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from datashop_assets.automation import prompt_sensor
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import PROMPTS
 from datashop_assets_tests.dagster_door.workshop import Workshop
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.graph.planning import State, plan, to_do
-from datashop_assets.graph.running import run_stage
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.plan import State, plan, to_do
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.dagster_door.test_incomplete import ANNOTATOR, STAGES
 from datashop_assets_tests.dagster_door.workshop import Workshop
@@ -25,7 +25,7 @@ def make(workshop: Workshop, annotator: WordCounter, **settings: Any) -> None:
     workshop.write("numbers", annotator={**ANNOTATOR, **settings})
     planned = workshop.plan("numbers")
     for name in STAGES:
-        run_stage(name, planned, "numbers", workshop.store.root, Tools(annotator=annotator))
+        make_step(name, planned, "numbers", workshop.store.root, Resources(annotator=annotator))
 
 
 def states(workshop: Workshop, annotator: WordCounter) -> dict[str, State]:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import yaml
 
-from datashop_assets.graph.planning import Planned, plan, to_do
+from datashop_assets.core.plan import PlannedStep, plan, to_do
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
@@ -45,7 +45,7 @@ class Workshop:
             path.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
         return path
 
-    def plan(self, slug: str) -> dict[str, Planned]:
+    def plan(self, slug: str) -> dict[str, PlannedStep]:
         return plan(self.store.load(slug), self.store.root)
 
     def to_do(self, slug: str) -> list[str]:
@@ -74,7 +74,7 @@ class Workshop:
         writer.close(_manifest(planned, writer, {}))
 
 
-def _manifest(planned: Planned, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:
+def _manifest(planned: PlannedStep, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:
     files = writer.files()
     return Manifest(
         stage=planned.stage.name,

@@ -7,7 +7,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.data_card.documents import LIMIT, Browsed, annotated, browsed
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.sources.pool_index import build as index_pool
 from datashop_assets.storage.folders import Folder
@@ -53,7 +53,7 @@ def score(n: int, documents: int) -> float:
     return n / (documents - 1)
 
 
-def task(place: Path, documents: int = 40, shards: int = 2) -> StageTask:
+def run(place: Path, documents: int = 40, shards: int = 2) -> OpenRun:
     """The inputs of `scan`, `samples` and `browsed`: the upper half of the pool is kept, every fourth is annotated."""
     made = rows(documents)
     inputs = {
@@ -64,12 +64,12 @@ def task(place: Path, documents: int = 40, shards: int = 2) -> StageTask:
         "decontamination": _shared(place, shards),
         "pool_scores": finish(writer(place, "pool_scores"), "pool_scores", {"documents": documents}, {}),
     }
-    return StageTask(
-        prompt(), inputs, writer(place, "data_card"), Tools(), place / "cache", Folder(str(place / "answers"))
+    return OpenRun(
+        prompt(), inputs, writer(place, "data_card"), Resources(), place / "cache", Folder(str(place / "answers"))
     )
 
 
-def browsable(card: StageTask, shards: int, limit: int = LIMIT) -> Browsed:
+def browsable(card: OpenRun, shards: int, limit: int = LIMIT) -> Browsed:
     return browsed(card, names(shards), annotated(card), limit)
 
 

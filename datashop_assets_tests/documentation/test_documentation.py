@@ -14,7 +14,7 @@ import click
 import pytest
 
 from datashop_assets.cli import main
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.prompts.section import Section

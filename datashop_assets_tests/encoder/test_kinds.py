@@ -17,7 +17,7 @@ from datashop_assets.encoder.build import build
 from datashop_assets.encoder.cascade import cut_of, was_passed
 from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.pool_margins import pool_margins
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder import EncoderSettings, Transformer
 from datashop_assets.sources.pool import pool_shards, read_pool
@@ -224,7 +224,7 @@ def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
 def test_vectors_of_a_lost_worker_are_not_made_again(root: Path, pool: StageFolder) -> None:
     config, tools = (
         {"asked": True, "model": "all-minilm-l6-v2", **READ},
-        Tools(compute=LosesEveryWorker(root / "again-vectors")),
+        Resources(compute=LosesEveryWorker(root / "again-vectors")),
     )
     again = run_build(embeddings.build, "again-vectors", root, config, {"pretraining_pool": pool}, tools)
     assert again.manifest.content_digest == embedded(root, pool).manifest.content_digest

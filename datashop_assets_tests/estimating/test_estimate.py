@@ -13,10 +13,10 @@ from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
 from datashop_assets.estimating.prices import Prices, prices
-from datashop_assets.graph.planning import plan
-from datashop_assets.graph.running import run_stage
-from datashop_assets.graph.stage import Tools
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.graph import plan
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -45,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     (folder / "pool.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     root = Root(str(folder / "root"))
     for name in ("pretraining_pool", "annotation_sample", "rubric"):
-        run_stage(name, plan(prompt(root), root), "words", root, Tools(annotator=WordCounter()))
+        make_step(name, plan(prompt(root), root), "words", root, Resources(annotator=WordCounter()))
     return root
 
 
@@ -59,9 +59,9 @@ def prompt(root: Root, **annotator: Any) -> Prompt:
 def test_the_pilots_answers_are_those_that_annotation_needs(root: Root) -> None:
     annotator, idle, later = WordCounter(), WordCounter(), WordCounter()
     planned = plan(prompt(root), root)
-    pilot = asked_pilot(planned, Tools(annotator=annotator), root.answers, 20)
-    again = asked_pilot(planned, Tools(annotator=idle), root.answers, 20)
-    run_stage("annotations", planned, "words", root, Tools(annotator=later))
+    pilot = asked_pilot(planned, Resources(annotator=annotator), root.answers, 20)
+    again = asked_pilot(planned, Resources(annotator=idle), root.answers, 20)
+    make_step("annotations", planned, "words", root, Resources(annotator=later))
 
     assert (len(annotator.requests), idle.requests, len(later.requests)) == (20, [], 130)
     assert (pilot.tokens.value, pilot.asked, again.asked) == (13, 20, 0)  # WordCounter reads 9 and writes 4

@@ -7,7 +7,7 @@ import pytest
 
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.stage_folder import StageFolder
@@ -82,7 +82,7 @@ def rubric(lm_root: Path) -> StageFolder:
 
 @pytest.fixture(scope="session")
 def targets(lm_root: Path, pool: StageFolder, rubric: StageFolder) -> StageFolder:
-    tools, inputs = Tools(annotator=CountsPluses()), {"pretraining_pool": pool, "rubric": rubric}
+    tools, inputs = Resources(annotator=CountsPluses()), {"pretraining_pool": pool, "rubric": rubric}
     return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, inputs, tools)
 
 

@@ -15,9 +15,9 @@ from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.graph.planning import Planned
-from datashop_assets.graph.running import run_stage
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.plan import PlannedStep
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.stage import PRETRAINING_POOL
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
@@ -52,19 +52,19 @@ def prepare(root: Path, shards: int) -> None:
     counted_tokens(root, pool)
 
 
-def make_both(root: Path, wanted: Root, tools: Tools) -> dict[str, Manifest]:
+def make_both(root: Path, wanted: Root, tools: Resources) -> dict[str, Manifest]:
     """Makes the two stages below `wanted` and returns their manifests."""
-    plan = {stage.name: Planned(stage, "0" * 32, {}, Folder(str(root / stage.name))) for stage in MADE}
+    plan = {stage.name: PlannedStep(stage, "0" * 32, {}, Folder(str(root / stage.name))) for stage in MADE}
     for stage, config in ((POOL_SCORES, {}), (FILTERED_POOL, KEEP)):
-        plan[stage.name] = Planned(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
+        plan[stage.name] = PlannedStep(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
     stages = (POOL_SCORES.name, FILTERED_POOL.name)
-    return {name: run_stage(name, plan, "mathematics", wanted, tools).output.manifest for name in stages}
+    return {name: make_step(name, plan, "mathematics", wanted, tools).output.manifest for name in stages}
 
 
-def tools_of(compute: str) -> Tools:
+def tools_of(compute: str) -> Resources:
     """Two processes for all shards but the first, or the Ray cluster at this address."""
     local = LocalCompute(processes=2, worth_it=0.0)
-    return Tools(compute=local if compute == PROCESSES else RayCompute(compute))
+    return Resources(compute=local if compute == PROCESSES else RayCompute(compute))
 
 
 def serve(root: Path, compute: str) -> None:

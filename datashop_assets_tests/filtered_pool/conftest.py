@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool import both_stages
 from datashop_assets_tests.filtered_pool.runs import contents
@@ -25,7 +25,7 @@ def both_root(both_inputs: Path, tmp_path: Path) -> Path:
 def both_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("both")
     both_stages.prepare(root, SHARDS)
-    both_stages.make_both(root, Root(str(root / WHOLE)), Tools())
+    both_stages.make_both(root, Root(str(root / WHOLE)), Resources())
     return root
 
 

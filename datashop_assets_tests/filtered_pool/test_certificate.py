@@ -9,7 +9,7 @@ import pytest
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.pool import read_index, read_pool
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
@@ -53,7 +53,7 @@ def certified(made: Made, name: str, annotator: WordCounter, **changes: Any) -> 
     root, inputs = made
     asked = {"asked": ASKED, "parsing": CONFIG["parsing"]}
     config = {"asked": True, "keep": {**RULE, **changes}, "annotator": asked, "positive_from": 2.5}
-    return run_build(certificate.build, "keep_certificate", root / name, config, inputs, Tools(annotator=annotator))
+    return run_build(certificate.build, "keep_certificate", root / name, config, inputs, Resources(annotator=annotator))
 
 
 @pytest.mark.parametrize("design", ["anytime", "fixed"])

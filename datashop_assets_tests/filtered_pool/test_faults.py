@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool.both_stages import make_both
 from datashop_assets_tests.filtered_pool.runs import Runs, contents, runs
@@ -22,17 +22,17 @@ pytestmark = pytest.mark.faults
 FULL = """
 import json, subprocess, sys
 from pathlib import Path
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.filtered_pool.both_stages import make_both
 root, place, options = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
 try:
-    make_both(root, Root(place), Tools())
+    make_both(root, Root(place), Resources())
 except OSError as error:
     print(error)
 subprocess.run(["mount", "-o", "remount,rw,size=64m", place], check=True)
-print(json.dumps({name: made.content_digest for name, made in make_both(root, Root(place), Tools()).items()}))
+print(json.dumps({name: made.content_digest for name, made in make_both(root, Root(place), Resources()).items()}))
 """
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 
@@ -65,7 +65,7 @@ def test_a_bucket_holds_what_a_disk_does(
     both_root: Path, whole: dict[str, str], kind: str, request: pytest.FixtureRequest
 ) -> None:
     root = Root(f"{request.getfixturevalue(kind)}/{both_root.name}", str(both_root / "cache-of-bucket"))
-    made = make_both(both_root, root, Tools())
+    made = make_both(both_root, root, Resources())
     assert {name: manifest.content_digest for name, manifest in made.items()} == whole
 
 
@@ -77,9 +77,9 @@ def test_a_bucket_that_takes_nothing_is_named_and_once_opened_the_work_goes_on(
     with faulty(os.environ["STORAGE_EMULATOR_HOST"], faults) as address:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
         with pytest.raises(OSError, match=r"(?s)lease\.json cannot be written: Forbidden.*let this account write"):
-            make_both(both_root, root, Tools())
+            make_both(both_root, root, Resources())
         faults.closed = False
-        made = make_both(both_root, root, Tools())
+        made = make_both(both_root, root, Resources())
     assert {name: manifest.content_digest for name, manifest in made.items()} == whole
 
 

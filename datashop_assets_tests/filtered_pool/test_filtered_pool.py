@@ -18,7 +18,7 @@ from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.pool import pool_shards, read_index
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import project
@@ -191,7 +191,7 @@ def test_a_killed_build_goes_on_to_the_same_content(root: Path, by_documents: St
     keep = {"fraction": 0.082, "of": "documents"}
     config = {"keep": keep, "format": "jsonl.zst", "slug": "mathematics", "gold": [], "gold_uri": "embedded"}
     with pytest.raises(RuntimeError, match="lost"):
-        run_build(keeping.build, "resumed", root, config, inputs(root), Tools(compute=LostAfterOne()))
+        run_build(keeping.build, "resumed", root, config, inputs(root), Resources(compute=LostAfterOne()))
     finished = {file: file.stat().st_mtime_ns for file in (root / "resumed" / "documents").iterdir()}
     resumed = run_build(keeping.build, "resumed", root, config, inputs(root))
     assert resumed.manifest.content_digest == by_documents.manifest.content_digest
@@ -204,11 +204,11 @@ def test_a_shard_that_was_finished_by_a_lost_worker_is_not_made_again(root: Path
         name: StageFolder(Folder(str(root / name))) for name in ("encoder", "pretraining_pool", "pool_embeddings")
     }
     scores = run_build(
-        score.build, "scored-again", root, {}, stages, Tools(compute=LosesEveryWorker(root / "scored-again"))
+        score.build, "scored-again", root, {}, stages, Resources(compute=LosesEveryWorker(root / "scored-again"))
     )
     assert scores.manifest.content_digest == inputs(root)["pool_scores"].manifest.content_digest
     config = {"keep": {"fraction": 0.082, "of": "documents"}, "format": "jsonl.zst", "slug": "mathematics"}
-    tools = Tools(compute=LosesEveryWorker(root / "kept-again"))
+    tools = Resources(compute=LosesEveryWorker(root / "kept-again"))
     filtered = run_build(keeping.build, "kept-again", root, {**config, "gold": [], "gold_uri": ""}, inputs(root), tools)
     assert filtered.manifest.content_digest == by_documents.manifest.content_digest
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph.planning import Planned, plan
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.plan import PlannedStep
+from datashop_assets.graph import plan
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner, local_tools
 from datashop_assets.storage.root import Root
@@ -27,18 +28,18 @@ class Made:
     pool: str
     prompts: Path  # a folder with the same experiment as a prompt file
 
-    def plan(self) -> dict[str, Planned]:
+    def plan(self) -> dict[str, PlannedStep]:
         return plan(PromptStore(self.prompts, self.root).load(SLUG), self.root)
 
 
 @pytest.fixture(scope="session")
-def tools() -> Tools:
+def tools() -> Resources:
     """One annotator for all tests: its weights are loaded and its programs compiled once."""
     return local_tools()
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, tools: Resources) -> Made:
     folder = tmp_path_factory.mktemp("graph")
     (folder / "pool").mkdir()
     pool = small_pool(folder / "pool", folder / "cache")
@@ -48,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Made:
     return Made(root, pool, file.parent)
 
 
-def digests(planned: dict[str, Planned]) -> dict[str, tuple[str, str]]:
+def digests(planned: dict[str, PlannedStep]) -> dict[str, tuple[str, str]]:
     """Plan and content digest of every stage."""
     return {name: (stage.digest, stage.output.manifest.content_digest) for name, stage in planned.items()}
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.graph.planning import plan
+from datashop_assets.graph import plan
 from datashop_assets.prompts.prompt import Prompt, load_prompt, parse_prompt
 from datashop_assets.storage.root import Root
 

@@ -11,8 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-from datashop_assets.graph.planning import plan
-from datashop_assets.graph.running import run_stage
+from datashop_assets.graph import plan
+from datashop_assets.core.build import make_step
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_tools
 from datashop_assets.storage.root import Root
@@ -33,7 +33,7 @@ def main() -> None:
         checkpoints.SECONDS = checkpoints.SPARED = 0.0
         threading.Thread(target=die_when_exists, args=(root.cache, arguments.when_exists), daemon=True).start()
     planned = plan(PromptStore(Path(arguments.prompts), root).load(arguments.slug), root)
-    run_stage(arguments.stage, planned, arguments.slug, root, local_tools())
+    make_step(arguments.stage, planned, arguments.slug, root, local_tools())
 
 
 def die_at_write(count: int) -> None:

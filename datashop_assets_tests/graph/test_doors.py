@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from datashop_assets.definitions import ASSETS, definitions
-from datashop_assets.graph.planning import plan, up_to
-from datashop_assets.graph.stage import Tools
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.core.plan import plan, up_to
+from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH
 from datashop_assets.partitions import PROMPTS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
@@ -49,7 +49,7 @@ def test_the_terminal_makes_what_python_makes(made: Made, tmp_path: Path) -> Non
     assert list(shown["prompts"][SLUG]) == STAGES
 
 
-def test_dagster_makes_what_python_makes(made: Made, tools: Tools, tmp_path: Path) -> None:
+def test_dagster_makes_what_python_makes(made: Made, tools: Resources, tmp_path: Path) -> None:
     store = PromptStore(made.prompts, Root(str(tmp_path / "root")))
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(PROMPTS.name or "", [SLUG])
@@ -70,7 +70,7 @@ def test_the_eval_cluster_steps_end_with_the_encoder(made: Made) -> None:
     assert "filtered_pool" not in outcomes
 
 
-def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Tools) -> None:
+def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resources) -> None:
     encoder = made.plan()["encoder"].digest
     annotator = {"cascade": {"encoder": encoder}, "documents": 28, "second_round": {"documents": 12, "strata": 3}}
     ranked = DatashopRunner(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph.planning import State, plan
-from datashop_assets.graph.running import run_stage
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.plan import State
+from datashop_assets.graph import plan
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
@@ -47,13 +48,13 @@ def without(made: Made, stage: str, folder: Path) -> Root:
     ],
 )
 def test_killed_and_started_again_gives_the_same_content(
-    made: Made, tools: Tools, tmp_path: Path, stage: str, moment: list[str]
+    made: Made, tools: Resources, tmp_path: Path, stage: str, moment: list[str]
 ) -> None:
     root = without(made, stage, tmp_path)
     command = [sys.executable, "-m", KILLED, root.uri, str(made.prompts), SLUG, stage, *moment]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     planned = plan(PromptStore(made.prompts, root).load(SLUG), root)
     assert planned[stage].state is State.STALE
-    again = run_stage(stage, planned, SLUG, root, tools)
+    again = make_step(stage, planned, SLUG, root, tools)
     assert not again.reused
     assert again.output.manifest.content_digest == made.plan()[stage].output.manifest.content_digest

@@ -12,7 +12,7 @@ import gcsfs
 import orjson
 import pytest
 
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.graph import GRAPH
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
 from datashop_assets.storage.root import Root, project
 from datashop_assets_tests.graph.conftest import SLUG, begun

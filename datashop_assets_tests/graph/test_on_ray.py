@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph.planning import plan, up_to
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.plan import plan, up_to
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.runner import DatashopRunner
@@ -43,11 +43,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
 
 
 def test_a_worker_preempted_at_every_stage_changes_nothing(
-    made: Made, tools: Tools, cluster: Head, tmp_path: Path
+    made: Made, tools: Resources, cluster: Head, tmp_path: Path
 ) -> None:
     checkpoints = tmp_path / "checkpoints"
     trainer = RayTrainer(cluster.address, str(checkpoints), checkpointing=OFTEN)
-    on_ray = Tools(tools.annotator, trainer, RayCompute(cluster.address))
+    on_ray = Resources(tools.annotator, trainer, RayCompute(cluster.address))
     runner = DatashopRunner(experiment(SLUG, made.pool), with_answers(made, tmp_path), on_ray, made.prompts)
     stages = [name for name in up_to("evaluation") if name != "evaluation"]
     for stage in stages:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
@@ -84,7 +84,7 @@ def test_an_annotator_that_is_not_here_is_named(made: Made, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(("stage", "audit"), [("pool_scores", "unscored"), ("filtered_pool", "miskept")])
 def test_documents_are_counted_again_before_a_run_goes_on(
-    made: Made, tools: Tools, monkeypatch: pytest.MonkeyPatch, stage: str, audit: str
+    made: Made, tools: Resources, monkeypatch: pytest.MonkeyPatch, stage: str, audit: str
 ) -> None:
     runner = DatashopRunner(experiment(SLUG, made.pool), made.root, tools, made.prompts)
     assert runner.run(stage)[stage].reused

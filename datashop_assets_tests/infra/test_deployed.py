@@ -14,7 +14,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from datashop_assets.graph.planning import State, plan
+from datashop_assets.core.plan import State
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
 from datashop_assets.rubric.build import build
@@ -30,7 +30,7 @@ def config_of(targets: Any, **writing: Any) -> Mapping[str, Any]:
 
 
 def written(root: Path, targets: Any, annotator: Scribbler, **writing: Any) -> StageFolder:
-    return run_build(build, "rubric", root, config_of(targets, **writing), {}, Tools(annotator=annotator))
+    return run_build(build, "rubric", root, config_of(targets, **writing), {}, Resources(annotator=annotator))
 
 
 def text_of(made: StageFolder) -> str:
@@ -52,7 +52,7 @@ def test_every_document_of_every_set_is_in_the_rubric_and_every_call_in_the_acco
 def test_what_was_written_once_is_not_asked_again(tmp_path: Path) -> None:
     first, second = Scribbler(), Scribbler()
     text = text_of(written(tmp_path, SETS, first))
-    again = run_build(build, "again", tmp_path, config_of(SETS), {}, Tools(annotator=second))
+    again = run_build(build, "again", tmp_path, config_of(SETS), {}, Resources(annotator=second))
 
     assert text_of(again) == text
     assert (len(first.asked), second.asked) == (6, [])
@@ -63,7 +63,7 @@ def test_the_order_of_merging_follows_the_seed_and_not_the_order_in_the_file(tmp
 
     def steps(name: str, listed: list[str], seed: int) -> list[str]:
         annotator = Scribbler()
-        run_build(build, name, tmp_path / name, config_of(listed, seed=seed), {}, Tools(annotator=annotator))
+        run_build(build, name, tmp_path / name, config_of(listed, seed=seed), {}, Resources(annotator=annotator))
         return [text for text in annotator.asked if "Description 1" in text]
 
     assert len(steps("one", texts, 0)) == 4

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.sources.files import SourceFile, find_source_files
 from datashop_assets.sources.pool_index import build as build_pool
 from datashop_assets.sources.sample import build as build_sample
@@ -45,28 +45,28 @@ def only_file(path: Path) -> SourceFile:
     return file
 
 
-def make_pool(uri: str, folder: Path, fraction: float = 0.3, tools: Tools | None = None, **names: str) -> StageFolder:
+def make_pool(uri: str, folder: Path, fraction: float = 0.3, tools: Resources | None = None, **names: str) -> StageFolder:
     config = {"data": {"uri": uri, **NAMES, **names}, "heldout_fraction": fraction, "fingerprint": None}
     return make("pretraining_pool", build_pool, config, {}, folder, tools)
 
 
-def make_sample(uri: str, folder: Path, pool: StageFolder, documents: int, tools: Tools | None = None) -> StageFolder:
+def make_sample(uri: str, folder: Path, pool: StageFolder, documents: int, tools: Resources | None = None) -> StageFolder:
     config = {"data": {"uri": uri, **NAMES}, "documents": documents, "fingerprint": None}
     return make("annotation_sample", build_sample, config, {"pretraining_pool": pool}, folder, tools)
 
 
 def make(
     stage: str,
-    build: Callable[[StageTask], dict[str, Any]],
+    build: Callable[[OpenRun], dict[str, Any]],
     config: dict[str, Any],
     inputs: dict[str, StageFolder],
     folder: Path,
-    tools: Tools | None,
+    tools: Resources | None,
 ) -> StageFolder:
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     writer = StageWriter(Folder(str(folder / stage)), scratch)
-    metrics = build(StageTask(config, inputs, writer, tools or Tools(), folder / "cache", Folder(f"{folder}/answers")))
+    metrics = build(OpenRun(config, inputs, writer, tools or Resources(), folder / "cache", Folder(f"{folder}/answers")))
     files = writer.files()
     writer.close(
         Manifest(

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import pytest
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen, read_index, read_pool
 from datashop_assets.sources.pool_index import BANDS
 from datashop_assets.storage.stage_folder import StageFolder
@@ -184,15 +184,15 @@ class Processes:
 def test_a_build_that_was_killed_goes_on_to_the_same_content(files: str, tmp_path: Path, items: int) -> None:
     whole = make_pool(files, tmp_path / "whole").manifest
     with pytest.raises(KilledError):
-        make_pool(files, tmp_path / "killed", tools=Tools(compute=StopsAfter(items)))
-    resumed = make_pool(files, tmp_path / "killed", tools=Tools(compute=StopsAfter(6 - items))).manifest
+        make_pool(files, tmp_path / "killed", tools=Resources(compute=StopsAfter(items)))
+    resumed = make_pool(files, tmp_path / "killed", tools=Resources(compute=StopsAfter(6 - items))).manifest
     assert resumed.content_digest == whole.content_digest
     assert resumed.metrics == whole.metrics
 
 
 def test_the_index_of_a_lost_worker_is_not_made_again(files: str, tmp_path: Path) -> None:
     alone = make_pool(files, tmp_path / "alone").manifest
-    tools = Tools(compute=LosesEveryWorker(tmp_path / "again"))
+    tools = Resources(compute=LosesEveryWorker(tmp_path / "again"))
     again = make_pool(files, tmp_path / "again", tools=tools).manifest
     assert again.content_digest == alone.content_digest
     assert again.metrics == alone.metrics
@@ -201,7 +201,7 @@ def test_the_index_of_a_lost_worker_is_not_made_again(files: str, tmp_path: Path
 def test_work_in_another_process_and_order_gives_the_same_content(files: str, tmp_path: Path) -> None:
     alone = make_pool(files, tmp_path / "alone").manifest
     processes = Processes()
-    spread = make_pool(files, tmp_path / "spread", tools=Tools(compute=processes)).manifest
+    spread = make_pool(files, tmp_path / "spread", tools=Resources(compute=processes)).manifest
     processes.pool.shutdown()
     assert spread.content_digest == alone.content_digest
     assert spread.metrics == alone.metrics

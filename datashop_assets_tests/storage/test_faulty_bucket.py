@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph.stage import Tools
+from datashop_assets.core.step import Resources
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
@@ -25,7 +25,7 @@ def pool(tmp_path: Path) -> str:
 
 def digests(uri: str, pool: str, cache: Path) -> dict[str, tuple[str, str]]:
     """Makes the stages below `uri`; plan and content digest of each."""
-    tools, prompts = Tools(compute=LocalCompute()), Path(pool).parent
+    tools, prompts = Resources(compute=LocalCompute()), Path(pool).parent
     runner = DatashopRunner(experiment("tides", pool), Root(uri, str(cache)), tools, prompts)
     made = runner.run(*STAGES)
     return {

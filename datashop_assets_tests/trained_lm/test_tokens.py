@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from tokenizers import Tokenizer
 
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.sources.pool import pool_shards, read_index, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
@@ -35,7 +35,7 @@ def test_a_build_that_was_stopped_goes_on_after_its_last_shard(
     pool: StageFolder, tokens: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, answers = writer(tmp_path, "pool_tokens"), Folder(f"{tmp_path}/answers")
-    task = StageTask({"vocabulary": 384}, {"pretraining_pool": pool}, output, Tools(), tmp_path, answers)
+    run = OpenRun({"vocabulary": 384}, {"pretraining_pool": pool}, output, Resources(), tmp_path, answers)
     read = []
 
     def stops_at_the_second(folder: StageFolder, shard: str) -> object:
@@ -46,9 +46,9 @@ def test_a_build_that_was_stopped_goes_on_after_its_last_shard(
 
     monkeypatch.setattr("datashop_assets.trained_lm.tokens.read_pool", stops_at_the_second)
     with pytest.raises(InterruptedError):
-        build(task)
-    metrics = build(task)
+        build(run)
+    metrics = build(run)
     assert read[2:] == [read[1]]
-    again = finish(task.output, "pool_tokens", metrics, task.config)
+    again = finish(run.output, "pool_tokens", metrics, run.config)
     assert again.manifest.content_digest == tokens.manifest.content_digest
     assert again.metrics == tokens.metrics

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from transformers import AutoConfig, AutoTokenizer
 
-from datashop_assets.graph.stage import StageTask, Tools
+from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.models.llama_weights import load_folder
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.storage.folders import Folder
@@ -85,15 +85,15 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(
     monkeypatch.setattr(checkpoints, "SPARED", 0)
     output = writer(tmp_path, "control_lm")
 
-    def task(tools: Tools) -> StageTask:
-        return StageTask(TRAINING, inputs_of(training_pool), output, tools, tmp_path, Folder(f"{tmp_path}/answers"))
+    def run(tools: Resources) -> OpenRun:
+        return OpenRun(TRAINING, inputs_of(training_pool), output, tools, tmp_path, Folder(f"{tmp_path}/answers"))
 
     with pytest.raises(InterruptedError):
-        build_control(task(Tools(trainer=TOOLS.trainer, progress=StopsAfter(200))))
+        build_control(run(Resources(trainer=TOOLS.trainer, progress=StopsAfter(200))))
     saved = [int(path.name) for path in output.scratch.glob("seed-*/*") if path.name.isdigit()]
     assert saved
     assert min(saved) < TRAINING["steps"]
-    again = finish(output, "control_lm", build_control(task(TOOLS)), TRAINING)
+    again = finish(output, "control_lm", build_control(run(TOOLS)), TRAINING)
     assert again.manifest.content_digest == control.manifest.content_digest
 
 

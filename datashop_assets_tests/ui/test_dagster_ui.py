@@ -24,7 +24,7 @@ import yaml
 import zstandard
 from playwright.sync_api import Page, expect
 
-from datashop_assets.graph.stages import GRAPH
+from datashop_assets.graph import GRAPH
 from datashop_assets.storage.shards import read_rows
 from datashop_assets_tests.conftest import free_port
 from datashop_assets_tests.small import small_pool, write_prompt

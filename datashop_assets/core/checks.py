@@ -1,0 +1,89 @@
+"""What the checks of a step said, kept where every later run finds it.
+
+A check's verdict depends on the output's content, on the step's code version and on the part of the prompt that the
+check names. It is stored under the prompt (`prompts/<slug>/checks/<step>`) with a digest of all these. So a gate that
+failed goes on blocking what is downstream, in every entry point, until the output or the thresholds are others.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from datashop_assets.core.step import CheckContext, CheckResult, Step, StepOutput
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.storage.digests import digest_of
+from datashop_assets.storage.root import Root
+
+CHECKS = "checks"
+
+
+class CheckRecord(BaseModel):
+    """The verdicts on one output. `key` covers the output and the settings, `read` the other outputs that were read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str
+    read: dict[str, str]  # step -> content digest
+    results: dict[str, CheckResult]
+
+
+def check_output(
+    step: Step[Any, Any],
+    output: StepOutput[Any],
+    prompt: Prompt,
+    root: Root,
+    others: Mapping[str, StepOutput[Any]],
+) -> dict[str, CheckResult]:
+    """What every check of the step says of its output, by name. What was said of the same before is not computed again.
+
+    `others` are finished outputs of the prompt: those that a check names in `reads` are shown to it.
+    """
+    if not step.checks:
+        return {}
+    shown = {one.step: others[one.step] for check in step.checks for one in check.reads if one.step in others}
+    read = {name: one.manifest.content_digest for name, one in shown.items()}
+    key = _key(step, prompt, output.manifest.content_digest)
+    record = _record(root, prompt.slug, step.name)
+    if record is not None and (record.key, record.read) == (key, read):
+        return record.results
+    context = CheckContext(prompt, output, shown)
+    results = {check.name: check.evaluate(context) for check in step.checks}
+    record = CheckRecord(key=key, read=read, results=results)
+    root.prompt(prompt.slug).child(CHECKS).write(step.name, record.model_dump_json().encode())
+    return results
+
+
+def failed_gates(step: Step[Any, Any], prompt: Prompt, root: Root, content_digest: str | None) -> list[str]:
+    """The blocking checks that failed on this content of the step's output, each with what it said.
+
+    Nothing where they have not been evaluated yet: whoever makes what is downstream evaluates them first.
+    """
+    if content_digest is None or not any(check.blocking for check in step.checks):
+        return []
+    record = _record(root, prompt.slug, step.name)
+    if record is None or record.key != _key(step, prompt, content_digest):
+        return []
+    return stopping(record.results)
+
+
+def stopping(results: Mapping[str, CheckResult]) -> list[str]:
+    """Of these verdicts those that stop what is downstream, in words."""
+    return [f"{name}: {one.description}" for name, one in results.items() if one.blocks and not one.passed]
+
+
+def _key(step: Step[Any, Any], prompt: Prompt, content_digest: str) -> str:
+    return digest_of(
+        {
+            "step": [step.name, step.version],
+            "content": content_digest,
+            "settings": {check.name: check.settings(prompt) for check in step.checks},
+        }
+    )
+
+
+def _record(root: Root, slug: str, name: str) -> CheckRecord | None:
+    """None where there is none, and where it cannot be read: the checks are then evaluated again."""
+    try:
+        return CheckRecord.model_validate_json(root.prompt(slug).child(CHECKS).read(name))
+    except (FileNotFoundError, ValidationError):
+        return None

@@ -1,0 +1,280 @@
+"""The plan: for every step of a prompt, which folder holds its output, and what state that output is in.
+
+It is the one truth that the CLI, the sensor, the assets and the Python API act on. Nothing is computed: a plan digest
+follows from the prompt, the steps' code versions and the fingerprints of the sources. What an output was made from, and
+what its checks said, stands in files beside it.
+
+| state | meaning | what a run does |
+|---|---|---|
+| missing | never made for this prompt | makes it |
+| stale | made, but the prompt, sources, code, an input's content or the annotator have changed since | makes it again |
+| incomplete | made and of use, but for documents whose calls failed | asks about those again |
+| damaged | its manifest cannot be read | stops, and names the folder and the fix |
+| blocked | a gate failed upstream | leaves it out, and names the gate |
+| current | what the prompt asks for now | nothing |
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from datashop_assets.core.checks import failed_gates
+from datashop_assets.core.step import Step, StepOutput, config_json
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.storage.digests import digest_of
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.manifest import MANIFEST, Manifest
+from datashop_assets.storage.root import Root
+from datashop_assets.storage.stage_folder import DamagedStageError
+
+FAILED_CALLS = "failed_calls"  # of a result: how many documents a further run of the step asks about again
+REVISION = "the annotator's revision"
+
+
+class State(StrEnum):
+    MISSING = "missing"
+    STALE = "stale"
+    INCOMPLETE = "incomplete"
+    DAMAGED = "damaged"
+    BLOCKED = "blocked"
+    CURRENT = "current"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of one prompt: its plan digest, where its output belongs, and the state of that."""
+
+    step: Step[Any, Any]
+    inputs: tuple[str, ...]
+    digest: str
+    config: Any
+    folder: Folder
+    state: State = State.MISSING
+    reason: str = ""  # why it is stale, damaged or blocked
+    changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
+    failed_calls: int = 0
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether its output is what the prompt asks for, so that other steps may be made from it."""
+        return self.state in (State.CURRENT, State.INCOMPLETE)
+
+    @property
+    def output(self) -> StepOutput[Any]:
+        return self.step.output(self.folder)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Steps in the order in which data flows. Raises `ValueError` where an input is not declared before its reader."""
+
+    steps: tuple[Step[Any, Any], ...]
+
+    def __post_init__(self) -> None:
+        known: set[str] = set()
+        for step in self.steps:
+            if strangers := [one.result.step for one in step.inputs if one.result.step not in known]:
+                raise ValueError(f"step {step.name} reads {strangers}, which is not declared before it; reorder them")
+            known.add(step.name)
+
+    def __iter__(self) -> Iterator[Step[Any, Any]]:
+        return iter(self.steps)
+
+    @property
+    def names(self) -> list[str]:
+        return [step.name for step in self.steps]
+
+    def step(self, name: str) -> Step[Any, Any]:
+        """Raises `ValueError` that lists the steps."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise ValueError(f"unknown step {name!r}; the steps are {', '.join(self.names)}")
+
+    def up_to(self, name: str) -> list[str]:
+        """A step and everything upstream of it, in the order of the graph. Raises `ValueError`."""
+        wanted, queue = {name}, [self.step(name)]
+        while queue:
+            for one in queue.pop().inputs:
+                if one.result.step not in wanted:
+                    wanted.add(one.result.step)
+                    queue.append(self.step(one.result.step))
+        return [each for each in self.names if each in wanted]
+
+    def nearest(self, names: Iterable[str]) -> list[str]:
+        """Of these steps those that no other of them is made from: with all that is upstream of them, they are all."""
+        names = list(names)
+        upstream = {each for name in names for each in self.up_to(name) if each != name}
+        return [name for name in names if name not in upstream]
+
+
+class Plan(Mapping[str, PlannedStep]):
+    """The steps that a prompt asks for, in the order of the graph. One plan serves a run: `refresh` looks again."""
+
+    def __init__(
+        self, steps: Mapping[str, PlannedStep], prompt: Prompt, root: Root, annotator: Annotator | None
+    ) -> None:
+        self.steps, self.prompt, self.root, self.annotator = dict(steps), prompt, root, annotator
+
+    def __getitem__(self, name: str) -> PlannedStep:
+        return self.steps[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def digest(self) -> str:
+        """One digest for all steps: it changes when anything that would be computed does."""
+        return digest_of({name: [planned.digest, planned.changed] for name, planned in self.items()})
+
+    def to_do(self, names: Iterable[str] | None = None) -> list[str]:
+        """The steps (of `names`) that a run would make, in the order of the graph.
+
+        Those that are not current, and those whose input may become another by that. What only a gate holds back is
+        left out, unless what the gate judges will be made again.
+        """
+        wanted = set(self if names is None else names)
+        found: list[str] = []
+        changing: set[str] = set()
+        for name, planned in self.items():
+            again = bool(changing.intersection(planned.inputs))
+            if planned.state is State.INCOMPLETE or planned.changed or again:
+                changing.add(name)
+            if again or planned.state not in (State.CURRENT, State.BLOCKED):
+                found.append(name)
+        return [name for name in found if name in wanted]
+
+    def blocked(self, names: Iterable[str] | None = None) -> dict[str, str]:
+        """Step -> the gate that holds it back, of `names` or of all."""
+        wanted = set(self if names is None else names)
+        return {
+            name: planned.reason for name, planned in self.items() if planned.state is State.BLOCKED and name in wanted
+        }
+
+    def refresh(self, name: str) -> PlannedStep:
+        """A step as it stands now: it, or what it is made from, may have been made since the plan."""
+        planned = self[name]
+        manifest, _ = found = _manifest(planned)
+        contents = {each: self._content(each) for each in (() if manifest is None else manifest.inputs) if each in self}
+        made = planned.state not in (State.MISSING, State.BLOCKED)
+        return _seen(planned, found, contents, self.annotator, made)
+
+    def _content(self, name: str) -> str | None:
+        manifest, _ = _manifest(self[name])
+        return None if manifest is None else manifest.content_digest
+
+
+def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: Annotator | None = None) -> Plan:
+    """Every step that the prompt asks for. Raises what a source raises that cannot be found.
+
+    With the annotator at hand, what another revision of its model has answered is stale too.
+    """
+    planned: dict[str, PlannedStep] = {}
+    contents: dict[str, str | None] = {}
+    made = root.made(prompt.slug)
+    for step in graph:
+        if (config := step.configure(prompt)) is None:
+            continue
+        inputs = tuple(name for name in step.inputs_of(prompt) if name in planned)
+        digest = plan_digest(step, config, (planned[name].digest for name in inputs))
+        folder = root.stage(step.name, digest)
+        unseen = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
+        manifest, _ = found = _manifest(unseen)
+        seen = _seen(unseen, found, contents, annotator, step.name in made)
+        planned[step.name] = _held_back(seen, planned, contents, prompt, root)
+        contents[step.name] = None if manifest is None else manifest.content_digest
+    return Plan(planned, prompt, root, annotator)
+
+
+def plan_digest(step: Step[Any, Any], config: object, inputs: Iterable[str]) -> str:
+    """The name of an output, known before anything runs."""
+    return digest_of(
+        {"stage": step.name, "code_version": step.version, "config": config_json(config), "inputs": list(inputs)}
+    )
+
+
+def _held_back(
+    seen: PlannedStep,
+    planned: Mapping[str, PlannedStep],
+    contents: Mapping[str, str | None],
+    prompt: Prompt,
+    root: Root,
+) -> PlannedStep:
+    """The step, `blocked` where a gate of an input has failed or an input is blocked itself."""
+    for name in seen.inputs:
+        above = planned[name]
+        if above.state is State.BLOCKED:
+            return replace(seen, state=State.BLOCKED, reason=above.reason)
+        if above.usable and (gates := failed_gates(above.step, prompt, root, contents[name])):
+            return replace(seen, state=State.BLOCKED, reason=f"{name}: {'; '.join(gates)}")
+    return seen
+
+
+def _seen(
+    planned: PlannedStep,
+    found: tuple[Manifest | None, str],
+    contents: Mapping[str, str | None],
+    annotator: Annotator | None,
+    made_before: bool,
+) -> PlannedStep:
+    """`contents` are the content digests of the outputs upstream that are there, `found` what `_manifest` gives."""
+    manifest, problem = found
+    blank = replace(planned, changed={}, failed_calls=0, reason="")
+    if problem:
+        return replace(blank, state=State.DAMAGED, reason=problem)
+    if manifest is None:
+        if not made_before:
+            return replace(blank, state=State.MISSING)
+        return replace(blank, state=State.STALE, reason="the prompt, its sources or the code changed")
+    now = {name: content for name in manifest.inputs if (content := contents.get(name)) is not None}
+    changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
+    changed |= _another_revision(config_json(planned.config), manifest.metrics, annotator)
+    failed = int(manifest.metrics.get(FAILED_CALLS, 0))
+    state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT
+    reason = f"{' and '.join(changed)} changed" if changed else f"{failed} calls failed" if failed else ""
+    return replace(blank, state=state, changed=changed, failed_calls=failed, reason=reason)
+
+
+def _another_revision(
+    config: Mapping[str, Any], metrics: Mapping[str, Any], annotator: Annotator | None
+) -> dict[str, str]:
+    """`{REVISION: the one at hand}` where both are known and differ, and the prompt names none; else nothing.
+
+    A plan digest holds the revision that a prompt names. Where it names none, the annotator's own counts, which is
+    known when it is asked. A model that the annotator at hand does not have says nothing: outputs are made on other
+    machines too.
+    """
+    answered = metrics.get("question") or {}
+    asked = config.get("asked") or config
+    if annotator is None or not answered.get("revision") or asked.get("revision"):
+        return {}
+    try:
+        _, revision = annotator.identity(answered["model"])
+    except ValueError:
+        return {}
+    return {REVISION: revision} if revision not in ("", answered["revision"]) else {}
+
+
+def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:
+    """The manifest, if there is one, and what is wrong with it, if something is."""
+    if not planned.folder.exists(MANIFEST):
+        return None, ""
+    try:
+        manifest = planned.output.manifest
+    except DamagedStageError as error:
+        return None, str(error)
+    if (manifest.stage, manifest.plan_digest) != (planned.step.name, planned.digest):
+        return None, (
+            f"{planned.folder.uri}/{MANIFEST} is of {manifest.stage} {manifest.plan_digest}, not of "
+            f"{planned.step.name} {planned.digest}; remove the folder, run again"
+        )
+    return manifest, ""
+
+
+PlanPrompt = Callable[[Prompt, Root, Annotator | None], Plan]

@@ -1,0 +1,263 @@
+"""A step of the graph, declared once.
+
+A declaration holds everything that an entry point needs: name, inputs, configuration, result, code version, resources,
+checks, group, kinds and description. Dagster's assets, the plan, the CLI, the Python API and the data card are made
+from it. Declarations are light: what a build needs (jax, polars, …) is imported when it runs.
+
+    class TrainingSetConfig(StepConfig):
+        positive_from: float
+
+    class TrainingSetResult(StepResult):
+        step: ClassVar[str] = "training_set"
+        documents: int
+
+    @step(result=TrainingSetResult, inputs=(AnnotationsResult,), configure=configure, version="1", group="annotations")
+    def training_set(run: StepRun[TrainingSetConfig]) -> TrainingSetResult:
+        \"\"\"The labels the encoder learns from, with weights and folds.\"\"\"
+
+Steps refer to each other by result type alone, so that a step's module imports no other step.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.compute import Compute
+from datashop_assets.protocols.progress import Progress, SilentProgress
+from datashop_assets.protocols.trainer import Trainer
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
+
+ResourceKey = Literal["annotator", "trainer", "compute"]
+
+
+class StepConfig(BaseModel):
+    """The part of a prompt that a step's rows depend on. Its JSON is part of the step's plan digest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepResult(BaseModel):
+    """What a finished step says beside its files: later steps, the card and the UI read it by name and type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    step: ClassVar[str]  # the name of the step that gives it
+
+
+ConfigT = TypeVar("ConfigT")
+ResultT = TypeVar("ResultT", bound=StepResult)
+ResultT_co = TypeVar("ResultT_co", bound=StepResult, covariant=True)
+
+
+@dataclass(frozen=True)
+class StepOutput(StageFolder, Generic[ResultT_co]):
+    """A finished step: its result, its manifest and its files, each file checked before it is read."""
+
+    result_type: type[ResultT_co]
+
+    @property
+    def result(self) -> ResultT_co:
+        """Raises `pydantic.ValidationError` where the manifest holds another kind of result."""
+        return self.result_type.model_validate(self.manifest.metrics)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a build may use beside its inputs, each an implementation of a protocol."""
+
+    annotator: Annotator | None = None
+    trainer: Trainer | None = None
+    compute: Compute | None = None
+    progress: Progress = field(default_factory=SilentProgress)
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input that only some prompts have: `needed` says which."""
+
+    result: type[StepResult]
+    needed: Callable[[Prompt], bool]
+
+
+@dataclass(frozen=True)
+class StepRun(Generic[ConfigT]):
+    """All that a build sees. What it depends on is in the plan digest; what is not in the digest is not here."""
+
+    config: ConfigT
+    inputs: "Mapping[str, StepOutput[Any]]"  # by step name
+    output: StageWriter
+    resources: Resources
+    cache: Path  # a folder of this machine that all steps share, for what can be made again
+    answers: Folder  # what annotators answered, by question; it outlives every step
+    limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent; no row depends on it
+    outputs: Folder | None = None  # all outputs of the root, for a setting that names a finished one by its digest
+    descriptions: "Callable[[StepOutput[Any]], Mapping[str, str]]" = lambda _: {}
+
+    def input(self, result: type[ResultT]) -> StepOutput[ResultT]:
+        """The output of an input. Raises `KeyError` where the prompt's settings make it no input."""
+        return self.inputs[result.step]
+
+    def optional_input(self, result: type[ResultT]) -> StepOutput[ResultT] | None:
+        """The same, or None where the prompt's settings make it no input."""
+        return self.inputs.get(result.step)
+
+
+class CheckResult(BaseModel):
+    """What a check says of one output."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    passed: bool
+    description: str
+    blocks: bool = False  # whether a failure stops everything downstream for this prompt
+    severity: Literal["warning", "error"] = "warning"
+    figures: dict[str, JsonValue] = {}
+    sample: str = ""  # Markdown: rows that made it fail
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """What a check sees: the output, the prompt, and outputs that it names in `reads`, where they are finished."""
+
+    prompt: Prompt
+    output: StepOutput[Any]
+    others: Mapping[str, StepOutput[Any]]
+
+    def read(self, result: type[ResultT]) -> StepOutput[ResultT] | None:
+        """One of the outputs that the check names in `reads`; None where it is not finished."""
+        return self.others.get(result.step)
+
+    def required(self, result: type[ResultT]) -> StepOutput[ResultT]:
+        """The same. Raises `KeyError` where it is not finished: what an output is made from always is."""
+        return self.others[result.step]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a step's output. `settings` is the part of the prompt that its verdict depends on."""
+
+    name: str
+    description: str
+    evaluate: Callable[[CheckContext], CheckResult]
+    blocking: bool = False  # whether it may stop what is downstream; each result says whether it does
+    settings: Callable[[Prompt], Any] = lambda _: None
+    reads: tuple[type[StepResult], ...] = ()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a step does its work: the cluster that its tag names, and the pool that counts how many may do so at once.
+
+    One graph spans two clusters, because vLLM and the trainer need different versions of `libtpu`. In the `local`
+    profile both are this machine. A pool's limit is the deployment's (`pools.default_limit` of dagster.yaml).
+    """
+
+    cluster: Literal["", "annotation", "training"] = ""
+    pool: str | None = None
+
+
+ANYWHERE = Placement()
+ON_ANNOTATOR = Placement("annotation", "annotator")
+ON_TRAINER = Placement("training", "tpu")
+ON_SHARDS = Placement("training")  # processors of the training cluster: any number of steps
+
+
+class Description(Protocol):
+    def __call__(self, output: StepOutput[Any], /) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[ConfigT, ResultT]):
+    """A declaration. `configure` gives None for a prompt that does not ask for the step: it is then in no plan."""
+
+    name: str
+    description: str
+    version: str
+    result: type[ResultT]
+    inputs: tuple[Input, ...]
+    configure: Callable[[Prompt], ConfigT | None]
+    build: Callable[[StepRun[ConfigT]], ResultT]
+    group: str
+    kinds: frozenset[str]
+    resources: frozenset[ResourceKey]
+    placement: Placement
+    checks: tuple[Check, ...]
+    describe: Description
+    limits: Callable[[Prompt], Mapping[str, Any]]
+
+    def inputs_of(self, prompt: Prompt) -> tuple[str, ...]:
+        """Names of the steps that this prompt's settings make inputs."""
+        return tuple(one.result.step for one in self.inputs if one.needed(prompt))
+
+    def output(self, folder: Folder) -> StepOutput[ResultT]:
+        return StepOutput(folder, self.result)
+
+
+def _always(_: Prompt) -> bool:
+    return True
+
+
+@overload
+def config_json(config: Mapping[str, Any]) -> dict[str, Any]: ...
+@overload
+def config_json(config: object) -> dict[str, Any]: ...
+def config_json(config: object) -> dict[str, Any]:
+    """A configuration as it goes into the plan digest and the manifest."""
+    if isinstance(config, StepConfig):
+        return config.model_dump(mode="json")
+    if isinstance(config, Mapping):
+        return dict(config)
+    raise TypeError(f"{config!r} is not a step's configuration: make it a StepConfig")
+
+
+def step(
+    *,
+    result: type[ResultT],
+    inputs: Iterable[type[StepResult] | Input] = (),
+    configure: Callable[[Prompt], ConfigT | None],
+    version: str,
+    group: str,
+    kinds: Iterable[str] = (),
+    resources: Iterable[ResourceKey] = (),
+    placement: Placement = ANYWHERE,
+    checks: Iterable[Check] = (),
+    describe: Description = lambda _: {},
+    limits: Callable[[Prompt], Mapping[str, Any]] = lambda _: {},
+) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:
+    """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows."""
+
+    def declare(build: Callable[[StepRun[ConfigT]], ResultT]) -> Step[ConfigT, ResultT]:
+        return Step(
+            name=result.step,
+            description=inspect.cleandoc(build.__doc__ or ""),
+            version=version,
+            result=result,
+            inputs=tuple(one if isinstance(one, Input) else Input(one, _always) for one in inputs),
+            configure=configure,
+            build=build,
+            group=group,
+            kinds=frozenset(kinds),
+            resources=frozenset(resources),
+            placement=placement,
+            checks=tuple(checks),
+            describe=describe,
+            limits=limits,
+        )
+
+    return declare
+
+
+class OpenResult(StepResult):
+    """A result whose fields are not declared yet."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+OpenRun = StepRun[dict[str, Any]]
+Metrics = dict[str, Any]

@@ -1,1 +1,0 @@
-"""Dagster's door: what assets, checks, runs and profiles have in common."""

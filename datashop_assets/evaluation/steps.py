@@ -1,0 +1,82 @@
+"""The stages that choose what the comparison is measured on, and measure it."""
+
+from typing import Any
+
+from datashop_assets.annotations.question import parsing_of
+from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, StepRun, step
+from datashop_assets.evaluation.describe import describe
+from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.rubric.results import RubricResult
+from datashop_assets.sources.fingerprint import fingerprint
+from datashop_assets.sources.results import PretrainingPoolResult
+from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, PoolTokensResult, TrainedLMResult
+
+
+def _targets(prompt: Prompt) -> dict[str, Any]:
+    wanted = prompt.evaluation
+    named = wanted.targets.model_dump() if wanted.targets else None
+    by_annotator = named is None and not wanted.gold
+    return {
+        "targets": named and {"data": named, "fingerprint": fingerprint(named)},
+        "gold": list(wanted.gold),
+        "gold_uri": prompt.pretraining_pool.uri,
+        "target_documents": wanted.target_documents,
+        "general_documents": wanted.general_documents,
+        "annotator": {"asked": prompt.annotator.asked(), "parsing": parsing_of(prompt)} if by_annotator else None,
+        "positive_from": prompt.labels.positive_from if by_annotator else None,
+    }
+
+
+def _evaluation(prompt: Prompt) -> dict[str, Any]:
+    return {"primary": prompt.evaluation.primary.model_dump()}
+
+
+@step(
+    result=EvaluationTargetsResult,
+    inputs=(
+        PretrainingPoolResult,
+        RubricResult,
+    ),
+    configure=_targets,
+    version="2",
+    group="5_comparison",
+    kinds={"parquet"},
+    resources={"annotator"},
+    placement=ON_ANNOTATOR,
+    describe=describe,
+)
+def evaluation_targets(run: StepRun[dict[str, Any]]) -> EvaluationTargetsResult:
+    """The held-out documents that the comparison is measured on: targets of the prompt, and others.
+
+    Chosen by the prompt's own documents, else by gold labels, else by the annotator, never by the encoder.
+    """
+    from datashop_assets.evaluation.targets import build
+
+    return EvaluationTargetsResult.model_validate(build(run))
+
+
+@step(
+    result=EvaluationResult,
+    inputs=(
+        ControlLMResult,
+        MatchedLMResult,
+        TrainedLMResult,
+        PoolTokensResult,
+        EvaluationTargetsResult,
+    ),
+    configure=_evaluation,
+    version="3",
+    group="5_comparison",
+    kinds={"jax", "parquet"},
+    placement=ON_TRAINER,
+    describe=describe,
+)
+def evaluation(run: StepRun[dict[str, Any]]) -> EvaluationResult:
+    """Bits per byte of candidate and control on held-out documents, with intervals over seeds.
+
+    The unit of inference is the seed; it is conditional on this annotator, encoder and kept set.
+    """
+    from datashop_assets.evaluation.build import build
+
+    return EvaluationResult.model_validate(build(run))

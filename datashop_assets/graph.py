@@ -1,0 +1,45 @@
+"""The graph: every step, in the order in which data flows. Assets, plan, CLI, Python API and card are made from it."""
+
+from datashop_assets.annotations.steps import annotations
+from datashop_assets.annotator_report.steps import annotator_report
+from datashop_assets.core.plan import Graph, Plan, make_plan
+from datashop_assets.data_card.steps import data_card
+from datashop_assets.encoder.steps import encoder, pool_embeddings
+from datashop_assets.evaluation.steps import evaluation, evaluation_targets
+from datashop_assets.filtered_pool.steps import filtered_pool, keep_certificate, pool_scores
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.rubric.steps import rubric
+from datashop_assets.sources.steps import annotation_sample, pretraining_pool
+from datashop_assets.storage.root import Root
+from datashop_assets.trained_lm.steps import control_lm, decontamination, matched_lm, pool_tokens, trained_lm
+from datashop_assets.training_set.steps import training_set
+
+GRAPH = Graph(
+    (
+        pretraining_pool,
+        annotation_sample,
+        pool_embeddings,
+        rubric,
+        annotations,
+        annotator_report,
+        training_set,
+        encoder,
+        pool_tokens,
+        pool_scores,
+        keep_certificate,
+        filtered_pool,
+        decontamination,
+        control_lm,
+        matched_lm,
+        trained_lm,
+        evaluation_targets,
+        evaluation,
+        data_card,
+    )
+)
+
+
+def plan(prompt: Prompt, root: Root, annotator: Annotator | None = None) -> Plan:
+    """The plan of a prompt. `annotator` is the one at hand, of which no more is asked than its identity."""
+    return make_plan(GRAPH, prompt, root, annotator)

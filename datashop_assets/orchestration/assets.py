@@ -1,0 +1,236 @@
+"""Dagster assets and checks, made from the declarations of the graph.
+
+Every step becomes one asset, partitioned by prompt, with a check for each check that the step declares and the check
+`usable`. Upstream of what a prompt file decides stands the observable asset `prompt_file`.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.cards import card_address
+from datashop_assets.core.build import Outcome, make_step
+from datashop_assets.core.plan import Graph, Plan, make_plan
+from datashop_assets.core.step import CheckResult, Resources, Step
+from datashop_assets.estimating.beside import beside
+from datashop_assets.estimating.spent import seconds_spent
+from datashop_assets.orchestration.run_locks import hold
+from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.digests import digest_of
+from datashop_assets.storage.stage_folder import DamagedStageError
+
+OWNERS = ["team:datashop"]
+CLUSTER = "datashop/cluster"  # the tag of a step that belongs on one of the clusters
+USABLE = "usable"
+USABLE_DESCRIPTION = (
+    "The output can be read, and no gate upstream holds it back. If it fails, it names the prompt, the folder or the "
+    "gate, and the fix."
+)
+DATA_VERSION = "dagster/data_version"
+
+# A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
+# definitions cannot stand in one run. Dagster checks no key, and a comma in one breaks backfills: the project's own
+# slugs (`prompts.checked_slug`) hold none.
+PROMPTS = dg.DynamicPartitionsDefinition(name="prompts")
+
+
+def prompt_digest(prompt: Prompt) -> str:
+    """The data version of a prompt file: what it says, not how it is written."""
+    return digest_of(prompt.model_dump(mode="json"))
+
+
+def _observe(prompts: dg.ResourceParam[PromptStore]) -> dg.DataVersionsByPartition:
+    """The prompt file of each partition; its data version is the digest of what it says.
+
+    The sensor observes it at every look. When it is edited, Dagster shows what was made from it as unsynced.
+    """
+    return dg.DataVersionsByPartition({slug: prompt_digest(one) for slug, one in prompts.prompts().items()})
+
+
+with warnings.catch_warnings():  # observable assets are marked as beta; the sensor's observations are not
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    prompt_file = dg.observable_source_asset(name="prompt_file", group_name="0_prompts", partitions_def=PROMPTS)(
+        _observe
+    )
+
+
+def observation(prompt: Prompt) -> dg.AssetObservation:
+    """What the sensor and the terminal report of a prompt file, so that lineage begins there."""
+    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: prompt_digest(prompt)})
+
+
+def assets(graph: Graph) -> list[dg.AssetsDefinition]:
+    """One asset for every step, in the order of the graph."""
+    return [_asset(step, graph) for step in graph]
+
+
+def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
+    # Where a step reads all others, lineage draws lines from the nearest alone: 18 lines to one box hide the rest.
+    inputs = [one.result.step for one in step.inputs]
+    drawn = graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs
+    checks = [
+        dg.AssetCheckSpec(check.name, asset=step.name, description=check.description, blocking=check.blocking)
+        for check in step.checks
+    ]
+    usable = dg.AssetCheckSpec(USABLE, asset=step.name, description=USABLE_DESCRIPTION)
+
+    @dg.asset(
+        name=step.name,
+        description=step.description,
+        partitions_def=PROMPTS,
+        deps=["prompt_file", *drawn],
+        code_version=step.version,
+        owners=OWNERS,
+        group_name=step.group,
+        kinds=set(step.kinds),
+        pool=step.placement.pool,
+        op_tags={CLUSTER: step.placement.cluster} if step.placement.cluster else {},
+        check_specs=[*checks, usable],
+        required_resource_keys={"prompts", "progress", *step.resources},
+    )
+    def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        yield _materialize(context, step, graph)
+
+    return asset
+
+
+def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
+    """Makes or finds the output for the partition's prompt. Raises `dg.Failure` for what a retry cannot fix."""
+    slug, prompts = context.partition_key, context.resources.prompts
+    hold(context.instance, context.run.run_id)
+    available = context.resources
+    resources = Resources(
+        progress=available.progress, **{key: getattr(available, key) for key in sorted(step.resources)}
+    )
+    try:
+        plan = _plan_of_run(context, graph, slug, prompts)
+        if step.name not in plan:
+            return _not_requested(step, slug)
+        outcome = make_step(step.name, plan, resources)
+    except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
+        raise dg.Failure(str(error), allow_retries=False) from error
+    spent = beside(slug, step.name, prompts.root, outcome.output.metrics, seconds_spent(outcome.output))
+    estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(plan[step.name].digest),
+        metadata=_link(slug) | metadata_of(outcome, step) | estimated,
+        check_results=[*_check_results(outcome.checks, slug), _usable(slug)],
+    )
+
+
+_plans: dict[tuple[str, str], Plan] = {}  # of this process's run: one plan a run, handed down to its steps
+
+
+def _plan_of_run(context: dg.AssetExecutionContext, graph: Graph, slug: str, prompts: PromptStore) -> Plan:
+    """The plan that this run began with: an edit of the prompt file in mid-run belongs to the next run."""
+    key = (context.run.run_id, slug)
+    if key not in _plans:
+        _plans.clear()
+        annotator = getattr(context.resources, "annotator", None)
+        _plans[key] = make_plan(graph, prompts.load(slug), prompts.root, annotator)
+    return _plans[key]
+
+
+def _not_requested(step: Step[Any, Any], slug: str) -> dg.MaterializeResult[Any]:
+    """A prompt that does not ask for a step has no output of it; its partition is filled all the same."""
+    passed = [
+        dg.AssetCheckResult(check_name=check.name, passed=True, description=f"{slug}: not requested by this prompt")
+        for check in step.checks
+    ]
+    return dg.MaterializeResult(metadata={"requested": False}, check_results=[*passed, _usable(slug)])
+
+
+def metadata_of(outcome: Outcome, step: Step[Any, Any]) -> dict[str, dg.MetadataValue[Any]]:
+    """What the UI shows of a finished step: how it looks, where it is, what it holds, what it measured."""
+    manifest = outcome.output.manifest
+    shown: dict[str, dg.MetadataValue[Any]] = {
+        title: dg.MetadataValue.md(text) for title, text in step.describe(outcome.output).items()
+    }
+    shown |= {
+        "path": dg.MetadataValue.path(outcome.output.uri),
+        "dagster/row_count": dg.MetadataValue.int(manifest.rows),
+        "reused": dg.MetadataValue.bool(outcome.reused),
+        "seconds": dg.MetadataValue.float(manifest.seconds),
+        "content_digest": dg.MetadataValue.text(manifest.content_digest),
+    }
+    return shown | {name: _typed(value) for name, value in manifest.metrics.items() if name not in shown}
+
+
+def _check_results(checks: Mapping[str, CheckResult], slug: str) -> Iterator[dg.AssetCheckResult]:
+    """Dagster shows one result a check, whichever prompt came last: so each names its prompt."""
+    for name, one in checks.items():
+        severe = one.blocks or one.severity == "error"
+        sample = {"look_at": dg.MetadataValue.md(one.sample)} if one.sample else {}
+        figures = {title: _typed(value) for title, value in one.figures.items()}
+        yield dg.AssetCheckResult(
+            check_name=name,
+            passed=one.passed,
+            severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
+            description=f"{slug}: {one.description}",
+            metadata={**figures, "prompt": slug, "stops_a_run": one.blocks, **sample},
+        )
+
+
+def _usable(slug: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=USABLE, passed=True, description=f"{slug}: it is")
+
+
+def usable_evaluations(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, dg.AssetCheckEvaluation]:
+    """Step -> what the check `usable` says of it for all these prompts together."""
+
+    def wrong(name: str) -> Sequence[str]:
+        held = [(slug, plan[name]) for slug, plan in plans.items() if name in plan]
+        return [f"{slug}: {one.state}: {one.reason}" for slug, one in held if one.state in ("damaged", "blocked")]
+
+    return {
+        name: dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(name),
+            check_name=USABLE,
+            passed=not (problems := wrong(name)),
+            severity=dg.AssetCheckSeverity.WARN,
+            description="\n".join(problems) or "no prompt has a damaged or blocked output",
+            metadata={},
+        )
+        for name in graph.names
+    }
+
+
+def reused_materialization(slug: str, plan: Plan, name: str) -> dg.AssetMaterialization:
+    """What the sensor reports of an output that was made for another prompt, or outside Dagster."""
+    planned, manifest = plan[name], plan[name].output.manifest
+    metadata: dict[str, Any] = {
+        "path": dg.MetadataValue.path(planned.folder.uri),
+        "dagster/row_count": manifest.rows,
+        "reused": True,
+        "seconds": manifest.seconds,
+        "content_digest": manifest.content_digest,
+    }
+    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": prompt_digest(plan.prompt)}
+    tags = {f"dagster/input_data_version/{one}": digest for one, digest in inputs.items()}
+    tags |= {DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
+    return dg.AssetMaterialization(name, partition=slug, metadata=_link(slug) | metadata, tags=tags)
+
+
+def _link(slug: str) -> dict[str, dg.MetadataValue[Any]]:
+    """From every asset to the prompt's card, where cards are served."""
+    address = card_address(slug)
+    return {"data card": dg.MetadataValue.url(address)} if address else {}
+
+
+def _typed(value: Any) -> dg.MetadataValue[Any]:
+    match value:
+        case None:
+            return dg.MetadataValue.null()
+        case bool():
+            return dg.MetadataValue.bool(value)
+        case int():
+            return dg.MetadataValue.int(value)
+        case float():
+            return dg.MetadataValue.float(value)
+        case str():
+            return dg.MetadataValue.text(value)
+    return dg.MetadataValue.json(value)

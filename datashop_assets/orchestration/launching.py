@@ -1,0 +1,120 @@
+"""A run of the graph from the terminal: in this process, recorded like any other.
+
+The run carries its code location, so that the UI can execute it again; a run made by `execute_in_process` or
+`dagster job execute` has none. Executing here spares the 10 s and more that a worker of its own takes to start.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+from dagster._utils.interrupts import capture_interrupts
+
+from datashop_assets.orchestration.assets import PROMPTS, observation
+from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.run_locks import end_dead_runs, hold
+from datashop_assets.orchestration.sensor import JOB, NAME
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.shipped import shipped
+from resources.annotator.resource import AnnotatorResource
+from resources.progress import TerminalProgress
+
+REPOSITORY = "__repository__"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the terminal shows bars; the UI shows all
+LOGGER = "datashop"  # Dagster's settings name it too: what it says is in the run's events
+NO_RETRIES = {"dagster/max_retries": "0"}  # who waits at the terminal sees the error and decides
+
+
+def launch(
+    definitions: Callable[..., dg.Definitions],
+    prompt: Prompt,
+    steps: Iterable[str],
+    resources: dict[str, Any] | None = None,
+) -> bool:
+    """Makes `steps` of a prompt as one Dagster run, showing how far it is; says whether it succeeded."""
+    dagster_home()
+    terminal = TerminalProgress()
+    own = {"progress": terminal, "annotator": AnnotatorResource(terminal.say)}
+    job = definitions(dg.in_process_executor, **(own | (resources or {}))).resolve_job_def(JOB)
+    with dg.DagsterInstance.get() as instance:
+        end_dead_runs(instance)
+        instance.report_runless_asset_event(observation(prompt))
+        run = _run(instance, job, prompt.slug, steps)
+        hold(instance, run.run_id)
+        # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet
+        with _heard(terminal.say), capture_interrupts():
+            for event in execute_run_iterator(InMemoryJob(job), run, instance):
+                _report(event, terminal.say)
+        finished = instance.get_run_by_id(run.run_id)
+        return finished is not None and finished.is_success
+
+
+@contextmanager
+def _heard(say: Callable[[str], None]) -> Iterator[None]:
+    """Says what Datashop logs as plain lines, and by this alone: orbax hands every line to standard error as well."""
+    logger, heard = logging.getLogger(LOGGER), _Lines(say)
+    logger.addHandler(heard)  # before Dagster's own, which puts the run's id into the record
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = True
+        logger.removeHandler(heard)
+
+
+class _Lines(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"  {record.getMessage()}")
+
+
+def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, steps: Iterable[str]) -> dg.DagsterRun:
+    if not instance.has_dynamic_partition(NAME, slug):
+        instance.add_dynamic_partitions(NAME, [slug])
+    return instance.create_run_for_job(
+        job,
+        run_config=QUIET,
+        tags={**NO_RETRIES, **PROMPTS.get_tags_for_partition_key(slug)},
+        asset_selection=frozenset(dg.AssetKey(name) for name in steps),
+        remote_job_origin=_origin(),
+    )
+
+
+def _origin() -> RemoteJobOrigin:
+    (location,) = location_origins_from_yaml_paths([str(shipped("workspace.yaml"))])
+    return RemoteRepositoryOrigin(location, REPOSITORY).get_job_origin(JOB)
+
+
+def _report(event: dg.DagsterEvent, say: Callable[[str], None]) -> None:
+    if event.is_step_materialization:
+        metadata = event.step_materialization_data.materialization.metadata
+        if "reused" not in metadata:
+            return
+        took = "reused" if metadata["reused"].value else f"{metadata['seconds'].value:.1f} s"
+        say(f"  {event.step_key:<20} {took:>10}  {metadata['dagster/row_count'].value:>10,} rows")
+    elif event.is_step_failure:
+        say(f"  {event.step_key} failed: {_why(event)}")
+    elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+        check = event.asset_check_evaluation_data
+        if not check.passed:
+            say(f"  {check.asset_key.to_user_string()}: check {check.check_name} failed: {check.description}")
+
+
+def _why(event: dg.DagsterEvent) -> str:
+    """What the stage itself raised, without Dagster's frames around it; the traceback is in the run's log."""
+    failure = event.step_failure_data
+    if failure.user_failure_data:
+        return failure.user_failure_data.description or ""
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else ""

@@ -1,0 +1,146 @@
+"""What starts by itself: the sensor that asks for what a prompt lacks and reports what it sees.
+
+What to ask for is taken from the plan, never from the list of partitions: a daemon that dies after it added a
+partition and before it saved its cursor finds the same work again, under the same run key. What Dagster cannot know is
+reported to it as events: prompt files as observations, outputs that were made for another prompt or outside Dagster as
+materializations with `reused: true`, damaged and blocked outputs as evaluations of the check `usable`.
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from pydantic import BaseModel
+
+from datashop_assets.core.plan import Graph, Plan, make_plan
+from datashop_assets.orchestration.assets import (
+    DATA_VERSION,
+    PROMPTS,
+    observation,
+    prompt_digest,
+    reused_materialization,
+    usable_evaluations,
+)
+from datashop_assets.orchestration.run_locks import UNFINISHED
+from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.digests import digest_of
+
+EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
+JOB = "datashop"
+NAME = "prompts"
+
+
+class SeenPrompt(BaseModel):
+    """What the sensor last saw and asked of one prompt.
+
+    Dagster never starts a second run under a used key. `turn` rises with every change of the plan, so that an edit
+    taken back, or a finished output that is gone, gets a key of its own, and a tick that is repeated gets the same one.
+    """
+
+    requested: str = ""  # the digest of the plan, empty when nothing was left to do
+    turn: int = 0
+    prompt: str = ""  # the digest of the prompt file as it was last observed
+    outputs: str = ""  # a digest of states and plan digests as they were last reported
+
+    def request(self, digest: str) -> None:
+        if digest != self.requested:
+            self.requested, self.turn = digest, self.turn + bool(digest)
+
+
+class Cursor(BaseModel):
+    prompts: dict[str, SeenPrompt] = {}
+    usable: dict[str, str] = {}  # step -> what the check last said of it
+
+
+def prompt_sensor(graph: Graph) -> dg.SensorDefinition:
+    """The sensor of the job `JOB`."""
+
+    @dg.sensor(
+        job_name=JOB,
+        name="prompt_sensor",
+        minimum_interval_seconds=EVERY,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def sensor(context: dg.SensorEvaluationContext, prompts: dg.ResourceParam[PromptStore]) -> dg.SensorResult:
+        """Adds a partition for every prompt, asks for what automatic ones lack, and names the files it cannot use."""
+        return _tick(context, prompts, graph)
+
+    return sensor
+
+
+def _tick(context: dg.SensorEvaluationContext, prompts: PromptStore, graph: Graph) -> dg.SensorResult:
+    found, problems = prompts.prompts(), {slug: str(error) for slug, error in prompts.problems().items()}
+    cursor = Cursor.model_validate_json(context.cursor or "{}")
+    plans: dict[str, Plan] = {}
+    for slug, prompt in found.items():
+        try:
+            plans[slug] = make_plan(graph, prompt, prompts.root)
+        except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is reported
+            problems[slug] = f"{slug}: cannot be planned: {error}"
+    requests = []
+    events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation] = []
+    for slug, plan in plans.items():
+        seen = cursor.prompts.setdefault(slug, SeenPrompt())
+        if plan.prompt.automatic and (request := _request(slug, plan, seen)):
+            requests.append(request)
+        if seen.prompt != (digest := prompt_digest(plan.prompt)):
+            seen.prompt = digest
+            events.append(observation(plan.prompt))
+        events += _reused(context.instance, slug, plan, seen)
+    for name, evaluation in usable_evaluations(graph, plans).items():
+        said = "" if evaluation.passed else str(evaluation.description)
+        if cursor.usable.get(name, "") != said:
+            cursor.usable[name] = said
+            events.append(evaluation)
+    for problem in problems.values():
+        context.log.error(problem)
+    new = [slug for slug in found if not context.instance.has_dynamic_partition(NAME, slug)]
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else _reason(problems, plans),
+        dynamic_partitions_requests=[PROMPTS.build_add_request(new)] if new else [],
+        asset_events=events,
+        cursor=cursor.model_dump_json(),
+    )
+
+
+def _request(slug: str, plan: Plan, seen: SeenPrompt) -> dg.RunRequest | None:
+    steps = plan.to_do()
+    seen.request(plan.digest if steps else "")
+    if not steps:
+        return None
+    selection = [dg.AssetKey(name) for name in steps]
+    return dg.RunRequest(f"{slug}@{seen.requested}#{seen.turn}", partition_key=slug, asset_selection=selection)
+
+
+def _reused(instance: dg.DagsterInstance, slug: str, plan: Plan, seen: SeenPrompt) -> list[dg.AssetMaterialization]:
+    """Outputs that are there and that Dagster does not show for this prompt. None while a run of the prompt makes more.
+
+    Dagster is asked only when something has changed since the last look.
+    """
+    usable = {name: one.digest for name, one in plan.items() if one.usable}
+    digest = digest_of(usable)
+    if digest == seen.outputs:
+        return []
+    unfinished = dg.RunsFilter(statuses=UNFINISHED, tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
+    if instance.get_runs(unfinished, limit=1):
+        return []
+    seen.outputs = digest
+    missing = [name for name, one in usable.items() if shown_version(instance, name, slug) != one]
+    return [reused_materialization(slug, plan, name) for name in missing]
+
+
+def shown_version(instance: dg.DagsterInstance, name: str, slug: str) -> str | None:
+    """The plan digest that Dagster's latest materialization for this prompt carries."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[slug])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    event = records[0].asset_materialization if records else None
+    return event.tags.get(DATA_VERSION) if event and event.tags else None
+
+
+def _reason(problems: Mapping[str, str], plans: Mapping[str, Plan]) -> str:
+    blocked = [
+        f"{slug}: {', '.join(held)} blocked by {next(iter(held.values()))}"
+        for slug, plan in plans.items()
+        if (held := plan.blocked())
+    ]
+    return "\n".join(["Nothing to do for the prompts that start by themselves.", *problems.values(), *blocked])

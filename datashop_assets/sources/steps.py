@@ -1,0 +1,65 @@
+"""The two stages that begin every graph: the pool, and the sample of documents to annotate."""
+
+from typing import Any
+
+from datashop_assets.core.step import StepRun, step
+from datashop_assets.datasets import resolve_uri
+from datashop_assets.prompts.data import Data
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.sources.describe import describe
+from datashop_assets.sources.fingerprint import fingerprint
+from datashop_assets.sources.results import AnnotationSampleResult, PretrainingPoolResult
+
+
+def _source(data: Data) -> dict[str, Any]:
+    """The documents a prompt names and what tells that they have changed. Raises what `find_source_files` raises."""
+    found = {**data.model_dump(), "uri": resolve_uri(data.uri)}
+    return {"data": found, "fingerprint": fingerprint(found)}
+
+
+def _pool(prompt: Prompt) -> dict[str, Any]:
+    return {**_source(prompt.pretraining_pool), "heldout_fraction": prompt.heldout_fraction}
+
+
+def _sample(prompt: Prompt) -> dict[str, Any]:
+    return {**_source(prompt.annotation_sample), "documents": prompt.annotator.sample}
+
+
+@step(
+    result=PretrainingPoolResult,
+    configure=_pool,
+    version="1",
+    group="1_documents",
+    kinds={"parquet"},
+    resources={"compute"},
+    describe=describe,
+)
+def pretraining_pool(run: StepRun[dict[str, Any]]) -> PretrainingPoolResult:
+    """Every document of the pool, indexed: where it stands, how long it is, and on which side of the held-out split.
+
+    The documents stay where they are. A row that is no document is counted with its reason. Documents held out for
+    evaluation, and near duplicates of them, are set aside by hash, the same ones for every prompt.
+    """
+    from datashop_assets.sources.pool_index import build
+
+    return PretrainingPoolResult.model_validate(build(run))
+
+
+@step(
+    result=AnnotationSampleResult,
+    inputs=(PretrainingPoolResult,),
+    configure=_sample,
+    version="1",
+    group="1_documents",
+    kinds={"parquet"},
+    resources={"compute"},
+    describe=describe,
+)
+def annotation_sample(run: StepRun[dict[str, Any]]) -> AnnotationSampleResult:
+    """The documents that may be annotated, drawn by hash, none of them held out.
+
+    The draw does not depend on the rubric: prompts over the same documents share one sample.
+    """
+    from datashop_assets.sources.sample import build
+
+    return AnnotationSampleResult.model_validate(build(run))
