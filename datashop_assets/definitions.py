@@ -10,7 +10,7 @@ from datashop_assets.orchestration.profiles import profile, resources
 from datashop_assets.orchestration.sensor import JOB, prompt_sensor
 from datashop_assets.prompt_comparison.asset import prompts_compared
 
-ASSETS: list[dg.AssetsDefinition | dg.SourceAsset] = [prompt_file, *assets(GRAPH), prompts_compared]
+ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [prompt_file, *assets(GRAPH), prompts_compared]
 # selected by name: Dagster warns that "*" is beta
 DATASHOP = dg.define_asset_job(JOB, GRAPH.names, description="The whole graph, or a part of it, for one prompt.")
 

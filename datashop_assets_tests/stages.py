@@ -24,7 +24,7 @@ def run_build(
     """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
     answers, stages = Folder(f"{root}/answers"), Folder(f"{root}/stages")
     output = writer(root, name)
-    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", answers, stages=stages)
+    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", answers, outputs=stages)
     return finish(run.output, name, build(run), config)
 
 

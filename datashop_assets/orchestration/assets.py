@@ -1,10 +1,9 @@
 """Dagster assets and checks, made from the declarations of the graph.
 
 Every step becomes one asset, partitioned by prompt, with a check for each check that the step declares and the check
-`usable`. Upstream of what a prompt file decides stands the observable asset `prompt_file`.
+`usable`. Upstream of all of them stands `prompt_file`.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,19 +42,17 @@ def prompt_digest(prompt: Prompt) -> str:
     return digest_of(prompt.model_dump(mode="json"))
 
 
-def _observe(prompts: dg.ResourceParam[PromptStore]) -> dg.DataVersionsByPartition:
-    """The prompt file of each partition; its data version is the digest of what it says.
-
-    The sensor observes it at every look. When it is edited, Dagster shows what was made from it as unsynced.
-    """
-    return dg.DataVersionsByPartition({slug: prompt_digest(one) for slug, one in prompts.prompts().items()})
-
-
-with warnings.catch_warnings():  # observable assets are marked as beta; the sensor's observations are not
-    warnings.simplefilter("ignore", dg.BetaWarning)
-    prompt_file = dg.observable_source_asset(name="prompt_file", group_name="0_prompts", partitions_def=PROMPTS)(
-        _observe
-    )
+# An external asset and no `@observable_source_asset`: that one is marked as beta and sets off a deprecation warning of
+# Dagster's own. The sensor and the terminal report its observations.
+prompt_file = dg.AssetSpec(
+    "prompt_file",
+    description="The prompt file of each partition. Its data version is the digest of what it says, which the sensor "
+    "observes: when the file is edited, Dagster shows what was made from it as unsynced.",
+    partitions_def=PROMPTS,
+    group_name="0_prompts",
+    kinds={"yaml"},
+    owners=OWNERS,
+)
 
 
 def observation(prompt: Prompt) -> dg.AssetObservation:
@@ -90,7 +87,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         pool=step.placement.pool,
         op_tags={CLUSTER: step.placement.cluster} if step.placement.cluster else {},
         check_specs=[*checks, usable],
-        required_resource_keys={"prompts", "progress", *step.resources},
+        required_resource_keys={"prompts", "annotator", "progress", *step.resources},
     )
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         yield _materialize(context, step, graph)
@@ -130,8 +127,7 @@ def _plan_of_run(context: dg.AssetExecutionContext, graph: Graph, slug: str, pro
     key = (context.run.run_id, slug)
     if key not in _plans:
         _plans.clear()
-        annotator = getattr(context.resources, "annotator", None)
-        _plans[key] = make_plan(graph, prompts.load(slug), prompts.root, annotator)
+        _plans[key] = make_plan(graph, prompts.load(slug), prompts.root, context.resources.annotator)
     return _plans[key]
 
 

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig
 
-from datashop_assets.evaluation.build import build as evaluate
 from datashop_assets.core.plan import PlannedStep
+from datashop_assets.evaluation.build import build as evaluate
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
-from datashop_assets.runner import local_tools
+from datashop_assets.runner import local_resources
 from datashop_assets.storage.root import default_root
 from datashop_assets.trained_lm.build import build_candidate, build_matched
 from datashop_assets_tests.stages import run_build, stage_of_rows
@@ -104,7 +104,7 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
     kept = stage_of_rows(tmp_path, "filtered_pool", everything, {"row": pl.Int64, "kept": pl.Boolean})
     clean = planned["decontamination"].output
     inputs = {"filtered_pool": kept, "pool_tokens": tokens, "decontamination": clean}
-    other = run_build(build_candidate, "trained_lm", tmp_path, planned["trained_lm"].config, inputs, local_tools())
+    other = run_build(build_candidate, "trained_lm", tmp_path, planned["trained_lm"].config, inputs, local_resources())
     compared = {
         "control_lm": planned["control_lm"].output,
         "matched_lm": run_build(build_matched, "matched_lm", tmp_path, {"asked": False}, {}),
@@ -112,7 +112,9 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
         "pool_tokens": tokens,
         "evaluation_targets": planned["evaluation_targets"].output,
     }
-    metrics = run_build(evaluate, "evaluation", tmp_path, planned["evaluation"].config, compared, local_tools()).metrics
+    metrics = run_build(
+        evaluate, "evaluation", tmp_path, planned["evaluation"].config, compared, local_resources()
+    ).metrics
     assert metrics["verdict"] == "not distinguishable"
     assert metrics["target_bpb_difference_low"] < 0 < metrics["target_bpb_difference_high"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datashop_assets.annotations.stage import ANNOTATIONS
 
 from datashop_assets.annotations.build import build
-from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder

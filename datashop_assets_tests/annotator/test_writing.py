@@ -6,6 +6,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import orjson
 import pytest
+from datashop_assets.rubric.stage import RUBRIC
 from flax import nnx
 
 from datashop_assets.core.step import Resources
@@ -15,7 +16,6 @@ from datashop_assets.models.llama import Llama, LlamaConfig
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.rubric.build import build
-from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 import pytest
+from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
 
 from datashop_assets.annotator_report.build import build
 from datashop_assets.annotator_report.describe import describe
-from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
 from datashop_assets.core.step import Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import Answer, Asked, Question

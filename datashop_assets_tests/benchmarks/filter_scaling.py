@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.core.step import Resources
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import score
-from datashop_assets.core.step import Resources
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder

@@ -12,7 +12,7 @@ import pytest
 from datashop_assets.cards import card_server
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_writer import StageWriter
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 DAGSTER = "http://127.0.0.1:3000"
 METRICS = {"verdict": "better", "matched_verdict": "not distinguishable", "kept_documents": 1234}

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.core.step import OpenRun
+from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import run
 from datashop_assets_tests.stages import finish, writer

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from datashop_assets.core.step import Resources
 from datashop_assets.encoder import embeddings, trained
 from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.build import build
 from datashop_assets.encoder.cascade import cut_of, was_passed
 from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.pool_margins import pool_margins
-from datashop_assets.core.step import Resources
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder import EncoderSettings, Transformer
 from datashop_assets.sources.pool import pool_shards, read_pool

@@ -7,16 +7,15 @@ import orjson
 import pytest
 from scipy import stats
 
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
 from datashop_assets.estimating.beside import beside
 from datashop_assets.estimating.estimate import Estimate, keep
 from datashop_assets.estimating.history import expected_seconds
 from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
 from datashop_assets.estimating.prices import Prices, prices
-from datashop_assets.graph import plan
-from datashop_assets.core.build import make_step
-from datashop_assets.core.step import Resources
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -45,7 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     (folder / "pool.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     root = Root(str(folder / "root"))
     for name in ("pretraining_pool", "annotation_sample", "rubric"):
-        make_step(name, plan(prompt(root), root), "words", root, Resources(annotator=WordCounter()))
+        make_step(name, plan(prompt(root), root), Resources(annotator=WordCounter()))
     return root
 
 
@@ -61,7 +60,7 @@ def test_the_pilots_answers_are_those_that_annotation_needs(root: Root) -> None:
     planned = plan(prompt(root), root)
     pilot = asked_pilot(planned, Resources(annotator=annotator), root.answers, 20)
     again = asked_pilot(planned, Resources(annotator=idle), root.answers, 20)
-    make_step("annotations", planned, "words", root, Resources(annotator=later))
+    make_step("annotations", planned, Resources(annotator=later))
 
     assert (len(annotator.requests), idle.requests, len(later.requests)) == (20, [], 130)
     assert (pilot.tokens.value, pilot.asked, again.asked) == (13, 20, 0)  # WordCounter reads 9 and writes 4

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets.core.step import Resources
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
-from datashop_assets.core.step import Resources
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.stage_folder import StageFolder

@@ -10,19 +10,20 @@ import os
 import sys
 from pathlib import Path
 
+from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
+from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
+from datashop_assets.sources.stage import PRETRAINING_POOL
+from datashop_assets.trained_lm.stage import POOL_TOKENS
+
+from datashop_assets.core.build import make_step
+from datashop_assets.core.plan import PlannedStep
+from datashop_assets.core.step import Resources
 from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.build import build as build_encoder
-from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
 from datashop_assets.filtered_pool import certificate
-from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.core.plan import PlannedStep
-from datashop_assets.core.build import make_step
-from datashop_assets.core.step import Resources
-from datashop_assets.sources.stage import PRETRAINING_POOL
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
-from datashop_assets.trained_lm.stage import POOL_TOKENS
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, counted_tokens, gold_pool, training_rows
 from datashop_assets_tests.small import small_pool
@@ -58,7 +59,7 @@ def make_both(root: Path, wanted: Root, tools: Resources) -> dict[str, Manifest]
     for stage, config in ((POOL_SCORES, {}), (FILTERED_POOL, KEEP)):
         plan[stage.name] = PlannedStep(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
     stages = (POOL_SCORES.name, FILTERED_POOL.name)
-    return {name: make_step(name, plan, "mathematics", wanted, tools).output.manifest for name in stages}
+    return {name: make_step(name, plan, tools).output.manifest for name in stages}
 
 
 def tools_of(compute: str) -> Resources:

@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from datashop_assets.core.step import Resources
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.core.step import Resources
 from datashop_assets.sources.pool import read_index, read_pool
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.core.plan import PlannedStep
-from datashop_assets.graph import plan
 from datashop_assets.core.step import Resources
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.runner import DatashopRunner, local_tools
+from datashop_assets.runner import DatashopRunner, local_resources
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
@@ -35,7 +35,7 @@ class Made:
 @pytest.fixture(scope="session")
 def tools() -> Resources:
     """One annotator for all tests: its weights are loaded and its programs compiled once."""
-    return local_tools()
+    return local_resources()
 
 
 @pytest.fixture(scope="session")

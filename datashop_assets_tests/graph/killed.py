@@ -11,10 +11,10 @@ import threading
 import time
 from pathlib import Path
 
-from datashop_assets.graph import plan
 from datashop_assets.core.build import make_step
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.runner import local_tools
+from datashop_assets.runner import local_resources
 from datashop_assets.storage.root import Root
 from datashop_assets.trained_lm import checkpoints
 
@@ -33,7 +33,7 @@ def main() -> None:
         checkpoints.SECONDS = checkpoints.SPARED = 0.0
         threading.Thread(target=die_when_exists, args=(root.cache, arguments.when_exists), daemon=True).start()
     planned = plan(PromptStore(Path(arguments.prompts), root).load(arguments.slug), root)
-    make_step(arguments.stage, planned, arguments.slug, root, local_tools())
+    make_step(arguments.stage, planned, local_resources())
 
 
 def die_at_write(count: int) -> None:

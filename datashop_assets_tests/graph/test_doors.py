@@ -10,11 +10,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from datashop_assets.definitions import ASSETS, definitions
-from datashop_assets.core.plan import plan, up_to
 from datashop_assets.core.step import Resources
-from datashop_assets.graph import GRAPH
-from datashop_assets.partitions import PROMPTS
+from datashop_assets.definitions import ASSETS, definitions
+from datashop_assets.graph import GRAPH, plan
+from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root
@@ -79,7 +78,7 @@ def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resour
         tools,
         made.prompts,
     )
-    annotations = ranked.run(*up_to("annotations"))["annotations"].output
+    annotations = ranked.run(*GRAPH.up_to("annotations"))["annotations"].output
     means = dict(annotations.table().group_by("round").agg(pl.col("expected_score").mean()).iter_rows())
 
     assert annotations.metrics["pilot"] == "strata of the first pass's score"

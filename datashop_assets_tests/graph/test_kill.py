@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.core.plan import State
-from datashop_assets.graph import plan
 from datashop_assets.core.build import make_step
+from datashop_assets.core.plan import State
 from datashop_assets.core.step import Resources
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
@@ -55,6 +55,6 @@ def test_killed_and_started_again_gives_the_same_content(
     assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
     planned = plan(PromptStore(made.prompts, root).load(SLUG), root)
     assert planned[stage].state is State.STALE
-    again = make_step(stage, planned, SLUG, root, tools)
+    again = make_step(stage, planned, tools)
     assert not again.reused
     assert again.output.manifest.content_digest == made.plan()[stage].output.manifest.content_digest

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.core.plan import plan, up_to
 from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.runner import DatashopRunner
@@ -49,7 +49,7 @@ def test_a_worker_preempted_at_every_stage_changes_nothing(
     trainer = RayTrainer(cluster.address, str(checkpoints), checkpointing=OFTEN)
     on_ray = Resources(tools.annotator, trainer, RayCompute(cluster.address))
     runner = DatashopRunner(experiment(SLUG, made.pool), with_answers(made, tmp_path), on_ray, made.prompts)
-    stages = [name for name in up_to("evaluation") if name != "evaluation"]
+    stages = [name for name in GRAPH.up_to("evaluation") if name != "evaluation"]
     for stage in stages:
         if stage in WORK:
             under_way = partial(has_a_checkpoint, checkpoints / stage) if stage.endswith("_lm") else lambda: True
@@ -84,8 +84,8 @@ def test_after_the_head_is_lost_the_same_command_finishes_the_work(
     said = run.communicate()[0]
     assert run.returncode == 0, said
     planned, alone = plan(PromptStore(made.prompts, root).load(SLUG), root), made.plan()
-    assert digests({name: planned[name] for name in up_to(until)}) == digests(
-        {name: alone[name] for name in up_to(until)}
+    assert digests({name: planned[name] for name in GRAPH.up_to(until)}) == digests(
+        {name: alone[name] for name in GRAPH.up_to(until)}
     )
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.graph import plan
-from datashop_assets.graph import GRAPH
+from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, begun, digests

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from datashop_assets.annotations.stage import ANNOTATIONS
 
 from datashop_assets.annotations.question import parsing_of
-from datashop_assets.annotations.stage import ANNOTATIONS
 from datashop_assets.prompts.errors import PromptError
 from datashop_assets.prompts.prompt import Prompt, load_prompt
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from datashop_assets.rubric.stage import RUBRIC
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
 from datashop_assets.rubric.build import build
 from datashop_assets.rubric.describe import describe
-from datashop_assets.rubric.stage import RUBRIC
 from datashop_assets.rubric.wording import wrapped
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.rubric.scribes import Scribbler

@@ -45,12 +45,16 @@ def only_file(path: Path) -> SourceFile:
     return file
 
 
-def make_pool(uri: str, folder: Path, fraction: float = 0.3, tools: Resources | None = None, **names: str) -> StageFolder:
+def make_pool(
+    uri: str, folder: Path, fraction: float = 0.3, tools: Resources | None = None, **names: str
+) -> StageFolder:
     config = {"data": {"uri": uri, **NAMES, **names}, "heldout_fraction": fraction, "fingerprint": None}
     return make("pretraining_pool", build_pool, config, {}, folder, tools)
 
 
-def make_sample(uri: str, folder: Path, pool: StageFolder, documents: int, tools: Resources | None = None) -> StageFolder:
+def make_sample(
+    uri: str, folder: Path, pool: StageFolder, documents: int, tools: Resources | None = None
+) -> StageFolder:
     config = {"data": {"uri": uri, **NAMES}, "documents": documents, "fingerprint": None}
     return make("annotation_sample", build_sample, config, {"pretraining_pool": pool}, folder, tools)
 
@@ -66,7 +70,9 @@ def make(
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     writer = StageWriter(Folder(str(folder / stage)), scratch)
-    metrics = build(OpenRun(config, inputs, writer, tools or Resources(), folder / "cache", Folder(f"{folder}/answers")))
+    metrics = build(
+        OpenRun(config, inputs, writer, tools or Resources(), folder / "cache", Folder(f"{folder}/answers"))
+    )
     files = writer.files()
     writer.close(
         Manifest(

@@ -10,7 +10,7 @@ from datashop_assets.core.step import Resources
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 from datashop_assets_tests.small import experiment
 from datashop_assets_tests.storage.faulty_bucket import Faults, faulty
 from resources.compute import LocalCompute

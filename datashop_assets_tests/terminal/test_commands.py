@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from datashop_assets.cli import main
-from datashop_assets.home import SHIPPED, dagster_home
+from datashop_assets.orchestration.home import SHIPPED, dagster_home
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import project
 from datashop_assets.terminal.data import LOCK, install_command

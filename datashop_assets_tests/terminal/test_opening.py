@@ -10,7 +10,7 @@ import pytest
 
 import datashop_assets
 from datashop_assets.storage.root import project
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 ROWS = [{"id": "a", "score": 1.0}, {"id": "b", "score": None}]
 SCHEMA = {"id": pl.String, "score": pl.Float64}

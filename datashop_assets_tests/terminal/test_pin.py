@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.cli import main
-from datashop_assets.graph import plan
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.rubric.scribes import Scribbler
@@ -41,10 +41,10 @@ def test_a_rubric_that_is_not_written_yet_cannot_be_pinned(store: PromptStore) -
 
 
 def test_the_written_rubric_is_pinned_and_asks_what_was_asked_before(store: PromptStore) -> None:
-    written = make_step("rubric", plan(store.load("rings"), store.root), "rings", store.root, Resources(Scribbler())).output
+    written = make_step("rubric", plan(store.load("rings"), store.root), Resources(Scribbler())).output
     found = CliRunner().invoke(main, ["prompts", "pin", "rings"])
     prompt = store.load("rings")
-    given = make_step("rubric", plan(prompt, store.root), "rings", store.root, Resources()).output
+    given = make_step("rubric", plan(prompt, store.root), Resources()).output
 
     assert found.exit_code == 0, found.output
     assert prompt.targets is None

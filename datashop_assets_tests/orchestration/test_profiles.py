@@ -7,7 +7,7 @@ import sys
 import dagster as dg
 import pytest
 
-from datashop_assets.dagster_door.profiles import PROFILES, profile
+from datashop_assets.orchestration.profiles import PROFILES, profile
 
 GCP = {
     "DATASHOP_PROFILE": "gcp",

@@ -3,10 +3,10 @@
 import dagster as dg
 import pytest
 
-from datashop_assets.automation import prompt_sensor
 from datashop_assets.graph import GRAPH
-from datashop_assets.partitions import PROMPTS
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.sensor import prompt_sensor
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 ALL = [stage.name for stage in GRAPH]
 
@@ -37,7 +37,7 @@ class Daemon:
     def evaluate(self) -> dg.SensorResult:
         resources = {"prompts": self.workshop.store}
         with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
-            result = prompt_sensor(context)
+            result = prompt_sensor(GRAPH)(context)
         assert isinstance(result, dg.SensorResult)
         return result
 
@@ -145,7 +145,7 @@ def test_a_bad_file_is_named_and_the_others_go_on(daemon: Daemon) -> None:
     assert daemon.partitions == ["adrift", "numbers"]
 
 
-def test_the_daemon_s_own_door_accepts_the_tick(workshop: Workshop, stored_instance: dg.DagsterInstance) -> None:
+def test_the_daemon_accepts_the_tick(workshop: Workshop, stored_instance: dg.DagsterInstance) -> None:
     from datashop_assets.definitions import definitions
 
     workshop.write("numbers")
@@ -154,7 +154,7 @@ def test_the_daemon_s_own_door_accepts_the_tick(workshop: Workshop, stored_insta
     with dg.build_sensor_context(
         instance_ref=reference, instance=stored_instance, repository_def=repository, resources=resources
     ) as context:
-        tick = prompt_sensor.evaluate_tick(context)
+        tick = prompt_sensor(GRAPH).evaluate_tick(context)
     (request,) = tick.run_requests or []
     assert request.partition_key == "numbers"
     assert request.tags["dagster/partition"] == "numbers"

@@ -5,14 +5,15 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from datashop_assets.automation import prompt_sensor
-from datashop_assets.core.plan import State
 from datashop_assets.core.build import make_step
-from datashop_assets.core.step import Resources
+from datashop_assets.core.plan import State
 from datashop_assets.core.status import status, status_of
+from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH, plan
+from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets.terminal import tables
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 STAGES = ("pretraining_pool", "annotation_sample", "rubric", "annotations", "training_set")
 ANNOTATOR = {
@@ -20,6 +21,7 @@ ANNOTATOR = {
     "sample": 100,
     "documents": 40,
     "second_round": {"documents": 0},
+    "gates": {"blocking": []},
 }
 Run = Callable[..., WordCounter]
 
@@ -31,9 +33,9 @@ def run(workshop: Workshop) -> Run:
 
     def make(*fails_on: str) -> WordCounter:
         annotator = WordCounter(fails_on=fails_on)
-        planned = workshop.plan("numbers")
+        planned = workshop.plan("numbers", annotator)
         for name in STAGES:
-            make_step(name, planned, "numbers", workshop.store.root, Resources(annotator=annotator))
+            make_step(name, planned, Resources(annotator=annotator))
         return annotator
 
     return make
@@ -65,14 +67,14 @@ def test_the_terminal_says_how_many_calls_failed(
 ) -> None:
     run("Text number 1")
     failed = workshop.plan("numbers")["annotations"].failed_calls
-    tables.states(status(workshop.store, workshop.store.root))
+    tables.states(status(workshop.store, lambda prompt: plan(prompt, workshop.store.root)))
     assert f"incomplete: {failed} failed" in capsys.readouterr().out
 
 
 def test_what_was_made_from_other_content_is_stale(workshop: Workshop, run: Run) -> None:
     run("Text number 1")
     before = workshop.plan("numbers")
-    make_step("annotations", before, "numbers", workshop.store.root, Resources(annotator=WordCounter()))
+    make_step("annotations", before, Resources(annotator=WordCounter()))
     after = workshop.plan("numbers")
     assert states(workshop) == [State.CURRENT, State.STALE]
     assert list(after["training_set"].changed) == ["annotations"]
@@ -93,7 +95,7 @@ def test_the_sensor_asks_once_and_not_for_ever(workshop: Workshop, run: Run) -> 
     with dg.instance_for_test() as instance:
         for _ in range(3):
             context = dg.build_sensor_context(instance, cursor=cursor, resources={"prompts": workshop.store})
-            result = prompt_sensor(context)
+            result = prompt_sensor(GRAPH)(context)
             assert isinstance(result, dg.SensorResult)
             keys |= {request.run_key for request in result.run_requests or ()}
             cursor = result.cursor

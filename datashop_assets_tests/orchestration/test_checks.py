@@ -1,18 +1,20 @@
-"""What the checks of the rooms say of good and of bad stages."""
+"""What the steps' checks say of good and of bad outputs."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import dagster as dg
 import polars as pl
 import pytest
 
 from datashop_assets.annotations.checks import gate_check
 from datashop_assets.annotations.gates import GATES
+from datashop_assets.core.checks import check_output
+from datashop_assets.core.step import CheckContext, CheckResult
 from datashop_assets.encoder.ceiling import Ceiling
-from datashop_assets.encoder.checks import beneath_the_ceiling, beside, judged
+from datashop_assets.encoder.checks import beside, judged
+from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.gates import Gate
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 SCHEMA = {
     **dict.fromkeys(("id", "source", "status", "reason", "text", "raw"), pl.String),
@@ -21,20 +23,13 @@ SCHEMA = {
 }
 
 
-def checked(workshop: Workshop, gate: Gate, statuses: Sequence[str], **scored: Any) -> dg.AssetCheckEvaluation:
-    """The check, executed by itself on annotations that ended in these ways."""
-    check = gate_check(gate)
+def checked(workshop: Workshop, gate: Gate, statuses: Sequence[str], **scored: Any) -> CheckResult:
+    """The check, of annotations that ended in these ways."""
     rows = [_row(place, status, **scored) for place, status in enumerate(statuses)]
     workshop.write("numbers")
     workshop.put("numbers", "annotations", round1=(rows, SCHEMA))
-    result = dg.materialize(
-        [dg.AssetSpec("annotations"), check],
-        selection=dg.AssetSelection.checks(check),
-        resources={"prompts": workshop.store},
-        raise_on_error=False,  # a blocking check that fails fails its step
-    )
-    (found,) = result.get_asset_check_evaluations()
-    return found
+    planned = workshop.plan("numbers")
+    return gate_check(gate).evaluate(CheckContext(planned.prompt, planned["annotations"].output, {}))
 
 
 def _row(place: int, status: str, score: float = 3.0) -> dict[str, Any]:
@@ -46,51 +41,45 @@ def _row(place: int, status: str, score: float = 3.0) -> dict[str, Any]:
 def test_coverage_wants_a_score_for_95_in_100(workshop: Workshop, bad: int, passes: bool) -> None:
     result = checked(workshop, "coverage", ["failed"] * bad + ["parsed"] * (100 - bad))
     assert result.passed is passes
-    assert f"numbers: {100 - bad} of 100 asked documents have a score" in (result.description or "")
-    assert result.severity is dg.AssetCheckSeverity.ERROR
+    assert f"{100 - bad} of 100 asked documents have a score" in result.description
+    assert result.blocks
 
 
 @pytest.mark.parametrize(("bad", "passes"), [(10, True), (11, False)])
 def test_at_most_10_in_100_replies_may_hold_no_score(workshop: Workshop, bad: int, passes: bool) -> None:
     result = checked(workshop, "unparsed_share", ["unparsed"] * bad + ["parsed"] * (100 - bad))
     assert result.passed is passes
-    assert f"numbers: {bad} of 100 replies hold no score" in (result.description or "")
+    assert f"{bad} of 100 replies hold no score" in result.description
 
 
 def test_a_gate_that_fails_shows_documents_as_data(workshop: Workshop) -> None:
     result = checked(workshop, "coverage", ["unparsed"] * 50 + ["parsed"] * 50)
-    shown = str(result.metadata["look_at"].value)
-    assert len(shown.splitlines()) == 2 + 5
-    assert r"\[text\]\(x\) | &lt;b&gt;no&lt;/b&gt; \| score |" in shown
+    assert len(result.sample.splitlines()) == 2 + 5
+    assert r"\[text\]\(x\) | &lt;b&gt;no&lt;/b&gt; \| score |" in result.sample
 
 
 def test_a_gate_that_does_not_block_for_this_way_of_scoring_warns(workshop: Workshop) -> None:
     result = checked(workshop, "spread_within_sources", ["parsed"] * 40)
-    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert result.metadata["stops_a_run"].value is False
+    assert (result.passed, result.blocks, result.severity) == (False, False, "warning")
 
 
 def test_what_must_not_be_built_upon_stops_the_run() -> None:
-    from datashop_assets.definitions import CHECKS
-
-    blocking = {spec.name for check in CHECKS for spec in check.check_specs if spec.blocking}
+    blocking = {check.name for step in GRAPH for check in step.checks if check.blocking}
     assert blocking == {*GATES, "pool_fully_scored", "keep_count_exact"}
 
 
 @pytest.mark.parametrize(
     ("auc", "low", "passes", "severity"),
     [
-        (0.95, 0.90, True, dg.AssetCheckSeverity.WARN),
-        (0.85, 0.80, False, dg.AssetCheckSeverity.WARN),
-        (0.81, 0.75, False, dg.AssetCheckSeverity.ERROR),
+        (0.95, 0.90, True, "warning"),
+        (0.85, 0.80, False, "warning"),
+        (0.81, 0.75, False, "error"),
     ],
 )
-def test_an_encoder_is_held_against_the_better_baseline(
-    auc: float, low: float, passes: bool, severity: dg.AssetCheckSeverity
-) -> None:
+def test_an_encoder_is_held_against_the_better_baseline(auc: float, low: float, passes: bool, severity: str) -> None:
     result = judged({"auc": auc, "auc_low": low, "length_auc": 0.70, "source_auc": 0.82})
     assert (result.passed, result.severity) == (passes, severity)
-    assert "source alone reaches 0.820" in (result.description or "")
+    assert "source alone reaches 0.820" in result.description
 
 
 def figure(value: float, spread: float = 0.05) -> dict[str, float]:
@@ -100,24 +89,23 @@ def figure(value: float, spread: float = 0.05) -> dict[str, float]:
 @pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
 def test_an_encoder_surely_above_what_the_annotators_noise_allows_is_a_warning(encoder: float, passes: bool) -> None:
     result = beside(Ceiling(figure(encoder), figure(0.64), "50 documents asked twice"))
-    assert (result.passed, result.severity) == (passes, dg.AssetCheckSeverity.WARN)
-    assert "0.640 (0.590 to 0.690) on 50 documents asked twice; 0.800 is the most" in (result.description or "")
+    assert (result.passed, result.severity) == (passes, "warning")
+    assert "0.640 (0.590 to 0.690) on 50 documents asked twice; 0.800 is the most" in result.description
 
 
 def against_the_report(workshop: Workshop, *made: str) -> str:
     workshop.write("numbers")
     spearman = {"spearman": 0.7, "spearman_low": 0.6, "spearman_high": 0.8}
+    spearman |= {"auc": 0.9, "auc_low": 0.8, "length_auc": 0.5, "source_auc": 0.5}
     workshop.put("numbers", "encoder", spearman)
     for stage in made:
         workshop.put_bytes("numbers", stage, "annotator_report.json", b'{"self_agreement": {"note": "not asked: x"}}')
-    result = dg.materialize(
-        [dg.AssetSpec("encoder"), dg.AssetSpec("annotator_report"), beneath_the_ceiling],
-        selection=dg.AssetSelection.checks(beneath_the_ceiling),
-        resources={"prompts": workshop.store},
-    )
-    (found,) = result.get_asset_check_evaluations()
+    planned = workshop.plan("numbers")
+    others = {stage: planned[stage].output for stage in made}
+    step = planned["encoder"].step
+    found = check_output(step, planned["encoder"].output, planned.prompt, planned.root, others)["beneath_the_ceiling"]
     assert found.passed
-    return found.description or ""
+    return found.description
 
 
 def test_the_ceiling_stands_beside_the_encoder_and_says_where_it_is_not_known(workshop: Workshop) -> None:

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.core.plan import State, plan, to_do
 from datashop_assets.core.build import make_step
+from datashop_assets.core.plan import State
 from datashop_assets.core.step import Resources
+from datashop_assets.graph import plan
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.dagster_door.test_incomplete import ANNOTATOR, STAGES
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.test_incomplete import ANNOTATOR, STAGES
+from datashop_assets_tests.orchestration.workshop import Workshop
 from resources.annotator.resource import AnnotatorResource
 from resources.annotator.settings import from_environment
 
@@ -23,9 +24,9 @@ class Elsewhere(WordCounter):
 
 def make(workshop: Workshop, annotator: WordCounter, **settings: Any) -> None:
     workshop.write("numbers", annotator={**ANNOTATOR, **settings})
-    planned = workshop.plan("numbers")
+    planned = workshop.plan("numbers", annotator)
     for name in STAGES:
-        make_step(name, planned, "numbers", workshop.store.root, Resources(annotator=annotator))
+        make_step(name, planned, Resources(annotator=annotator))
 
 
 def states(workshop: Workshop, annotator: WordCounter) -> dict[str, State]:
@@ -41,7 +42,7 @@ def test_what_another_revision_answered_is_stale_and_asked_anew(workshop: Worksh
 
     assert before["annotations"] is State.STALE
     assert planned["annotations"].changed == {"the annotator's revision": "2"}
-    assert {"annotations", "training_set"} <= set(to_do(planned))
+    assert {"annotations", "training_set"} <= set(planned.to_do())
     assert states(workshop, WordCounter(revision="1"))["annotations"] is State.CURRENT
     make(workshop, newer)
     assert len(newer.requests) == 40

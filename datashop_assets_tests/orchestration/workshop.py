@@ -7,8 +7,11 @@ from typing import Any
 import orjson
 import yaml
 
-from datashop_assets.core.plan import PlannedStep, plan, to_do
+from datashop_assets.core.plan import Plan, PlannedStep
+from datashop_assets.core.step import config_json
+from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_writer import StageWriter
@@ -45,11 +48,11 @@ class Workshop:
             path.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
         return path
 
-    def plan(self, slug: str) -> dict[str, PlannedStep]:
-        return plan(self.store.load(slug), self.store.root)
+    def plan(self, slug: str, annotator: Annotator | None = None) -> Plan:
+        return plan(self.store.load(slug), self.store.root, annotator)
 
     def to_do(self, slug: str) -> list[str]:
-        return to_do(self.plan(slug))
+        return self.plan(slug).to_do()
 
     def finish(self, slug: str, *stages: str) -> None:
         """Puts finished, empty stages in place (all of them where none is named)."""
@@ -77,11 +80,11 @@ class Workshop:
 def _manifest(planned: PlannedStep, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:
     files = writer.files()
     return Manifest(
-        stage=planned.stage.name,
+        stage=planned.step.name,
         plan_digest=planned.digest,
         content_digest=content_digest(files),
-        code_version=planned.stage.code_version,
-        config=dict(planned.config),
+        code_version=planned.step.version,
+        config=config_json(planned.config),
         inputs={},
         files=files,
         metrics=metrics,

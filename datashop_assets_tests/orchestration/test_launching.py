@@ -12,10 +12,10 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
-from datashop_assets.dagster_door.run_locks import end_dead_runs
-from datashop_assets.home import dagster_home
+from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.run_locks import end_dead_runs
 from datashop_assets.storage.root import project
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 
 REEXECUTE = """mutation($parameters: ReexecutionParams) {
   launchRunReexecution(reexecutionParams: $parameters) { __typename ... on PythonError { message } }
@@ -37,7 +37,7 @@ class Telling:
 """
 RUNS_FOR_EVER = """
 import sys, time, dagster as dg
-from datashop_assets.dagster_door.run_locks import hold
+from datashop_assets.orchestration.run_locks import hold
 with dg.DagsterInstance.get() as instance:
     run = instance.create_run_for_job(dg.GraphDefinition("job", node_defs=[]).to_job())
     instance.report_engine_event("begun", run)
@@ -49,8 +49,12 @@ with dg.DagsterInstance.get() as instance:
 
 def launched(*stages: str, before: str = "", resources: str = "{}") -> tuple[bool, str]:
     """Launches in a process of its own, as the terminal does: whether it succeeded, and what it said."""
-    call = f"assert launching.launch('numbers', {list(stages)}, {resources})"
-    call = f"from datashop_assets.dagster_door import launching; {call}"
+    call = f"""
+from datashop_assets.definitions import definitions
+from datashop_assets.orchestration.launching import launch
+from datashop_assets.terminal.names import store
+assert launch(definitions, store().load('numbers'), {list(stages)}, {resources})
+"""
     done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stderr
 

@@ -6,13 +6,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from datashop_assets.dagster_door.checking import matches_prompt_file
-from datashop_assets.definitions import ASSETS, CHECKS
-from datashop_assets.core.step import Stage
-from datashop_assets.partitions import PROMPTS
+from datashop_assets.definitions import ASSETS
+from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.protocols.compute import Compute
-from datashop_assets.rubric.stage import RUBRIC
-from datashop_assets_tests.dagster_door.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import Workshop
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress
 
@@ -31,17 +28,16 @@ FIRST = ("pretraining_pool", "annotation_sample", "rubric")
 
 
 def made(
-    workshop: Workshop, instance: dg.DagsterInstance, *names: str, checks: bool = False, compute: Compute | None = None
+    workshop: Workshop, instance: dg.DagsterInstance, *names: str, compute: Compute | None = None
 ) -> dg.ExecuteInProcessResult:
     """Materializes assets for the prompt `numbers`, as a run of the local profile does."""
     if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
         instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
-    chosen = dg.AssetSelection.assets(*names)
     return dg.materialize(
-        [*ASSETS, *CHECKS] if checks else ASSETS,
+        ASSETS,
         instance=instance,
         partition_key="numbers",
-        selection=chosen if checks else chosen.without_checks(),
+        selection=dg.AssetSelection.assets(*names),
         resources={
             "prompts": workshop.store,
             "annotator": None,
@@ -126,63 +122,6 @@ def test_what_a_stage_refuses_is_said_in_its_own_words(workshop: Workshop, insta
     workshop.write("numbers")
     result = made(workshop, instance, "pretraining_pool", compute=Failing(ValueError("too few documents; name more")))
     assert _failure(result, "pretraining_pool") == "too few documents; name more"
-
-
-def test_the_prompt_check_passes_warns_after_an_edit_and_passes_again(
-    workshop: Workshop, instance: dg.DagsterInstance
-) -> None:
-    workshop.write("numbers", rubric="First {example}")
-    assert check(made(workshop, instance, "rubric", checks=True), "rubric", "matches_prompt_file").passed
-    workshop.write("numbers", rubric="Second {example}")
-    after = _prompt_check(workshop, instance, RUBRIC)
-    assert not after.passed
-    assert after.severity is dg.AssetCheckSeverity.WARN
-    assert "changed after rubric was made" in (after.description or "")
-    workshop.write("numbers", rubric="First {example}")
-    assert _prompt_check(workshop, instance, RUBRIC).passed
-
-
-def test_the_prompt_check_notices_that_another_version_is_shown(
-    workshop: Workshop, instance: dg.DagsterInstance
-) -> None:
-    for rubric in ("First {example}", "Second {example}"):
-        workshop.write("numbers", rubric=rubric)
-        made(workshop, instance, "rubric")
-    workshop.write("numbers", rubric="First {example}")
-    result = _prompt_check(workshop, instance, RUBRIC)
-    assert not result.passed
-    assert "which is there; materialize rubric" in (result.description or "")
-
-
-def test_a_check_by_itself_looks_at_every_prompt_that_was_made(
-    workshop: Workshop, instance: dg.DagsterInstance
-) -> None:
-    assert "made for no prompt yet" in (_prompt_check(workshop, instance, RUBRIC).description or "")
-    for slug in ("numbers", "letters", "unmade"):
-        workshop.write(slug, rubric=f"{slug} {{example}}")
-    workshop.finish("numbers", "rubric")
-    workshop.finish("letters", "rubric")
-    workshop.write("letters", rubric="Other {example}")
-    result = _prompt_check(workshop, instance, RUBRIC)
-    assert not result.passed
-    letters, numbers = (result.description or "").splitlines()
-    assert numbers == "numbers: it does"
-    assert letters.startswith("letters: the prompt, its sources or the code changed")
-
-
-def _prompt_check(workshop: Workshop, instance: dg.DagsterInstance, stage: Stage) -> dg.AssetCheckEvaluation:
-    """The check by itself, as the UI executes it: without a partition."""
-    definition = matches_prompt_file(stage)
-    result = dg.materialize(
-        [*ASSETS, definition],
-        instance=instance,
-        selection=dg.AssetSelection.checks(definition),
-        resources={name: workshop.store if name == "prompts" else None for name in RESOURCES},
-    )
-    return check(result, stage.name, "matches_prompt_file")
-
-
-RESOURCES = ("prompts", "annotator", "trainer", "compute", "progress")
 
 
 def _failure(result: dg.ExecuteInProcessResult, step: str) -> str:
