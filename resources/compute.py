@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from loky import get_reusable_executor
 
+from datashop_assets.machine import cores
 from datashop_assets.protocols.compute import Compute
 
 Item = TypeVar("Item")
@@ -29,8 +30,7 @@ PR_SET_PDEATHSIG = 1
 
 def default_processes() -> int:
     """What `DATASHOP_PROCESSES` says, else one a core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get("DATASHOP_PROCESSES") or cores)
+    return int(os.environ.get("DATASHOP_PROCESSES") or cores())
 
 
 @dataclass(frozen=True)

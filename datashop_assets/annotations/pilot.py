@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.excerpts import excerpt
-from datashop_assets.models.fasttext import FastTextSettings, fit
+from datashop_assets.models.fasttext.classifier import FastTextSettings, fit
 from datashop_assets.protocols.annotator import Reading
 
 POSITIVE_FROM = 2.5  # half of the highest score: the pilot only orders documents, so it needs no threshold of its own

@@ -19,7 +19,7 @@ def folder_of(model: str, cache: Path) -> Path:
 
     Raises `FileNotFoundError` where there are none.
     """
-    from datashop_assets.models.bert_weights import fetch_folder
+    from datashop_assets.models.bert.weights import fetch_folder
 
     if model in PACKAGED:
         return data_file(PACKAGED[model])

@@ -30,7 +30,7 @@ from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
 if TYPE_CHECKING:
-    from datashop_assets.models.static_embeddings import StaticEmbedding
+    from datashop_assets.models.bert.static_embeddings import StaticEmbedding
 
 STATE = "state.json"
 BATCH = 4096

@@ -18,7 +18,7 @@ class FastTextKind:
         """Nothing is shared between trainings."""
 
     def fit(self, labelled: Labelled, *, seed: int, folder: Path) -> Any:
-        from datashop_assets.models import fasttext
+        from datashop_assets.models.fasttext import classifier as fasttext
 
         settings = fasttext.FastTextSettings(
             dim=self.config["dimensions"],
@@ -33,7 +33,7 @@ class FastTextKind:
         return fasttext.fit(texts, labels, repeats=repeats, settings=settings, seed=seed, folder=folder)
 
     def load(self, paths: Sequence[Path]) -> Any:
-        from datashop_assets.models.fasttext import FastText
+        from datashop_assets.models.fasttext.classifier import FastText
 
         [path] = paths
         return FastText(path, self.config.get("each_word_once", True))

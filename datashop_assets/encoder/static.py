@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 
 from datashop_assets.encoder.base_model import folder_of
 from datashop_assets.encoder.calibration import log_loss
-from datashop_assets.models.bert_weights import load_bert
-from datashop_assets.models.static_embeddings import Half, StaticEmbedding
+from datashop_assets.models.bert.static_embeddings import Half, StaticEmbedding
+from datashop_assets.models.bert.weights import load_bert
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.storage.digests import keyed_hash
 

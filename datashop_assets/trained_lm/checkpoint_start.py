@@ -8,9 +8,9 @@ from typing import Any
 from flax import nnx
 from tokenizers import Tokenizer
 
-from datashop_assets.models.gguf_weights import GGUF
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import folder_config, load_folder
+from datashop_assets.models.llama.gguf_file import GGUF
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import folder_config, load_folder
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_path
 from datashop_assets.trained_lm.tokenizer import END
 

@@ -6,8 +6,8 @@ from flax import nnx
 from tokenizers import Tokenizer
 
 from datashop_assets.core.step import OpenRun
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import save_folder
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import save_folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.loop import Trained
 

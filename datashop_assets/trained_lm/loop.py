@@ -15,9 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from datashop_assets.models.llama import LlamaConfig
-from datashop_assets.models.one_thread import workers
-from datashop_assets.models.sharding import MeshShape
+from datashop_assets.models.llama.model import LlamaConfig
+from datashop_assets.models.sharding import MeshShape, workers
 from datashop_assets.protocols.trainer import IN_SCRATCH, Checkpointing
 from datashop_assets.trained_lm.checkpoints import Checkpoints, History
 from datashop_assets.trained_lm.journal import Journal

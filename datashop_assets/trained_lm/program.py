@@ -16,11 +16,9 @@ import numpy as np
 import optax
 from flax import nnx
 
-from datashop_assets.models.attention_kernels import Computing, kernel_of
-from datashop_assets.models.llama import Llama, LlamaConfig, axes_of
-from datashop_assets.models.losses import parts_of, token_losses
-from datashop_assets.models.one_thread import compiler_options
-from datashop_assets.models.sharding import ONE_DEVICE, MeshShape, ShardingRules
+from datashop_assets.models.attention import Computing, kernel_of
+from datashop_assets.models.llama.model import Llama, LlamaConfig, axes_of, parts_of, token_losses
+from datashop_assets.models.sharding import ONE_DEVICE, MeshShape, ShardingRules, compiler_options
 from datashop_assets.trained_lm.settings import TrainingSettings
 
 DECAYS_TO = 0.1  # of the highest learning rate, at the last step; an anneal goes to zero

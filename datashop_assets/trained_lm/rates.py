@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from datashop_assets.models.one_thread import compiler_options
+from datashop_assets.models.sharding import compiler_options
 
 SIDE = {"cpu": 512, "gpu": 8192, "tpu": 8192}
 TRIES = 5

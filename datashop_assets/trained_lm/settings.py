@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from datashop_assets.models.llama import LlamaConfig
+from datashop_assets.models.llama.model import LlamaConfig
 
 WIDTH_A_LAYER = 32
 OPTIMAL = 20  # tokens a weight (Hoffmann et al., 2022, arXiv:2203.15556, table 3)

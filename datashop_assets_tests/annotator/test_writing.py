@@ -10,9 +10,9 @@ from datashop_assets.rubric.stage import RUBRIC
 from flax import nnx
 
 from datashop_assets.core.step import Resources
-from datashop_assets.models.attention import Stretch
-from datashop_assets.models.greedy import Greedy
-from datashop_assets.models.llama import Llama, LlamaConfig
+from datashop_assets.models.attention import RopeScaling
+from datashop_assets.models.llama.generation import Greedy
+from datashop_assets.models.llama.model import Llama, LlamaConfig
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.rubric.build import build
@@ -27,10 +27,10 @@ TINY = LlamaConfig(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("stretch", [None, Stretch(factor=8.0, low=1.0, high=4.0, original=16)])
+@pytest.mark.parametrize("stretch", [None, RopeScaling(factor=8.0, low=1.0, high=4.0, original=16)])
 @pytest.mark.parametrize("length", [70])
-def test_each_token_is_the_likeliest_after_all_before_it(length: int, stretch: Stretch | None) -> None:
-    model = Llama(replace(TINY, stretch=stretch), rngs=nnx.Rngs(3))
+def test_each_token_is_the_likeliest_after_all_before_it(length: int, stretch: RopeScaling | None) -> None:
+    model = Llama(replace(TINY, rope_scaling=stretch), rngs=nnx.Rngs(3))
     prompt = [(7 * place) % 50 for place in range(length)]
     written, stopped = Greedy(model).write(prompt, 4, stops=())
 

@@ -21,7 +21,7 @@ from typing import Any
 from datashop_assets.encoder import embeddings
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
-from datashop_assets.models.fasttext import CHILD, NEGATIVE, POSITIVE, _run_child
+from datashop_assets.models.fasttext.classifier import NEGATIVE, POSITIVE, train_supervised
 from datashop_assets.sources import pool_index
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.storage.shards import write_rows
@@ -114,14 +114,13 @@ def train(root: Path) -> Path:
     ]
     (root / "lines.txt").write_text("".join(lines))
     settings = {"input": str(root / "lines.txt"), "dim": 100, "minn": 3, "maxn": 5, "bucket": 50_000, "epoch": 5}
-    (root / "arguments.json").write_text(json.dumps({**settings, "thread": 1, "verbose": 0, "lr": 0.5}))
-    _run_child([sys.executable, "-P", str(CHILD), str(root / "arguments.json"), str(root / "stock.bin")])
+    train_supervised({**settings, "thread": 1, "verbose": 0, "lr": 0.5}, root / "stock.bin")
     return root / "stock.bin"
 
 
 def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
     """What stands before filtering: the pool's index, its tokens, and an encoder stage with the folded model."""
-    from datashop_assets.models.fasttext_file import read_model, write_model
+    from datashop_assets.models.fasttext.model_file import read_model, write_model
 
     data = {**DATA, "uri": f"{root}/pool/*.jsonl.zst"}
     pool = run_build(pool_index.build, "pretraining_pool", root, {"data": data, "heldout_fraction": 0.0}, {})

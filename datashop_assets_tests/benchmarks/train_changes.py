@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import jax
 
-from datashop_assets.models import one_thread
+from datashop_assets.models import sharding
 from datashop_assets.trained_lm import program
 from datashop_assets_tests.benchmarks.lm_sizes import DEMO, of
 from datashop_assets_tests.benchmarks.training_here import random_batch, settings
@@ -45,7 +45,7 @@ def seeds() -> Change:
         with ThreadPoolExecutor(2) as pool:
             return sum(pool.map(lambda _: pace(), range(2)))
 
-    with patch.object(one_thread, "ONE_THREAD", {}):
+    with patch.object(sharding, "ONE_THREAD", {}):
         before = fresh(pace)
     return {"one seed on all threads": before, "two seeds, a thread each": fresh(two)}
 

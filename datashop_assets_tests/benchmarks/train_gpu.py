@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from datashop_assets.trained_lm.compile_proof import DEPTHS, VOCABULARY
+from datashop_assets.tpu_compilation import DEPTHS, VOCABULARY
 from datashop_assets.trained_lm.rates import device_rate
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets_tests.benchmarks import lm_sizes

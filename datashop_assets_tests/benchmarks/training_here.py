@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from datashop_assets.models.llama import Llama
-from datashop_assets.models.llama_weights import save_folder
+from datashop_assets.models.llama.model import Llama
+from datashop_assets.models.llama.weights import save_folder
 from datashop_assets.trained_lm.program import WEIGHT_DECAY, Batch, compiled, schedule
 from datashop_assets.trained_lm.settings import TrainingSettings
 from datashop_assets_tests.benchmarks.lm_sizes import Sizes

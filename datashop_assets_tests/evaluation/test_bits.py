@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 
 from datashop_assets.evaluation.bits import document_bits
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import save_folder
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import save_folder
 
 CONFIG = LlamaConfig(
     vocab_size=50,

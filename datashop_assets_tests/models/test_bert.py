@@ -15,13 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.encoder.base_model import folder_of
-from datashop_assets.models.bert import BertConfig
-from datashop_assets.models.bert_export import load_classifier, save_classifier
-from datashop_assets.models.bert_jax import JaxEmbedder
-from datashop_assets.models.bert_onnx import OnnxEmbedder, _Graph, batches_of_one_length
-from datashop_assets.models.bert_weights import Bert, fetch_folder, load_bert
-from datashop_assets.models.heads import features_of
-from datashop_assets.models.packing import pack
+from datashop_assets.models.bert.heads import features_of
+from datashop_assets.models.bert.model import Bert, BertConfig, JaxEmbedder
+from datashop_assets.models.bert.onnx_graph import OnnxEmbedder, OnnxGraph, batches_of_one_length
+from datashop_assets.models.bert.weights import fetch_folder, load_bert, load_classifier, save_classifier
 from datashop_assets.prompts.encoder import MINILM
 from datashop_assets.storage.root import project
 from datashop_assets_tests.models.tiny_bert import WIDTH, config_of, write_tiny
@@ -68,7 +65,7 @@ def test_minilm_gives_the_embeddings_of_sentence_transformers() -> None:
 
 
 def test_the_graph_does_not_hold_the_weights_so_that_no_encoder_is_too_large_for_a_protobuf() -> None:
-    graph = _Graph(load_bert(folder_of(MINILM, Path())))
+    graph = OnnxGraph(load_bert(folder_of(MINILM, Path())))
     assert len(graph.model().SerializeToString()) < 200_000  # of 90 MB of weights
     assert sum(value.numpy().nbytes for value in graph.weights.values()) > 80_000_000
 
@@ -114,18 +111,6 @@ def test_transformers_loads_an_exported_folder_with_equal_scores(
 
 
 LENGTHS = st.lists(st.integers(1, 16), min_size=1, max_size=40)
-
-
-@given(LENGTHS, st.integers(1, 6))
-def test_packed_rows_hold_every_document_once_and_whole(lengths: list[int], most: int) -> None:
-    documents = [[number + 1] * length for number, length in enumerate(lengths)]
-    packed = pack(documents, 16, most)
-    for document, (row, number) in zip(documents, packed.places, strict=True):
-        here = packed.segments[row] == number + 1
-        assert packed.tokens[row][here].tolist() == document
-        assert packed.positions[row][here].tolist() == list(range(len(document)))
-        assert number < most
-    assert (packed.segments > 0).sum() == sum(lengths)
 
 
 @settings(max_examples=20, deadline=None)

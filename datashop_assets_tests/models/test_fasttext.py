@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.models.fasttext import NEGATIVE, POSITIVE, FastText, FastTextSettings, fit, training_lines, words
+from datashop_assets.models.fasttext.classifier import (
+    NEGATIVE,
+    POSITIVE,
+    FastText,
+    FastTextSettings,
+    fit,
+    training_lines,
+    words,
+)
 
 SETTINGS = FastTextSettings(dim=4, buckets=500)
 TEXTS = [f"a theorem about prime number {n} and its proof" for n in range(20)]

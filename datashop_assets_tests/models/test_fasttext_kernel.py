@@ -1,7 +1,5 @@
 """The folded model and the compiled kernel against the stock library: any text, any settings."""
 
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from datashop_assets.models.fasttext import CHILD, _run_child
-from datashop_assets.models.fasttext_file import read_model, write_model
-from datashop_assets.models.fasttext_reader import Reader
+from datashop_assets.models.fasttext.classifier import train_supervised
+from datashop_assets.models.fasttext.model_file import read_model, write_model
+from datashop_assets.models.fasttext.scoring import Reader
 
 SHAPES = {
     "words": {},
@@ -60,9 +58,8 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def trained(folder: Path, **options: Any) -> Pair:
     """A model trained on `lines.txt`, with weights drawn at random: every row counts."""
     arguments = {"input": str(folder / "lines.txt"), "thread": 1, "verbose": 0, "epoch": 1, **options}
-    (folder / "arguments.json").write_text(json.dumps(arguments))
     path = folder / "model.bin"
-    _run_child([sys.executable, "-P", str(CHILD), str(folder / "arguments.json"), str(path)])
+    train_supervised(arguments, path)
     stock, random = fasttext.load_model(str(path)), np.random.default_rng(0)
     stock.set_matrices(
         random.normal(size=stock.get_input_matrix().shape).astype(np.float32),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datashop_assets.models.gguf_weights import GGUF, halves
+from datashop_assets.models.llama.gguf_file import GGUF, halves
 from datashop_assets.sources.packages import data_file
 
 FIXTURE = json.loads(Path(__file__).with_name("smollm2_logits.json").read_text())

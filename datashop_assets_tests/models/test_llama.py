@@ -13,8 +13,8 @@ from flax import nnx
 from safetensors.flax import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import load_folder, save_folder
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import load_folder, save_folder
 
 CONFIG = LlamaConfig(
     vocab_size=64,

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datashop_assets.models.attention import Stretch
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import load_folder, save_folder
+from datashop_assets.models.attention import RopeScaling
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import load_folder, save_folder
 from datashop_assets.storage.root import project
 from datashop_assets.trained_lm.checkpoint_start import Start
 
 PEERS = project() / ".venv-peers/bin/python"
 SMALL = LlamaConfig(64, 32, 48, 2, 4, 2, 8, max_position_embeddings=64)  # grouped queries, tied
-LLAMA_3 = replace(SMALL, rope_theta=500_000.0, stretch=Stretch(8.0, 1.0, 4.0, 16), tie_word_embeddings=False)
+LLAMA_3 = replace(SMALL, rope_theta=500_000.0, rope_scaling=RopeScaling(8.0, 1.0, 4.0, 16), tie_word_embeddings=False)
 TOKENS = np.random.default_rng(0).integers(0, 64, (2, 48))
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
 
-from datashop_assets.models.attention import causal_mask
-from datashop_assets.models.attention_kernels import Attend, masked, splash
+from datashop_assets.models.attention import Attend, causal_mask, masked, splash
 
 ROWS, TOKENS, HEADS, KEY_HEADS, WIDTH = 2, 256, 4, 2, 128
 Given = tuple[jax.Array, jax.Array, jax.Array]

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datashop_assets.models.attention import Stretch
-from datashop_assets.models.attention_kernels import kernel_of, splash
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.losses import HELD, parts_of, token_losses
+from datashop_assets.models.attention import RopeScaling, kernel_of, splash
+from datashop_assets.models.llama.model import HELD, Llama, LlamaConfig, parts_of, token_losses
 from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.program import Batch, Training, schedule
 from datashop_assets.trained_lm.settings import TrainingSettings
@@ -120,9 +118,9 @@ def test_splash_takes_every_length_that_it_is_chosen_for(length: int) -> None:
 
 
 def test_short_waves_are_left_and_long_ones_stretched() -> None:
-    stretch = Stretch(factor=8.0, low=1.0, high=4.0, original=8192)
+    scaling = RopeScaling(factor=8.0, low=1.0, high=4.0, original=8192)
     waves = np.array([100.0, 2048.0, 8192.0, 100_000.0])  # tokens
-    ratio = np.asarray(stretch.of(2 * np.pi / waves)) / (2 * np.pi / waves)
+    ratio = np.asarray(scaling.apply(2 * np.pi / waves)) / (2 * np.pi / waves)
     np.testing.assert_allclose(ratio, [1.0, 1.0, 1 / 8, 1 / 8], rtol=1e-5)
 
 

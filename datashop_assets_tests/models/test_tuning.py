@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from datashop_assets.models import tuning
-from datashop_assets.models.heads import HeadKind, losses, outputs, start, targets_of
+from datashop_assets.models.bert.heads import HeadKind, losses, outputs, start, targets_of
 from datashop_assets.models.tuning import Progress, TuningSettings, tune
 
 SETTINGS = TuningSettings(epochs=6, learning_rate=0.02, batch=16, schedule="cosine", warmup_fraction=0.1)
@@ -31,8 +31,8 @@ import sys
 from pathlib import Path
 import jax, numpy as np
 from datashop_assets.encoder.transformer import loss_of
-from datashop_assets.models.bert_jax import JaxEmbedder
-from datashop_assets.models.bert_weights import load_bert
+from datashop_assets.models.bert.model import JaxEmbedder
+from datashop_assets.models.bert.weights import load_bert
 from datashop_assets_tests.models.test_tuning import SHORT, read, start, tune
 from datashop_assets_tests.models.tiny_bert import WIDTH, write_tiny
 assert len(jax.devices()) == int(sys.argv[2])

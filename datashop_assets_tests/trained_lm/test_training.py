@@ -16,7 +16,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer
 
 from datashop_assets.core.step import OpenRun, Resources
-from datashop_assets.models.llama_weights import load_folder
+from datashop_assets.models.llama.weights import load_folder
 from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder

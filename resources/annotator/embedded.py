@@ -11,8 +11,8 @@ from time import perf_counter
 import numpy as np
 import orjson
 
-from datashop_assets.models.gguf_weights import GGUF
-from datashop_assets.models.llama import Llama
+from datashop_assets.models.llama.gguf_file import GGUF
+from datashop_assets.models.llama.model import Llama
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from datashop_assets.sources.packages import data_file
 from resources.annotator.likelihood import Likelihood

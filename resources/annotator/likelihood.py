@@ -15,9 +15,9 @@ import numpy as np
 from flax import nnx
 
 from datashop_assets.models.attention import KeysValues
-from datashop_assets.models.llama import Llama
-from datashop_assets.models.one_thread import compiler_options, workers
-from resources.annotator.packing import pack
+from datashop_assets.models.llama.model import Llama
+from datashop_assets.models.packing import first_fit
+from datashop_assets.models.sharding import compiler_options, workers
 
 MOST_IN_A_ROW = 8
 
@@ -46,7 +46,7 @@ class Likelihood:
     def answer(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
         """The probability of each option after each sequence, float64 [sequences, options]; each row adds up to one."""
         found = np.empty((len(sequences), len(self._options)))
-        packed = pack([len(sequence) for sequence in sequences], self._length, MOST_IN_A_ROW)
+        packed = first_fit([len(sequence) for sequence in sequences], self._length, MOST_IN_A_ROW)
         batches = [packed[first : first + self._rows] for first in range(0, len(packed), self._rows)]
         with ThreadPoolExecutor(workers()) as pool:
             computed = pool.map(lambda batch: np.asarray(self._program(self._laid_out(batch, sequences))), batches)

@@ -5,8 +5,8 @@ from time import perf_counter
 
 from tokenizers import Tokenizer
 
-from datashop_assets.models.greedy import Greedy
-from datashop_assets.models.llama import Llama
+from datashop_assets.models.llama.generation import Greedy
+from datashop_assets.models.llama.model import Llama
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
 from resources.annotator.question_tokens import QuestionTokens
 

@@ -32,8 +32,8 @@ def served_folder(gguf_file: str, cache: Path) -> Path:
 
 def export(source: Path, folder: Path) -> None:
     """Writes `folder` from a GGUF file."""
-    from datashop_assets.models.gguf_weights import GGUF
-    from datashop_assets.models.llama_weights import save_folder
+    from datashop_assets.models.llama.gguf_file import GGUF
+    from datashop_assets.models.llama.weights import save_folder
 
     gguf = GGUF(source)
     tokenizer = gguf.tokenizer()

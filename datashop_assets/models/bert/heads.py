@@ -37,15 +37,15 @@ def targets_of(kind: HeadKind, expected: NDArray[np.float32]) -> NDArray[np.floa
 
 def outputs(head: Mapping[str, Any], features: jax.Array) -> jax.Array:
     """features [N, D] -> [N, K]."""
-    found: jax.Array = (features @ head["direction"])[:, None] + head["bias"]
-    return found
+    scores: jax.Array = (features @ head["direction"])[:, None] + head["bias"]
+    return scores
 
 
-def losses(kind: HeadKind, found: jax.Array, targets: jax.Array) -> jax.Array:
-    """Outputs and targets [N, K] -> the loss of each document [N]."""
+def losses(kind: HeadKind, predicted: jax.Array, targets: jax.Array) -> jax.Array:
+    """Predicted outputs and targets [N, K] -> the loss of each document [N]."""
     if kind == "regression":
-        return jnp.square(found - targets).mean(axis=-1)
-    each: jax.Array = optax.sigmoid_binary_cross_entropy(found, targets).mean(axis=-1)
+        return jnp.square(predicted - targets).mean(axis=-1)
+    each: jax.Array = optax.sigmoid_binary_cross_entropy(predicted, targets).mean(axis=-1)
     return each
 
 
@@ -53,7 +53,7 @@ def features_of(pooled: Any, pooling: str) -> Any:
     """Pooled vectors [..., D] as a head reads them: means are brought to mean 0 and variance 1 over D, a document each.
 
     With that, mean pooling is one more layer of the network whose attention looks everywhere alike, which is how it
-    is exported (`bert_export.py`). First tokens come from a layer normalisation already.
+    is exported (`weights.py`). First tokens come from a layer normalisation already.
     """
     if pooling == "first":
         return pooled

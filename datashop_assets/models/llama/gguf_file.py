@@ -15,8 +15,8 @@ from gguf import GGUFReader, TokenType, dequantize
 from jax.typing import DTypeLike
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from datashop_assets.models.llama import Llama, LlamaConfig
-from datashop_assets.models.llama_weights import assemble
+from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.models.llama.weights import assemble
 
 # llama.cpp's names of the parts of a layer, by the names of LlamaForCausalLM.
 PARTS = {
@@ -79,8 +79,8 @@ class GGUF:
 
         def tensor(name: str) -> np.ndarray:
             stored = _gguf_name(name)
-            found = self._tensors[stored]
-            matrix = np.asarray(dequantize(found.data, found.tensor_type), dtype=np.float32)
+            quantized = self._tensors[stored]
+            matrix = np.asarray(dequantize(quantized.data, quantized.tensor_type), dtype=np.float32)
             part = stored.split(".")[-2]
             return halves(matrix, heads[part]) if part in heads else matrix
 

@@ -1,4 +1,4 @@
-"""Writing with a Llama: the likeliest token, one after the other. For small models and short texts.
+"""Greedy decoding with a Llama: the likeliest token, one after the other. For small models and short texts.
 
 Keys and values of what was read and written so far stay in buffers of a fixed size, so that one program is compiled a
 buffer size and another a prompt length; prompts are padded to multiples of `STEP`. SmolLM2-135M writes some 20 tokens
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from datashop_assets.models.attention import KeysValues, rotary
-from datashop_assets.models.llama import Llama
+from datashop_assets.models.llama.model import Llama
 
 STEP = 64  # tokens
 
@@ -52,9 +52,9 @@ def _read(graph: Any, weights: Any, tokens: jax.Array, used: int, size: int) -> 
     model: Llama = nnx.merge(graph, weights)
     hidden = model.hidden(tokens[None])
     seen = model.remember(tokens)
-    room = [(0, 0), (0, size - tokens.shape[0]), (0, 0), (0, 0)]
+    padding = [(0, 0), (0, size - tokens.shape[0]), (0, 0), (0, 0)]
     token = jnp.argmax(model.logits(hidden[0, used - 1]))
-    cache = KeysValues(jnp.pad(seen.keys, room), jnp.pad(seen.values, room))
+    cache = KeysValues(jnp.pad(seen.keys, padding), jnp.pad(seen.values, padding))
     return _State(token.astype(jnp.int32), jnp.asarray(used, dtype=jnp.int32), cache)
 
 
@@ -71,7 +71,9 @@ def _step(model: Llama, state: _State) -> tuple[jax.Array, KeysValues]:
     """One token read: [D] after the last norm, and its keys and values [L, 1, K, H]."""
     seen = jnp.arange(state.cache.keys.shape[1] + 1) < state.filled
     attend = partial(jax.nn.dot_product_attention, mask=seen.at[-1].set(True)[None, None, None])
-    rotation = rotary(state.filled[None, None], model.config.head_dim, model.config.rope_theta, model.config.stretch)
+    rotation = rotary(
+        state.filled[None, None], model.config.head_dim, model.config.rope_theta, model.config.rope_scaling
+    )
     block, layers = nnx.split(model.layers)
 
     def layer(x: jax.Array, one: tuple[Any, KeysValues]) -> tuple[jax.Array, KeysValues]:

@@ -3,8 +3,8 @@
 Stock fastText leaves weights uninitialised when it trains with fewer than ten threads, and with ten it does not repeat.
 Here it trains on one thread in a subprocess whose allocator fills memory with zeros. It neither shuffles nor weighs:
 documents are shuffled by seed and weighed by how often they are repeated.
-After the lookup a softmax classifier is linear: the model that is kept is folded (`fasttext_file.py`), and a compiled
-kernel (`fasttext_kernel.py`) scores with it. Unlike stock `predict` it does not round probabilities to 1e-5.
+After the lookup a softmax classifier is linear: the model that is kept is folded (`model_file.py`), and a compiled
+kernel (`scoring.py`) scores with it. Unlike stock `predict` it does not round probabilities to 1e-5.
 """
 
 import json
@@ -13,16 +13,16 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.models.fasttext_file import FastTextFile, read_model, write_model
+from datashop_assets.models.fasttext.model_file import FastTextFile, read_model, write_model
 
-CHILD = Path(__file__).with_name("fasttext_child.py")
+TRAINING_PROCESS = Path(__file__).with_name("training_process.py")
 MODEL = "model.bin"
 POSITIVE, NEGATIVE = "__label__yes", "__label__no"
 LARGEST_WEIGHT = 1e4  # healthy weights stay below 100; memory read as floats reaches 1e30
@@ -33,7 +33,7 @@ LEAST_READ = 16_000
 
 @dataclass(frozen=True, slots=True)
 class FastTextSettings:
-    """What fastText is told. Subwords carry most of the gain; a file has some 4 * dim * buckets bytes."""
+    """Hyperparameters. Subwords carry most of the gain; a file has some 4 * dim * buckets bytes."""
 
     dim: int = 16
     epochs: int = 5  # more where that reads fewer than `LEAST_READ` documents
@@ -53,7 +53,7 @@ def words(text: str) -> list[str]:
     return list(dict.fromkeys(plain.encode("utf-8", "replace").decode().split()))
 
 
-def line_of(text: str, each_word_once: bool) -> str:
+def _line(text: str, each_word_once: bool) -> str:
     """A text as a line of a training file, without its end. What would be taken for a label is taken apart."""
     if each_word_once:
         return " ".join(words(text))
@@ -67,7 +67,7 @@ def training_lines(
     """Lines of a training file, shuffled: every text with its label, as often as it is to be read in an epoch."""
     lines = []
     for text, label, repeat in zip(texts, labels, repeats, strict=True):
-        lines += [f"{POSITIVE if label else NEGATIVE} {line_of(text, each_word_once)}\n"] * repeat
+        lines += [f"{POSITIVE if label else NEGATIVE} {_line(text, each_word_once)}\n"] * repeat
     random.Random(seed).shuffle(lines)  # noqa: S311 - an order, no secret
     return lines
 
@@ -85,49 +85,44 @@ def fit(
 
     Raises `ValueError` when one class is missing, and `RuntimeError` when a trained weight is not a plausible number.
     """
-    _refuse_one_class(labels)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        text, arguments, model = (Path(scratch) / name for name in ("lines.txt", "arguments.json", MODEL))
-        lines = training_lines(texts, labels, repeats or [1] * len(texts), seed, settings.each_word_once)
-        text.write_text("".join(lines), encoding="utf-8")
-        arguments.write_text(json.dumps({"input": str(text), "seed": seed, **_arguments(settings, len(lines))}))
-        _run_child([sys.executable, "-P", str(CHILD), str(arguments), str(model)])
-        _fold(model)
-        model.replace(folder / MODEL)
-    return FastText(folder / MODEL, settings.each_word_once)
-
-
-def _fold(path: Path) -> None:
-    model = read_model(path)
-    _refuse_implausible(path, model)
-    write_model(model.folded(), path)
-
-
-def _refuse_one_class(labels: Sequence[int]) -> None:
     if len(set(labels)) < 2:
         raise ValueError(
             f"of {len(labels)} documents {sum(labels)} are positive: a classifier needs both classes. Annotate more "
             "documents, or change the score from which a document counts as positive"
         )
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        text, path = Path(scratch) / "lines.txt", Path(scratch) / MODEL
+        lines = training_lines(texts, labels, repeats or [1] * len(texts), seed, settings.each_word_once)
+        text.write_text("".join(lines), encoding="utf-8")
+        arguments: dict[str, str | float] = {
+            "input": str(text),
+            "seed": seed,
+            "dim": settings.dim,
+            "epoch": max(settings.epochs, -(-LEAST_READ // len(lines))),
+            "lr": settings.learning_rate,
+            "minn": settings.min_subword,
+            "maxn": settings.max_subword,
+            "bucket": settings.buckets,
+            "thread": 1,
+            "verbose": 0,
+        }
+        train_supervised(arguments, path)
+        model = read_model(path)
+        _refuse_implausible(path, model)
+        write_model(model.folded(), path)
+        path.replace(folder / MODEL)
+    return FastText(folder / MODEL, settings.each_word_once)
 
 
-def _arguments(settings: FastTextSettings, lines: int) -> dict[str, float]:
-    return {
-        "dim": settings.dim,
-        "epoch": max(settings.epochs, -(-LEAST_READ // lines)),
-        "lr": settings.learning_rate,
-        "minn": settings.min_subword,
-        "maxn": settings.max_subword,
-        "bucket": settings.buckets,
-        "thread": 1,
-        "verbose": 0,
-    }
+def train_supervised(arguments: Mapping[str, str | float], model: Path) -> None:
+    """Trains with the `arguments` of `fasttext.train_supervised` in a process of its own, into the file `model`.
 
-
-def _run_child(command: Sequence[str]) -> None:
+    Raises `RuntimeError` with the end of the process's standard error where it fails.
+    """
     # 255 makes glibc fill what it allocates with zeros, which stands in for the initialisation that fastText leaves out
     environment = {**os.environ, "MALLOC_PERTURB_": "255"}
+    command = [sys.executable, "-P", str(TRAINING_PROCESS), json.dumps(arguments), str(model)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if done.returncode:
         raise RuntimeError(f"fastText's training process ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
@@ -140,7 +135,7 @@ class FastText:
     """
 
     def __init__(self, path: Path, each_word_once: bool = True) -> None:
-        from datashop_assets.models.fasttext_reader import Reader
+        from datashop_assets.models.fasttext.scoring import Reader
 
         self.path = path
         model = read_model(path)

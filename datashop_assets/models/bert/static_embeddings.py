@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 from tokenizers import Tokenizer
 
-from datashop_assets.models.bert_weights import TOKENIZER, Bert
+from datashop_assets.models.bert.model import Bert
+from datashop_assets.models.bert.weights import TOKENIZER
 
 VECTORS = "vectors.safetensors"
 SMOOTHING = 1e-4  # a
@@ -61,8 +62,8 @@ class StaticEmbedding:
 
     def _block(self, texts: Sequence[str]) -> Half:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
-        found = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
-        tokens = [np.unique(np.array(encoding.ids, dtype=np.int64)) for encoding in found]
+        encodings = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
+        tokens = [np.unique(np.array(encoding.ids, dtype=np.int64)) for encoding in encodings]
         ends = np.concatenate([[0], np.cumsum([len(one) for one in tokens])])
         columns = np.concatenate(tokens)
         once = sparse.csr_array((np.ones(len(columns), np.float32), columns, ends), (len(texts), len(self._table)))

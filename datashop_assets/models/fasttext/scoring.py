@@ -1,9 +1,10 @@
-"""Reads UTF-8 texts as fastText does and averages one row a word: compiled, on one core.
+"""Scores UTF-8 texts as fastText reads them, by a compiled kernel that averages one row a word, on one core.
 
-It repeats `Dictionary::getLine`, `computeSubwords`, `addWordNgrams` and `Model::computeHidden` of fastText 0.9.2: white
-space is any of space, tab, line feed, vertical tab, form feed, carriage return and zero, a word's hash is 32-bit FNV-1a
-over sign-extended bytes, every text ends with the word `</s>`, which also ends a text in which it stands. A word is
-found by its hash and then compared byte by byte. Sums are float64 in the order of the text and depend on nothing else.
+The kernel repeats `Dictionary::getLine`, `computeSubwords`, `addWordNgrams` and `Model::computeHidden` of fastText
+0.9.2: white space is any of space, tab, line feed, vertical tab, form feed, carriage return and zero, a word's hash is
+32-bit FNV-1a over sign-extended bytes, every text ends with the word `</s>`, which also ends a text in which it stands.
+A word is found by its hash and then compared byte by byte. Sums are float64 in the order of the text and depend on
+nothing else.
 
 A text is first split, then all its words are looked up, then summed: lookups that do not wait for each other overlap
 their cache misses. A word's head holds its last eight bytes, so most words are compared without a look at `letters`.
@@ -11,18 +12,22 @@ their cache misses. A word's head holds its last eight bytes, so most words are 
 
 # ruff: noqa: PLR0917, SIM110 - compiled functions take no keywords, and generators cost them a call
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from datashop_assets.models.fasttext.model_file import FastTextFile
+
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 Reals = NDArray[np.float64]
 BASIS, PRIME, NGRAM_PRIME = np.uint32(2166136261), np.uint32(16777619), np.uint64(116049371)
 LABEL = np.frombuffer(b"__label__", np.uint8)
-END = np.frombuffer(b"</s>", np.uint8)
+END_WORD = b"</s>"
+END = np.frombuffer(END_WORD, np.uint8)
 KINDS = np.zeros(256, np.uint8)  # of bytes: 1 is white space, 2 begins what only Python takes for it, 0 neither
 KINDS[[0, *range(9, 14), 32]] = 1
 KINDS[[*range(28, 32), 0xC2, 0xE1, 0xE2, 0xE3]] = 2
@@ -46,7 +51,7 @@ class Lexicon(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """Room for the words of any text, all [words]."""
+    """Buffers for the words of any text, all [words]."""
 
     hashes: NDArray[np.uint32]
     begins: Ints
@@ -62,6 +67,86 @@ class Seen(NamedTuple):
     texts: Ints  # open addressing by hash: the text that filled the slot,
     begins: Ints  # and where in it the word stands
     ends: Ints
+
+
+class Reader:
+    """Scores UTF-8 texts by the margin of one label. Raises `ValueError` for a model that cannot read an empty text."""
+
+    def __init__(self, model: FastTextFile, label: int) -> None:
+        self._label = label
+        self._lexicon = lexicon_of(model, label)
+
+    def margins(self, texts: Sequence[bytes], once: bool) -> NDArray[np.float64]:
+        """Log-odds of the label against all others, float64 [texts]. `once`: each word of a text counts once.
+
+        Bytes that are no UTF-8 are letters like any other.
+        """
+        data = np.frombuffer(b"".join(texts), np.uint8)
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        longest = int(lengths.max(initial=0)) // 2 + 2  # words: a letter and a space each, and the end
+        seen = _seen(self._lexicon, longest if once else 1)
+        means = mean_rows(data, ends, once, self._lexicon, seen, _tokens(longest))
+        return margins_of(means, self._label)
+
+
+def margins_of(logits: NDArray[np.float64], label: int) -> NDArray[np.float64]:
+    """Logits [N, labels] -> log-odds of one label [N]; of two labels `lexicon_of` has made one column of it."""
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    others = np.delete(logits, label, axis=1)
+    highest = others.max(axis=1)
+    total = np.log(np.exp(others - highest[:, None]).sum(axis=1))
+    return np.asarray(logits[:, label] - highest - total)
+
+
+def lexicon_of(model: FastTextFile, label: int) -> Lexicon:
+    """With two labels, rows hold one column: the difference of the two logits."""
+    if END_WORD not in model.words or len(model.labels) < 2:
+        raise ValueError(
+            f"a model of {len(model.labels)} labels, with or without {END_WORD.decode()}, cannot be scored by"
+        )
+    rows = model.rows.astype(np.float64)
+    if not np.array_equal(model.output, np.eye(len(model.labels))):  # it is not folded
+        rows = np.einsum("rd,ld->rl", model.rows, model.output, dtype=np.float64)
+    if len(model.labels) == 2:
+        rows = rows[:, [label]] - rows[:, [1 - label]]
+    size = len(model.words)
+    letters = np.frombuffer(b"".join(model.words), np.uint8)
+    ends = np.concatenate([[0], np.cumsum([len(word) for word in model.words])])
+    slots = np.full(_slots(size), -1, np.int32)
+    fill_slots(letters, ends, slots)
+    lexicon = Lexicon(
+        letters=letters,
+        ends=ends,
+        heads=np.zeros((size, 4), np.int64),
+        slots=slots,
+        sums=np.zeros((size, rows.shape[1])),
+        rows=np.ascontiguousarray(rows),
+        buckets=model.settings["bucket"],
+        shortest=model.settings["minn"],
+        longest=model.settings["maxn"],
+        ngrams=model.settings["word_ngrams"],
+        end=model.words.index(END_WORD),
+    )
+    fill_sums(lexicon)
+    return lexicon
+
+
+def _seen(lexicon: Lexicon, words: int) -> Seen:
+    slots = _slots(words)
+    empty = np.full(slots, -1, np.int64)
+    return Seen(np.full(len(lexicon.sums), -1, np.int64), empty, np.empty(slots, np.int64), np.empty(slots, np.int64))
+
+
+def _tokens(words: int) -> Tokens:
+    begins, ends, tails = np.empty((3, words), np.int64)
+    return Tokens(np.empty(words, np.uint32), begins, ends, tails, np.empty(words, np.int32))
+
+
+def _slots(items: int) -> int:
+    """A power of two at least twice the items, so that few share a slot."""
+    return 1 << (2 * items + 1).bit_length()
 
 
 @njit(cache=True)
@@ -105,8 +190,8 @@ def fill_sums(lexicon: Lexicon) -> None:
 def mean_rows(data: Bytes, ends: Ints, once: bool, lexicon: Lexicon, seen: Seen, tokens: Tokens) -> Reals:
     """Texts data[ends[n]:ends[n + 1]] -> the mean of each one's rows [N, K].
 
-    `once`: every word of a text counts once, and white space is what Python splits at. `tokens` has room for the words
-    of any text.
+    `once`: every word of a text counts once, and white space is what Python splits at. `tokens` is long enough
+    for the words of any text.
     """
     means = np.zeros((len(ends) - 1, lexicon.rows.shape[1]))
     for text in range(len(ends) - 1):

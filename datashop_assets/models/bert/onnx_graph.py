@@ -7,7 +7,6 @@ nothing is padded and nothing masked. Its answers differ from torch's by 3e-7.
 The graph names its weights and does not hold them: a protobuf ends at 2 GB, which 540 million weights fill.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,8 +17,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from datashop_assets.models.bert import BertConfig
-from datashop_assets.models.bert_weights import Bert, unstacked
+from datashop_assets.machine import cores
+from datashop_assets.models.bert.model import Bert, BertConfig
+from datashop_assets.models.bert.weights import unstacked
 
 TOKENS = 2048  # in a batch: less leaves matrices too small, more leaves the cache (8,800 to 9,100 tokens/s between)
 FUSED = "com.microsoft"
@@ -32,8 +32,8 @@ class OnnxEmbedder:
 
     def __init__(self, bert: Bert, threads: int | None = None) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        graph = _Graph(bert)
+        options.intra_op_num_threads = threads or cores()
+        graph = OnnxGraph(bert)
         model = graph.model().SerializeToString()
         self._weights = graph.weights  # which the session reads where they are
         options.add_external_initializers(list(self._weights), list(self._weights.values()))
@@ -42,11 +42,11 @@ class OnnxEmbedder:
 
     def embed(self, documents: Sequence[Sequence[int]]) -> Array:
         """Token lists -> [documents, D] float32."""
-        found = np.zeros((len(documents), self._width), dtype=np.float32)
+        embeddings = np.zeros((len(documents), self._width), dtype=np.float32)
         for places in batches_of_one_length([len(one) for one in documents]):
             tokens = np.array([documents[place] for place in places], dtype=np.int64)
-            found[places] = self._session.run(None, {"tokens": tokens})[0]
-        return found
+            embeddings[places] = self._session.run(None, {"tokens": tokens})[0]
+        return embeddings
 
 
 def batches_of_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -59,8 +59,8 @@ def batches_of_one_length(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield from (places[start : start + size] for start in range(0, len(places), size))
 
 
-class _Graph:
-    """Builds tokens [B, T] int64 -> pooled [B, D] float32, with onnxruntime's fused operators.
+class OnnxGraph:
+    """Builds the graph tokens [B, T] int64 -> pooled [B, D] float32, with onnxruntime's fused operators.
 
     `weights` are the tensors that the graph names, by name, once `model` is built.
     """

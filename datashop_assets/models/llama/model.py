@@ -2,25 +2,40 @@
 
 Layers are stacked and scanned, so that a program compiles in about the time of one layer whatever the depth; the price
 is one copy of a layer's weights a step, under 2% of the arithmetic at 1,000 tokens. The network is that of
-LLaMA (Touvron et al., 2023, arXiv:2302.13971), its parts named as in Hugging Face `LlamaForCausalLM`.
+LLaMA (Touvron et al., 2023, arXiv:2302.13971), its parts named as in Hugging Face `LlamaForCausalLM`. Its loss never
+holds the logits of a whole batch: those of 8 rows of 4,096 tokens over 128,256 tokens would be 17 GB in float32, and
+their gradient as much again.
 
 Letters in shapes: B batch, T tokens, P prefix tokens, D hidden width, V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import nnx
 from jax.typing import DTypeLike
 
-from datashop_assets.models.attention import Attention, KeysValues, Rotation, Stretch, causal_mask, linear, rotary
-from datashop_assets.models.attention_kernels import PLAIN, Attend, Computing, masked, splash
+from datashop_assets.models.attention import (
+    PLAIN,
+    Attend,
+    Attention,
+    Computing,
+    KeysValues,
+    RopeScaling,
+    Rotation,
+    causal_mask,
+    linear,
+    masked,
+    rotary,
+    splash,
+)
 
 # Axes of every weight but the norms', inputs first; layers are stacked before them.
-AXES: Mapping[str, tuple[str, str]] = {
+WEIGHT_AXES: Mapping[str, tuple[str, str]] = {
     "embed_tokens": ("vocabulary", "width"),
     "lm_head": ("width", "vocabulary"),
     "q_proj": ("width", "heads"),
@@ -31,6 +46,8 @@ AXES: Mapping[str, tuple[str, str]] = {
     "up_proj": ("width", "hidden"),
     "down_proj": ("hidden", "width"),
 }
+
+HELD = 1 << 25  # logits held at once on a device: 128 MB in float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,7 @@ class LlamaConfig:
     rms_norm_eps: float = 1e-5
     tie_word_embeddings: bool = True
     max_position_embeddings: int = 2048
-    stretch: Stretch | None = None
+    rope_scaling: RopeScaling | None = None
 
     @property
     def parameters(self) -> int:
@@ -88,7 +105,7 @@ class LlamaConfig:
             rms_norm_eps=config.get("rms_norm_eps", 1e-6),
             tie_word_embeddings=config.get("tie_word_embeddings", False),
             max_position_embeddings=config.get("max_position_embeddings", 2048),
-            stretch=_stretch(rope),
+            rope_scaling=_rope_scaling(rope),
         )
 
     def to_hugging_face(self) -> dict[str, Any]:
@@ -96,8 +113,8 @@ class LlamaConfig:
         return {
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
-            **{name: value for name, value in asdict(self).items() if name != "stretch"},
-            "rope_parameters": {"rope_theta": self.rope_theta, **_rope_type(self.stretch)},
+            **{name: value for name, value in asdict(self).items() if name != "rope_scaling"},
+            "rope_parameters": {"rope_theta": self.rope_theta, **_rope_type(self.rope_scaling)},
             "hidden_act": "silu",
             "attention_bias": False,
             "mlp_bias": False,
@@ -117,10 +134,10 @@ def _refuse_variants(config: Mapping[str, Any], rope: Mapping[str, Any]) -> None
         )
 
 
-def _stretch(rope: Mapping[str, Any]) -> Stretch | None:
+def _rope_scaling(rope: Mapping[str, Any]) -> RopeScaling | None:
     if rope.get("rope_type", rope.get("type", "default")) == "default":
         return None
-    return Stretch(
+    return RopeScaling(
         factor=float(rope["factor"]),
         low=float(rope["low_freq_factor"]),
         high=float(rope["high_freq_factor"]),
@@ -128,15 +145,15 @@ def _stretch(rope: Mapping[str, Any]) -> Stretch | None:
     )
 
 
-def _rope_type(stretch: Stretch | None) -> dict[str, Any]:
-    if stretch is None:
+def _rope_type(scaling: RopeScaling | None) -> dict[str, Any]:
+    if scaling is None:
         return {"rope_type": "default"}
     return {
         "rope_type": "llama3",
-        "factor": stretch.factor,
-        "low_freq_factor": stretch.low,
-        "high_freq_factor": stretch.high,
-        "original_max_position_embeddings": stretch.original,
+        "factor": scaling.factor,
+        "low_freq_factor": scaling.low,
+        "high_freq_factor": scaling.high,
+        "original_max_position_embeddings": scaling.original,
     }
 
 
@@ -225,7 +242,7 @@ class Llama(nnx.Module):
         before = 0 if prefix is None else prefix.keys.shape[1]
         if positions is None:
             positions = jnp.arange(before, before + tokens.shape[1])[None]
-        rotation = rotary(positions, self.config.head_dim, self.config.rope_theta, self.config.stretch)
+        rotation = rotary(positions, self.config.head_dim, self.config.rope_theta, self.config.rope_scaling)
         attend = _attending(tokens, before, segments, computing)
         block, weights = nnx.split(self.layers)
 
@@ -241,7 +258,7 @@ class Llama(nnx.Module):
 def axes_of(place: tuple[Any, ...], dimensions: int) -> tuple[str | None, ...]:
     """The named axes of the weight at `place`, a path of `jax.tree`, or of what an optimizer keeps for it."""
     names = [str(key.key) for key in place if hasattr(key, "key")]
-    axes = next((AXES[name] for name in names if name in AXES), ())
+    axes = next((WEIGHT_AXES[name] for name in names if name in WEIGHT_AXES), ())
     return (None,) * (dimensions - len(axes)) + axes if dimensions >= len(axes) else (None,) * dimensions
 
 
@@ -264,3 +281,30 @@ def _stacked_blocks(config: LlamaConfig, dtype: DTypeLike, rngs: nnx.Rngs) -> Bl
         return Block(config, dtype=dtype, rngs=rngs)
 
     return stacked(rngs)
+
+
+def token_losses(
+    logits: Callable[[jax.Array], jax.Array], hidden: jax.Array, targets: jax.Array, *, parts: int
+) -> jax.Array:
+    """hidden [B, T, D] and targets [B, T] -> nats [B, T], float32. `logits` maps [B, t, D] to [B, t, V].
+
+    Logits are computed for one of `parts` parts of every row at a time, and again in the backward pass. `parts` comes
+    from `parts_of`; it divides T.
+    """
+
+    def losses(part: tuple[jax.Array, jax.Array]) -> jax.Array:
+        scores = logits(part[0]).astype(jnp.float32)
+        nats: jax.Array = optax.softmax_cross_entropy_with_integer_labels(scores, part[1])
+        return nats
+
+    if parts == 1:
+        return losses((hidden, targets))
+    cut = [jnp.moveaxis(x.reshape(x.shape[0], parts, -1, *x.shape[2:]), 1, 0) for x in (hidden, targets)]
+    nats: jax.Array = jax.lax.map(jax.checkpoint(losses), (cut[0], cut[1]))  # [parts, B, t]
+    return jnp.moveaxis(nats, 0, 1).reshape(targets.shape)
+
+
+def parts_of(batch: int, length: int, vocabulary: int, devices: int = 1) -> int:
+    """The fewest equal parts of a row whose logits are `HELD` a device or fewer: a divisor of `length`."""
+    wanted = -(-batch * length * vocabulary // (HELD * devices))
+    return next(parts for parts in range(min(max(1, wanted), length), length + 1) if length % parts == 0)

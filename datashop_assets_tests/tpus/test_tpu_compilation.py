@@ -10,12 +10,10 @@ import jax
 import pytest
 from click.testing import CliRunner
 
-from datashop_assets.models import compile_proof
-from datashop_assets.models.compile_proof import too_big
+from datashop_assets import tpu_compilation
 from datashop_assets.models.sharding import MeshShape
-from datashop_assets.terminal import compile as command
-from datashop_assets.terminal.compile import ENCODERS, MODELS
-from datashop_assets.trained_lm.compile_proof import models
+from datashop_assets.terminal.compile import ENCODERS, MODELS, compile_for_tpus
+from datashop_assets.tpu_compilation import models, too_big
 
 DATASHOP = Path(sys.executable).with_name("datashop")
 
@@ -68,10 +66,10 @@ class TooBig:
 
 
 def test_a_program_that_is_too_big_fails_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    big = compile_proof.Program("8b", MeshShape(), 8, 8, 8.0, "splash", TooBig)
-    monkeypatch.setattr(compile_proof, "described", lambda topology: [])
-    monkeypatch.setattr(command, "program", lambda name, devices, mesh: big)
-    done = CliRunner().invoke(command.compile_for_tpus, ["--program", "8b", "--topology", "v6e:2x4"])
+    big = tpu_compilation.Program("8b", MeshShape(), 8, 8, 8.0, "splash", TooBig)
+    monkeypatch.setattr(tpu_compilation, "slice_devices", lambda topology: [])
+    monkeypatch.setattr(tpu_compilation, "program", lambda name, devices, mesh: big)
+    done = CliRunner().invoke(compile_for_tpus, ["--program", "8b", "--topology", "v6e:2x4"])
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     assert not told["fits"]

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from datashop_assets.models.llama import Llama, LlamaConfig
+from datashop_assets.models.llama.model import Llama, LlamaConfig
 
 FLOATS = {"F64", "F32", "F16", "BF16"}
 Weights = dict[str, Any]  # nested: {"layers": {"mlp": {"up_proj": {"kernel": array [L, D, F]}}}, ...}
