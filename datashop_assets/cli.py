@@ -8,7 +8,7 @@ import orjson
 
 from datashop_assets.core.status import status, status_of
 from datashop_assets.graph import GRAPH, plan
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.terminal import tables
 from datashop_assets.terminal.compare import compare

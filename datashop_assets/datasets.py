@@ -3,7 +3,7 @@
 A preset is files and the names of their fields. All but `embedded` are public on the Hugging Face hub. Of
 DCLM-Baseline, at a fixed revision: four files of global shard 1 to annotate (some 350,000 documents) and all of global
 shard 2 as the pool. Of FineWeb and FineWeb-Edu: the samples of 10, 100 and 350 billion tokens, as they are there now;
-that a file has changed since is noticed by its id.
+a file that has changed since is noticed by its id.
 """
 
 from collections.abc import Mapping
@@ -52,17 +52,17 @@ datashop_dclm_pretraining_subset = "datashop_dclm_pretraining_subset"
 
 
 def fields_of_preset(name: str) -> Mapping[str, str]:
-    """What a preset's fields are called; nothing for a URI."""
+    """The names of a preset's fields, where they are not the usual ones; empty for a URI."""
     return PRESETS[name].fields if name in PRESETS else {}
 
 
 def resolve_uri(name: str) -> str:
     """The URI that a preset stands for; a URI, a glob or a path stands for itself.
 
-    Raises `ValueError` for a bare word that is no preset.
+    Raises `ValueError` for a bare word that is not a preset.
     """
     if name in PRESETS:
         return PRESETS[name].uri
     if any(mark in name for mark in "/\\:.*"):
         return name
-    raise ValueError(f"{name!r} is no dataset; use one of {', '.join(PRESETS)}, or a path, glob or URI")
+    raise ValueError(f"{name!r} is not a dataset; use one of {', '.join(PRESETS)}, or a path, glob or URI")

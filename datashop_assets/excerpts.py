@@ -1,6 +1,6 @@
 """The part of a document that annotator and encoder read: one rule for both, so that neither sees more.
 
-A cut is marked in the text, so that nobody takes the end of what was read for the end of what was written.
+A cut is marked in the text, so that the end of an excerpt is not taken for the end of the document.
 """
 
 from collections.abc import Callable

@@ -41,7 +41,7 @@ class DatashopRunnerConfig:
     file can be given in `settings`, in the form it has there (`{"keep": {"fraction": 0.05}}`).
 
     `annotator_model_name` is a model's short name, its name on a hub or a path. With `likelihood` (see
-    `prompts.likelihood.Likelihood`) the annotator is asked that question instead of writing a reply to
+    `prompts.annotator_settings.Likelihood`) the annotator is asked that question instead of writing a reply to
     `data_filter_prompt`.
     """
 

@@ -4,7 +4,7 @@ A check whose gate does not block for the prompt's way of scoring warns instead.
 """
 
 from datashop_assets.core.step import Check, CheckContext, CheckResult
-from datashop_assets.prompts.gates import BLOCKING, Gate
+from datashop_assets.prompts.annotator_settings import BLOCKING, Gate
 
 LOOK_AT: dict[Gate, str] = {
     "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "

@@ -9,7 +9,7 @@ import polars as pl
 
 from datashop_assets.annotations.describe import evenly
 from datashop_assets.markdown import escaped
-from datashop_assets.prompts.gates import Gate, Gates
+from datashop_assets.prompts.annotator_settings import Gate, Gates
 from datashop_assets.protocols.annotator import Status
 
 SHOWN = 5  # documents

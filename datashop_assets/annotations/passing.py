@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from datashop_assets.annotations.describe import servers_said
 from datashop_assets.annotations.gates import COLUMNS, GATES, Judged, spread_out
-from datashop_assets.prompts.annotator import AnnotatorSettings
-from datashop_assets.prompts.gates import Gate
+from datashop_assets.prompts.annotator_settings import AnnotatorSettings, Gate
 from datashop_assets.storage.stage_folder import StageFolder
 
 

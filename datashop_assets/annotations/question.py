@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from datashop_assets.core.step import OpenRun
-from datashop_assets.processors.judging import HIGHEST_SCORE
+from datashop_assets.processors.replies import HIGHEST_SCORE
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator, Question, Reading, Sampling
 from datashop_assets.storage.stage_folder import StageFolder

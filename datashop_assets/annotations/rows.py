@@ -9,7 +9,7 @@ from datashop_assets.annotations.draws import Drawn
 from datashop_assets.annotations.sample import INDEXED
 from datashop_assets.answers.asking import UNANSWERED
 from datashop_assets.answers.store import key_of
-from datashop_assets.processors.judging import Judge, Verdict
+from datashop_assets.processors.judging import Judge, Judgement
 from datashop_assets.protocols.annotator import Answer, failed
 
 SCHEMA = {
@@ -58,7 +58,7 @@ def _answer(key: str, answers: Mapping[str, Answer], failures: Mapping[str, str]
     return answers.get(key) or failed(key, failures.get(key, UNANSWERED))
 
 
-def _row(drawn: Drawn, verdict: Verdict, first: Answer, second: Answer | None) -> dict[str, Any]:
+def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None) -> dict[str, Any]:
     tries = [first, second] if second else [first]
     return {
         "id": drawn.row["id"],

@@ -1,12 +1,12 @@
 """The stage in which the annotator scores the sample."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.checks import ANNOTATION_CHECKS
-from datashop_assets.annotations.describe import describe
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import ON_ANNOTATOR, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
 from datashop_assets.estimating.prices import prices
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
@@ -32,6 +32,12 @@ def _limits(prompt: Prompt) -> dict[str, Any]:
     if budget.money is None:
         return limits
     return {**limits, "price_per_hour": prices().of("annotations", budget.hardware)[1].price_per_hour}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.annotations.describe import describe
+
+    return describe(output)
 
 
 @step(

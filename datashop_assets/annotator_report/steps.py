@@ -1,12 +1,12 @@
 """The stage that says how far the annotator can be trusted. Nothing is made from it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_as, parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.annotator_report.describe import describe
 from datashop_assets.annotator_report.results import AnnotatorReportResult
-from datashop_assets.core.step import ON_ANNOTATOR, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.sources.results import AnnotationSampleResult
@@ -26,6 +26,12 @@ def _report(prompt: Prompt) -> dict[str, Any]:
             "documents": report.second.documents if report.second else 0,
         },
     }
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.annotator_report.describe import describe
+
+    return describe(output)
 
 
 @step(

@@ -1,11 +1,11 @@
 """The last stage: the page a person reads. It reads every other one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotator_report.results import AnnotatorReportResult
-from datashop_assets.core.step import StepRun, step
-from datashop_assets.data_card.describe import describe
+from datashop_assets.core.step import StepOutput, StepRun, step
 from datashop_assets.data_card.results import DataCardResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
@@ -26,6 +26,12 @@ from datashop_assets.training_set.results import TrainingSetResult
 def _card(prompt: Prompt) -> dict[str, Any]:
     """All that the prompt says: the card shows every setting. Whether a sensor starts it changes no figure."""
     return prompt.model_dump(mode="json", exclude={"automatic"})
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.data_card.describe import describe
+
+    return describe(output)
 
 
 @step(

@@ -5,7 +5,7 @@ from typing import Any
 
 import fsspec
 
-from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.sources.packages import data_file
 from datashop_assets.storage.digests import digest_of
 

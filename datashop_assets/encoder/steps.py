@@ -1,11 +1,11 @@
 """The stages that train the small model and that embed the pool once for all prompts that score by vectors."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.core.step import ON_SHARDS, StepRun, step
+from datashop_assets.core.step import ON_SHARDS, StepOutput, StepRun, step
 from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.checks import ENCODER_CHECKS
-from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.sources.results import PretrainingPoolResult
@@ -40,6 +40,12 @@ def _embeddings(prompt: Prompt) -> dict[str, Any]:
     model = prompt.encoder.static.model
     read = {"read_characters": prompt.annotator.read_characters, "reading": prompt.annotator.reading}
     return {"asked": True, "model": model, "fingerprint": fingerprint(model), **read}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.encoder.describe import describe
+
+    return describe(output)
 
 
 @step(

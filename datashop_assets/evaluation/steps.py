@@ -1,10 +1,10 @@
 """The stages that choose what the comparison is measured on, and measure it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
-from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, StepRun, step
-from datashop_assets.evaluation.describe import describe
+from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, StepOutput, StepRun, step
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
@@ -30,6 +30,12 @@ def _targets(prompt: Prompt) -> dict[str, Any]:
 
 def _evaluation(prompt: Prompt) -> dict[str, Any]:
     return {"primary": prompt.evaluation.primary.model_dump()}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.evaluation.describe import describe
+
+    return describe(output)
 
 
 @step(

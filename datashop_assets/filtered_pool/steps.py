@@ -1,13 +1,13 @@
 """The stages from an encoder to the documents that are kept."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, StepOutput, StepRun, step
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, POOL_SCORES_CHECKS
-from datashop_assets.filtered_pool.describe import describe
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
@@ -38,6 +38,12 @@ def _kept(prompt: Prompt) -> dict[str, Any]:
         "gold": list(prompt.evaluation.gold),
         "gold_uri": prompt.pretraining_pool.uri,
     }
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.filtered_pool.describe import describe
+
+    return describe(output)
 
 
 @step(

@@ -16,7 +16,7 @@ from datashop_assets.core.step import CheckResult, Resources, Step
 from datashop_assets.estimating.beside import beside
 from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.orchestration.run_locks import hold
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.digests import digest_of

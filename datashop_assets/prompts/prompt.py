@@ -1,64 +1,72 @@
 """A prompt file: what a researcher writes, checked on entry.
 
 `prompts/<slug>.yaml` holds a rubric, or documents to write one from, and, each with a default, how to annotate, encode,
-keep, train and compare by it.
-A bad file gets a `PromptError` that names the file, the field, the value and the mend.
+keep, train and compare by it. A bad file gets a `PromptError` that names the file, the field, the value and the fix.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from datashop_assets.prompts.annotator import AnnotatorSettings
-from datashop_assets.prompts.data import Data
-from datashop_assets.prompts.encoder import EncoderSettings
-from datashop_assets.prompts.errors import Problem, PromptError, in_utf8, problems_of
-from datashop_assets.prompts.evaluation import Evaluation
-from datashop_assets.prompts.keep import Keep
-from datashop_assets.prompts.labels import Labels
-from datashop_assets.prompts.processor import Processor
-from datashop_assets.prompts.reading import not_plain, read_yaml
+from datashop_assets.processors.replies import MEDU_SCORES
+from datashop_assets.prompts.annotator_settings import AnnotatorSettings
+from datashop_assets.prompts.encoder_settings import EncoderSettings
+from datashop_assets.prompts.parsing import (
+    Problem,
+    PromptError,
+    in_utf8,
+    non_json_values,
+    read_yaml,
+    validation_problems,
+)
 from datashop_assets.prompts.section import Section
-from datashop_assets.prompts.targets import Targets, Writing, with_targets
-from datashop_assets.prompts.template import holds_example_once
-from datashop_assets.prompts.training import Training
+from datashop_assets.prompts.settings import (
+    Data,
+    Evaluation,
+    Keep,
+    Labels,
+    ProcessorSettings,
+    Targets,
+    Training,
+    Writing,
+)
+from datashop_assets.prompts.template import Template
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+ONLY_SET = "targets"  # the name of a set of targets that the file gives none
+
+
+def checked_slug(slug: str) -> str:
+    """`slug`, if it may become a partition key and part of a path."""
+    if not SLUG.fullmatch(slug):
+        raise ValueError("a slug is 1 to 63 of a-z, 0-9 and '-', with no '-' at either end; choose another name")
+    return slug
 
 
 class Prompt(Section):
     """One prompt, every default filled in. `slug` is the file's name without its ending."""
 
-    slug: str
+    slug: Annotated[str, AfterValidator(checked_slug)]
     name: Annotated[str, Field(min_length=1, max_length=200)]
     about: Annotated[str, Field(max_length=2000)] = ""
     automatic: bool = True
-    rubric: str | None = None
+    rubric: Template | None = None
     targets: Targets | None = None
     writing: Writing = Writing()
     pretraining_pool: Data = Data()
     annotation_sample: Data = Data()
     heldout_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.3
     annotator: AnnotatorSettings = AnnotatorSettings()
-    processor: Processor = Processor()
+    processor: ProcessorSettings = ProcessorSettings()
     labels: Labels = Labels()
     encoder: EncoderSettings = EncoderSettings()
     keep: Keep = Keep(fraction=0.1)
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-
-    @field_validator("slug")
-    @classmethod
-    def _is_slug(cls, slug: str) -> str:
-        return checked_slug(slug)
-
-    @field_validator("rubric")
-    @classmethod
-    def _rubric_holds_example(cls, rubric: str | None) -> str | None:
-        return None if rubric is None else holds_example_once(rubric)
 
     @field_validator("pretraining_pool", "annotation_sample", mode="before")
     @classmethod
@@ -86,15 +94,8 @@ class Prompt(Section):
         return self
 
 
-def checked_slug(slug: str) -> str:
-    """`slug`, if it may become a partition key and part of a path."""
-    if not SLUG.fullmatch(slug):
-        raise ValueError("a slug is 1 to 63 of a-z, 0-9 and '-', neither first nor last; choose another name")
-    return slug
-
-
 def load_prompt(path: Path) -> Prompt:
-    """Reads and checks one file. Raises `PromptError` with every problem found."""
+    """Reads and checks one file. Raises `PromptError` with every problem of the file."""
     return parse_prompt(read_yaml(path), in_utf8(path.stem), str(path))
 
 
@@ -104,9 +105,29 @@ def parse_prompt(fields: Any, slug: str, file: str) -> Prompt:
         raise PromptError(file, [Problem("", fields, "a prompt file is a mapping of fields; begin with `name: ...`")])
     if "slug" in fields:
         raise PromptError(file, [Problem("slug", fields["slug"], "the file's name is the slug; remove the field")])
-    if problems := list(not_plain(fields)):
+    if problems := list(non_json_values(fields)):
         raise PromptError(file, problems)
     try:
-        return Prompt.model_validate_json(orjson.dumps({**with_targets(fields), "slug": slug}))
+        return Prompt.model_validate_json(orjson.dumps({**_with_targets(fields), "slug": slug}))
     except ValidationError as error:
-        raise PromptError(file, problems_of(error, Prompt)) from None
+        raise PromptError(file, validation_problems(error, Prompt)) from None
+
+
+def _with_targets(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a file with its targets as named sets, and the defaults that go with a written rubric.
+
+    A list of texts is a set, and a list or a file alone is the only one. A written rubric asks for the words Great to
+    Useless, so that processor and score_token read these where the file does not say.
+    """
+    if (targets := fields.get("targets")) is None:
+        return fields
+    if isinstance(targets, list) or (isinstance(targets, Mapping) and isinstance(targets.get("uri"), str)):
+        targets = {ONLY_SET: targets}
+    if isinstance(targets, Mapping):
+        targets = {name: {"texts": one} if isinstance(one, list) else one for name, one in targets.items()}
+    named = {"processor": {"type": "medu"}, **fields, "targets": targets}
+    annotator = fields.get("annotator", {})
+    if isinstance(annotator, Mapping) and "score_token" not in annotator:
+        words = {word.capitalize(): float(score) for word, score in MEDU_SCORES.items()}
+        named["annotator"] = {**annotator, "score_token": {"options": words}}
+    return named

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from datashop_assets.prompts.errors import Problem, PromptError, in_utf8
+from datashop_assets.prompts.parsing import Problem, PromptError, in_utf8, parse_yaml
 from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
-from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root, project
 
@@ -38,29 +37,29 @@ class PromptStore:
 
     def prompts(self) -> dict[str, Prompt]:
         """Every prompt that can be used, by slug."""
-        return {slug: found for slug, found in self._read().items() if isinstance(found, Prompt)}
+        return {slug: one for slug, one in self._read().items() if isinstance(one, Prompt)}
 
     def problems(self) -> dict[str, PromptError]:
         """What cannot be used, by slug, and why."""
-        return {slug: found for slug, found in self._read().items() if isinstance(found, PromptError)}
+        return {slug: one for slug, one in self._read().items() if isinstance(one, PromptError)}
 
     def load(self, slug: str) -> Prompt:
         """One prompt. Raises `PromptError`, also where there is none of that name."""
-        found = self._one(slug, self._files().get(slug, []))
-        if found is None:
-            mend = f"no such prompt; there are {', '.join(self.slugs()) or 'none'}; add {slug}.yaml to {self.folder}"
-            raise PromptError(str(self.folder), [Problem("", slug, mend)])
-        if isinstance(found, PromptError):
-            raise found
-        return found
+        prompt = self._one(slug, self._files().get(slug, []))
+        if prompt is None:
+            fix = f"no such prompt; there are {', '.join(self.slugs()) or 'none'}; add {slug}.yaml to {self.folder}"
+            raise PromptError(str(self.folder), [Problem("", slug, fix)])
+        if isinstance(prompt, PromptError):
+            raise prompt
+        return prompt
 
     def keep(self, prompt: Prompt) -> None:
         """Stores an experiment's prompt, so that status, sensor and UI see it. It replaces its own older version.
 
         Raises `PromptError` where a file of the folder has the same slug and says something else.
         """
-        found = self._from_files(prompt.slug, self._files().get(prompt.slug, []))
-        if found is not None and found != prompt:
+        written = self._from_files(prompt.slug, self._files().get(prompt.slug, []))
+        if written is not None and written != prompt:
             raise _twice(prompt.slug, [str(self.folder / prompt.slug), "this experiment"])
         fields = prompt.model_dump(mode="json", exclude={"slug"})
         text = yaml.safe_dump(fields, allow_unicode=True, sort_keys=False)
@@ -68,22 +67,20 @@ class PromptStore:
 
     def _read(self) -> dict[str, Prompt | PromptError]:
         files = self._files()
-        found = {slug: self._one(slug, files.get(slug, [])) for slug in sorted({*files, *self._stored_slugs()})}
-        return {slug: each for slug, each in found.items() if each is not None}
+        stored = [slug for slug in Folder(f"{self.root.uri.rstrip('/')}/prompts").folders() if SLUG.fullmatch(slug)]
+        read = {slug: self._one(slug, files.get(slug, [])) for slug in sorted({*files, *stored})}
+        return {slug: one for slug, one in read.items() if one is not None}
 
     def _files(self) -> Mapping[str, list[Path]]:
-        """Files by the slug they claim. Raises `PromptError` where the folder is not there."""
+        """Files by the slug they claim. Raises `PromptError` where there is no folder."""
         if not self.folder.is_dir():
-            mend = "is no folder; create it, or name another in DATASHOP_PROMPTS"
-            raise PromptError(str(self.folder), [Problem("", self.folder.name, mend)])
-        found: dict[str, list[Path]] = {}
+            fix = "is not a folder; create it, or name another in DATASHOP_PROMPTS"
+            raise PromptError(str(self.folder), [Problem("", self.folder.name, fix)])
+        files: dict[str, list[Path]] = {}
         for path in sorted(self.folder.iterdir()):
             if path.suffix in SUFFIXES and not path.name.startswith("."):
-                found.setdefault(in_utf8(path.stem), []).append(path)
-        return found
-
-    def _stored_slugs(self) -> list[str]:
-        return [slug for slug in Folder(f"{self.root.uri.rstrip('/')}/prompts").folders() if SLUG.fullmatch(slug)]
+                files.setdefault(in_utf8(path.stem), []).append(path)
+        return files
 
     def _one(self, slug: str, files: list[Path]) -> Prompt | PromptError | None:
         written, stored = self._from_files(slug, files), self._from_root(slug)
@@ -111,5 +108,5 @@ class PromptStore:
 
 
 def _twice(slug: str, places: list[str]) -> PromptError:
-    mend = f"stands in {' and in '.join(places)}, which differ; rename or remove one"
-    return PromptError(places[0], [Problem("slug", slug, mend)])
+    fix = f"is defined in {' and in '.join(places)}, which differ; rename or remove one"
+    return PromptError(places[0], [Problem("slug", slug, fix)])

@@ -1,11 +1,11 @@
 """The stage that says what is asked of every document."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.core.step import ON_ANNOTATOR, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.targets import TargetSet
-from datashop_assets.rubric.describe import describe
+from datashop_assets.prompts.settings import TargetSet
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.sources.fingerprint import fingerprint
 
@@ -25,6 +25,12 @@ def _rubric(prompt: Prompt) -> dict[str, Any]:
 def _set(one: TargetSet) -> dict[str, Any]:
     named = one.model_dump(mode="json")
     return {**named, "fingerprint": fingerprint(named) if one.uri else None}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.rubric.describe import describe
+
+    return describe(output)
 
 
 @step(

@@ -1,12 +1,12 @@
 """The two stages that begin every graph: the pool, and the sample of documents to annotate."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.core.step import StepRun, step
+from datashop_assets.core.step import StepOutput, StepRun, step
 from datashop_assets.datasets import resolve_uri
-from datashop_assets.prompts.data import Data
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.sources.describe import describe
+from datashop_assets.prompts.settings import Data
 from datashop_assets.sources.fingerprint import fingerprint
 from datashop_assets.sources.results import AnnotationSampleResult, PretrainingPoolResult
 
@@ -23,6 +23,12 @@ def _pool(prompt: Prompt) -> dict[str, Any]:
 
 def _sample(prompt: Prompt) -> dict[str, Any]:
     return {**_source(prompt.annotation_sample), "documents": prompt.annotator.sample}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.sources.describe import describe
+
+    return describe(output)
 
 
 @step(

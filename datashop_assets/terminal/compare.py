@@ -5,7 +5,7 @@ import sys
 import click
 import orjson
 
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.terminal import tables
 from datashop_assets.terminal.names import prompt_names, store
 from datashop_assets.terminal.showing import markdown

@@ -6,9 +6,9 @@ from typing import get_args
 
 import click
 
-from datashop_assets.prompts.drafting import Draft, write_draft
-from datashop_assets.prompts.errors import PromptError
-from datashop_assets.prompts.likelihood import SUBJECTS
+from datashop_assets.prompts.annotator_settings import SUBJECTS
+from datashop_assets.prompts.editing import Draft, write_draft
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.section import Scoring
 from datashop_assets.prompts.store import default_prompts
 from datashop_assets.shipped import shipped

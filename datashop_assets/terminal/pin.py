@@ -7,8 +7,8 @@ import orjson
 
 from datashop_assets.core.plan import State
 from datashop_assets.graph import plan
-from datashop_assets.prompts.errors import PromptError
-from datashop_assets.prompts.pinning import pinned
+from datashop_assets.prompts.editing import pinned
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import SUFFIXES, PromptStore
 from datashop_assets.rubric.build import RUBRIC_FILE
 from datashop_assets.storage.folders import Folder

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.shipped import shipped
 from datashop_assets.terminal import tables
 from datashop_assets.terminal.names import prompt_names, store

@@ -1,15 +1,15 @@
 """The stages that tokenize the pool, decontaminate it, and train the candidate beside its controls."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.core.step import ON_TRAINER, StepRun, step
+from datashop_assets.core.step import ON_TRAINER, StepOutput, StepRun, step
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.training import Training
+from datashop_assets.prompts.settings import Training
 from datashop_assets.sources.fingerprint import fingerprint
 from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
-from datashop_assets.trained_lm.describe import describe
 from datashop_assets.trained_lm.results import (
     ControlLMResult,
     DecontaminationResult,
@@ -54,6 +54,12 @@ def _matched(prompt: Prompt) -> dict[str, Any]:
 def _start(training: Training) -> dict[str, Any] | None:
     name = training.anneal_from
     return None if name is None else {"name": name, "fingerprint": checkpoint_fingerprint(name)}
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.trained_lm.describe import describe
+
+    return describe(output)
 
 
 @step(

@@ -1,16 +1,22 @@
 """The stage that turns scores into labels."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import StepRun, step
+from datashop_assets.core.step import StepOutput, StepRun, step
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.training_set.describe import describe
 from datashop_assets.training_set.results import TrainingSetResult
 
 
 def _training_set(prompt: Prompt) -> dict[str, Any]:
     return prompt.labels.model_dump()
+
+
+def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.training_set.describe import describe
+
+    return describe(output)
 
 
 @step(

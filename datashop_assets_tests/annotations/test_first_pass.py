@@ -10,14 +10,14 @@ import pytest
 
 from datashop_assets.annotations.design import plan_rounds
 from datashop_assets.annotations.draws import Row, first_round, second_round
-from datashop_assets.prompts.cascade import Cascade
+from datashop_assets.prompts.annotator_settings import AnnotationCascade
 from datashop_assets.protocols.annotator import Answer, Asked, Question
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.annotations.conftest import CONFIG, annotate, text_of
 
-SHORT = Cascade(prompt="Mathematics? {example} Final score: N", scoring="generate")
+SHORT = AnnotationCascade(prompt="Mathematics? {example} Final score: N", scoring="generate")
 CONFIG_OF_CASCADE: dict[str, Any] = {
     **CONFIG,
     "documents": 60,
@@ -81,7 +81,7 @@ def test_what_the_first_pass_cannot_score_may_still_be_drawn(tmp_path: Path, inp
 def test_an_encoder_that_is_not_there_is_an_error_with_its_digest(
     tmp_path: Path, inputs: Mapping[str, StageFolder]
 ) -> None:
-    config = {**CONFIG, "cascade": Cascade(encoder="ab" * 16).config("counter")}
+    config = {**CONFIG, "cascade": AnnotationCascade(encoder="ab" * 16).config("counter")}
     with pytest.raises(ValueError, match=f"no finished encoder {'ab' * 16}"):
         annotate(tmp_path, "annotations", config, inputs, WordCounter())
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from datashop_assets.annotations.gates import COLUMNS, GATES, SHOWN, spread_out
-from datashop_assets.prompts.gates import BLOCKING, Gates
+from datashop_assets.prompts.annotator_settings import BLOCKING, Gates
 from datashop_assets.storage.digests import unit_hash
 
 SETTINGS = Gates()

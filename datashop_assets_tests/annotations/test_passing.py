@@ -8,8 +8,7 @@ import pytest
 
 from datashop_assets.annotations.describe import describe
 from datashop_assets.annotations.passing import documents_of, judged_gate, pass_gates
-from datashop_assets.prompts.annotator import AnnotatorSettings
-from datashop_assets.prompts.gates import Gates
+from datashop_assets.prompts.annotator_settings import AnnotatorSettings, Gates
 from datashop_assets.protocols.annotator import Answer, Asked, Question
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter

@@ -14,7 +14,7 @@ import pytest
 
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.core.step import Resources
-from datashop_assets.prompts.targets import Writing
+from datashop_assets.prompts.settings import Writing
 from datashop_assets.protocols.annotator import Answer, Asked, Ended, Sampling
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets_tests.annotator.fleets import HASTY, QUESTION, Server, annotator, documents, fleet

@@ -6,13 +6,13 @@ from pathlib import Path
 import jax.numpy as jnp
 import orjson
 import pytest
-from datashop_assets.rubric.stage import RUBRIC
 from flax import nnx
 
 from datashop_assets.core.step import Resources
 from datashop_assets.models.attention import RopeScaling
 from datashop_assets.models.llama.generation import Greedy
 from datashop_assets.models.llama.model import Llama, LlamaConfig
+from datashop_assets.prompts.editing import RUBRIC
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.rubric.build import build

@@ -21,7 +21,7 @@ import polars as pl
 
 from datashop_assets.annotations.build import build
 from datashop_assets.core.step import Resources
-from datashop_assets.processors.finalscore import FinalScore
+from datashop_assets.processors.replies import FinalScore
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric

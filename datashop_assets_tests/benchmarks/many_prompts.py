@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.static import StaticEncoder, StaticKind
-from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.sources.gold import load_gold
 from datashop_assets.sources.pool import pool_shards, read_pool

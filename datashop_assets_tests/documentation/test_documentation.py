@@ -15,8 +15,8 @@ import pytest
 
 from datashop_assets.cli import main
 from datashop_assets.graph import GRAPH
+from datashop_assets.prompts.parsing import parse_yaml
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets.prompts.reading import parse_yaml
 from datashop_assets.prompts.section import Section
 from datashop_assets.storage.root import project
 

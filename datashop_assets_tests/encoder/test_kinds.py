@@ -19,7 +19,7 @@ from datashop_assets.encoder.cascade import cut_of, was_passed
 from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.pool_margins import pool_margins
 from datashop_assets.models.tuning import TuningSettings
-from datashop_assets.prompts.encoder import EncoderSettings, Transformer
+from datashop_assets.prompts.encoder_settings import EncoderSettings, Transformer
 from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder

@@ -6,7 +6,7 @@ import pytest
 
 from datashop_assets.core.step import Resources
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig

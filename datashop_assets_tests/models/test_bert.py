@@ -19,7 +19,7 @@ from datashop_assets.models.bert.heads import features_of
 from datashop_assets.models.bert.model import Bert, BertConfig, JaxEmbedder
 from datashop_assets.models.bert.onnx_graph import OnnxEmbedder, OnnxGraph, batches_of_one_length
 from datashop_assets.models.bert.weights import fetch_folder, load_bert, load_classifier, save_classifier
-from datashop_assets.prompts.encoder import MINILM
+from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.storage.root import project
 from datashop_assets_tests.models.tiny_bert import WIDTH, config_of, write_tiny
 from datashop_assets_tests.sources.stand_in_hub import hub

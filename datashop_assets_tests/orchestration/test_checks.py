@@ -13,7 +13,7 @@ from datashop_assets.core.step import CheckContext, CheckResult
 from datashop_assets.encoder.ceiling import Ceiling
 from datashop_assets.encoder.checks import beside, judged
 from datashop_assets.graph import GRAPH
-from datashop_assets.prompts.gates import Gate
+from datashop_assets.prompts.annotator_settings import Gate
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 SCHEMA = {

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.processors.judging import Judge, Verdict, judge_of
-from datashop_assets.processors.named import processor
+from datashop_assets.processors.judging import Judge, Judgement, judge_of
+from datashop_assets.processors.replies import processor
 from datashop_assets.protocols.annotator import Answer, Ended, Status
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.storage.root import project
@@ -36,7 +36,7 @@ def test_the_entropy_is_in_bits() -> None:
     even = {str(score): 1 / 6 for score in range(6)}
     assert BY_TOKEN.judge(answer(probabilities=even)).entropy == pytest.approx(2.58496)
     sure = {**dict.fromkeys(even, 0.0), "4": 1.0}
-    assert BY_TOKEN.judge(answer(probabilities=sure)) == Verdict(Status.PARSED, "", 4, 4.0, 0.0)
+    assert BY_TOKEN.judge(answer(probabilities=sure)) == Judgement(Status.PARSED, "", 4, 4.0, 0.0)
 
 
 @pytest.mark.parametrize(

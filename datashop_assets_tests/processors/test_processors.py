@@ -6,9 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datashop_assets.processors.finalscore import FinalScore
-from datashop_assets.processors.medu import SCORES, Medu
-from datashop_assets.processors.named import processor, version_of
+from datashop_assets.processors.replies import MEDU_SCORES, FinalScore, Medu, processor, version_of
 from datashop_assets.protocols.processor import Parsed
 
 MARKS = st.sampled_from(["", " ", "**", "*", "_", "`", "\n", " **", '"', "> ", "\n\n# "])
@@ -67,10 +65,10 @@ def test_final_scores_as_models_write_them(reply: str, score: int) -> None:
     assert FinalScore().parse(reply) == Parsed(score)
 
 
-@given(st.sampled_from(sorted(SCORES)), MARKS, MARKS, st.sampled_from([str.upper, str.title, str.lower]))
+@given(st.sampled_from(sorted(MEDU_SCORES)), MARKS, MARKS, st.sampled_from([str.upper, str.title, str.lower]))
 def test_a_medu_word_is_read_in_whatever_marks_it_stands(word: str, before: str, after: str, case: object) -> None:
     assert callable(case)
-    assert Medu().parse(f"{before}{case(word)}{after}").score == SCORES[word]
+    assert Medu().parse(f"{before}{case(word)}{after}").score == MEDU_SCORES[word]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +143,7 @@ def test_a_class_of_a_users_own_is_used_by_its_import_path() -> None:
     [
         ("no_such_package:Class", {}, "cannot be imported .* PYTHONPATH"),
         (f"{__name__}:Missing", {}, "cannot be imported"),
-        (f"{__name__}:MARKS", {}, "is no class but"),
+        (f"{__name__}:MARKS", {}, r"is a \w+, not a class"),
         (f"{__name__}:Yes", {"strict": True}, "takes no arguments; it is called with the options by name"),
         (f"{__name__}:NoAnswers", {}, "must have `answers`"),
         (f"{__name__}:Crashes", {}, "must read any text, also an empty one"),
@@ -153,7 +151,7 @@ def test_a_class_of_a_users_own_is_used_by_its_import_path() -> None:
         (f"{__name__}:Number", {}, "must return a Parsed"),
     ],
 )
-def test_a_class_that_cannot_be_used_is_refused_with_the_mend(
+def test_a_class_that_cannot_be_used_is_refused_with_the_fix(
     name: str, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -163,6 +161,6 @@ def test_a_class_that_cannot_be_used_is_refused_with_the_mend(
 def test_a_class_that_is_no_processor_is_never_called(tmp_path: Path) -> None:
     """A prompt file is data: that it is read runs no command that stands in it."""
     options = {"args": ["touch", str(tmp_path / "run")]}
-    with pytest.raises(ValueError, match="subprocess:Popen is no processor: the class has no `parse"):
+    with pytest.raises(ValueError, match="subprocess:Popen is not a processor: the class has no `parse"):
         processor("subprocess:Popen", options)
     assert list(tmp_path.iterdir()) == []

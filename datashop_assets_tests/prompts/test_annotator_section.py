@@ -6,7 +6,7 @@ import pytest
 from datashop_assets.annotations.stage import ANNOTATIONS
 
 from datashop_assets.annotations.question import parsing_of
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt, load_prompt
 
 LIKELIHOOD = "{question: 'What is {example}?', answer_begins: It is, targets: [physics]}"

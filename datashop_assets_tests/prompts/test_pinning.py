@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.prompts.errors import PromptError
-from datashop_assets.prompts.pinning import pinned
+from datashop_assets.prompts.editing import pinned
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import load_prompt
 
 FILE = """\

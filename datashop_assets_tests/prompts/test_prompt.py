@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.prompts.errors import PromptError, in_utf8
+from datashop_assets.prompts.parsing import PromptError, in_utf8
 from datashop_assets.prompts.prompt import Prompt, load_prompt, parse_prompt
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.prompts.template import fill
@@ -31,7 +31,7 @@ def _with(line: str, instead_of: str = "") -> str:
 
 RUBRIC = 'rubric: "Score {example} from 0 to 5."'
 
-# name of the file, its content, and what the error must name: field, value or place, mend
+# name of the file, its content, and what the error must name: field, value or place, fix
 BAD = [
     ("tides.yaml", _with('rubric: "Score it."', RUBRIC), ["rubric", "0 times", "exactly once"]),
     ("tides.yaml", _with('rubric: "{example} {example}"', RUBRIC), ["rubric", "2 times", "exactly once"]),
@@ -47,7 +47,7 @@ BAD = [
     ("tides.yaml", _with("slug: tides\n"), ["slug", "the file's name is the slug", "remove"]),
     ("tides.yaml", _with("anotator: {}\n"), ["anotator", "did you mean 'annotator'"]),
     ("tides.yaml", _with("encoder: {epoch: 3}\n"), ["encoder.epoch", "did you mean 'epochs'"]),
-    ("tides.yaml", _with("zzz: 1\n"), ["zzz", "unknown field", "known are"]),
+    ("tides.yaml", _with("zzz: 1\n"), ["zzz", "unknown field", "use slug, name"]),
     ("tides.yaml", _with("keep: {fraction: 0}\n"), ["keep.fraction", "0", "greater than 0"]),
     ("tides.yaml", _with("keep: {fraction: 1.2}\n"), ["keep.fraction", "1.2", "less than 1"]),
     ("tides.yaml", _with("keep: {fraction: .nan}\n"), ["keep"]),
@@ -69,9 +69,9 @@ BAD = [
     ),
     ("tides.yaml", GOOD.replace("annotator:", "annotator_settings:"), ["annotator_settings", "did you mean"]),
     ("tides.yaml", GOOD.split("annotator:", maxsplit=1)[0], ["annotator.likelihood is missing", "question"]),
-    ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' stands twice"]),
+    ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' appears twice"]),
     ("tides.yaml", _with("a: &x 1\nb: *x\n"), ["line 9", "aliases"]),
-    ("tides.yaml", _with("1: one\n"), ["line 8", "no text", "quote it"]),
+    ("tides.yaml", _with("1: one\n"), ["line 8", "is not text", "quote it"]),
     ("tides.yaml", "name: [Tides\n", ["is not YAML", "line 2"]),
     ("tides.yaml", "- a list\n", ["a list", "mapping"]),
     ("tides.yaml", "", ["is empty"]),
@@ -96,17 +96,17 @@ BAD = [
     ("tides.yaml", _with("encoder: {transformer: {epochs: .nan}}\n"), ["encoder.transformer.epochs", "nan", "finite"]),
     ("tides.yaml", _with("about: !!binary aGVsbG8=\n"), ["about", "b'hello'", "is a bytes"]),
     ("tides.yaml", _with("about: !!set {a, b}\n"), ["about", "is a set"]),
-    ("tides.yaml", _with("about: !!bool maybe\n"), ["line 8", "'maybe' is no bool"]),
-    ("tides.yaml", _with('about: !!int ""\n'), ["line 8", "'' is no int"]),
-    ("tides.yaml", _with("about: !!timestamp soon\n"), ["line 8", "'soon' is no timestamp"]),
-    ("tides.yaml", _with("about: 2026-99-99\n"), ["line 8", "'2026-99-99' is no timestamp", "quote it"]),
+    ("tides.yaml", _with("about: !!bool maybe\n"), ["line 8", "'maybe' is not a valid bool"]),
+    ("tides.yaml", _with('about: !!int ""\n'), ["line 8", "'' is not a valid int"]),
+    ("tides.yaml", _with("about: !!timestamp soon\n"), ["line 8", "'soon' is not a valid timestamp"]),
+    ("tides.yaml", _with("about: 2026-99-99\n"), ["line 8", "'2026-99-99' is not a valid timestamp", "quote it"]),
     ("tides.yaml", _with(f"about: {'[' * 300}{']' * 300}\n"), ["about.0", "levels deep"]),
     ("t\udcffdes.yaml", GOOD, ["slug", "t\\udcffdes", "a-z"]),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "told"), BAD, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(BAD)])
-def test_a_bad_file_is_told_file_field_value_and_mend(
+def test_a_bad_file_is_told_file_field_value_and_fix(
     tmp_path: Path, name: str, content: str | bytes, told: list[str]
 ) -> None:
     file = tmp_path / name

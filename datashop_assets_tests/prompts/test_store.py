@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.prompts.errors import PromptError
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
@@ -61,7 +61,7 @@ def test_an_unknown_prompt_names_the_known_ones(store: PromptStore) -> None:
         store.load("nowhere")
 
 
-def test_a_missing_folder_names_the_mend(tmp_path: Path) -> None:
+def test_a_missing_folder_names_the_fix(tmp_path: Path) -> None:
     store = PromptStore(tmp_path / "nowhere", Root(str(tmp_path / "root")))
     with pytest.raises(PromptError, match="create it, or name another in DATASHOP_PROMPTS"):
         store.slugs()

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 import pytest
-from datashop_assets.rubric.stage import RUBRIC
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.core.step import Resources
+from datashop_assets.prompts.editing import RUBRIC
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
 from datashop_assets.rubric.build import build

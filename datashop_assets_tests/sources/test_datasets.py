@@ -14,5 +14,5 @@ def test_anything_that_looks_like_a_place_stands_for_itself(uri: str) -> None:
 
 
 def test_an_unknown_preset_says_which_there_are() -> None:
-    with pytest.raises(ValueError, match=r"'imbedded' is no dataset; use one of embedded, .*or a path, glob or URI"):
+    with pytest.raises(ValueError, match=r"'imbedded' is not a dataset; use one of embedded, .*or a path, glob or URI"):
         resolve_uri("imbedded")

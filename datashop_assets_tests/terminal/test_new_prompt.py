@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.cli import main
-from datashop_assets.prompts.drafting import Draft, write_draft
+from datashop_assets.prompts.editing import Draft, write_draft
 from datashop_assets.prompts.prompt import load_prompt
 from datashop_assets.shipped import shipped
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datashop_assets.trained_lm.stage import _start
 
-from datashop_assets.prompts.training import Training
+from datashop_assets.prompts.settings import Training
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_control
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
 from datashop_assets.trained_lm.checkpoint_start import Start, check_length
 from datashop_assets.trained_lm.curve import CURVE
+from datashop_assets.trained_lm.steps import _start
 from datashop_assets.trained_lm.tokenizer import encode
 from datashop_assets.trained_lm.tokens import build as build_tokens
 from datashop_assets.trained_lm.tokens import read_tokenizer

@@ -1,0 +1,188 @@
+"""From the bytes of a prompt file to plain values, and from what is wrong with them to an error that says the fix.
+
+YAML is read as prompt files use it: repeated keys and aliases are refused, not resolved. An error names file, field,
+value and fix.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from datashop_assets.prompts.section import HIDDEN, hide_secrets, names_a_secret
+
+MAX_BYTES = 1_000_000  # a rubric is a page
+MAX_DEPTH = 50  # levels of sections and lists
+MAX_SHOWN = 80  # characters of a value that an error repeats
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a prompt file."""
+
+    field: str  # dotted; empty where the whole file is meant
+    value: Any
+    fix: str  # what is wrong, and what to do about it
+
+    def __str__(self) -> str:
+        shown = hide_secrets(repr(self.value))
+        shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
+        if self.field:
+            return f"{self.field} = {shown}: {self.fix}"
+        return self.fix if self.value in ("", None) else f"{shown}: {self.fix}"
+
+
+class PromptError(Exception):
+    """One prompt file cannot be used. Other files are not affected."""
+
+    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
+        super().__init__(in_utf8("\n".join(f"{file}: {problem}" for problem in problems)))
+        self.file = file
+        self.problems = tuple(problems)
+
+
+def in_utf8(text: str) -> str:
+    """`text` as any terminal, log or database takes it: names of files may hold bytes that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def read_yaml(path: Path) -> Any:
+    """The file's content. Raises `PromptError` for what cannot be read: size, encoding, syntax."""
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= MAX_BYTES else b""
+    except OSError as error:
+        raise PromptError(str(path), [Problem("", path.name, f"cannot be read: {error.strerror}")]) from None
+    if size > MAX_BYTES:
+        raise PromptError(str(path), [Problem("", f"{size} bytes", f"a prompt file has at most {MAX_BYTES} bytes")])
+    return parse_yaml(data, str(path))
+
+
+def parse_yaml(data: bytes, file: str) -> Any:
+    """The content of `data`, which was read from `file`. Raises `PromptError`."""
+    try:
+        content = yaml.load(data.decode("utf-8"), _Loader)  # noqa: S506, a safe loader made stricter
+    except UnicodeDecodeError as error:
+        fix = f"byte {error.start} is not UTF-8; save the file as UTF-8"
+        raise PromptError(file, [Problem("", data[error.start : error.start + 1], fix)]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        message = str(error)
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+            mark = error.problem_mark
+            message = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}; fix it there or just before"
+        raise PromptError(file, [Problem("", "", f"is not YAML: {message}")]) from None
+    if content is None:
+        raise PromptError(file, [Problem("", "", "is empty; give at least `name`, `rubric` and `annotator`")])
+    return content
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, without aliases (they can grow without bound) and with every key once."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"line {mark.line + 1}: aliases (*name) are not allowed; write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError):  # what the safe loader raises for `!!bool maybe`
+            wrong = f"{str(node.value)[:80]!r} is not a valid {node.tag.rpartition(':')[2]}"
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {wrong}; quote it if it is text") from None
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            line = f"line {key.start_mark.line + 1}"
+            if key.tag != "tag:yaml.org,2002:str":
+                raise yaml.YAMLError(f"{line}: the key {key.value!r} is not text; quote it")
+            if key.value in seen:
+                raise yaml.YAMLError(f"{line}: {key.value!r} appears twice; remove one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def non_json_values(value: Any, place: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """What YAML and Python can hold and JSON cannot, so that it has no digest."""
+    if len(place) > MAX_DEPTH:
+        yield Problem(".".join(place[:3]), "...", f"is nested over {MAX_DEPTH} levels deep; write it flat")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from non_json_values(key, (*place, key))
+            yield from non_json_values(each, (*place, key))
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from non_json_values(each, (*place, str(number)))
+    elif fix := _fix_of_scalar(value):
+        yield Problem(".".join(place), value, fix)
+
+
+def _fix_of_scalar(value: Any) -> str:
+    """Empty where JSON can hold it. A bool is an int, and a time is a date."""
+    if not isinstance(value, str | int | float | date | None) or (
+        isinstance(value, float) and type(value) is not float
+    ):
+        return f"is a {type(value).__name__}; write text, a number, a list or a section"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "is too large a number; write a smaller one, or quote it if it is text"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number; write one, or leave the field out"
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "holds half a character (a lone surrogate); write the whole character"
+    return ""
+
+
+def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """What pydantic says is wrong with the fields of `model`, with the fix."""
+    return [_validation_problem(dict(detail), model) for detail in error.errors(include_url=False)]
+
+
+def _validation_problem(detail: dict[str, Any], model: type[BaseModel]) -> Problem:
+    path = [str(part) for part in detail["loc"]]
+    field, kind, value = ".".join(path), detail["type"], detail["input"]
+    if kind == "missing":
+        return Problem(field, None, "is missing; add it")
+    if kind == "extra_forbidden":
+        secret = names_a_secret(path[-1]) and isinstance(value, str)
+        return Problem(field, HIDDEN if secret else value, _fix_of_unknown(path, model))
+    if isinstance(value, dict | BaseModel):  # an error about what the fields of a section are together
+        value = "this section"
+    if kind == "value_error":
+        return Problem(field, value, str(detail["ctx"]["error"]))
+    fix = _fix_of_quoted_number(value, kind) or "change it"
+    return Problem(field, value, f"{detail['msg'][0].lower()}{detail['msg'][1:]}; {fix}")
+
+
+def _fix_of_unknown(path: list[str], model: type[BaseModel]) -> str:
+    """The closest field of the section that `path` leads to, else all of them."""
+    for name in path[:-1]:
+        annotation = model.model_fields[name].annotation if name in model.model_fields else None
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        sections = [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
+        if not sections:
+            return "unknown field; remove it"
+        model = sections[0]
+    close = difflib.get_close_matches(path[-1], model.model_fields, n=1)
+    return (
+        f"unknown field; did you mean {close[0]!r}?" if close else f"unknown field; use {', '.join(model.model_fields)}"
+    )
+
+
+def _fix_of_quoted_number(value: Any, kind: str) -> str:
+    """How a number is written that YAML took for text; empty for other text."""
+    if not isinstance(value, str) or kind not in ("float_type", "int_type"):
+        return ""
+    if match := re.fullmatch(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)", value.strip()):
+        whole, part, sign, exponent = match.groups()
+        fix = f"in YAML an exponent needs a point and a sign: write {whole}{part or '.0'}e{sign or '+'}{exponent}"
+        return fix if kind == "float_type" else "write out all digits"
+    return "write it without quotes" if re.fullmatch(r"[+-]?\d+(\.\d*)?", value.strip()) else ""

@@ -1,0 +1,258 @@
+"""The sections of a prompt file beside `annotator` and `encoder`, in the order in which the graph reads them.
+
+Data and targets, how a rubric is written and a reply is read, labels, which documents to keep, the language models that
+are compared, and what the comparison is measured on.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
+
+from datashop_assets.datasets import fields_of_preset
+from datashop_assets.processors.replies import KNOWN, processor, version_of
+from datashop_assets.prompts.annotator_settings import SamplingSettings
+from datashop_assets.prompts.section import Address, Characters, Count, Section, SectionConfig, Share
+
+
+class Data(Section):
+    """Where documents come from: a preset's name, a URI or a glob, with the names of its fields.
+
+    A preset brings the names of its own fields; those that are given replace them.
+    """
+
+    uri: Address = "embedded"
+    text_field: str = "text"
+    id_field: str = "id"
+    source_field: str = "source"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fields_of_the_preset(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("uri"), str):
+            return {**fields_of_preset(given["uri"]), **given}
+        return given
+
+
+class TargetSet(Data):
+    """Documents from which the annotator writes the rubric (MEDU): texts, or `documents` rows of a file at random."""
+
+    # a list counts as a tuple: after the validator of `Data`, what was JSON is Python, where strict types differ
+    texts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=1000, strict=False)
+    uri: Address = ""
+    documents: Annotated[int, Field(ge=1, le=1000)] = 16
+
+    @model_validator(mode="after")
+    def _texts_or_a_file(self) -> Self:
+        if bool(self.texts) == bool(self.uri):
+            raise ValueError("a set of targets is a list of texts or has a `uri`; give exactly one")
+        return self
+
+
+Targets = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=100)], TargetSet], Field(min_length=1, max_length=20)
+]
+
+
+class Writing(Section):
+    """How a rubric is written. The annotator of the section `annotator` writes it."""
+
+    sampling: SamplingSettings = SamplingSettings(temperature=0.0, max_tokens=300)  # of each description
+    read_characters: Characters = 8000  # of each document
+    characters: Annotated[int, Field(ge=200, le=50_000)] = 6000  # of all descriptions in the rubric, shared equally
+    seed: int = 0  # of the order in which descriptions are merged
+    described: Annotated[float, Field(gt=0, le=1)] = 0.9  # least share of a set's documents that has a description
+    attempts: Count = 3  # at a call that fails
+
+
+class ProcessorConfig(SectionConfig):
+    """All that the meaning of a written reply depends on."""
+
+    type: str
+    options: dict[str, JsonValue]
+    version: str
+
+
+class ProcessorSettings(Section):
+    """How a written reply becomes a score: a known name, or `package.module:Class`. Used by `generate` alone.
+
+    The class is imported and tried when the file is read, so that what is wrong with it is an error of the file; see
+    `protocols.processor`.
+    """
+
+    type: str = "finalscore0-5"
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("type")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name in KNOWN or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
+            return name
+        raise ValueError("unknown processor; use finalscore0-5, medu, or the import path package.module:Class")
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        processor(self.type, self.options)
+        return self
+
+    @property
+    def processor_config(self) -> ProcessorConfig:
+        """The processor and its version, which for a class of the user's is a digest of its source."""
+        return ProcessorConfig(type=self.type, options=self.options, version=version_of(self.type))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """`processor_config` as JSON."""
+        return self.processor_config.model_dump(mode="json")
+
+
+class Labels(Section):
+    """How scores become training labels."""
+
+    positive_from: Annotated[float, Field(gt=0, le=5)] = 2.5
+    balance: bool = True
+
+
+Unit = Literal["documents", "tokens"]
+CertificateDesign = Literal["anytime", "fixed"]
+
+
+class FractionRule(SectionConfig):
+    """The highest-ranked share of documents, or of tokens."""
+
+    fraction: float
+    of: Unit
+
+
+class TokenBudgetRule(SectionConfig):
+    """As many tokens as `budget`, from the highest score down."""
+
+    budget: int
+    of: Literal["tokens"] = "tokens"
+
+
+class ThresholdRule(SectionConfig):
+    """Every score from `threshold` upward."""
+
+    threshold: float
+
+
+class PrecisionRule(SectionConfig):
+    """The lowest threshold of which labels show, with probability 1 - `delta`, at least this `precision`."""
+
+    precision: float
+    delta: float
+    labels: int
+    design: CertificateDesign
+
+
+def _rule_name(rule: Any) -> str | None:
+    """A rule is told by the one field that no other rule has."""
+    fields = rule if isinstance(rule, Mapping) else type(rule).model_fields if isinstance(rule, SectionConfig) else ()
+    return next((name for name in ("fraction", "budget", "threshold", "precision") if name in fields), None)
+
+
+KeepRule = Annotated[
+    Annotated[FractionRule, Tag("fraction")]
+    | Annotated[TokenBudgetRule, Tag("budget")]
+    | Annotated[ThresholdRule, Tag("threshold")]
+    | Annotated[PrecisionRule, Tag("precision")],
+    Discriminator(_rule_name),
+]
+
+
+class Keep(Section):
+    """Which scored documents to keep, and how they are written.
+
+    One rule of four: a `fraction` of documents or of tokens; a budget of `tokens`, spent from the highest score down;
+    every score from a `threshold` upward; or the lowest threshold of which the annotator's labels show, with
+    probability 1 - `delta`, that its `precision` is at least this.
+    """
+
+    fraction: Share | None = None
+    of: Unit = "documents"
+    tokens: Count | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    precision: Annotated[float, Field(ge=0.05, lt=1)] | None = None
+    delta: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.05
+    labels: Count = 200  # at most this many documents are asked about
+    design: CertificateDesign = "anytime"  # fixed needs fewer, and none may be added afterwards
+    format: Literal["jsonl.zst", "parquet"] = "jsonl.zst"
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if sum(rule is not None for rule in (self.fraction, self.tokens, self.threshold, self.precision)) != 1:
+            raise ValueError("give exactly one of fraction, tokens, threshold, precision")
+        return self
+
+    @property
+    def keep_rule(self) -> KeepRule:
+        """The rule that is given and what belongs to it, without what belongs to the others."""
+        if self.fraction is not None:
+            return FractionRule(fraction=self.fraction, of=self.of)
+        if self.tokens is not None:
+            return TokenBudgetRule(budget=self.tokens)
+        if self.threshold is not None:
+            return ThresholdRule(threshold=self.threshold)
+        assert self.precision is not None, "one rule is given"
+        return PrecisionRule(precision=self.precision, delta=self.delta, labels=self.labels, design=self.design)
+
+    def rule(self) -> dict[str, float | int | str]:
+        """`keep_rule` as JSON."""
+        return self.keep_rule.model_dump(mode="json")
+
+
+class Training(Section):
+    """The language models: a candidate on the kept documents beside a control without them.
+
+    From scratch, `depth` is the one dial for size, and `steps: optimal` gives 20 tokens a weight (Hoffmann et al.,
+    2022, arXiv:2203.15556). With `anneal_from` a checkpoint is trained on instead: its size, its tokenizer, and a
+    learning rate that falls linearly to zero; `depth`, `vocabulary`, `query_group` and `tied` then have no say.
+    """
+
+    depth: Annotated[int, Field(ge=1, le=80)] = 2
+    vocabulary: Annotated[int, Field(ge=300, le=200_000)] = 1024
+    query_group: Count = 1  # query heads that share a key head
+    tied: bool = True  # one matrix for reading and for predicting tokens
+    # a Hugging Face folder, or smollm2-135m-instruct
+    anneal_from: Annotated[Address, Field(min_length=1)] | None = None
+    length: Annotated[int, Field(ge=16, le=131_072)] = 128
+    batch: Count = 8
+    steps: Count | Literal["optimal"] = 200
+    seeds: Annotated[int, Field(ge=1, le=100)] = 5
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.006
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    filtered_share: Share = 0.3
+    max_epochs: Annotated[float, Field(gt=0, le=100)] = 4.0  # over the kept documents; more gains little
+    matched_control: bool = True
+    decontamination_words: Annotated[int, Field(ge=5, le=50)] = 13
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the arithmetic: weights at rest are float32
+    recompute: Literal["nothing", "all but products", "layers"] = "nothing"  # in the backward pass, to save memory
+
+    @model_validator(mode="after")
+    def _steps_of_a_checkpoint(self) -> Self:
+        if self.anneal_from is not None and self.steps == "optimal":
+            raise ValueError("steps: optimal is for training from scratch; give a number beside anneal_from")
+        return self
+
+
+class Primary(Section):
+    """The one measure that the verdict goes by. All others are corrected for being many."""
+
+    documents: Literal["target", "general"] = "target"
+    against: Literal["control", "matched"] = "control"
+
+
+class Evaluation(Section):
+    """What the comparison is measured on: documents named here, else gold labels, else the annotator's labels.
+
+    `benchmarks` are documents that the models will be tested on elsewhere: what overlaps with them is not trained on.
+    """
+
+    targets: Data | None = None
+    gold: tuple[str, ...] = ()
+    benchmarks: tuple[Data, ...] = ()
+    primary: Primary = Primary()
+    target_documents: Count = 300
+    general_documents: Count = 300
