@@ -13,7 +13,7 @@ from datashop_assets.annotations.question import parsing_as, question_of
 from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import judge_of
-from datashop_assets.protocols.annotator import Asked
+from datashop_assets.protocols.annotator import AnnotationRequest
 from datashop_assets.storage.manifest import MANIFEST
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -39,7 +39,7 @@ def _by_annotator(run: OpenRun, contents: Sequence[str], texts: Texts) -> dict[s
     assert annotator is not None
     question = question_of(cascade["asked"], cascade["prompt"], annotator)
     judge = judge_of(parsing_as(cascade["asked"], FINAL_SCORE))
-    asked = ((content, Asked(content, text, "")) for content, text in texts)
+    asked = ((content, AnnotationRequest(content, text, "")) for content, text in texts)
     with run.resources.progress.bar("first pass", len(contents), "documents") as bar:
         scores = asked_scores(run, question, judge, contents, asked, bar=bar)
     return {content: UNSCORED if score is None else score for content, score in scores.items()}

@@ -6,7 +6,7 @@ from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import judge_of
-from datashop_assets.protocols.annotator import Asked
+from datashop_assets.protocols.annotator import AnnotationRequest
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.sources.split import content_of
@@ -28,7 +28,7 @@ class PoolLabels:
 
         There is no second try: a label that the first reply does not hold is none.
         """
-        asked = [(content_of(one.text), Asked(one.id, one.text, one.source)) for one in documents]
+        asked = [(content_of(one.text), AnnotationRequest(one.id, one.text, one.source)) for one in documents]
         contents = [content for content, _ in asked]
         scores = asked_scores(self._task, self._question, self._judge, contents, asked, bar=bar)
         return [scores[content] for content in contents]

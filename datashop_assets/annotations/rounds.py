@@ -11,7 +11,7 @@ from datashop_assets.answers.ordered import answers_in_order, lot_size
 from datashop_assets.answers.store import content_of
 from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import Judge
-from datashop_assets.protocols.annotator import Answer, Asked
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.storage.shards import read_rows
 
@@ -79,8 +79,8 @@ class Rounds:
         return documents(self.run.inputs["annotation_sample"], contents)
 
 
-def _asked(row: Row) -> Asked:
-    return Asked(row["id"], row["text"], row["source"])
+def _asked(row: Row) -> AnnotationRequest:
+    return AnnotationRequest(row["id"], row["text"], row["source"])
 
 
 def _names(number: int, count: int) -> list[str]:

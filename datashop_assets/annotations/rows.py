@@ -10,7 +10,7 @@ from datashop_assets.annotations.sample import INDEXED
 from datashop_assets.answers.asking import UNANSWERED
 from datashop_assets.answers.store import key_of
 from datashop_assets.processors.judging import Judge, Judgement
-from datashop_assets.protocols.annotator import Answer, failed
+from datashop_assets.protocols.annotator import Answer, failed_answer
 
 SCHEMA = {
     "id": pl.String,
@@ -55,7 +55,7 @@ def drawn_of(row: Mapping[str, Any]) -> Drawn:
 
 
 def _answer(key: str, answers: Mapping[str, Answer], failures: Mapping[str, str]) -> Answer:
-    return answers.get(key) or failed(key, failures.get(key, UNANSWERED))
+    return answers.get(key) or failed_answer(key, failures.get(key, UNANSWERED))
 
 
 def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None) -> dict[str, Any]:

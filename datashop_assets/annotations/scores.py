@@ -7,7 +7,7 @@ from datashop_assets.answers.ordered import answers_in_order
 from datashop_assets.answers.store import AnswerStore
 from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import Judge
-from datashop_assets.protocols.annotator import Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Question
 from datashop_assets.protocols.progress import Bar
 
 
@@ -16,7 +16,7 @@ def asked_scores(
     question: Question,
     judge: Judge,
     contents: Sequence[str],
-    documents: Iterable[tuple[str, Asked]],
+    documents: Iterable[tuple[str, AnnotationRequest]],
     *,
     bar: Bar,
 ) -> dict[str, float | None]:

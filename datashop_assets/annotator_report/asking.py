@@ -12,7 +12,7 @@ from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.annotator_report.agreement import agreement
 from datashop_assets.core.step import OpenRun
 from datashop_assets.processors.judging import Judge, judge_of
-from datashop_assets.protocols.annotator import Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Question
 from datashop_assets.storage.digests import keyed_hash
 
 Row = Mapping[str, Any]
@@ -67,6 +67,6 @@ def _compared(run: OpenRun, question: Question, judge: Judge, rows: Sequence[Row
 
 def _scores(run: OpenRun, question: Question, judge: Judge, contents: Sequence[str]) -> dict[str, float | None]:
     rows = documents(run.inputs["annotation_sample"], set(contents))
-    asked = ((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows)
+    asked = ((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows)
     with run.resources.progress.bar("asking again", len(contents), "documents") as bar:
         return asked_scores(run, question, judge, contents, asked, bar=bar)

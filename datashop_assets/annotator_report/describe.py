@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from datashop_assets.evaluation.build import REPORT
+from datashop_assets.annotator_report.build import REPORT
 from datashop_assets.markdown import escaped, table
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.curve import PLOT

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from datashop_assets.answers.store import AnswerStore, AnswerWriter, key_of, to_line
-from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Ended, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Ended, Question
 from datashop_assets.protocols.progress import Bar
 
 UNANSWERED = "the annotator gave no answer"
@@ -36,7 +36,7 @@ class Asking:
     allows: Callable[[], bool] = lambda: True  # whether to go on; what is in flight when it says no is waited for
     unasked: int = 0  # documents that were not sent because of it
 
-    def ask(self, documents: Iterable[tuple[str, Asked]], bar: Bar) -> None:
+    def ask(self, documents: Iterable[tuple[str, AnnotationRequest]], bar: Bar) -> None:
         """Documents with the digests of their content. Answers flow: without groups all documents are one stream.
 
         Groups are counted over all documents, asked already or not, so that a run that was killed and goes on forms the
@@ -50,7 +50,9 @@ class Asking:
         if self.unasked:
             raise StoppedAskingError(self.unasked)
 
-    def _missing(self, batch: Iterable[tuple[str, Asked]], known: set[str], bar: Bar) -> Iterator[Asked]:
+    def _missing(
+        self, batch: Iterable[tuple[str, AnnotationRequest]], known: set[str], bar: Bar
+    ) -> Iterator[AnnotationRequest]:
         """Each unanswered document once, with its key as its name."""
         for content, asked in batch:
             key = key_of(content, asked.constrain)
@@ -62,7 +64,7 @@ class Asking:
                 known.add(key)
                 yield replace(asked, id=key)
 
-    def _put(self, missing: Iterator[Asked], writer: AnswerWriter, bar: Bar) -> None:
+    def _put(self, missing: Iterator[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
         first = next(missing, None)
         if first is None:
             return
@@ -90,13 +92,15 @@ class Asking:
                 self.failures[answer.id] = f"the answer cannot be kept: {error}"
 
 
-def _noted(asked: Iterable[Asked], waiting: set[str]) -> Iterator[Asked]:
+def _noted(asked: Iterable[AnnotationRequest], waiting: set[str]) -> Iterator[AnnotationRequest]:
     for one in asked:
         waiting.add(one.id)
         yield one
 
 
-def _batches(documents: Iterable[tuple[str, Asked]], group: int | None) -> Iterator[Iterable[tuple[str, Asked]]]:
+def _batches(
+    documents: Iterable[tuple[str, AnnotationRequest]], group: int | None
+) -> Iterator[Iterable[tuple[str, AnnotationRequest]]]:
     remaining = iter(documents)
     if group is None:
         yield remaining

@@ -7,7 +7,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 from datashop_assets.doctor.environment import WEIGHTS
 from datashop_assets.doctor.finding import Finding
 from datashop_assets.sources.packages import data_file
-from resources.annotator.endpoints.ray_serve import located
+from resources.annotator.endpoints.addresses import locate_endpoints
 from resources.annotator.settings import AnnotatorSettings, from_environment
 
 PATIENCE = 10.0  # seconds for an address to answer
@@ -48,7 +48,7 @@ def _endpoints(settings: AnnotatorSettings) -> Finding:
     """An address that does not answer is no fault while another does: runs go on with those that are there."""
     mend = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
     try:
-        urls = tuple(located(settings.urls, patience=0))
+        urls = tuple(locate_endpoints(settings.urls, patience=0))
     except ValueError as error:
         return Finding("annotator", "bad", str(error), mend)
     silent = {url: why for url in urls if (why := _silent(url, settings.key))}

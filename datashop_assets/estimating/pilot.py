@@ -15,7 +15,7 @@ from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
 from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.excerpts import excerpt
-from datashop_assets.protocols.annotator import Asked
+from datashop_assets.protocols.annotator import AnnotationRequest
 from datashop_assets.storage.folders import Folder
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
@@ -47,7 +47,7 @@ def asked_pilot(plan: Plan, tools: Resources, answers: Folder, count: int) -> Pi
     contents, started = _chosen(plan, -(-count // group) * group), time.monotonic()
     with tools.progress.bar("pilot", len(contents), "documents") as bar:
         rows = documents(plan["annotation_sample"].output, contents)
-        asking.ask(((row["content"], Asked(row["id"], row["text"], row["source"])) for row in rows), bar)
+        asking.ask(((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar)
     seconds = time.monotonic() - started
     found = asking.store.answers(contents)
     if not found:

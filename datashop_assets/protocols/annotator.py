@@ -76,7 +76,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnnotationRequest:
     """One document to ask about. With `constrain` it is a repair: the answer must be one of these texts."""
 
     id: str
@@ -88,7 +88,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said about one document, not yet read for its score."""
+    """What the model answered about one document, not yet parsed for its score."""
 
     id: str
     ended: Ended
@@ -103,8 +103,8 @@ class Answer:
     endpoint: str  # who answered: an address, and after a blank what the server there says it is, where it does
 
 
-def failed(id: str, reason: str) -> Answer:  # noqa: A002, the field's name
-    """The answer about a document that nobody could be asked about."""
+def failed_answer(id: str, reason: str) -> Answer:  # noqa: A002, the field's name
+    """The answer about a document for which the call itself failed."""
     return Answer(id, Ended.FAILED, reason, "", None, "", False, 0, 0, 0.0, "")
 
 
@@ -121,5 +121,5 @@ class Annotator(Protocol):
         The revision is empty where it is not known.
         """
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` for a question that cannot be asked here; what one document holds ends as `failed`."""

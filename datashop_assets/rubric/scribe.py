@@ -8,7 +8,16 @@ import polars as pl
 
 from datashop_assets.answers.asking import UNANSWERED, Asking
 from datashop_assets.answers.store import AnswerStore
-from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Ended, Question, Reading, Sampling, failed
+from datashop_assets.protocols.annotator import (
+    AnnotationRequest,
+    Annotator,
+    Answer,
+    Ended,
+    Question,
+    Reading,
+    Sampling,
+    failed_answer,
+)
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.sources.split import content_of
 from datashop_assets.storage.folders import Folder
@@ -60,11 +69,14 @@ class Scribe:
         asking = Asking(self.annotator, question, AnswerStore.of(self.answers, question))
         wanted = {content_of(piece.text): piece for piece in pieces}
         for _ in range(self.attempts):
-            asking.ask(((content, Asked(piece.name, piece.text, piece.set)) for content, piece in wanted.items()), bar)
+            asking.ask(
+                ((content, AnnotationRequest(piece.name, piece.text, piece.set)) for content, piece in wanted.items()),
+                bar,
+            )
             if not asking.failures:
                 break
         found = asking.store.answers(wanted)
-        return [found.get(key) or failed(key, asking.failures.get(key, UNANSWERED)) for key in map(_key, pieces)]
+        return [found.get(key) or failed_answer(key, asking.failures.get(key, UNANSWERED)) for key in map(_key, pieces)]
 
 
 def _key(piece: Piece) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from datashop_assets.excerpts import excerpt
-from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
 
 
 @dataclass
@@ -19,22 +19,22 @@ class WordCounter:
     fails_on: tuple[str, ...] = ()
     says: dict[str, str] = field(default_factory=dict)  # word in a text -> the reply to it
     revision: str = "1"
-    requests: list[Asked] = field(default_factory=list)
+    requests: list[AnnotationRequest] = field(default_factory=list)
 
     def identity(self, model: str) -> tuple[str, str]:
         return f"maker/{model}", self.revision
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         for one in asked:
             if len(self.requests) == self.dies_after:
                 raise KeyboardInterrupt
             self.requests.append(one)
             if one.text.startswith(self.fails_on):
-                yield failed(one.id, "broken | text")
+                yield failed_answer(one.id, "broken | text")
             else:
                 yield self._answer(one, question)
 
-    def _answer(self, one: Asked, question: Question) -> Answer:
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
         text, cut = excerpt(one.text, question.reading.characters, question.reading.part)
         proofs = min(5, 3 * (text.count("theorem") + text.count("proof")))
         said = next((reply for word, reply in self.says.items() if word in text), f"Final score: {proofs}")

@@ -11,7 +11,7 @@ import pytest
 from datashop_assets.annotations.design import plan_rounds
 from datashop_assets.annotations.draws import Row, first_round, second_round
 from datashop_assets.prompts.annotator_settings import AnnotationCascade
-from datashop_assets.protocols.annotator import Answer, Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -33,7 +33,7 @@ class TwoQuestions(WordCounter):
     ways: list[str] = field(default_factory=list)
 
     def answer(self, asked: Any, question: Question) -> Iterator[Answer]:
-        def noted() -> Iterator[Asked]:
+        def noted() -> Iterator[AnnotationRequest]:
             for one in asked:
                 self.ways.append(question.scoring)
                 yield one

@@ -9,7 +9,7 @@ import pytest
 from datashop_assets.annotations.describe import describe
 from datashop_assets.annotations.passing import documents_of, judged_gate, pass_gates
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings, Gates
-from datashop_assets.protocols.annotator import Answer, Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.annotations.conftest import WRITTEN, annotate
@@ -43,7 +43,7 @@ def test_what_a_failed_gate_shows_is_read_whole_and_only_that(tmp_path: Path, in
 
 def test_answers_of_servers_that_differ_are_told(tmp_path: Path, inputs: Inputs) -> None:
     class Served(WordCounter):
-        def _answer(self, one: Asked, question: Question) -> Answer:
+        def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
             answer = super()._answer(one, question)
             return Answer(**{**_fields(answer), "endpoint": f"http://a/v1 build-{len(self.requests) % 2}"})
 

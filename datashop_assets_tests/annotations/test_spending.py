@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datashop_assets.annotations.stage import ANNOTATIONS
 
 from datashop_assets.annotations.build import build
+from datashop_assets.annotations.steps import annotations
 from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
@@ -56,7 +56,7 @@ def test_a_budget_changes_no_digest_and_takes_its_price_from_the_table() -> None
         return parse_prompt(fields, "x", "x.yaml")
 
     with_budget = prompt(budget={"money": 5.0, "hardware": "v6e-8"})
-    assert ANNOTATIONS.config(with_budget) == ANNOTATIONS.config(prompt())
-    assert ANNOTATIONS.limits(with_budget)["price_per_hour"] > 0
+    assert annotations.configure(with_budget) == annotations.configure(prompt())
+    assert annotations.limits(with_budget)["price_per_hour"] > 0
     with pytest.raises(ValueError, match="no hardware 'abacus'"):
-        ANNOTATIONS.limits(prompt(budget={"money": 5.0, "hardware": "abacus"}))
+        annotations.limits(prompt(budget={"money": 5.0, "hardware": "abacus"}))

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
 from datashop_assets_tests.annotator.hostile_server import MODEL
 from datashop_assets_tests.conftest import free_port
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
-from resources.annotator.endpoints.policy import Policy
+from resources.annotator.endpoints.pacing import Policy
 
 QUESTION = Question(
     model=MODEL,
@@ -85,8 +85,8 @@ def annotator(servers: list[Server], policy: Policy = HASTY, **more: Any) -> End
     return EndpointsAnnotator([server.url for server in servers], policy, **more)
 
 
-def documents(number: int, length: int = 200) -> Iterator[Asked]:
+def documents(number: int, length: int = 200) -> Iterator[AnnotationRequest]:
     """Documents of every kind of end; see `expected`."""
     for index in range(number):
         says = {7: "forbidden ", 9: "endless ", 11: "poison ", 13: "long " * 2000}.get(index % 50, "")
-        yield Asked(f"document-{index}", f"worth {index % 6} {says}" + "x" * length, "made")
+        yield AnnotationRequest(f"document-{index}", f"worth {index % 6} {says}" + "x" * length, "made")

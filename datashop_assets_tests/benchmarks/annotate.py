@@ -23,7 +23,7 @@ from datashop_assets.annotations.build import build
 from datashop_assets.core.step import Resources
 from datashop_assets.processors.replies import FinalScore
 from datashop_assets.prompts.template import fill
-from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets_tests.benchmarks.documents import embedded_rows
@@ -31,11 +31,11 @@ from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, ru
 from datashop_assets_tests.small import LIKELIHOOD
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.annotator.embedded import EmbeddedAnnotator
-from resources.annotator.endpoints.policy import Policy
+from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import EMBEDDED, SMALL
-from resources.annotator.server.annotator import ServerAnnotator
-from resources.annotator.server.weights import served_folder
 from resources.annotator.settings import from_environment
+from resources.annotator.vllm.server import ServerAnnotator
+from resources.annotator.vllm.weights import exported_folder
 
 ASKED, WARM_UP = 160, 16  # documents
 CHARACTERS = 500
@@ -74,7 +74,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
     peer = run_peer(
         "annotate_vllm_peer.py",
         VLLM,
-        folder=str(served_folder(EMBEDDED[0], cache)),
+        folder=str(exported_folder(EMBEDDED[0], cache)),
         prompts=written(root, warm_up, [fill(RUBRIC, row["text"]) for row in rows]),
         sampling={"temperature": 0.0, "max_tokens": TOKENS},
         engine={
@@ -125,7 +125,7 @@ def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, A
         reading=Reading(CHARACTERS),
     )
     annotator = EmbeddedAnnotator()
-    asked = [Asked(str(place), text, "pool") for place, text in enumerate(chosen)]
+    asked = [AnnotationRequest(str(place), text, "pool") for place, text in enumerate(chosen)]
     list(annotator.answer(asked[ASKED:], question))
     started = time.perf_counter()
     answers = list(annotator.answer(asked[:ASKED], question))
@@ -135,7 +135,7 @@ def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, A
     peer = run_peer(
         "annotate_torch_peer.py",
         PEERS,
-        folder=str(served_folder(EMBEDDED[0], cache)),
+        folder=str(exported_folder(EMBEDDED[0], cache)),
         prompts=written(root, warm_up, [fill(question.prompt, answer.text) for answer in answers]),
         begins=question.answer_begins,
         options=question.options,

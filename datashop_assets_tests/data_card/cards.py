@@ -53,7 +53,7 @@ def score(n: int, documents: int) -> float:
     return n / (documents - 1)
 
 
-def run(place: Path, documents: int = 40, shards: int = 2) -> OpenRun:
+def card_run(place: Path, documents: int = 40, shards: int = 2) -> OpenRun:
     """The inputs of `scan`, `samples` and `browsed`: the upper half of the pool is kept, every fourth is annotated."""
     made = rows(documents)
     inputs = {

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from datashop_assets.data_card.documents import COLUMNS, Browsed, by_probability
-from datashop_assets_tests.data_card.cards import browsable, task
+from datashop_assets_tests.data_card.cards import browsable, card_run
 
 
 def unpacked(found: Browsed) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def unpacked(found: Browsed) -> dict[str, Any]:
 
 
 def test_every_document_of_a_small_pool_is_there_with_what_was_said_of_it(tmp_path: Path) -> None:
-    found = browsable(task(tmp_path), 2)
+    found = browsable(card_run(tmp_path), 2)
     assert found.documents == len(found.rows) == 40
     answered = [row for row in found.rows if row["status"] == "parsed"]
     assert len(answered) == 10
@@ -27,12 +27,12 @@ def test_every_document_of_a_small_pool_is_there_with_what_was_said_of_it(tmp_pa
 
 
 def test_a_pool_as_large_as_the_limit_is_there_as_a_whole(tmp_path: Path) -> None:
-    found = browsable(task(tmp_path), 2, limit=40)
+    found = browsable(card_run(tmp_path), 2, limit=40)
     assert (len(found.rows), found.documents) == (40, 40)
 
 
 def test_a_large_pool_is_a_sample_that_keeps_annotated_documents(tmp_path: Path) -> None:
-    found = browsable(task(tmp_path), 2, limit=12)
+    found = browsable(card_run(tmp_path), 2, limit=12)
     assert found.documents == 40
     assert len(found.rows) <= 12
     assert sum(row["status"] == "parsed" for row in found.rows) >= 6
@@ -40,7 +40,7 @@ def test_a_large_pool_is_a_sample_that_keeps_annotated_documents(tmp_path: Path)
 
 
 def test_the_payload_holds_every_row_and_is_the_same_each_time(tmp_path: Path) -> None:
-    found = browsable(task(tmp_path), 2)
+    found = browsable(card_run(tmp_path), 2)
     value = unpacked(found)
     assert found.payload() == found.payload()
     assert set(value["columns"]) == set(COLUMNS)

@@ -8,7 +8,7 @@ import yaml
 
 from datashop_assets.data_card import page, wording
 from datashop_assets.data_card.hub import head, size_category
-from datashop_assets_tests.data_card.cards import SCRIPT, browsable, prompt, task
+from datashop_assets_tests.data_card.cards import SCRIPT, browsable, card_run, prompt
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_pictures_inside_the_page_are_shown() -> None:
 
 
 def test_the_browser_runs_one_script_whose_hash_its_policy_names(tmp_path: Path) -> None:
-    html = page.browser({"prompt": prompt()}, browsable(task(tmp_path), 2).payload())
+    html = page.browser({"prompt": prompt()}, browsable(card_run(tmp_path), 2).payload())
     assert SCRIPT not in html
     assert html.count("<script") == 2  # the data, and what reads them
     assert re.search(r"script-src &#39;sha256-[A-Za-z0-9+/=]{44}&#39;", html)

@@ -8,7 +8,7 @@ import pytest
 from datashop_assets.data_card.documents import annotated
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import SHOWN, Scan, merged, scan, scan_shard
-from datashop_assets_tests.data_card.cards import names, task
+from datashop_assets_tests.data_card.cards import card_run, names
 
 
 def pool(documents: int) -> pl.DataFrame:
@@ -48,7 +48,7 @@ def test_what_shares_text_with_evaluation_documents_may_not_be_trained_on() -> N
 
 
 def test_a_killed_scan_goes_on_after_the_last_shard(tmp_path: Path) -> None:
-    card = task(tmp_path)
+    card = card_run(tmp_path)
     whole = scan(card, names(2))
     (tmp_path / "filtered_pool" / "part-0.parquet").unlink()  # scanned before: not read again
     again = scan(card, names(2))
@@ -57,7 +57,7 @@ def test_a_killed_scan_goes_on_after_the_last_shard(tmp_path: Path) -> None:
 
 
 def test_samples_show_the_text_that_was_read(tmp_path: Path) -> None:
-    card = task(tmp_path)
+    card = card_run(tmp_path)
     found = samples(card, scan(card, names(2)), annotated(card))
     assert [one["id"].split()[0] for one in found["Best"]] == [f"d{n}" for n in range(39, 31, -1)]
     assert all(one["text"].startswith(one["id"].split()[0][1:] + " waves") for one in found["Best"])

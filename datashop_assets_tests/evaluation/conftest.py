@@ -8,7 +8,7 @@ import pytest
 from datashop_assets.core.step import Resources
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
-from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.training_pool import TrainingPool
@@ -52,7 +52,7 @@ class CountsPluses:
     def identity(self, model: str) -> tuple[str, str]:
         return model, ""
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         for one in asked:
             sums = min(5, one.text.count("+")) / 5
             ended = Ended.REFUSED if "refuse" in one.text else Ended.COMPLETE

@@ -10,17 +10,14 @@ import os
 import sys
 from pathlib import Path
 
-from datashop_assets.encoder.stage import ENCODER, POOL_EMBEDDINGS
-from datashop_assets.filtered_pool.stage import FILTERED_POOL, KEEP_CERTIFICATE, POOL_SCORES
-from datashop_assets.sources.stage import PRETRAINING_POOL
-from datashop_assets.trained_lm.stage import POOL_TOKENS
-
 from datashop_assets.core.build import make_step
-from datashop_assets.core.plan import PlannedStep
+from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import Resources
 from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.filtered_pool import certificate
+from datashop_assets.graph import GRAPH
+from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
@@ -31,7 +28,7 @@ from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.compute import LocalCompute
 from resources.ray_compute import RayCompute
 
-MADE = (PRETRAINING_POOL, POOL_EMBEDDINGS, ENCODER, POOL_TOKENS, KEEP_CERTIFICATE)
+MADE = ("pretraining_pool", "pool_embeddings", "encoder", "pool_tokens", "keep_certificate")
 KEEP = {
     "keep": {"fraction": 0.2, "of": "tokens"},
     "format": "jsonl.zst",
@@ -47,19 +44,23 @@ def prepare(root: Path, shards: int) -> None:
     (root / "files").mkdir(parents=True)
     pool = gold_pool(root, {**DATA, "uri": small_pool(root / "files", root / "cache", shards)})
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 200)}, SCHEMA)
-    run_build(build_encoder, ENCODER.name, root, CONFIG, {"training_set": labels, PRETRAINING_POOL.name: pool})
-    run_build(embeddings.build, POOL_EMBEDDINGS.name, root, {"asked": False}, {PRETRAINING_POOL.name: pool})
-    run_build(certificate.build, KEEP_CERTIFICATE.name, root, {"asked": False}, {})
+    run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
+    run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
+    run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
     counted_tokens(root, pool)
 
 
 def make_both(root: Path, wanted: Root, tools: Resources) -> dict[str, Manifest]:
     """Makes the two stages below `wanted` and returns their manifests."""
-    plan = {stage.name: PlannedStep(stage, "0" * 32, {}, Folder(str(root / stage.name))) for stage in MADE}
-    for stage, config in ((POOL_SCORES, {}), (FILTERED_POOL, KEEP)):
-        plan[stage.name] = PlannedStep(stage, "1" * 32, config, wanted.stage(stage.name, "1" * 32))
-    stages = (POOL_SCORES.name, FILTERED_POOL.name)
-    return {name: make_step(name, plan, tools).output.manifest for name in stages}
+    steps = {name: PlannedStep(GRAPH.step(name), (), "0" * 32, {}, Folder(str(root / name))) for name in MADE}
+    likelihood = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
+    fields = {"name": "Mathematics", "rubric": "{example}", "annotator": {"likelihood": likelihood}}
+    prompt = parse_prompt(fields, "mathematics", "mathematics.yaml")
+    for name, config in (("pool_scores", {}), ("filtered_pool", KEEP)):
+        inputs = GRAPH.step(name).inputs_of(prompt)
+        steps[name] = PlannedStep(GRAPH.step(name), inputs, "1" * 32, config, wanted.stage(name, "1" * 32))
+    plan = Plan(steps, prompt, wanted, None)
+    return {name: make_step(name, plan, tools).output.manifest for name in ("pool_scores", "filtered_pool")}
 
 
 def tools_of(compute: str) -> Resources:

@@ -13,14 +13,14 @@ import orjson
 import pytest
 
 from datashop_assets.graph import GRAPH
-from datashop_assets.protocols.annotator import Asked, Question, Reading, Sampling
+from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
 from datashop_assets.storage.root import Root, project
 from datashop_assets_tests.graph.conftest import SLUG, begun
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.small import small_pool, write_prompt
-from resources.annotator.endpoints.policy import Policy
-from resources.annotator.server.annotator import ServerAnnotator
+from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.settings import ServerSettings
+from resources.annotator.vllm.server import ServerAnnotator
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]  # Ray's own
 VLLM = project() / ".venv-vllm/bin/python"
@@ -33,13 +33,13 @@ def annotator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     """A vLLM server, as whoever asks it names it."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     server = ServerAnnotator(replace(SMALLEST, logs=tmp_path / "logs", cache=tmp_path / "weights"), Policy(), print)
-    list(server.answer([Asked("first", "What is two and two?", "made")], HELLO))
-    assert server._served is not None
-    address = f"http://127.0.0.1:{server._served.process.port}/v1"
+    list(server.answer([AnnotationRequest("first", "What is two and two?", "made")], HELLO))
+    assert server.server is not None
+    address = f"http://127.0.0.1:{server.server.process.port}/v1"
     yield {
         "DATASHOP_ANNOTATOR": "endpoints",
         "DATASHOP_ANNOTATOR_URLS": address,
-        "DATASHOP_ANNOTATOR_KEY": server._served.key,
+        "DATASHOP_ANNOTATOR_KEY": server.server.key,
     }
     server.close()
 

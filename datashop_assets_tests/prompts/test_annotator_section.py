@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from datashop_assets.annotations.stage import ANNOTATIONS
 
 from datashop_assets.annotations.question import parsing_of
+from datashop_assets.annotations.steps import annotations
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt, load_prompt
 
@@ -52,8 +52,8 @@ def test_only_what_the_way_of_scoring_uses_is_in_the_configuration(tmp_path: Pat
         "processor: {type: medu}",
     )
     other = load(tmp_path, f"{{{likelihood}, sampling: {{seed: 1}}}}")
-    assert ANNOTATIONS.config(plain) == ANNOTATIONS.config(same)
-    assert ANNOTATIONS.config(plain) != ANNOTATIONS.config(other)
+    assert annotations.configure(plain) == annotations.configure(same)
+    assert annotations.configure(plain) != annotations.configure(other)
 
 
 def test_each_way_of_scoring_has_its_own_parsing(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from datashop_assets.protocols.annotator import Answer, Asked, Ended, Question, failed
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
 
 
 class Scribbler:
@@ -17,12 +17,12 @@ class Scribbler:
     def identity(self, model: str) -> tuple[str, str]:
         return model, "1"
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         assert question.scoring == "write"
         for one in asked:
             self.asked.append(one.text)
             if self.fails and self.fails in one.text:
-                yield failed(one.id, "the line is dead")
+                yield failed_answer(one.id, "the line is dead")
                 continue
             words = " ".join(sorted({word for word in one.text.split() if word.isupper() and word.isascii()}))
             ended = Ended.REFUSED if "SECRET" in words else Ended.COMPLETE

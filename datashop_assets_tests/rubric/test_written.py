@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datashop_assets.core.step import Resources
-from datashop_assets.prompts.editing import RUBRIC
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
 from datashop_assets.rubric.build import build
 from datashop_assets.rubric.describe import describe
+from datashop_assets.rubric.steps import rubric
 from datashop_assets.rubric.wording import wrapped
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.rubric.scribes import Scribbler
@@ -26,7 +26,7 @@ SETS = {"algebra": ["a ROOT", "a RING {x}", "a FIELD"], "history": ["the KING"]}
 
 def config_of(targets: Any, **writing: Any) -> Mapping[str, Any]:
     fields = {"name": "x", "targets": targets, "writing": writing, "annotator": {"likelihood": LIKELIHOOD}}
-    return RUBRIC.config(parse_prompt(fields, "x", "x.yaml"))
+    return rubric.configure(parse_prompt(fields, "x", "x.yaml"))
 
 
 def written(root: Path, targets: Any, annotator: Scribbler, **writing: Any) -> StageFolder:

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.sources.near_duplicates import any_in, bands
-from datashop_assets.sources.pool_index import BANDS
+from datashop_assets.sources.near_duplicates import BANDS, any_in, bands
 
 
 def pair(words: int, changed: int, draw: random.Random) -> tuple[str, str]:

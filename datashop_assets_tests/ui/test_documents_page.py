@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from datashop_assets.data_card import page as pages
 from datashop_assets.data_card.documents import COLUMNS, LIMIT, Browsed
-from datashop_assets_tests.data_card.cards import SCRIPT, browsable, prompt, task
+from datashop_assets_tests.data_card.cards import SCRIPT, browsable, card_run, prompt
 from datashop_assets_tests.ui.conftest import shot
 
 pytestmark = pytest.mark.ui
@@ -29,7 +29,7 @@ def opened(page: Page, place: Path, found: Browsed) -> list[str]:
 
 
 def test_documents_that_try_to_be_markup_stay_text(page: Page, tmp_path: Path) -> None:
-    said = opened(page, tmp_path, browsable(task(tmp_path), 2))
+    said = opened(page, tmp_path, browsable(card_run(tmp_path), 2))
     expect(page.locator("#count")).to_have_text("40 of 40 documents")
     expect(page.locator("#one pre").first).to_contain_text(SCRIPT)
     page.locator("select[name=status]").select_option(label="parsed")
@@ -41,7 +41,7 @@ def test_documents_that_try_to_be_markup_stay_text(page: Page, tmp_path: Path) -
 
 
 def test_filters_find_what_they_say(page: Page, tmp_path: Path) -> None:
-    opened(page, tmp_path, browsable(task(tmp_path), 2))
+    opened(page, tmp_path, browsable(card_run(tmp_path), 2))
     count = page.locator("#count")
     page.locator("select[name=kept]").select_option("1")
     expect(count).to_have_text("20 of 40 documents")
@@ -59,7 +59,7 @@ def test_filters_find_what_they_say(page: Page, tmp_path: Path) -> None:
 
 
 def test_the_arrow_keys_move_through_the_list(page: Page, tmp_path: Path) -> None:
-    opened(page, tmp_path, browsable(task(tmp_path), 2))
+    opened(page, tmp_path, browsable(card_run(tmp_path), 2))
     first = page.locator("#one h3").first.inner_text()
     page.locator("#list").press("ArrowDown")
     expect(page.locator("#one h3").first).not_to_have_text(first)

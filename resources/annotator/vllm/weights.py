@@ -1,0 +1,54 @@
+"""The embedded model as a Hugging Face folder, so that a vLLM server can serve the very weights that are embedded."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from datashop_assets.sources.packages import data_file
+
+SPECIAL_TOKENS = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
+
+
+def exported_folder(gguf_file: str, cache: Path) -> Path:
+    """`<cache>/served/<name>` with weights as float32, tokenizer and chat template, made once (0.5 GB, some 10 s).
+
+    It is made in a process of its own: JAX would keep an accelerator that the server needs. It appears whole or not at
+    all; of two processes that make it at once the first one's stays. Raises `FileNotFoundError` where the data packages
+    are not installed.
+    """
+    source = data_file(gguf_file)
+    folder = cache / "served" / source.stem
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    exported = Path(tempfile.mkdtemp(dir=folder.parent))
+    command = [sys.executable, "-m", __name__, str(source), str(exported)]
+    subprocess.run(command, check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"})  # noqa: S603, this module
+    try:
+        exported.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        shutil.rmtree(exported)
+    return folder
+
+
+def export(source: Path, folder: Path) -> None:
+    """Writes `folder` from a GGUF file."""
+    from datashop_assets.models.llama.gguf_file import GGUF
+    from datashop_assets.models.llama.weights import save_folder
+
+    gguf = GGUF(source)
+    tokenizer = gguf.tokenizer()
+    save_folder(gguf.model(), folder, tokenizer, SPECIAL_TOKENS)
+    (folder / "chat_template.jinja").write_text(gguf.chat_template)
+    end = {"eos_token_id": tokenizer.token_to_id(SPECIAL_TOKENS["eos_token"])}
+    (folder / "generation_config.json").write_text(json.dumps(end))
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]), Path(sys.argv[2]))
