@@ -18,6 +18,7 @@ from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_resources
 from datashop_assets.storage.root import default_root
 from datashop_assets.trained_lm.build import build_candidate, build_matched
+from datashop_assets_tests.acceptance.golden_contents import EVERYWHERE, GOLDEN, processor
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
 pytestmark = pytest.mark.timeout(900)
@@ -46,6 +47,14 @@ def planned(demo: Stages) -> dict[str, PlannedStep]:
 def test_a_second_run_has_nothing_to_do(demo: Stages) -> None:
     assert "Nothing to do" in datashop("run", "mathematics")
     assert {stage["state"] for stage in demo.values()} == {"current"}
+
+
+def test_contents_are_those_that_were_recorded(demo: Stages) -> None:
+    golden = json.loads(GOLDEN.read_text())
+    same_machine = golden["processor"] == processor()
+    now = {name: stage["content_digest"] for name, stage in demo.items() if same_machine or name in EVERYWHERE}
+    assert now == {name: digest for name, digest in golden["contents"].items() if name in now}
+    assert set(EVERYWHERE) <= set(now)
 
 
 def test_every_document_is_accounted_for(demo: Stages) -> None:

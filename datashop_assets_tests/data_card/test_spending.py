@@ -10,7 +10,7 @@ import pytest
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.data_card.cards import run
+from datashop_assets_tests.data_card.cards import card_run
 from datashop_assets_tests.stages import finish, writer
 
 HOURS = {"value": 2.0, "low": 1.0, "high": 3.0}
@@ -21,11 +21,11 @@ def under_a_root(place: Path, **lines: Any) -> OpenRun:
     """A card under a root with an estimate of these stages."""
     root = Root(str(place / "root"))
     root.prompt("tides").write("estimate.json", orjson.dumps({"currency": "EUR", "stages": lines}))
-    return replace(run(place), output=writer(place / "root" / "stages" / "data_card", "digest"))
+    return replace(card_run(place), output=writer(place / "root" / "stages" / "data_card", "digest"))
 
 
 def test_without_an_estimate_there_is_what_was_spent(tmp_path: Path) -> None:
-    found = spending(run(tmp_path))
+    found = spending(card_run(tmp_path))
     assert found["currency"] is None
     assert found["stages"]["encoder"]["seconds"] == pytest.approx(0, abs=60)
     assert found["stages"]["encoder"]["estimated"] is None
@@ -43,7 +43,7 @@ def test_an_estimate_stands_beside_what_was_spent(tmp_path: Path) -> None:
 
 
 def test_tokens_of_language_models_are_those_of_all_seeds(tmp_path: Path) -> None:
-    made = run(tmp_path)
+    made = card_run(tmp_path)
     trained = finish(writer(tmp_path, "lm"), "trained_lm", {"tokens": 100, "final_loss": [1.0, 2.0, 3.0]}, {})
     assert spending(replace(made, inputs={"trained_lm": trained}))["stages"]["trained_lm"]["tokens"] == 300
 
