@@ -11,6 +11,8 @@ from datashop_assets.annotations.describe import evenly
 from datashop_assets.markdown import escaped
 from datashop_assets.prompts.annotator_settings import Gate, Gates
 from datashop_assets.protocols.annotator import Status
+from datashop_assets.statistics.intervals import correlation_by_chance
+from datashop_assets.statistics.ranking import spearman
 
 SHOWN = 5  # documents
 COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score")  # texts are read of what is shown only
@@ -65,7 +67,13 @@ def longest_decile_kept(rows: pl.DataFrame, gates: Gates) -> Judged:
 def length_score_band(rows: pl.DataFrame, gates: Gates) -> Judged:
     low, high = gates.length_score
     wanted = f"Spearman's rho of length and score, {low:g} to {high:g} and what chance adds"
-    return _within(rows, gates, _rho, lambda rho, n: low - _chance(n) <= rho <= high + _chance(n), wanted)
+    return _within(
+        rows,
+        gates,
+        _rho,
+        lambda rho, n: low - correlation_by_chance(n) <= rho <= high + correlation_by_chance(n),
+        wanted,
+    )
 
 
 def spread_within_sources(rows: pl.DataFrame, gates: Gates) -> Judged:
@@ -101,14 +109,10 @@ def _within(
     return Judged(not bad, says, {"by_source": figures, "sources_not_judged": len(sources) - len(figures)}, look_at)
 
 
-def _chance(documents: int) -> float:
-    """How far from its true value rho lies in 95 of 100 samples of this size (Fisher's approximation near 0)."""
-    return 1.96 / float(np.sqrt(documents - 3)) if documents > 3 else 1.0
-
-
 def _rho(part: pl.DataFrame) -> float:
     """Not a number where all lengths or all scores are alike."""
-    return float(part.select(pl.corr("characters", "expected_score", method="spearman")).item() or np.nan)
+    length, score = (part[name].cast(pl.Float64).to_numpy() for name in ("characters", "expected_score"))
+    return float(spearman(length, score, np.ones((1, len(part))))[0])
 
 
 def _deviation(part: pl.DataFrame) -> float:

@@ -7,3 +7,4 @@ from datashop_assets.core.step import OpenResult
 
 class AnnotationsResult(OpenResult):
     step: ClassVar[str] = "annotations"
+    volatile: ClassVar[frozenset[str]] = frozenset({"asked_now", "seconds_asking", "documents_per_second"})

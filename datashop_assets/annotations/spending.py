@@ -14,6 +14,7 @@ import orjson
 
 from datashop_assets.answers.store import AnswerStore, from_line
 from datashop_assets.protocols.annotator import Answer
+from datashop_assets.storage.writing import on_disk
 
 FILE = "spent.json"
 EVERY = 10.0  # seconds
@@ -46,9 +47,8 @@ class Spending:
 
     def note(self) -> None:
         self._noted = time.monotonic()
-        unfinished = self.file.with_suffix(".unfinished")
-        unfinished.write_bytes(orjson.dumps({"seconds": self.seconds}))
-        unfinished.replace(self.file)
+        with on_disk(self.file) as file:
+            file.write(orjson.dumps({"seconds": self.seconds}))
 
     @property
     def seconds(self) -> float:

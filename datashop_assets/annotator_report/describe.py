@@ -8,6 +8,7 @@ import orjson
 
 from datashop_assets.annotator_report.build import REPORT
 from datashop_assets.markdown import escaped, table
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.curve import PLOT
 
@@ -38,18 +39,21 @@ def agreement_table(found: Mapping[str, Any] | None) -> str:
         return "No second annotator is named (`annotator.report.second`)."
     if "note" in found:
         return escaped(found["note"])
-    rows = [
-        (title, *(_number(found[name][end]) for end in ("value", "low", "high"))) for name, title in FIGURES.items()
-    ]
+    rows = [(title, _text(found[name])) for name, title in FIGURES.items()]
     confusion = table(("first, second →", *range(6)), ((score, *line) for score, line in enumerate(found["confusion"])))
     who = f"{escaped(found['model'])}, {found['scoring']}. " if "model" in found else ""
     said = f"{who}{found['documents']} documents have both scores; {found['without_score']} have no second one."
-    return f"{said}\n\n{table(('', 'value', 'from', 'to'), rows)}\n\n{confusion}"
+    return f"{said}\n\n{table(('', 'with 95% interval'), rows)}\n\n{confusion}"
 
 
 def _groups(head: str, groups: Sequence[Mapping[str, Any]], name: Any) -> str:
     rows = [(name(one), one["documents"], one["scored"], _number(one["mean"])) for one in groups]
     return table((head, "documents", "scored", "mean score"), rows)
+
+
+def _text(stored: Mapping[str, Any]) -> str:
+    figure = Figure.from_json(stored)
+    return _number(None) if figure is None else str(figure)
 
 
 def _number(value: float | None) -> str:

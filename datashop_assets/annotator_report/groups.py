@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from datashop_assets.annotator_report.agreement import Array
+from datashop_assets.statistics.intervals import Array
 
 Row = Mapping[str, Any]
 DECILES = 10

@@ -42,7 +42,7 @@ def describe(output: StepOutput[Any]) -> Mapping[str, str]:
         RubricResult,
     ),
     configure=_report,
-    version="1",
+    version="2",
     group="2_annotations",
     kinds={"json"},
     resources={"annotator"},

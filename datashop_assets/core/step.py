@@ -49,6 +49,7 @@ class StepResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     step: ClassVar[str]  # the name of the step that gives it
+    volatile: ClassVar[frozenset[str]] = frozenset()  # fields of one run or machine, not of what is made: times, paces
 
 
 ConfigT = TypeVar("ConfigT")

@@ -12,7 +12,7 @@ import polars as pl
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.scan import attributes
 from datashop_assets.excerpts import excerpt
-from datashop_assets.sources.pool import read_pool
+from datashop_assets.sources.pool import read_chosen
 from datashop_assets.storage.digests import keyed_hash
 
 LIMIT = 100_000  # documents in the browser; more make it slow
@@ -118,9 +118,8 @@ def _pool_rows(run: OpenRun, shards: Sequence[str], asked: Mapping[str, Row], li
             others = ~table["id"].is_in(list(asked))
             table = table.filter(others.cum_sum() <= left)
             known = {row["row"]: row for row in table.iter_rows(named=True)}
-            texts = ((row, one.text) for row, one in read_pool(pool, shard) if row in known)
-            for row, text in texts:
-                yield _row(known[row], text, asked, run.config, characters)
+            for row, document in read_chosen(pool, shard, sorted(known)):
+                yield _row(known[row], document.text, asked, run.config, characters)
             left -= int(others.sum())
             bar.advance()
 

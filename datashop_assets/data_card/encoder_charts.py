@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 from markupsafe import Markup
 
 from datashop_assets.data_card.drawing import FIRST, MUTED, drawing
+from datashop_assets.statistics.ranking import precision_recall_curve
 
 
 def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
@@ -24,21 +24,12 @@ def precision_recall(unseen: pl.DataFrame) -> Markup:
     """Precision at every recall on unseen labels."""
     with drawing("Precision by recall") as made:
         if 0 < unseen["label"].sum() < len(unseen):
-            recall, precision = precision_by_recall(*(unseen[name].to_numpy() for name in ("label", "score", "weight")))
+            recall, precision = precision_recall_curve(
+                *(unseen[name].to_numpy() for name in ("score", "label", "weight"))
+            )
             made.axes.step(recall, precision, where="pre", color=FIRST)
         made.axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     return made.svg
-
-
-def precision_by_recall(label: np.ndarray, score: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall and precision of keeping every document from each distinct score on, highest score first. [N] each -> [K].
-
-    As scikit-learn has them (a test holds it), whose import takes 4 s here.
-    """
-    order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # the last of every run of equal scores
-    kept, hits = weight[order].cumsum()[ends], (weight * label)[order].cumsum()[ends]
-    return hits / hits[-1], hits / kept
 
 
 def agreement(unseen: pl.DataFrame) -> Markup:

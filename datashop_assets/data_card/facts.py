@@ -27,7 +27,7 @@ def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
         "prompt": dict(run.config),
         "rubric": rubric(run.inputs["rubric"]),
         "models": models(run),
-        "stages": {name: _stage(folder) for name, folder in run.inputs.items()},
+        "stages": {name: stage_facts(folder) for name, folder in run.inputs.items()},
         "funnels": {
             "pool": [asdict(step) for step in pool_funnel(run.inputs, found.trainable)],
             "labels": [asdict(step) for step in label_funnel(run.inputs)],
@@ -77,12 +77,13 @@ def report(folder: StageFolder) -> dict[str, Any]:
     return orjson.loads(folder.file("report.json").read_bytes())  # type: ignore[no-any-return]
 
 
-def _stage(folder: StageFolder) -> dict[str, Any]:
+def stage_facts(folder: StageFolder) -> dict[str, Any]:
+    """What a stage is and what it measured, without its times and costs."""
     manifest = folder.manifest
     return {
         "plan_digest": manifest.plan_digest,
         "content_digest": manifest.content_digest,
         "code_version": manifest.code_version,
         "rows": manifest.rows,
-        "metrics": {key: value for key, value in manifest.metrics.items() if not is_volatile(key)},
+        "metrics": {key: value for key, value in manifest.metrics.items() if not is_volatile(manifest.stage, key)},
     }

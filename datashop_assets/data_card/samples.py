@@ -6,7 +6,7 @@ from typing import Any
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.documents import Row, seen
 from datashop_assets.data_card.scan import SHOWN, Scan
-from datashop_assets.sources.pool import read_pool
+from datashop_assets.sources.pool import read_chosen
 
 CHARACTERS = 1200  # of a text on the page
 Samples = dict[str, list[dict[str, Any]]]
@@ -47,14 +47,13 @@ def disagreements(answers: Mapping[str, Row]) -> Samples:
 
 
 def _texts(run: OpenRun, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
-    """Reads the shards that hold one of these rows, and no other."""
+    """Reads these rows, and no other, of the shards that hold one."""
     wanted = {(row["shard"], row["row"]) for row in rows}
     pool = run.inputs["pretraining_pool"]
     return {
         (shard, row): seen(document.text, run.config, CHARACTERS)[0]
         for shard in sorted({shard for shard, _ in wanted})
-        for row, document in read_pool(pool, shard)
-        if (shard, row) in wanted
+        for row, document in read_chosen(pool, shard, sorted(row for name, row in wanted if name == shard))
     }
 
 

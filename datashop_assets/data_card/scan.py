@@ -14,6 +14,7 @@ import polars as pl
 from datashop_assets.core.step import OpenRun
 from datashop_assets.sources.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.writing import on_disk
 from datashop_assets.trained_lm.decontamination import left_out
 
 BINS = 100  # of the score from 0 to 1
@@ -46,9 +47,9 @@ def scan(run: OpenRun, shards: Sequence[str]) -> Scan:
         for shard in shards:
             place = run.output.scratch / f"{shard}.scan.json"
             if not place.exists():
-                ready = place.with_suffix(".part")
-                ready.write_bytes(orjson.dumps(scan_shard(attributes(pool, kept, shard), left_out(shared, shard))))
-                ready.replace(place)
+                scanned = scan_shard(attributes(pool, kept, shard), left_out(shared, shard))
+                with on_disk(place) as file:
+                    file.write(orjson.dumps(scanned))
             parts.append(orjson.loads(place.read_bytes()))
             bar.advance()
     return merged(parts)

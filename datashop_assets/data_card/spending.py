@@ -6,17 +6,18 @@ from typing import Any
 import orjson
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.data_card.results import CARD_INPUTS
 from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
-# What a stage measures of its own running, or of a machine; answers that were there before its run are not `asked_now`.
-VOLATILE = ("asked_now", "seconds", "cost", "price", "usd", "per_second", "tokens_per", "utilization", "mfu", "memory")
+VOLATILE = {result.step: result.volatile for result in CARD_INPUTS}
 
 
-def is_volatile(name: str) -> bool:
-    return any(part in name for part in VOLATILE)
+def is_volatile(stage: str, metric: str) -> bool:
+    """Whether a step declares that a metric tells of one run or machine, and not of what was made."""
+    return metric in VOLATILE[stage]
 
 
 def spending(run: OpenRun) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def _stage(folder: StageFolder, line: Mapping[str, Any] | None) -> dict[str, Any
         "finished_at": manifest.finished_at,
         "machine": manifest.machine,
         "versions": manifest.versions,
-        "metrics": {key: value for key, value in metrics.items() if is_volatile(key)},
+        "metrics": {key: value for key, value in metrics.items() if is_volatile(manifest.stage, key)},
     }
 
 

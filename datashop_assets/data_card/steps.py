@@ -3,24 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.annotator_report.results import AnnotatorReportResult
 from datashop_assets.core.step import StepOutput, StepRun, step
-from datashop_assets.data_card.results import DataCardResult
-from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
-from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
-from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
+from datashop_assets.data_card.results import CARD_INPUTS, DataCardResult
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.trained_lm.results import (
-    ControlLMResult,
-    DecontaminationResult,
-    MatchedLMResult,
-    PoolTokensResult,
-    TrainedLMResult,
-)
-from datashop_assets.training_set.results import TrainingSetResult
 
 
 def _card(prompt: Prompt) -> dict[str, Any]:
@@ -36,28 +21,9 @@ def describe(output: StepOutput[Any]) -> Mapping[str, str]:
 
 @step(
     result=DataCardResult,
-    inputs=(
-        PretrainingPoolResult,
-        AnnotationSampleResult,
-        PoolEmbeddingsResult,
-        RubricResult,
-        AnnotationsResult,
-        AnnotatorReportResult,
-        TrainingSetResult,
-        EncoderResult,
-        PoolTokensResult,
-        PoolScoresResult,
-        KeepCertificateResult,
-        FilteredPoolResult,
-        DecontaminationResult,
-        ControlLMResult,
-        MatchedLMResult,
-        TrainedLMResult,
-        EvaluationTargetsResult,
-        EvaluationResult,
-    ),
+    inputs=CARD_INPUTS,
     configure=_card,
-    version="4",
+    version="5",
     group="6_card",
     kinds={"html"},
     describe=describe,

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from datashop_assets.markdown import escaped
+from datashop_assets.statistics.figure import Figure
 
-Range = Mapping[str, float | None]  # value, low, high
+Stored = Mapping[str, float | None]  # value, low, high
 
 
 def number(value: Any, digits: int = 3, sign: bool = False) -> str:
@@ -28,12 +29,12 @@ def took(seconds: float) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def hours(found: Range | None) -> str:
+def hours(found: Stored | None) -> str:
     """An estimate of hours as a duration with its interval."""
     return ranged(found, lambda value: took(value * 3600))
 
 
-def amount(found: Range | None) -> str:
+def amount(found: Stored | None) -> str:
     """An estimate of tokens or money with its interval."""
     return ranged(found, figure)
 
@@ -42,16 +43,12 @@ def figure(value: float | None) -> str:
     return "n/a" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def ranged(found: Range | None, said: Callable[[float], str]) -> str:
-    if found is None or found["value"] is None:
-        return "unknown"
-    ends = [found["low"], found["high"]]
-    if None in ends or ends[0] == ends[1]:
-        return said(found["value"])
-    return f"{said(found['value'])} ({' to '.join(said(end) for end in ends if end is not None)})"
+def ranged(found: Stored | None, said: Callable[[float], str]) -> str:
+    known = Figure.from_json(found)
+    return "unknown" if known is None else known.text(said)
 
 
-def interval(found: Range | None) -> str:
+def interval(found: Stored | None) -> str:
     """A measured figure with its interval."""
     return "" if found is None else ranged(found, number)
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.core.step import Metrics, OpenRun
-from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.folds import baselines_of, baselines_out_of_fold
 from datashop_assets.encoder.learning import learn
 from datashop_assets.encoder.metrics import FEWEST
@@ -31,7 +30,9 @@ from datashop_assets.encoder.report import (
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
 from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import read_pool
+from datashop_assets.sources.pool import read_chosen
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import Array
 from datashop_assets.storage.stage_folder import StageFolder
 
 REPORT, PREDICTIONS = "report.json", "out_of_fold.parquet"
@@ -59,7 +60,7 @@ def build(run: OpenRun) -> Metrics:
         "cascade": on_cascade(learnt, rows),
         "errors": errors_to_read(rows, learnt.scores),
     }
-    refuse_useless(report["labels"]["all"]["metrics"]["auc"])
+    refuse_useless(Figure.from_json(report["labels"]["all"]["metrics"]["auc"]))
     encoder.save(run.output, run.config)
     run.output.write_rows(PREDICTIONS, _predictions(rows, learnt.margins, learnt.scores), PREDICTED)
     run.output.put_bytes(REPORT, json.dumps(report, indent=1).encode())
@@ -78,12 +79,12 @@ def refuse_few(rows: pl.DataFrame) -> None:
         )
 
 
-def refuse_useless(auc: dict[str, float]) -> None:
+def refuse_useless(auc: Figure | None) -> None:
     """Raises `ValueError` when the encoder ranks unseen labels worse than chance, which no sound training does."""
-    if auc["high"] < 0.5:
+    if auc is not None and auc.high is not None and auc.high < 0.5:
         raise ValueError(
-            f"the encoder's AUC on labels it has not seen is {auc['value']:.3f} (95% interval {auc['low']:.3f} to "
-            f"{auc['high']:.3f}), worse than chance: its training went wrong, so no model is kept"
+            f"the encoder's AUC on labels it has not seen is {auc.value:.3f} (95% interval {auc.interval()}), worse "
+            "than chance: its training went wrong, so no model is kept"
         )
 
 
@@ -101,10 +102,8 @@ def _gold_reports(run: OpenRun, encoder: TrainedEncoder, rows: pl.DataFrame) -> 
 def heldout(pool: StageFolder) -> Iterator[Document]:
     """Every held-out document."""
     for shard in (file.name for file in pool.shards):
-        chosen = {row["row"] for row in pool.rows(shard) if row["split"] == "heldout"}
-        for row, document in read_pool(pool, Path(shard).stem):
-            if row in chosen:
-                yield document
+        chosen = (row["row"] for row in pool.rows(shard) if row["split"] == "heldout")
+        yield from (document for _, document in read_chosen(pool, Path(shard).stem, chosen))
 
 
 def _predictions(rows: pl.DataFrame, margins: Array, scores: Array) -> Iterator[dict[str, Any]]:

@@ -7,13 +7,11 @@ one reading, so what would predict the annotator's mean answer without error cor
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
-
-Figure = Mapping[str, float]  # value, low, high
 
 
 @dataclass(frozen=True)
@@ -27,27 +25,29 @@ class Ceiling:
     @property
     def believable(self) -> bool:
         """Whether the encoder is not surely above what the annotator's own noise allows."""
-        return self.annotator is None or self.encoder["low"] <= math.sqrt(max(self.annotator["high"], 0.0))
+        return (
+            self.annotator is None
+            or self.annotator.high is None
+            or self.encoder.low is None
+            or self.encoder.low <= math.sqrt(max(self.annotator.high, 0.0))
+        )
 
     def said(self) -> str:
-        encoder = f"Rank correlation with the annotator's score: the encoder {_shown(self.encoder)} on unseen labels"
+        encoder = f"Rank correlation with the annotator's score: the encoder {self.encoder} on unseen labels"
         if self.annotator is None:
             return f"{encoder}; the annotator with itself: {self.about}."
-        mean = f"{math.sqrt(max(self.annotator['value'], 0.0)):.3f} is the most that predicting its mean answer gives"
-        return f"{encoder}; the annotator with itself {_shown(self.annotator)} on {self.about}; {mean}."
+        mean = f"{math.sqrt(max(self.annotator.value, 0.0)):.3f} is the most that predicting its mean answer gives"
+        return f"{encoder}; the annotator with itself {self.annotator} on {self.about}; {mean}."
 
 
 def ceiling(encoder: StageFolder, report: StageFolder) -> Ceiling:
     """From a finished `encoder` and the `annotator_report` of the same prompt."""
-    metrics = encoder.metrics
-    own = {end: metrics[f"spearman{key}"] for end, key in (("value", ""), ("low", "_low"), ("high", "_high"))}
-    again: Mapping[str, Any] = json.loads(report.file("annotator_report.json").read_bytes())["self_agreement"]
+    own = Figure.from_metrics(encoder.metrics, "spearman")
+    if own is None:
+        raise ValueError(f"{encoder.uri} has no spearman among its metrics; remove it and materialize encoder again")
+    again: dict[str, Any] = json.loads(report.file("annotator_report.json").read_bytes())["self_agreement"]
     if "spearman" not in again:
         return Ceiling(own, None, again["note"])
-    if again["spearman"]["value"] is None:
+    if (itself := Figure.from_json(again["spearman"])) is None:
         return Ceiling(own, None, f"one score for all {again['documents']} documents")
-    return Ceiling(own, again["spearman"], f"{again['documents']} documents asked twice")
-
-
-def _shown(figure: Figure) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return Ceiling(own, itself, f"{again['documents']} documents asked twice")

@@ -34,9 +34,9 @@ def beneath_the_ceiling(context: CheckContext) -> CheckResult:
 
 def beside(found: Ceiling) -> CheckResult:
     """The verdict on an encoder and its ceiling."""
-    figures = {"encoder": found.encoder["value"]}
+    figures = {"encoder": found.encoder.value}
     if found.annotator:
-        figures["annotator_with_itself"] = found.annotator["value"]
+        figures["annotator_with_itself"] = found.annotator.value
     return CheckResult(passed=found.believable, description=found.said(), figures=dict(figures))
 
 

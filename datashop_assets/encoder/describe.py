@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.markdown import escaped, table
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 
 COMPARED = {
@@ -68,7 +69,7 @@ def cascade(found: Mapping[str, Any]) -> str:
         "auc_second_alone": "AUC where the second encoder reads everything",
         "auc_cost": "what passing on costs in AUC",
     }
-    rows = [(title, interval(found["metrics"][name])) for name, title in names.items()]
+    rows = [(title, _text(found["metrics"][name])) for name, title in names.items()]
     said = (
         f"{found['passed']} of {found['documents']} labelled documents are passed on ({found['share']:.1%} by weight); "
         f"{found['lost_positives']} of {found['positives']} positives are not."
@@ -98,13 +99,14 @@ def figures(part: Mapping[str, Any]) -> str:
 
 def _rows(columns: list[Mapping[str, Any]]) -> Iterator[list[str]]:
     for name, title in FIGURES.items():
-        cells = [interval(one["metrics"][name]) if name in one["metrics"] else "" for one in columns]
+        cells = [_text(one["metrics"].get(name)) for one in columns]
         if any(cells):
             yield [title, *cells]
 
 
-def interval(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+def _text(stored: Mapping[str, Any] | None) -> str:
+    figure = Figure.from_json(stored)
+    return "" if figure is None else str(figure)
 
 
 def reliability(summary: Mapping[str, Any]) -> str:
@@ -113,7 +115,7 @@ def reliability(summary: Mapping[str, Any]) -> str:
             f"{one['from']:.1f} to {one['to']:.1f}",
             one["documents"],
             f"{one['predicted']:.3f}",
-            interval(one["observed"]),
+            _text(one["observed"]),
         )
         for one in summary.get("reliability", [])
     ]

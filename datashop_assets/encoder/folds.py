@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.baselines import Baselines
 from datashop_assets.protocols.encoder import Encoder, EncoderKind, Labelled
+from datashop_assets.statistics.intervals import Array
 
 SEED = 0
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from datashop_assets.core.step import OpenRun
 from datashop_assets.encoder import cascade
-from datashop_assets.encoder.agreement import Array
 from datashop_assets.encoder.calibration import Calibrated, fit_calibration, of_labelled
 from datashop_assets.encoder.folds import fit, floats, out_of_fold
 from datashop_assets.encoder.kinds import FastTextKind, kind_of
 from datashop_assets.protocols.encoder import Encoder, EncoderKind
+from datashop_assets.statistics.intervals import Array
+from datashop_assets.storage.writing import on_disk
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ def _beneath(curve: Calibrated, passed: Array, labels: Array, weights: Array) ->
 def _kept(path: Path, compute: Any) -> Array:
     """What `compute` gives, kept in scratch for a build that is killed later."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npy")
-        np.save(part, compute())
-        part.replace(path)
+        computed = compute()
+        with on_disk(path) as file:
+            np.save(file, computed)
     return np.asarray(np.load(path))

@@ -1,23 +1,21 @@
 """Every figure of a scored sample, each with a bootstrap interval over documents.
 
-Figures are weighted by importance, so they describe the sample that the documents were drawn from. The intervals are
-95% percentiles over `RESAMPLES` draws with replacement; draws that miss one of the two classes are left out.
+Figures are weighted by importance, so they describe the sample that the documents were drawn from. Draws that miss one
+of the two classes are left out of the intervals.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.encoder import agreement
-from datashop_assets.encoder.agreement import Array
+from datashop_assets.statistics import agreement, ranking
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import ROUNDED_Z, Array, Draws, bootstrap, effective_size, wilson
 
-RESAMPLES = 1000
-BLOCK = 2_000_000  # weights in memory at once, 16 MB
 BINS = np.linspace(0.0, 1.0, 11)
-Z = 1.96  # 95% of a normal distribution lie within
 FEWEST = 5  # of each class: with fewer an interval says nothing
 
 
@@ -58,7 +56,7 @@ def summary(sample: Sample, seed: int = 0) -> dict[str, Any]:
         return {**counts, "metrics": {}, "note": f"fewer than {FEWEST} documents of one class"}
     return {
         **counts,
-        "metrics": with_intervals(measures, sample, seed),
+        "metrics": {name: figure.as_json() for name, figure in with_intervals(measures, sample, seed).items()},
         "confusion": confusion(sample),
         "reliability": reliability(sample),
     }
@@ -74,7 +72,7 @@ def measures(sample: Sample, weights: Array) -> Figures:
         **compared(sample, score, sample.rank, weights),
         "precision": precision,
         "recall": recall,
-        "precision_at_share": agreement.precision_at_share(sample.rank, label, weights),
+        "precision_at_share": ranking.precision_at_share(sample.rank, label, weights),
         "brier": agreement.brier(score, label, weights),
     }
     for name, scores in sample.baselines.items():
@@ -87,13 +85,14 @@ def compared(sample: Sample, score: Array, rank: Array, weights: Array) -> Figur
     """The figures that an encoder and its baselines have in common, for probabilities and ranks [documents]."""
     label = sample.label
     found = {
-        "auc": agreement.auc(rank, label, weights),
-        "average_precision": agreement.average_precision(rank, label, weights),
+        "auc": ranking.auc(rank, label, weights),
+        "average_precision": ranking.average_precision(rank, label, weights),
         "f1": agreement.precision_recall_f1(score, label, weights)[2],
         "macro_f1": agreement.macro_f1(score, label, weights),
     }
     if sample.expected is not None:
-        found["spearman"] = agreement.spearman(rank, sample.expected, weights)
+        correlation = ranking.spearman(rank, sample.expected, weights)
+        found["spearman"] = np.nan_to_num(correlation)  # what has one value for all says nothing of the order
     return found
 
 
@@ -121,38 +120,25 @@ def reliability(sample: Sample) -> list[dict[str, Any]]:
     return bins
 
 
-def observed_share(sample: Sample) -> dict[str, float]:
-    """The share of positives with Wilson's 95% interval (1927), for as many documents as the weights are worth (Kish,
-    1965). A resample of three documents that are all positive would say that nothing is uncertain.
+def observed_share(sample: Sample) -> dict[str, float | None]:
+    """The share of positives with Wilson's interval, for as many documents as the weights are worth. A resample of
+    three documents that are all positive would say that nothing is uncertain.
     """
-    weight = sample.weight
-    value, worth = float(np.average(sample.label, weights=weight)), float(weight.sum() ** 2 / (weight**2).sum())
-    spread = Z**2 / worth
-    middle = (value + spread / 2) / (1 + spread)
-    half = (value * (1 - value) * spread + spread**2 / 4) ** 0.5 / (1 + spread)
-    return {"value": value, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
+    share = float(np.average(sample.label, weights=sample.weight))
+    return wilson(share, effective_size(sample.weight), ROUNDED_Z).as_json()
 
 
-def with_intervals(
-    function: Callable[[Sample, Array], Figures], sample: Sample, seed: int
-) -> dict[str, dict[str, float]]:
-    """Each figure of `function` as {value, low, high}."""
-    once = function(sample, sample.weight[None])
-    draws = [function(sample, weights) for weights in resampled(sample, seed)]
-    ends = {name: np.percentile(np.concatenate([draw[name] for draw in draws]), [2.5, 97.5]) for name in once}
-    return {
-        name: {"value": float(values[0]), "low": float(ends[name][0]), "high": float(ends[name][1])}
-        for name, values in once.items()
-    }
+def with_intervals(function: Callable[[Sample, Array], Figures], sample: Sample, seed: int) -> dict[str, Figure]:
+    """Each figure of `function` with its bootstrap interval over documents; of two classes where the sample has two."""
+    found = bootstrap(
+        lambda counts: function(sample, counts * sample.weight),
+        len(sample.label),
+        accepted=(lambda counts: of_both_classes(counts, sample.label)) if sample.fewest else None,
+        seed=seed,
+    )
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def resampled(sample: Sample, seed: int) -> Iterator[Array]:
-    """Weights of `RESAMPLES` resamples in blocks [some, documents]; of two classes each where the sample has two."""
-    random, documents = np.random.default_rng(seed), len(sample.label)
-    size = max(1, BLOCK // documents)
-    for start in range(0, RESAMPLES, size):
-        rows = min(size, RESAMPLES - start)
-        counts = random.multinomial(documents, np.full(documents, 1 / documents), size=rows)
-        positives = counts @ sample.label
-        both = (positives > 0) & (positives < documents) if sample.fewest else np.ones(rows, dtype=bool)
-        yield counts[both] * sample.weight
+def of_both_classes(counts: Draws, label: Array) -> NDArray[np.bool_]:
+    positives = counts @ label
+    return np.asarray((positives > 0) & (positives < len(label)))

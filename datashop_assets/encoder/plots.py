@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from datashop_assets.encoder.agreement import Array, by_score, ratio
 from datashop_assets.encoder.metrics import Sample
+from datashop_assets.statistics.ranking import precision_recall_curve
 
 INCHES, DOTS = (4.5, 4.0), 110
 
@@ -35,18 +35,11 @@ def precision_recall(sample: Sample) -> bytes:
     """The curve of the encoder, those of its baselines, and the share of positives that chance reaches."""
     figure, axes = _axes("recall", "precision")
     for name, scores in {"encoder": sample.rank, **sample.baselines}.items():
-        recall, precision = curve(scores, sample.label, sample.weight)
+        recall, precision = precision_recall_curve(scores, sample.label, sample.weight)
         axes.step(recall, precision, where="post", label=name, linewidth=1.8 if name == "encoder" else 1)
     axes.axhline(float(np.average(sample.label, weights=sample.weight)), color="0.7", linewidth=1, label="chance")
     axes.legend(loc="lower left", fontsize=8, frameon=False)
     return _png(figure)
-
-
-def curve(score: Array, label: Array, weight: Array) -> tuple[Array, Array]:
-    """Recall and precision at every distinct score, highest first, each [distinct]."""
-    hits = np.cumsum(by_score(score, (weight * label)[None])[0])
-    chosen = np.cumsum(by_score(score, weight[None])[0])
-    return ratio(hits, np.full_like(hits, hits[-1])), ratio(hits, chosen)
 
 
 def _axes(across: str, up: str) -> tuple[Figure, Axes]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.encoder.agreement import Array
+from datashop_assets.statistics.intervals import Array
 
 SHOWN = 8  # of each side
 BEGINNING = 300  # characters

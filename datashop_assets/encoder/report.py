@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.encoder.agreement import Array, auc, precision_recall_f1
 from datashop_assets.encoder.baselines import Baselines
 from datashop_assets.encoder.cascade import was_passed
 from datashop_assets.encoder.folds import floats
@@ -23,6 +22,10 @@ from datashop_assets.encoder.learning import Learnt
 from datashop_assets.encoder.metrics import Sample, summary, with_intervals
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
+from datashop_assets.statistics.agreement import precision_recall_f1
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import Array
+from datashop_assets.statistics.ranking import auc
 
 HIGHEST_SCORE = 5.0
 SHOWN = (
@@ -64,7 +67,7 @@ def on_cascade(learnt: Learnt, rows: pl.DataFrame, seed: int = 0) -> dict[str, A
     passed = Sample(was_passed(learnt.margins).astype(np.float64), label, weight)
     both = Sample(learnt.margins, label, weight, {"second": learnt.cascade["alone"]})
     figures = with_intervals(_recall, passed, seed) | with_intervals(_aucs, both, seed)
-    return {**said, "metrics": figures}
+    return {**said, "metrics": {name: figure.as_json() for name, figure in figures.items()}}
 
 
 def _recall(sample: Sample, weights: Array) -> dict[str, Array]:
@@ -136,11 +139,11 @@ def headline(report: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _named(summary: Mapping[str, Any], prefix: str, names: Collection[str]) -> dict[str, float]:
-    metrics = summary["metrics"]
-    shown = [name for name in names if name in metrics]
+def _named(summary: Mapping[str, Any], prefix: str, names: Collection[str]) -> dict[str, float | None]:
+    figures = {name: Figure.from_json(summary["metrics"].get(name)) for name in names}
     return {
-        f"{prefix}{name}{end}": metrics[name][key]
-        for name in shown
-        for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+        key: value
+        for name, figure in figures.items()
+        if figure is not None
+        for key, value in figure.as_metrics(f"{prefix}{name}").items()
     }

@@ -21,6 +21,7 @@ from datashop_assets.models.bert.weights import load_bert, load_classifier, save
 from datashop_assets.models.tuning import Loss, TuningSettings, tune
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.storage.writing import on_disk
 
 Documents = Mapping[str, NDArray[Any]]
 VALIDATION = 0.1  # of the documents
@@ -70,9 +71,9 @@ class TransformerKind:
     def _features(self, texts: Sequence[str], folder: Path) -> NDArray[np.float32]:
         kept = folder / "features.npy"
         if not kept.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            np.save(kept.with_suffix(".part.npy"), _features(self._base, texts, self.config["longest"]))
-            kept.with_suffix(".part.npy").replace(kept)
+            features = _features(self._base, texts, self.config["longest"])
+            with on_disk(kept) as file:
+                np.save(file, features)
         return np.asarray(np.load(kept))
 
     def _tokens(self, texts: Sequence[str]) -> NDArray[np.int32]:

@@ -6,13 +6,13 @@ from typing import Any
 from datashop_assets.annotations.design import Design, design_of
 from datashop_assets.annotations.sample import index_of
 from datashop_assets.core.plan import Plan
-from datashop_assets.estimating.intervals import Range, exactly
 from datashop_assets.estimating.pilot import Pilot, stated_tokens
+from datashop_assets.statistics.figure import Figure
 
 FIRST_PASS = 200  # documents whose length tells what the first pass of a cascade reads
 
 
-def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Range | None:
+def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Figure | None:
     """Tokens that a stage reads and writes; None for one that asks nothing.
 
     A second annotator, and one that certifies, is taken to read a document for as many tokens as the pilot. A written
@@ -30,15 +30,15 @@ def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Range | None:
     return None
 
 
-def _asked(pilot: Pilot, documents: int) -> Range | None:
+def _asked(pilot: Pilot, documents: int) -> Figure | None:
     return pilot.tokens.times(documents) if documents else None
 
 
-def _first_pass(plan: Plan, design: Design) -> Range:
+def _first_pass(plan: Plan, design: Design) -> Figure:
     """Of all documents that the first round left, where an annotator ranks them."""
     cascade: Mapping[str, Any] = plan["annotations"].config.get("cascade", {})
     if "asked" not in cascade:
-        return exactly(0.0)
+        return Figure.exact(0.0)
     return stated_tokens(plan, cascade["asked"], cascade["prompt"], FIRST_PASS).times(
         design.first.size - design.first.drawn
     )

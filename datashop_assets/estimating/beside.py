@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from datashop_assets.markdown import table
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.root import Root
 
 FILE = "estimate.json"
@@ -33,11 +34,8 @@ def beside(slug: str, name: str, root: Root, metrics: Mapping[str, Any], seconds
 
 def shown(found: Mapping[str, float | None] | None) -> str:
     """A range as text; `unknown` where there is none."""
-    if found is None:
-        return "unknown"
-    if found["low"] == found["high"]:
-        return number(found["value"])
-    return f"{number(found['value'])} ({number(found['low'])} to {number(found['high'])})"
+    figure = Figure.from_json(found)
+    return "unknown" if figure is None else figure.text(number)
 
 
 def number(value: float | None) -> str:

@@ -9,11 +9,11 @@ from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.estimating.asking import asked_tokens
 from datashop_assets.estimating.beside import FILE, HOUR
 from datashop_assets.estimating.history import expected_seconds
-from datashop_assets.estimating.intervals import Range, exactly, stated
 from datashop_assets.estimating.pilot import Pilot
 from datashop_assets.estimating.prices import Prices
 from datashop_assets.estimating.work import trained_tokens, work
 from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.root import Root
 
 Line = dict[str, Any]
@@ -47,35 +47,37 @@ class Estimate:
         tokens, hours, said = self._line(planned, place, asked)
         money = hours and hours.times(price.price_per_hour)
         ranges = {"tokens": tokens, "hours": hours, "money": money}
-        found = {what: None if value is None else value.json() for what, value in ranges.items()}
+        found = {what: None if value is None else value.as_json() for what, value in ranges.items()}
         cost = {"hardware": place, "price_per_hour": price.price_per_hour}
         return {"state": planned.state.value, **found, **cost, "from": said}
 
-    def _line(self, planned: PlannedStep, place: str, asked: Range | None) -> tuple[Range | None, Range | None, str]:
+    def _line(self, planned: PlannedStep, place: str, asked: Figure | None) -> tuple[Figure | None, Figure | None, str]:
         """Tokens, hours, and what they are known from."""
         if planned.state is State.CURRENT:
-            return None, exactly(0.0), "is there already"
+            return None, Figure.exact(0.0), "is there already"
         if asked is None:
             seconds, said = self._seconds(planned, place)
             tokens = trained_tokens(planned.step.name, planned.config, self._vocabulary)
-            return None if tokens is None else exactly(tokens), seconds and seconds.times(1 / HOUR), said
+            return None if tokens is None else Figure.exact(tokens), seconds and seconds.times(1 / HOUR), said
         pace = self.pilot.tokens_per_second
         said = f"{self.pilot.documents} documents: {self.pilot.measured}"
         return asked, asked.times(1 / pace / HOUR) if pace else None, said
 
-    def _seconds(self, planned: PlannedStep, place: str) -> tuple[Range | None, str]:
+    def _seconds(self, planned: PlannedStep, place: str) -> tuple[Figure | None, str]:
         """From finished stages under this root, else from the pace that the price table states for this hardware."""
         name = planned.step.name
         documents = int(self.plan["pretraining_pool"].output.metrics["documents"])
         amount = work(name, planned.config, documents, self._vocabulary)
         if not amount:
-            return exactly(0.0), "is not asked for"
+            return Figure.exact(0.0), "is not asked for"
         seconds, runs = expected_seconds(planned, self.root, documents, self._vocabulary)
         if seconds is not None:
             return seconds, f"{runs} made here"
         if (pace := self.prices.hardware[place].paces.get(name)) is None:
             return None, f"never made under this root, and {place} states no pace for it"
-        return stated(amount / pace, self.prices.within), f"stated for {place}, within a factor {self.prices.within:g}"
+        return Figure.within_factor(
+            amount / pace, self.prices.within
+        ), f"stated for {place}, within a factor {self.prices.within:g}"
 
     @property
     def _vocabulary(self) -> int:

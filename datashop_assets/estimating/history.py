@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 
 from datashop_assets.core.plan import PlannedStep
-from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.estimating.work import work
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 
-def expected_seconds(planned: PlannedStep, root: Root, documents: int, vocabulary: int) -> tuple[Range | None, int]:
+def expected_seconds(planned: PlannedStep, root: Root, documents: int, vocabulary: int) -> tuple[Figure | None, int]:
     """Seconds of a stage that is to be made, and from how many finished ones; None where there is none."""
     name = planned.step.name
     rates = [
@@ -18,7 +19,11 @@ def expected_seconds(planned: PlannedStep, root: Root, documents: int, vocabular
         for manifest in _finished(root, name)
         if (done := work(name, manifest.config, _documents_of(manifest, root), vocabulary))
     ]
-    return (mean(rates).times(work(name, planned.config, documents, vocabulary)), len(rates)) if rates else (None, 0)
+    return (
+        (t_interval(rates).at_least(0.0).times(work(name, planned.config, documents, vocabulary)), len(rates))
+        if rates
+        else (None, 0)
+    )
 
 
 def _finished(root: Root, name: str) -> Iterator[Manifest]:

@@ -13,9 +13,10 @@ from datashop_assets.answers.asking import Asking
 from datashop_assets.answers.store import AnswerStore
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
-from datashop_assets.estimating.intervals import Range, mean
 from datashop_assets.excerpts import excerpt
 from datashop_assets.protocols.annotator import AnnotationRequest
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.storage.folders import Folder
 
 CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
@@ -25,7 +26,7 @@ CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
 class Pilot:
     """Tokens a document, read and written, and tokens a second. `asked` were sent now, the others had answers."""
 
-    tokens: Range
+    tokens: Figure
     tokens_per_second: float | None
     documents: int
     asked: int
@@ -57,7 +58,7 @@ def asked_pilot(plan: Plan, tools: Resources, answers: Folder, count: int) -> Pi
         pace, measured = sum(tokens) * asking.asked / len(found) / seconds, "by the clock, in this pilot"
     else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
         pace, measured = sum(tokens) / max(1e-9, sum(one.seconds for one in found.values())), "from stored answers"
-    return Pilot(mean(tokens), pace, len(found), asking.asked, measured)
+    return Pilot(t_interval(tokens).at_least(0.0), pace, len(found), asking.asked, measured)
 
 
 def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
@@ -67,14 +68,14 @@ def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
     return Pilot(tokens, tokens_per_second, count, 0, "as stated; tokens are characters / 4")
 
 
-def stated_tokens(plan: Plan, asked: Mapping[str, Any], prompt: str, count: int) -> Range:
+def stated_tokens(plan: Plan, asked: Mapping[str, Any], prompt: str, count: int) -> Figure:
     """Tokens of one document by its characters, over `count` of the sample; a reply counts with its limit."""
     own = asked.get(asked["scoring"]) or {}
     around = len(own.get("question", prompt)) / CHARACTERS_A_TOKEN
     new = asked["sampling"]["max_tokens"] if asked["scoring"] == "generate" else 1
     rows = documents(plan["annotation_sample"].output, _chosen(plan, count))
     read = [len(excerpt(row["text"], asked["read_characters"], asked["reading"])[0]) for row in rows]
-    return mean([around + characters / CHARACTERS_A_TOKEN + new for characters in read])
+    return t_interval([around + characters / CHARACTERS_A_TOKEN + new for characters in read]).at_least(0.0)
 
 
 def _chosen(plan: Plan, count: int) -> set[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from datashop_assets.evaluation.compare import Comparison, Losses, compare, corrected_verdict, holm
+from datashop_assets.evaluation.compare import Comparison, Losses, compare, corrected_verdict
 from datashop_assets.evaluation.heldout import Heldout
 from datashop_assets.evaluation.targets import Kind
 from datashop_assets.sources.counts import OTHERS
+from datashop_assets.statistics.comparison import holm
 
 COMPARISON = "comparison.parquet"
 COMPARISON_SCHEMA = {
@@ -100,7 +101,7 @@ def _named_sources(documents: Sequence[Heldout]) -> np.ndarray:
 
 def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:
     found = measure.found
-    verdict = found.verdict if measure.primary else corrected_verdict(found.over_seeds.estimate, corrected)
+    verdict = found.verdict if measure.primary else corrected_verdict(found.over_seeds.value, corrected)
     return {
         "against": measure.against,
         "kind": str(measure.kind),
@@ -110,7 +111,7 @@ def _row(measure: Measure, corrected: float | None) -> dict[str, Any]:
         "bytes": found.bytes,
         "control": found.control,
         "trained": found.trained,
-        "difference": found.over_seeds.estimate,
+        "difference": found.over_seeds.value,
         "low": found.over_seeds.low,
         "high": found.over_seeds.high,
         "documents_low": found.over_documents.low,

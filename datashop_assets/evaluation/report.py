@@ -5,7 +5,9 @@ from typing import Any
 
 from datashop_assets.evaluation.compare import Verdict
 from datashop_assets.markdown import escaped
+from datashop_assets.statistics.figure import Figure
 
+SIGNED = "+.3f"
 HEAD = (
     "against",
     "documents",
@@ -49,8 +51,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{row['control']:.3f}",
             f"{row['trained']:.3f}",
             f"{row['difference']:+.3f}",
-            _bounds(row["low"], row["high"]),
-            _bounds(row["documents_low"], row["documents_high"]),
+            _over_seeds(row).interval(SIGNED),
+            _over_documents(row).interval(SIGNED),
             "primary" if row["primary"] else "none" if row["p_corrected"] is None else f"{row['p_corrected']:.3f}",
             row["verdict"],
         )
@@ -63,7 +65,7 @@ def _sentence(row: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     other = {"control": "the plain control", "matched": "the matched control"}[row["against"]]
     if row["low"] is None:
         return f"Candidate minus {other}: {change}, from one seed, which has no interval. Train two or more."
-    seeds = f"95% interval {row['low']:+.3f} to {row['high']:+.3f} over {facts['seeds']} seeds"
+    seeds = f"95% interval {_over_seeds(row).interval(SIGNED)} over {facts['seeds']} seeds"
     than = "from" if row["verdict"] == Verdict.SAME else "than"
     kind = "primary measure" if row["primary"] else f"corrected p {row['p_corrected']:.3f}"
     return f"The candidate is {row['verdict']} {than} {other}: {change}, {seeds} ({kind})."
@@ -98,5 +100,9 @@ def _matched(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _bounds(low: float | None, high: float | None) -> str:
-    return "none" if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+def _over_seeds(row: Mapping[str, Any]) -> Figure:
+    return Figure(value=row["difference"], low=row["low"], high=row["high"])
+
+
+def _over_documents(row: Mapping[str, Any]) -> Figure:
+    return Figure(value=row["difference"], low=row["documents_low"], high=row["documents_high"])

@@ -11,3 +11,4 @@ class EvaluationTargetsResult(OpenResult):
 
 class EvaluationResult(OpenResult):
     step: ClassVar[str] = "evaluation"
+    volatile: ClassVar[frozenset[str]] = frozenset({"training_seconds"})

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from datashop_assets.evaluation.compare import corrected_verdict, holm, over_seeds, p_value
+from datashop_assets.evaluation.compare import corrected_verdict
 from datashop_assets.evaluation.harness import Scores
+from datashop_assets.statistics.comparison import holm, paired_p_value
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import t_interval
 
 HEADLINES = (
     *("acc_norm,none", "acc,none"),
@@ -39,7 +42,7 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as markdown."""
     lines = ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     for row in rows:
-        bounds = "none" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
+        bounds = Figure(value=row["difference"], low=row["low"], high=row["high"]).interval("+.3f")
         corrected = "none" if row["p_corrected"] is None else f"{row['p_corrected']:.3f}"
         numbers = f"{row['control']:.3f} | {row['trained']:.3f} | {row['difference']:+.3f} | {bounds} | {corrected}"
         lines.append(f"| {row['task']} | {row['against']} | {row['measure']} | {numbers} | {row['verdict']} |")
@@ -48,17 +51,17 @@ def table(rows: Sequence[Row]) -> str:
 
 def _row(task: str, against: str, control: Sequence[Headline], trained: Sequence[Headline], grain: float) -> Row:
     one, two = (np.array([score for _, score in side]) for side in (control, trained))
-    interval = over_seeds(two - one, grain)
+    interval = t_interval(two - one, grain, "seeds")
     return {
         "task": task,
         "against": against,
         "measure": trained[0][0],
         "control": float(one.mean()),
         "trained": float(two.mean()),
-        "difference": interval.estimate,
+        "difference": interval.value,
         "low": interval.low,
         "high": interval.high,
-        "p": p_value(two - one, grain),
+        "p": paired_p_value(two - one, grain),
         "p_corrected": None,
     }
 

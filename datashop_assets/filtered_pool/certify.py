@@ -21,7 +21,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
+
+from datashop_assets.statistics.comparison import share_p_value
 
 Reals = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -113,12 +114,6 @@ def fixed_sizes(candidates: Sequence[Candidate], labels: int) -> list[int]:
     return [min(least, len(one.places)) for one in candidates]
 
 
-def exact_p_value(positives: int, labels: int, documents: int, precision: float) -> float:
-    """The chance of as many positives or more, if the documents held the most that is still below `precision`."""
-    below = math.ceil(documents * precision) - 1
-    return float(hypergeom.sf(positives - 1, documents, below, labels))
-
-
 def wealth(draws: Bools, documents: int, precision: float) -> Reals:
     """The bettors' mean wealth after every draw, float64 [draws], from uniform draws without replacement.
 
@@ -176,7 +171,7 @@ class _Labels:
 def _fixed(claim: Claim, candidate: Candidate, labels: _Labels, size: int) -> Trial:
     draws = labels.of(candidate.places[:size])
     positives = int(draws.sum())
-    passed = exact_p_value(positives, len(draws), candidate.documents, claim.precision) <= claim.delta
+    passed = share_p_value(positives, len(draws), candidate.documents, claim.precision) <= claim.delta
     return Trial(candidate.threshold, candidate.documents, len(draws), positives, passed)
 
 

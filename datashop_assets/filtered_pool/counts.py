@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import polars as pl
-from scipy.stats import binomtest
 
 from datashop_assets.filtered_pool.joined import Joined
 from datashop_assets.filtered_pool.shards import read_written
 from datashop_assets.sources.counts import OTHERS
+from datashop_assets.statistics.intervals import wilson
 from datashop_assets.storage.stage_writer import StageWriter
 
 Gold = Mapping[str, str]  # id -> label
@@ -93,11 +93,6 @@ def gold_figures(heldout: pl.DataFrame) -> dict[str, Any]:
     return {
         "gold_kept": all_kept,
         "gold_targets": all_target,
-        **_share("gold_precision", found, all_kept),
-        **_share("gold_recall", found, all_target),
+        **wilson(found / all_kept, all_kept).as_metrics("gold_precision"),
+        **wilson(found / all_target, all_target).as_metrics("gold_recall"),
     }
-
-
-def _share(name: str, part: int, whole: int) -> dict[str, float]:
-    interval = binomtest(part, whole).proportion_ci(method="wilson")
-    return {name: part / whole, f"{name}_low": float(interval.low), f"{name}_high": float(interval.high)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from datashop_assets.filtered_pool.documents import FOLDER
 from datashop_assets.markdown import bar, escaped, table
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5
@@ -76,13 +77,12 @@ def _near(metrics: Mapping[str, Any]) -> str:
 def _gold(metrics: Mapping[str, Any]) -> str:
     if "gold_precision" not in metrics:
         return ""
-    ends = [[metrics[f"gold_{name}{end}"] for end in ("", "_low", "_high")] for name in ("precision", "recall")]
+    precision, recall = (Figure.from_metrics(metrics, name) for name in ("gold_precision", "gold_recall"))
     within = ", ".join(
         f"{escaped(source)} {found['gold_precision']:.3f}"
         for source, found in metrics["gold_within"].items()
         if "gold_precision" in found
     )
-    precision, recall = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in ends)
     return f" Against gold on held-out documents: precision {precision}, recall {recall}. Precision within {within}."
 
 

@@ -21,6 +21,7 @@ from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.writing import replacing
 
 CHUNK = 1 << 14  # documents
 STAGES = ("pretraining_pool", "pool_scores", "pool_tokens")
@@ -66,9 +67,8 @@ def join(run: OpenRun, sized_by_tokens: bool) -> Joined:
     for name in names:
         place = run.output.scratch / f"{name}.arrow"
         if not place.exists():
-            ready = place.with_suffix(".part")
-            write_joined(ready, join_shard(name, *(run.inputs[stage] for stage in STAGES)))
-            ready.replace(place)
+            with replacing(place) as ready:
+                write_joined(ready, join_shard(name, *(run.inputs[stage] for stage in STAGES)))
     return Joined(names, run.output.scratch, sized_by_tokens)
 
 

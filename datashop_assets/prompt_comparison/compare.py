@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.markdown import CHARACTERS
 from datashop_assets.prompt_comparison.sides import Side, check_one_pool
-from datashop_assets.sources.pool import pool_shards, read_pool
+from datashop_assets.sources.pool import pool_shards, read_chosen
+from datashop_assets.statistics.ranking import spearman
 from datashop_assets.storage.digests import unit_hash
 
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
@@ -61,14 +61,9 @@ def compare(sides: Sequence[Side]) -> dict[str, Any]:
 
 def correlations(scores: np.ndarray) -> list[list[float | None]]:
     """Spearman's rank correlation of each pair. [prompts, documents] -> [prompts][prompts]; None for a constant one."""
-    varies = [len(np.unique(row)) > 1 for row in scores]
-    return [
-        [
-            float(stats.spearmanr(scores[i], scores[j]).statistic) if varies[i] and varies[j] else None
-            for j in range(len(scores))
-        ]
-        for i in range(len(scores))
-    ]
+    once = np.ones((1, scores.shape[1]))
+    found = [[float(spearman(one, other, once)[0]) for other in scores] for one in scores]
+    return [[value if np.isfinite(value) else None for value in row] for row in found]
 
 
 def source_shares(side: Side) -> dict[str, dict[str, float]]:
@@ -143,8 +138,7 @@ def _read(sides: Sequence[Side], apart: Mapping[tuple[int, int], list[dict[str, 
     texts = {
         (shard, row): document.text[:CHARACTERS]
         for shard in sorted({shard for shard, _ in wanted})
-        for row, document in read_pool(pool, shard)
-        if (shard, row) in wanted
+        for row, document in read_chosen(pool, shard, sorted(row for name, row in wanted if name == shard))
     }
     return [
         {

@@ -5,6 +5,7 @@ from typing import Any
 
 from datashop_assets.markdown import escaped, table
 from datashop_assets.prompt_comparison.compare import DIFFERENCES
+from datashop_assets.statistics.figure import Figure
 
 ROWS = {
     "verdict": "verdict on its own targets, against control",
@@ -50,8 +51,7 @@ def _figure(name: str, figures: Mapping[str, Any]) -> str:
     if value is None:
         return "n/a"
     if name in DIFFERENCES:
-        low, high = (figures[f"{name}{end}"] for end in ("_low", "_high"))
-        return f"{value:+.3f}" if low is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+        return f"{Figure.from_metrics(figures, name):+.3f}"
     if name == "seconds":
         return f"{value:,.0f}"
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

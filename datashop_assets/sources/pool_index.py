@@ -29,6 +29,7 @@ from datashop_assets.sources.readers import fields_of
 from datashop_assets.sources.split import FileTask, SplitRule, content_of, heldout_bands
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
+from datashop_assets.storage.writing import on_disk
 
 OK = "ok"
 BANDS = "heldout_bands.npy"
@@ -115,7 +116,8 @@ def _gather_bands(run: OpenRun, tasks: list[FileTask]) -> Hashes:
     kept = {one.file.shard: run.output.scratch / f"{one.file.shard}.npy" for one in tasks}
     missing = [one for one in tasks if not kept[one.file.shard].exists()]
     for shard, keys in map_files(run.resources, "pool: held-out documents", heldout_bands, missing):
-        _replace(kept[shard], _as_npy(keys))
+        with on_disk(kept[shard]) as file:
+            file.write(_as_npy(keys))
     return np.unique(np.concatenate([np.load(path) for path in kept.values()]))
 
 
@@ -136,9 +138,3 @@ def _as_npy(keys: Hashes) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, keys, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    ready = path.with_suffix(".part")
-    ready.write_bytes(data)
-    ready.replace(path)

@@ -30,8 +30,24 @@ def told(place: str, kinds: tuple[int | None, ...]) -> Iterator[None]:
 
 
 @contextmanager
-def on_disk(place: Path, named: str) -> Iterator[IO[bytes]]:
-    """Written beside its place, synced, then renamed."""
+def replacing(place: Path) -> Iterator[Path]:
+    """A path beside `place`, for what writes a file by name. The file is synced and renamed at the end; nothing is left
+    of it after an error. What writes to an open file takes `on_disk`.
+    """
+    ready = _beside(place)
+    try:
+        yield ready
+        with ready.open("rb+") as file:
+            os.fsync(file.fileno())
+        ready.replace(place)
+    finally:
+        ready.unlink(missing_ok=True)
+
+
+@contextmanager
+def on_disk(place: Path, named: str | None = None) -> Iterator[IO[bytes]]:
+    """Written beside its place, synced, then renamed. Errors name `named`, or else the place."""
+    named = named or str(place)
     with told(named, CLOSED):
         ready = _beside(place)
         opened = ready.open("wb")

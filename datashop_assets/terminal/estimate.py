@@ -7,6 +7,7 @@ import click
 import orjson
 
 from datashop_assets.prompts.parsing import PromptError
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.terminal import tables
 from datashop_assets.terminal.names import prompt_names, store
 
@@ -82,15 +83,15 @@ def show(slug: str, found: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def _total(stages: Mapping[str, Any], what: str) -> dict[str, float] | None:
+def _total(stages: Mapping[str, Any], what: str) -> dict[str, float | None] | None:
     """The sum over stages, without an interval: those of the stages are not independent. None where one is unknown."""
     values = [line[what] and line[what]["value"] for line in stages.values()]
-    return None if None in values else dict.fromkeys(("value", "low", "high"), sum(values))
+    return None if None in values else Figure.exact(sum(values)).as_json()
 
 
 def _time(hours: Mapping[str, float | None] | None) -> str:
     """A range of hours as durations; blank for nothing to do."""
-    if hours is None or hours["value"] is None:
+    figure = Figure.from_json(hours)
+    if figure is None:
         return "unknown"
-    value, low, high = (tables.duration((hours[end] or 0.0) * 3600) for end in ("value", "low", "high"))
-    return "" if not hours["value"] else value if low == high else f"{value} ({low} to {high})"
+    return figure.times(3600).text(tables.duration) if figure.value else ""

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from datashop_assets.statistics.figure import Figure
+
 COLOURS = {"current": "green", "incomplete": "yellow", "stale": "yellow", "missing": "red"}
 # What a person asks first of a stage that is done.
 HEADLINES = {
@@ -101,10 +103,9 @@ def _comparison_table(metrics: Mapping[str, Any]) -> Table:
     for against, name in CONTROLS.items():
         for kind in ("target", "general"):
             key = f"{against}{kind}"
-            if (difference := metrics.get(f"{key}_bpb_difference")) is not None:
-                low, high = (metrics.get(f"{key}_bpb_difference_{end}") for end in ("low", "high"))
-                interval = "none (one seed)" if low is None else f"{low:+.3f} to {high:+.3f}"
-                table.add_row(kind, name, f"{difference:+.3f}", interval, str(metrics.get(f"{key}_verdict", "")))
+            if (difference := Figure.from_metrics(metrics, f"{key}_bpb_difference")) is not None:
+                interval = "none (one seed)" if difference.low is None else difference.interval("+.3f")
+                table.add_row(kind, name, f"{difference.value:+.3f}", interval, str(metrics.get(f"{key}_verdict", "")))
     return table
 
 

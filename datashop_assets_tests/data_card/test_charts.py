@@ -1,16 +1,12 @@
-"""Charts take their colours from the page, keep hostile names text, and their mathematics from a reference."""
+"""Charts take their colours from the page and keep hostile names text."""
 
 import re
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.metrics import precision_recall_curve
 
-from datashop_assets.data_card import charts, encoder_charts
+from datashop_assets.data_card import charts
 from datashop_assets.data_card.scan import CELL, merged, scan_shard
 from datashop_assets.data_card.yields import yields
 from datashop_assets_tests.data_card.cards import SOURCES
@@ -55,17 +51,6 @@ def test_the_ids_of_two_charts_never_meet() -> None:
     both = charts.yields(yields(hostile_cells()), None) + charts.comparison([row | {"verdict": "better"}])
     ids = re.findall(r'\bid="([^"]+)"', both)
     assert len(ids) == len(set(ids))
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(1, 5)), min_size=2, max_size=30))
-def test_precision_by_recall_is_scikit_learns(rows: list[tuple[bool, int, int]]) -> None:
-    label, score, weight = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    if not label.any():
-        return
-    recall, precision = encoder_charts.precision_by_recall(label, score, weight)
-    theirs, found, _ = precision_recall_curve(label, score, sample_weight=weight, drop_intermediate=False)
-    np.testing.assert_allclose(recall, found[:-1][::-1])
-    np.testing.assert_allclose(precision, theirs[:-1][::-1])
 
 
 @pytest.mark.parametrize("most", [3, 300, 30_000, 10**9])

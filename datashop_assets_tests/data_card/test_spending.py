@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.data_card.facts import stage_facts
 from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.data_card.cards import card_run
@@ -49,5 +50,21 @@ def test_tokens_of_language_models_are_those_of_all_seeds(tmp_path: Path) -> Non
 
 
 def test_how_many_answers_a_run_had_to_ask_for_is_a_cost_and_no_fact_of_the_card() -> None:
-    assert is_volatile("asked_now")
-    assert not is_volatile("asked")
+    assert is_volatile("annotations", "asked_now")
+    assert not is_volatile("annotations", "asked")
+
+
+@pytest.mark.parametrize("metric", ["cascade_auc_cost", "cascade_auc_cost_low", "gold_auc_within_costumes_in_memory"])
+def test_a_figure_of_quality_is_on_the_card_whatever_words_are_in_its_name(tmp_path: Path, metric: str) -> None:
+    made = card_run(tmp_path)
+    encoder = finish(writer(tmp_path, "measured"), "encoder", {metric: 0.5}, {})
+    assert stage_facts(encoder)["metrics"] == {metric: 0.5}
+    assert spending(replace(made, inputs={"encoder": encoder}))["stages"]["encoder"]["metrics"] == {}
+
+
+def test_times_that_a_stage_declares_are_costs_and_no_facts(tmp_path: Path) -> None:
+    made, metrics = card_run(tmp_path), {"tokens_per_second": 9, "training_seconds": 2.0, "parameters": 7}
+    trained = finish(writer(tmp_path, "lm"), "trained_lm", metrics, {})
+    assert stage_facts(trained)["metrics"] == {"parameters": 7}
+    spent = spending(replace(made, inputs={"trained_lm": trained}))["stages"]["trained_lm"]["metrics"]
+    assert spent == {"tokens_per_second": 9, "training_seconds": 2.0}

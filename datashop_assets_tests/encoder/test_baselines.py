@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from datashop_assets.encoder.agreement import auc
 from datashop_assets.encoder.baselines import Baselines
+from datashop_assets.statistics.ranking import auc
 
 
 def test_a_source_says_the_share_of_its_positives_and_an_unknown_one_something_between() -> None:

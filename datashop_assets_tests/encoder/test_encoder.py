@@ -12,6 +12,7 @@ from datashop_assets.encoder import trained
 from datashop_assets.encoder.build import build, refuse_useless
 from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.kinds import kind_of
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
@@ -109,9 +110,9 @@ def test_too_few_of_one_class_is_refused_with_counts(tmp_path: Path, positives: 
 
 
 def test_worse_than_chance_is_refused() -> None:
-    refuse_useless({"value": 0.48, "low": 0.4, "high": 0.56})
+    refuse_useless(Figure(value=0.48, low=0.4, high=0.56))
     with pytest.raises(ValueError, match="worse than chance"):
-        refuse_useless({"value": 0.4, "low": 0.35, "high": 0.45})
+        refuse_useless(Figure(value=0.4, low=0.35, high=0.45))
 
 
 def test_an_unknown_kind_is_refused() -> None:

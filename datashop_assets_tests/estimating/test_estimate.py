@@ -5,14 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from scipy import stats
 
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.estimating.beside import beside
 from datashop_assets.estimating.estimate import Estimate, keep
 from datashop_assets.estimating.history import expected_seconds
-from datashop_assets.estimating.intervals import mean
 from datashop_assets.estimating.pilot import asked_pilot, stated_pilot
 from datashop_assets.estimating.prices import Prices, prices
 from datashop_assets.graph import GRAPH, plan
@@ -135,15 +133,6 @@ def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root) -> None:
     assert "| EUR |" in shown["estimate and spent"]
     assert "| 40 |" in shown["estimate and spent"]  # two hours at 20
     assert beside("other", "annotations", root, {}, 1.0) == {}
-
-
-def test_the_interval_is_students() -> None:
-    values = [3.0, 5.0, 4.0, 8.0]
-    low, high = stats.t.interval(0.95, 3, loc=5.0, scale=stats.sem(values))
-    found = mean(values)
-
-    assert (found.low, found.high) == (pytest.approx(max(0.0, low)), pytest.approx(high))
-    assert mean([3.0]).low is None
 
 
 def test_the_shipped_price_table_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from datashop_assets.encoder.ceiling import Ceiling
 from datashop_assets.encoder.checks import beside, judged
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.annotator_settings import Gate
+from datashop_assets.statistics.figure import Figure
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 SCHEMA = {
@@ -82,8 +83,8 @@ def test_an_encoder_is_held_against_the_better_baseline(auc: float, low: float, 
     assert "source alone reaches 0.820" in result.description
 
 
-def figure(value: float, spread: float = 0.05) -> dict[str, float]:
-    return {"value": value, "low": value - spread, "high": value + spread}
+def figure(value: float, spread: float = 0.05) -> Figure:
+    return Figure(value=value, low=value - spread, high=value + spread)
 
 
 @pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
