@@ -41,6 +41,12 @@ class Daemon:
         assert isinstance(result, dg.SensorResult)
         return result
 
+    def evaluate_and_keep(self) -> dg.SensorResult:
+        """Evaluates once and saves the cursor."""
+        result = self.evaluate()
+        self.cursor = result.cursor
+        return result
+
     @property
     def partitions(self) -> list[str]:
         return sorted(self.instance.get_dynamic_partitions(PROMPTS.name))
@@ -158,3 +164,67 @@ def test_the_daemon_accepts_the_tick(workshop: Workshop, stored_instance: dg.Dag
     (request,) = tick.run_requests or []
     assert request.partition_key == "numbers"
     assert request.tags["dagster/partition"] == "numbers"
+
+
+def test_a_prompt_file_is_observed_once_for_each_of_its_versions(daemon: Daemon) -> None:
+    versions = []
+    for rubric in ("A {example}", "A {example}", "B {example}"):
+        daemon.workshop.write("numbers", rubric=rubric)
+        events = daemon.evaluate_and_keep().asset_events
+        versions.append([e.tags["dagster/data_version"] for e in events if isinstance(e, dg.AssetObservation)])
+    assert [len(seen) for seen in versions] == [1, 0, 1]
+    assert versions[0] != versions[2]
+
+
+def test_what_was_made_elsewhere_is_reported_as_reused(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    planned = daemon.workshop.plan("numbers")
+    assert {e.asset_key.to_user_string(): e.tags["dagster/data_version"] for e in reported} == {
+        name: one.digest for name, one in planned.items()
+    }
+    assert all(e.metadata["reused"].value is True and e.partition == "numbers" for e in reported)
+    assert not [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+
+
+def test_what_dagster_shows_already_is_not_reported_again(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    for event in daemon.evaluate_and_keep().asset_events:
+        daemon.instance.report_runless_asset_event(event)
+    daemon.workshop.write("numbers", keep={"fraction": 0.2})
+    daemon.workshop.finish("numbers")
+    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    names = [e.asset_key.to_user_string() for e in reported]
+    assert names == ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+
+
+def test_nothing_is_reported_of_a_prompt_while_a_run_of_it_goes_on(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    tags = dict(PROMPTS.get_tags_for_partition_key("numbers"))
+    job = dg.GraphDefinition("job", node_defs=[]).to_job()
+    run = daemon.instance.create_run_for_job(job, tags=tags)
+    assert not [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    daemon.instance.report_run_failed(run)
+    assert [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+
+
+def test_a_damaged_output_is_reported_by_the_check_usable_and_again_when_it_is_whole(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    daemon.evaluate_and_keep()
+    folder = daemon.workshop.plan("numbers")["encoder"].folder
+    whole = folder.read("manifest.json")
+    folder.write("manifest.json", whole[:50])
+    (damaged,) = usable(daemon.evaluate_and_keep())
+    assert (damaged.asset_key, damaged.check_name, damaged.passed) == (dg.AssetKey("encoder"), "usable", False)
+    assert f"numbers: damaged: {folder.uri}/manifest.json cannot be read" in (damaged.description or "")
+    folder.write("manifest.json", whole)
+    (again,) = usable(daemon.evaluate_and_keep())
+    assert again.passed
+
+
+def usable(result: dg.SensorResult) -> list[dg.AssetCheckEvaluation]:
+    return [event for event in result.asset_events if isinstance(event, dg.AssetCheckEvaluation)]
