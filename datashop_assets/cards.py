@@ -6,7 +6,6 @@ request but which prompt and which of the four files.
 """
 
 import html
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from typing import Any
 
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 KINDS = {
@@ -24,7 +24,6 @@ KINDS = {
     "card.md": "text/markdown; charset=utf-8",
 }
 UNREADABLE = (OSError, ValueError, DamagedStageError)
-VARIABLE = "DATASHOP_CARDS"  # where the server is, set by `datashop ui`
 DEPTH = 99  # steps upstream that Dagster shows; more than there are
 HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Datashop: prompts</title>'
@@ -40,7 +39,7 @@ HEAD = (
 
 def card_address(slug: str) -> str | None:
     """Where a prompt's card is served; None where no server was started with this process."""
-    place = os.environ.get(VARIABLE)
+    place = read_settings().cards
     return f"{place.rstrip('/')}/{slug}/card.html" if place else None
 
 

@@ -9,7 +9,8 @@ import orjson
 from datashop_assets.core.status import status, status_of
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.parsing import PromptError
-from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.annotator import ModelNames
+from datashop_assets.settings import read_settings
 from datashop_assets.terminal import tables
 from datashop_assets.terminal.compare import compare
 from datashop_assets.terminal.compile import compile_for_tpus
@@ -22,6 +23,7 @@ from datashop_assets.terminal.new_prompt import new_prompt
 from datashop_assets.terminal.pin import pin
 from datashop_assets.terminal.tasks import tasks
 from datashop_assets.terminal.ui import home, ui
+from resources.annotator.names import ModelNamesOf
 
 EXAMPLES = """\b
 Examples:
@@ -144,11 +146,10 @@ def check() -> None:
 prompts.add_command(pin)
 
 
-def _annotator() -> Annotator:
-    """The one at hand, of which a plan wants to know no more than what it is; nothing is loaded for that."""
-    from resources.annotator.resource import AnnotatorResource
-
-    return AnnotatorResource()
+def _annotator() -> ModelNames:
+    """What the annotator at hand calls its models; for that not even Dagster is imported."""
+    settings = read_settings()
+    return ModelNamesOf(settings.annotator, settings.vllm_revision)
 
 
 def _step(name: str) -> str:

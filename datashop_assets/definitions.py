@@ -9,6 +9,7 @@ from datashop_assets.orchestration.assets import assets, prompt_file
 from datashop_assets.orchestration.profiles import profile, resources
 from datashop_assets.orchestration.sensor import JOB, prompt_sensor
 from datashop_assets.prompt_comparison.asset import prompts_compared
+from datashop_assets.settings import read_settings
 
 ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [prompt_file, *assets(GRAPH), prompts_compared]
 # selected by name: Dagster warns that "*" is beta
@@ -20,12 +21,13 @@ def definitions(executor: dg.ExecutorDefinition | None = None, **others: Any) ->
 
     Raises `ValueError` where `DATASHOP_PROFILE` does not fit the other settings: the UI shows it as a load error.
     """
-    chosen = profile()
+    settings = read_settings()
+    chosen = profile(settings)
     return dg.Definitions(
         assets=ASSETS,
         jobs=[DATASHOP],
         sensors=[prompt_sensor(GRAPH)],
-        resources=resources() | others,
+        resources=resources(settings) | others,
         executor=executor or chosen.executor,
     )
 

@@ -8,7 +8,7 @@ from datashop_assets.encoder.steps import encoder, pool_embeddings
 from datashop_assets.evaluation.steps import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.steps import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.sources.steps import annotation_sample, pretraining_pool
 from datashop_assets.storage.root import Root
@@ -40,6 +40,6 @@ GRAPH = Graph(
 )
 
 
-def plan(prompt: Prompt, root: Root, annotator: Annotator | None = None) -> Plan:
+def plan(prompt: Prompt, root: Root, annotator: ModelNames | None = None) -> Plan:
     """The plan of a prompt. `annotator` is the one at hand, of which no more is asked than its identity."""
     return make_plan(GRAPH, prompt, root, annotator)

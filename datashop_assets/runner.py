@@ -30,6 +30,7 @@ from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.prompts.store import PromptStore, default_prompts
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import Root, default_root
 
 logger = logging.getLogger("datashop")  # which Dagster shows
@@ -128,13 +129,12 @@ class DatashopRunner:
 
 def local_resources() -> Resources:
     """The resources of the `local` profile, as the environment names them, with progress bars on the terminal."""
-    from resources.annotator.resource import AnnotatorResource
-    from resources.compute import default_compute
+    from datashop_assets.orchestration import profiles
     from resources.progress import TerminalProgress
-    from resources.training import default_trainer
 
-    progress = TerminalProgress()
-    return Resources(AnnotatorResource(progress.say), default_trainer(), default_compute(), progress)
+    settings, progress = read_settings(), TerminalProgress()
+    annotator = profiles.annotator(settings).saying(progress.say)
+    return Resources(annotator, profiles.trainer(settings), profiles.compute(settings), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from datashop_assets.models.bert.model import ROWS, SHORTEST, Bert, BertConfig, 
 from datashop_assets.models.llama.model import LlamaConfig
 from datashop_assets.models.sharding import MeshShape, ShardingRules
 from datashop_assets.models.tuning import Run, TuningSettings
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import project
 from datashop_assets.trained_lm.program import Training
 from datashop_assets.trained_lm.settings import TrainingSettings
@@ -144,7 +145,7 @@ def slice_devices(topology: str) -> list[Any]:
     """The chips of a slice, as `libtpu` describes them. Raises `FileNotFoundError` where it is not installed."""
     from jax.experimental import topologies
 
-    library = Path(os.environ.get("TPU_LIBRARY_PATH") or project() / LIBTPU)
+    library = Path(read_settings().tpu_library or project() / LIBTPU)
     if not library.exists():
         raise FileNotFoundError(f"no {library}; run `make libtpu`, which installs it")
     here = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v6e-8", "TPU_WORKER_HOSTNAMES": "localhost"}

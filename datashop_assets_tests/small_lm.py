@@ -16,7 +16,7 @@ from datashop_assets.trained_lm.decontamination import build as build_decontamin
 from datashop_assets.trained_lm.tokens import build as build_tokens
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.stages import run_build, stage_of_rows
-from resources.training import InProcessTrainer
+from resources.trainers import LocalTrainer
 
 FIELDS = {"text_field": "text", "id_field": "id", "source_field": "source"}
 KEPT = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "kept": pl.Boolean}
@@ -32,7 +32,7 @@ TRAINING: Mapping[str, Any] = {
 }
 SENTENCE = "the keeper of the old stone tower carries a light over cold water until morning and the wind falls"
 WORDS = SENTENCE.split()
-TOOLS = Resources(trainer=InProcessTrainer())
+TOOLS = Resources(trainer=LocalTrainer())
 
 
 def documents() -> Iterator[dict[str, Any]]:

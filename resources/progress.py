@@ -4,13 +4,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
+from pydantic import Field
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from datashop_assets.protocols.progress import Bar
+from datashop_assets.protocols.progress import Progress as ProgressProtocol
 
 EVERY = 10.0  # seconds
 
@@ -61,11 +63,13 @@ class LineProgress:
         yield _Lines(name, total, unit, self._say, self._every)
 
 
-class RunLogProgress(LineProgress):
-    """Lines in the log of the Dagster run."""
+class RunLogProgress(dg.ConfigurableResource[ProgressProtocol]):
+    """Says how far a step is by lines in the log of the Dagster run."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda line: dg.get_dagster_logger("datashop").info(line))
+    every: float = Field(default=EVERY, ge=0, description="Seconds between two lines of one step, at least")
+
+    def bar(self, name: str, total: float, unit: str) -> AbstractContextManager[Bar]:
+        return LineProgress(dg.get_dagster_logger("datashop").info, self.every).bar(name, total, unit)
 
 
 class _TerminalBar:

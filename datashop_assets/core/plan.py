@@ -22,7 +22,7 @@ from typing import Any
 from datashop_assets.core.checks import failed_gates
 from datashop_assets.core.step import Step, StepOutput, config_json
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, Manifest
@@ -115,7 +115,7 @@ class Plan(Mapping[str, PlannedStep]):
     """The steps that a prompt asks for, in the order of the graph. One plan serves a run: `refresh` looks again."""
 
     def __init__(
-        self, steps: Mapping[str, PlannedStep], prompt: Prompt, root: Root, annotator: Annotator | None
+        self, steps: Mapping[str, PlannedStep], prompt: Prompt, root: Root, annotator: ModelNames | None
     ) -> None:
         self.steps, self.prompt, self.root, self.annotator = dict(steps), prompt, root, annotator
 
@@ -170,7 +170,7 @@ class Plan(Mapping[str, PlannedStep]):
         return None if manifest is None else manifest.content_digest
 
 
-def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: Annotator | None = None) -> Plan:
+def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | None = None) -> Plan:
     """Every step that the prompt asks for. Raises what a source raises that cannot be found.
 
     With the annotator at hand, what another revision of its model has answered is stale too.
@@ -220,7 +220,7 @@ def _seen(
     planned: PlannedStep,
     found: tuple[Manifest | None, str],
     contents: Mapping[str, str | None],
-    annotator: Annotator | None,
+    annotator: ModelNames | None,
     made_before: bool,
 ) -> PlannedStep:
     """`contents` are the content digests of the outputs upstream that are there, `found` what `_manifest` gives."""
@@ -242,7 +242,7 @@ def _seen(
 
 
 def _another_revision(
-    config: Mapping[str, Any], metrics: Mapping[str, Any], annotator: Annotator | None
+    config: Mapping[str, Any], metrics: Mapping[str, Any], annotator: ModelNames | None
 ) -> dict[str, str]:
     """`{REVISION: the one at hand}` where both are known and differ, and the prompt names none; else nothing.
 
@@ -277,4 +277,4 @@ def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:
     return manifest, ""
 
 
-PlanPrompt = Callable[[Prompt, Root, Annotator | None], Plan]
+PlanPrompt = Callable[[Prompt, Root, ModelNames | None], Plan]

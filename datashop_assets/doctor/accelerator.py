@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from datashop_assets.doctor.finding import Finding
-from datashop_assets.orchestration.profiles import PROFILE
+from datashop_assets.settings import PROFILE, read_settings
 
 DEVICES = "import json, jax; print(json.dumps([[d.platform, d.device_kind] for d in jax.devices()]))"
 PATIENCE = 90  # seconds; a TPU that another process holds makes jax wait
@@ -32,6 +32,6 @@ def accelerator() -> Finding:
 
 def _none() -> Finding:
     says = f"none; {os.cpu_count()} processor cores"
-    if os.environ.get(PROFILE) == "gpu":
+    if read_settings().profile == "gpu":
         return Finding("accelerator", "bad", says, f"install the extra `gpu`, or unset {PROFILE}")
     return Finding("accelerator", "note", says, "nothing, if there is none; else install the extra `gpu` or `tpu`")

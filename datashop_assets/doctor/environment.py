@@ -1,10 +1,10 @@
 """Is what a run imports and reads installed, and does the profile fit the other variables?"""
 
 import importlib.util
-import os
 import sys
 
 from datashop_assets.doctor.finding import Finding
+from datashop_assets.settings import PROFILE, RAY, read_settings
 from datashop_assets.sources.packages import data_file, data_folder
 from resources.annotator.names import EMBEDDED
 
@@ -47,10 +47,11 @@ def profile() -> Finding:
     from datashop_assets.orchestration import profiles
 
     try:
-        chosen = profiles.profile()
+        settings = read_settings()
+        chosen = profiles.profile(settings)
     except ValueError as error:
-        return Finding("profile", "bad", str(error), f"set the variable right, or unset {profiles.PROFILE} for `local`")
-    if os.environ.get(profiles.TRAINING_CLUSTER) and importlib.util.find_spec("ray") is None:
-        says = f"{chosen.name}; {profiles.TRAINING_CLUSTER} is set and ray cannot be imported"
+        return Finding("profile", "bad", str(error), f"set the variable right, or unset {PROFILE} for `local`")
+    if settings.ray_address and importlib.util.find_spec("ray") is None:
+        says = f"{chosen.name}; {RAY} is set and ray cannot be imported"
         return Finding("profile", "bad", says, "install the extra `ray`")
     return Finding("profile", "good", chosen.name)

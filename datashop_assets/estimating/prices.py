@@ -1,6 +1,5 @@
 """The price table: what the user pays for hardware by the hour, how fast it is, and which stage runs on which."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
@@ -9,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from datashop_assets.prompts.section import Section
+from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
 
 
@@ -47,7 +47,7 @@ class Prices(Section):
 
 def prices_file() -> Path:
     """The file that `DATASHOP_PRICES` names, else the `infra/prices.yaml` that comes with Datashop."""
-    return Path(os.environ.get("DATASHOP_PRICES") or shipped("infra/prices.yaml"))
+    return Path(read_settings().prices or shipped("infra/prices.yaml"))
 
 
 def prices() -> Prices:

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import project
 
@@ -13,7 +14,7 @@ SHIPPED = f"infra/dagster/local/{SETTINGS}"
 
 def home_folder() -> Path:
     """The folder that `DAGSTER_HOME` names, else `dagster_home` of the project. Absolute; nothing is made."""
-    return Path(os.environ.get("DAGSTER_HOME") or project() / "dagster_home").resolve()
+    return Path(read_settings().dagster_home or project() / "dagster_home").resolve()
 
 
 def dagster_home() -> Path:

@@ -22,7 +22,6 @@ from datashop_assets.orchestration.run_locks import end_dead_runs, hold
 from datashop_assets.orchestration.sensor import JOB, NAME
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.shipped import shipped
-from resources.annotator.resource import AnnotatorResource
 from resources.progress import TerminalProgress
 
 REPOSITORY = "__repository__"
@@ -40,8 +39,7 @@ def launch(
     """Makes `steps` of a prompt as one Dagster run, showing how far it is; says whether it succeeded."""
     dagster_home()
     terminal = TerminalProgress()
-    own = {"progress": terminal, "annotator": AnnotatorResource(terminal.say)}
-    job = definitions(dg.in_process_executor, **(own | (resources or {}))).resolve_job_def(JOB)
+    job = definitions(dg.in_process_executor, **({"progress": terminal} | (resources or {}))).resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
         instance.report_runless_asset_event(observation(prompt))

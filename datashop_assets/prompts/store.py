@@ -3,7 +3,6 @@
 One bad file never hides the others: `slugs` lists what can be used, `problems` what cannot and why.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from datashop_assets.prompts.parsing import Problem, PromptError, in_utf8, parse_yaml
 from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
+from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root, project
 
@@ -19,9 +19,9 @@ SUFFIXES = (".yaml", ".yml")
 STORED = "prompt.yaml"
 
 
-def default_prompts() -> Path:
+def default_prompts(settings: Settings | None = None) -> Path:
     """The folder that `DATASHOP_PROMPTS` names, else `prompts` in the project."""
-    return Path(os.environ.get("DATASHOP_PROMPTS") or project() / "prompts")
+    return Path((settings or read_settings()).prompts or project() / "prompts")
 
 
 @dataclass(frozen=True)

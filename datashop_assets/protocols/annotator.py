@@ -108,18 +108,22 @@ def failed_answer(id: str, reason: str) -> Answer:  # noqa: A002, the field's na
     return Answer(id, Ended.FAILED, reason, "", None, "", False, 0, 0, 0.0, "")
 
 
-class Annotator(Protocol):
-    """Documents in, answers out: exactly one for each, as they come, in any order, in bounded memory."""
-
-    @property
-    def group(self) -> int | None:
-        """How many documents are asked together, where answers repeat bit for bit only then; None: any number."""
+class ModelNames(Protocol):
+    """What an annotator calls its models: all that a plan asks of it."""
 
     def identity(self, model: str) -> tuple[str, str]:
         """Full name and revision of what a prompt file's `model` means here. Raises `ValueError` where it is nothing.
 
         The revision is empty where it is not known.
         """
+
+
+class Annotator(ModelNames, Protocol):
+    """Documents in, answers out: exactly one for each, as they come, in any order, in bounded memory."""
+
+    @property
+    def group(self) -> int | None:
+        """How many documents are asked together, where answers repeat bit for bit only then; None: any number."""
 
     def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` for a question that cannot be asked here; what one document holds ends as `failed`."""

@@ -4,20 +4,20 @@
 (154 MB, 3 s): as packages they would bring far more along than their files need.
 """
 
-import os
 import sys
 from pathlib import Path
 
-VARIABLE = "DATASHOP_DATA"
+from datashop_assets.settings import DATA, read_settings
 
 
 def data_folder() -> Path:
     """Where the data packages lie: `$DATASHOP_DATA`, or `share/datashop-data` of this environment, or, where nothing is
     there, that of the user."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named)
+    settings = read_settings()
+    if settings.data:
+        return Path(settings.data)
     own = Path(sys.prefix) / "share" / "datashop-data"
-    home = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "datashop-data"
+    home = Path(settings.data_home).expanduser() / "datashop-data"
     return own if own.exists() else home
 
 
@@ -30,6 +30,6 @@ def data_file(name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(
             f"no {name!r} in the data packages at {data_folder()}; run `datashop data` to install them there "
-            f"(`make env` does it in a checkout), or set {VARIABLE} to the folder that holds them"
+            f"(`make env` does it in a checkout), or set {DATA} to the folder that holds them"
         )
     return path

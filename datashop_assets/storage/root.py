@@ -7,11 +7,11 @@ prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started fro
 cache/                          what can be made again (local, also where the root is a bucket)
 """
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.folders import Folder
 
 MADE = "made"
@@ -34,8 +34,9 @@ class Root:
         if self.cache_folder:
             return Path(self.cache_folder)
         local = self.folder.local
-        home = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() if local is None else local
-        return home / ("datashop" if local is None else "cache")
+        if local is not None:
+            return local / "cache"
+        return Path(read_settings().cache_home).expanduser() / "datashop"
 
     @property
     def stages(self) -> Folder:
@@ -69,6 +70,6 @@ def project() -> Path:
     return above if (above / "workspace.yaml").exists() else Path.cwd()
 
 
-def default_root() -> Root:
+def default_root(settings: Settings | None = None) -> Root:
     """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` of the project."""
-    return Root(os.environ.get("DATASHOP_ROOT") or str(project() / "datashop_root"))
+    return Root((settings or read_settings()).root or str(project() / "datashop_root"))

@@ -25,7 +25,8 @@ def ui(port: int) -> None:
     """Open what Datashop did in Dagster's UI, with the sensor that starts prompts. Ctrl-C ends it."""
     import subprocess
 
-    from datashop_assets.cards import VARIABLE, card_server
+    from datashop_assets.cards import card_server
+    from datashop_assets.settings import CARDS
     from datashop_assets.shipped import shipped
     from datashop_assets.terminal.names import store
 
@@ -36,7 +37,7 @@ def ui(port: int) -> None:
     tables.say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
     quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a project of its own kind
     command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
-    environment = {**os.environ, VARIABLE: cards}
+    environment = {**os.environ, CARDS: cards}
     try:
         done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
         sys.exit(done.returncode)

@@ -1,19 +1,17 @@
-"""An annotator on a Ray cluster: deployed by one command, found by its name, and asked while its replicas are lost."""
+"""An annotator on a Ray cluster: deployed by its resource, found by its name, and asked while its replicas are lost."""
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
+from pydantic import Field
 
 from datashop_assets.protocols.annotator import AnnotationRequest, Ended, Question, Reading, Sampling
 from datashop_assets_tests.conftest import free_port
-from datashop_assets_tests.resources.ray_cluster import HOST, RAY, Head, losing_a_worker, ray_cluster
-from infra.serving.llm import Replicas, serve_config
+from datashop_assets_tests.resources.ray_cluster import HOST, Head, losing_a_worker, ray_cluster
 from resources.annotator.embedded import EmbeddedAnnotator
-from resources.annotator.resource import make_annotator
-from resources.annotator.settings import ServerSettings, from_environment
+from resources.annotator.ray_serve import RayServeVLLM
+from resources.annotator.resource import AnnotatorEndpoints
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
 MODEL = "smollm2-135m-instruct"
@@ -30,17 +28,22 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         yield head
 
 
+class OnCPUs(RayServeVLLM):
+    """The same application with another model server in it, on loopback: there is neither vLLM nor an accelerator."""
+
+    port: int = Field(description="Where Ray Serve takes requests")
+
+    def application_schema(self, model: str) -> dict[str, Any]:
+        return super().application_schema(model) | {"import_path": SERVED, "args": {}}
+
+    def http_options(self) -> dict[str, Any]:
+        return super().http_options() | {"host": HOST, "port": self.port}
+
+
 @pytest.fixture(scope="module")
-def deployed(cluster: Head, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The application's name. Its file is the one for a GPU cluster, with another application in it and on loopback."""
-    config = serve_config(MODEL, ServerSettings(python=Path("unused")), Replicas("H100"))
-    config["http_options"] |= {"host": HOST, "port": free_port()}
-    config["applications"][0] |= {"import_path": SERVED, "args": {}}
-    file = tmp_path_factory.mktemp("serve") / "serve.yaml"
-    file.write_text(yaml.safe_dump(config))
+def served(cluster: Head) -> OnCPUs:
     dashboard = f"{HOST}:{cluster.dashboard}"
-    subprocess.run([RAY.with_name("serve"), "deploy", file, "--address", f"http://{dashboard}"], check=True)
-    return f"ray-serve://{dashboard}/annotator"
+    return OnCPUs(accelerator="H100", topology="", dashboard=dashboard, port=free_port(), start_deadline=200)
 
 
 def question(model: str) -> Question:
@@ -56,16 +59,28 @@ def question(model: str) -> Question:
     )
 
 
-def test_it_is_found_by_name_and_loses_no_document_with_its_replicas(deployed: str, cluster: Head) -> None:
-    settings = from_environment({"DATASHOP_ANNOTATOR": "endpoints", "DATASHOP_ANNOTATOR_URLS": deployed})
-    annotator = make_annotator(settings, print)
-    answers = annotator.answer(DOCUMENTS, question(annotator.identity(MODEL)[0]))
+def test_it_is_deployed_with_the_first_question_loses_no_document_and_is_removed(served: OnCPUs, cluster: Head) -> None:
+    assert served.applications() == {}
+    name = served.identity(MODEL)[0]
+    answers = served.answer(DOCUMENTS, question(name))
+    assert served.applications() == {}
     found = [next(answers)]
+    assert set(served.applications()) == {"annotator"}
     for _ in range(2):
         with losing_a_worker(cluster, "ServeReplica") as lost:
             found += [next(answers) for _ in range(6)]
         assert lost
+    by_name = AnnotatorEndpoints(addresses=[served.name])  # deployed by another, it is found and left in place
+    assert [answer.ended for answer in by_name.answer(DOCUMENTS[:2], question(name))] == [Ended.COMPLETE] * 2
+    by_name.close()
     found += answers
+    other = OnCPUs(**{field: getattr(served, field) for field in OnCPUs.model_fields})
+    assert len(list(other.answer(DOCUMENTS[:2], question(name)))) == 2
+    other.close()
+    assert set(served.applications()) == {"annotator"}
+    served.close()
+    assert served.applications() == {}
+
     assert sorted(int(answer.id) for answer in found) == list(range(len(DOCUMENTS)))
     assert {answer.ended for answer in found} == {Ended.COMPLETE}
     alone = {one.id: one.probabilities for one in EmbeddedAnnotator(rows=1).answer(DOCUMENTS, question(MODEL))}

@@ -27,8 +27,7 @@ from datashop_assets_tests.stages import run_build
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.pacing import Policy
-from resources.annotator.settings import ServerSettings
-from resources.annotator.vllm.server import ServerAnnotator
+from resources.annotator.vllm.server import VLLMServer
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(580)]
 
@@ -55,19 +54,20 @@ LIKELIHOOD = Question(
 WORDS = replace(LIKELIHOOD, scoring="score_token", answer_begins="", options=("Great", "Good", "Poor"))
 DIGITS = replace(WORDS, options=tuple("012345"), prompt="{example}\nHow useful is this, from 0 to 5?")
 GENERATE = replace(DIGITS, scoring="generate", options=(), sampling=Sampling(max_tokens=12))
-SETTINGS = ServerSettings(
-    python=project() / ".venv-vllm/bin/python",
+SETTINGS: dict[str, Any] = dict(  # noqa: C408 - as the resource is called
+    python=str(project() / ".venv-vllm/bin/python"),
     max_model_len=512,
-    arguments=("--enforce-eager",),  # compiled in 40 s less, and these tests ask few documents
+    arguments=["--enforce-eager"],  # compiled in 40 s less, and these tests ask few documents
     start_deadline=400,
 )
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerAnnotator]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = "1"
     root = tmp_path_factory.mktemp("vllm")
-    annotator = ServerAnnotator(replace(SETTINGS, logs=root / "logs", cache=root), Policy(), print)
+    annotator = VLLMServer(**SETTINGS, device="cpu", logs=str(root / "logs"), cache=str(root)).saying(print)
+    assert isinstance(annotator, VLLMServer)
     yield annotator
     annotator.close()
 
@@ -78,7 +78,7 @@ def by_id(answers: Iterator[Answer]) -> dict[str, Answer]:
     return found
 
 
-def test_likelihood_is_that_of_the_embedded_model(server: ServerAnnotator) -> None:
+def test_likelihood_is_that_of_the_embedded_model(server: VLLMServer) -> None:
     assert server.identity(MODEL) == (LIKELIHOOD.model, LIKELIHOOD.revision)
     served = by_id(server.answer(DOCUMENTS, LIKELIHOOD))
     embedded = by_id(EmbeddedAnnotator(rows=1).answer(DOCUMENTS, replace(LIKELIHOOD, model=MODEL)))
@@ -90,7 +90,7 @@ def test_likelihood_is_that_of_the_embedded_model(server: ServerAnnotator) -> No
     assert (served["marks"].probabilities or {})["mathematics"] < 0.999
 
 
-def test_score_token_over_digits_and_over_words(server: ServerAnnotator) -> None:
+def test_score_token_over_digits_and_over_words(server: VLLMServer) -> None:
     digits, words = by_id(server.answer(DOCUMENTS, DIGITS)), by_id(server.answer(DOCUMENTS, WORDS))
 
     for answer in [*digits.values(), *words.values()]:
@@ -99,7 +99,7 @@ def test_score_token_over_digits_and_over_words(server: ServerAnnotator) -> None
     assert all(tuple(answer.probabilities or ()) == WORDS.options for answer in words.values())
 
 
-def test_generation_and_one_second_try_that_is_held_to_the_options(server: ServerAnnotator) -> None:
+def test_generation_and_one_second_try_that_is_held_to_the_options(server: VLLMServer) -> None:
     first = by_id(server.answer(DOCUMENTS, GENERATE))
     lines = ("Final score: 0", "Final score: 5")
     again = [replace(one, constrain=lines, before=first[one.id].raw) for one in DOCUMENTS]
@@ -109,7 +109,7 @@ def test_generation_and_one_second_try_that_is_held_to_the_options(server: Serve
     assert {answer.raw for answer in second.values()} <= set(lines)
 
 
-def test_a_document_longer_than_the_context_is_cut_to_it(server: ServerAnnotator) -> None:
+def test_a_document_longer_than_the_context_is_cut_to_it(server: VLLMServer) -> None:
     long = AnnotationRequest("long", "The square root of two is irrational. " * 400, "made")
     (answer,) = server.answer([long], replace(LIKELIHOOD, reading=Reading(15_000, "windows")))
 
@@ -117,24 +117,21 @@ def test_a_document_longer_than_the_context_is_cut_to_it(server: ServerAnnotator
     assert 300 < answer.tokens_in < 512
 
 
-def test_the_same_server_as_an_endpoint_needs_its_key(server: ServerAnnotator) -> None:
-    served = server.server
-    assert served is not None
+def test_the_same_server_as_an_endpoint_needs_its_key(server: VLLMServer) -> None:
+    url, key = server.address, server._key
     here = by_id(server.answer(DOCUMENTS, LIKELIHOOD))
-    there = by_id(EndpointsAnnotator([served.url], Policy(), served.key).answer(DOCUMENTS, LIKELIHOOD))
+    there = by_id(EndpointsAnnotator([url], Policy(), key).answer(DOCUMENTS, LIKELIHOOD))
 
     for name, answer in there.items():
         assert answer.probabilities == pytest.approx(here[name].probabilities, abs=1e-3)
-        assert answer.endpoint.startswith(f"{served.url} vllm-")  # the server's version and a digest of what it serves
+        assert answer.endpoint.startswith(f"{url} vllm-")  # the server's version and a digest of what it serves
     for question in (DIGITS, WORDS, GENERATE):
-        assert len(by_id(EndpointsAnnotator([served.url], Policy(), served.key).answer(DOCUMENTS, question))) == len(
-            TEXTS
-        )
+        assert len(by_id(EndpointsAnnotator([url], Policy(), key).answer(DOCUMENTS, question))) == len(TEXTS)
     with pytest.raises(ValueError, match=r"status 401.*DATASHOP_ANNOTATOR_KEY"):
-        list(EndpointsAnnotator([served.url], Policy(), "wrong").answer(DOCUMENTS, LIKELIHOOD))
+        list(EndpointsAnnotator([url], Policy(), "wrong").answer(DOCUMENTS, LIKELIHOOD))
 
 
-def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(server: ServerAnnotator) -> None:
+def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(server: VLLMServer) -> None:
     asked = [replace(one, id=f"{one.id}-{number}") for number in range(8) for one in DOCUMENTS]
     answers = server.answer(asked, GENERATE)
     found = [next(answers)]
@@ -144,16 +141,15 @@ def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(
 
     assert sorted(answer.id for answer in found) == sorted(one.id for one in asked)
     assert {answer.ended for answer in found} <= {Ended.COMPLETE, Ended.LENGTH}
-    assert server.server is not None
-    assert server.server.restarts == 1
+    assert server._starts == 2
 
 
-def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path: Path) -> None:
+def test_a_second_run_of_the_room_asks_nothing(server: VLLMServer, tmp_path: Path) -> None:
     config = {**CONFIG, "asked": asked_of(DIGITS), "documents": 12, "second_round": {"documents": 0, "strata": 2}}
     config["parsing"] = {"scores": {option: float(option) for option in DIGITS.options}}
     inputs = make_inputs(tmp_path, documents=20)
     first = run_build(build, "first", tmp_path, config, inputs, Resources(annotator=server))
-    nobody = ServerAnnotator(replace(SETTINGS, python=tmp_path / "no such python"), Policy(), print)
+    nobody = VLLMServer(**{**SETTINGS, "python": str(tmp_path / "no such python")})
     second = run_build(build, "second", tmp_path, config, inputs, Resources(annotator=nobody))
 
     assert (first.metrics["asked_now"], second.metrics["asked_now"]) == (12, 0)
@@ -161,7 +157,7 @@ def test_a_second_run_of_the_room_asks_nothing(server: ServerAnnotator, tmp_path
     assert {row["status"] for row in first.all_rows()} == {"parsed"}
 
 
-def test_a_rubric_is_written_from_target_documents(server: ServerAnnotator, tmp_path: Path) -> None:
+def test_a_rubric_is_written_from_target_documents(server: VLLMServer, tmp_path: Path) -> None:
     targets = {"science": {"texts": [TEXTS["algebra"], TEXTS["cell"]]}, "history": {"texts": [TEXTS["rome"]]}}
     writing = Writing(sampling=prompts.Sampling(temperature=0.0, max_tokens=24)).model_dump(mode="json")
     config = {"targets": targets, "model": MODEL, "revision": "", "writing": writing}
@@ -180,7 +176,7 @@ def asked_of(question: Question) -> dict[str, Any]:
     return {**asked, "sampling": {}, "read_characters": 500, "reading": "head"}
 
 
-def test_nothing_is_left_of_it_when_it_is_closed(server: ServerAnnotator) -> None:
+def test_nothing_is_left_of_it_when_it_is_closed(server: VLLMServer) -> None:
     processes = server_processes(server)
     server.close()
 
@@ -188,10 +184,9 @@ def test_nothing_is_left_of_it_when_it_is_closed(server: ServerAnnotator) -> Non
     assert not [process for process in processes if Path(f"/proc/{process}").exists()]
 
 
-def server_processes(server: ServerAnnotator) -> list[int]:
+def server_processes(server: VLLMServer) -> list[int]:
     """The server and its engines, without the supervisor."""
-    assert server.server is not None
-    listed = subprocess.run(["pgrep", "-f", f"port={server.server.process.port}"], capture_output=True, text=True)
+    listed = subprocess.run(["pgrep", "-f", f"port={server._running.port}"], capture_output=True, text=True)
     servers = [int(line) for line in listed.stdout.split() if not is_supervisor(int(line))]
     return [found for one in servers for found in (one, *children(one))]
 

@@ -5,19 +5,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from datashop_assets.protocols.annotator import AnnotationRequest, Ended
-from datashop_assets_tests.annotator.fleets import HASTY, QUESTION
+from datashop_assets_tests.annotator.fleets import QUESTION
 from resources.annotator.names import chips_of
-from resources.annotator.settings import ServerSettings
 from resources.annotator.vllm.server import (
     SUPERVISOR,
-    ServerAnnotator,
     ServerProcess,
+    VLLMServer,
     free_port,
     server_command,
     server_environment,
@@ -112,7 +111,7 @@ def test_a_server_does_not_outlive_a_kill_of_who_started_it(victim: str, program
 
 
 def test_vllm_is_called_with_the_original_defaults_and_whatever_else_is_given() -> None:
-    settings = ServerSettings(python=Path(sys.executable), arguments=("--max-num-seqs", "64"))
+    settings = VLLMServer(python=sys.executable, arguments=["--max-num-seqs", "64"])
     command = server_command(
         settings, "meta-llama/Llama-3.3-70B-Instruct", "meta-llama/Llama-3.3-70B-Instruct", "main", 8000
     )
@@ -123,7 +122,7 @@ def test_vllm_is_called_with_the_original_defaults_and_whatever_else_is_given() 
 
 
 def test_a_key_reaches_the_server_by_its_environment_and_not_by_its_arguments() -> None:
-    settings = ServerSettings(python=Path(sys.executable))
+    settings = VLLMServer(python=sys.executable)
     command = server_command(settings, "a/b", "a/b", "", 8000)
 
     assert server_environment("a/b", "secret-key")["VLLM_API_KEY"] == "secret-key"
@@ -132,7 +131,7 @@ def test_a_key_reaches_the_server_by_its_environment_and_not_by_its_arguments() 
 
 def test_an_environment_that_is_not_made_is_named_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="run `make vllm`"):
-        server_command(ServerSettings(python=tmp_path / "python"), "a/b", "a/b", "", 8000)
+        server_command(VLLMServer(python=str(tmp_path / "python")), "a/b", "a/b", "", 8000)
 
 
 def stand_in_for_vllm(folder: Path) -> Path:
@@ -148,16 +147,18 @@ def stand_in_for_vllm(folder: Path) -> Path:
     return python
 
 
-def server_annotator(folder: Path, restarts: int, say: Callable[[str], object] = print) -> ServerAnnotator:
-    settings = ServerSettings(
-        python=stand_in_for_vllm(folder), start_deadline=30, restarts=restarts, logs=folder / "logs", cache=folder
+def server_annotator(folder: Path, restarts: int) -> VLLMServer:
+    return VLLMServer(
+        python=str(stand_in_for_vllm(folder)),
+        start_deadline=30,
+        restarts=restarts,
+        logs=str(folder / "logs"),
+        cache=str(folder),
     )
-    return ServerAnnotator(settings, HASTY, say)
 
 
-def kill_server(annotator: ServerAnnotator) -> None:
-    assert annotator.server is not None
-    supervisor = annotator.server.process._supervisor
+def kill_server(annotator: VLLMServer) -> None:
+    supervisor = annotator._running._supervisor
     assert supervisor is not None
     for one in group_of(supervisor.pid):
         os.kill(one, signal.SIGKILL)
@@ -170,9 +171,10 @@ def test_a_server_starts_with_the_first_question_comes_back_when_it_is_killed_an
     tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    annotator = server_annotator(tmp_path, restarts=1, say=said.append)
+    annotator = server_annotator(tmp_path, restarts=1)
+    annotator.saying(said.append)
     answers = annotator.answer(DOCUMENTS, QUESTION)
-    assert annotator.server is None
+    assert annotator._process is None
     received = [next(answers)]
     kill_server(annotator)
     received += answers
@@ -181,15 +183,14 @@ def test_a_server_starts_with_the_first_question_comes_back_when_it_is_killed_an
         document.id: f"Final score: {int(document.id) % 6}" for document in DOCUMENTS
     }
     assert len(received) == len(DOCUMENTS)
-    server = annotator.server
-    assert server is not None
-    assert server.restarts == 1
+    server = annotator._running
+    assert annotator._starts == 2
     assert any("died" in line and line.endswith("start 2") for line in said)
     assert list(annotator.answer(DOCUMENTS[:2], QUESTION))
-    assert annotator.server is server  # the next question finds it running
+    assert annotator._running is server  # the next question finds it running
     annotator.close()
-    assert not server.process.running
-    assert annotator.server is None
+    assert not server.running
+    assert not annotator.alive()
 
 
 def test_a_server_that_dies_too_often_fails_what_is_left_with_the_reason(tmp_path: Path) -> None:

@@ -21,20 +21,21 @@ import polars as pl
 
 from datashop_assets.annotations.build import build
 from datashop_assets.core.step import Resources
+from datashop_assets.orchestration import profiles
 from datashop_assets.processors.replies import FinalScore
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.digests import digest_of_bytes
+from datashop_assets.storage.root import default_root
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, run_peer
 from datashop_assets_tests.small import LIKELIHOOD
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.annotator.embedded import EmbeddedAnnotator
-from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import EMBEDDED, SMALL
-from resources.annotator.settings import from_environment
-from resources.annotator.vllm.server import ServerAnnotator
+from resources.annotator.resource import AnnotatorResource
 from resources.annotator.vllm.weights import exported_folder
 
 ASKED, WARM_UP = 160, 16  # documents
@@ -62,8 +63,9 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     options = [f"--{name.replace('_', '-')}={value}" for name, value in TOGETHER.items()]
     arguments = " ".join(["--enforce-eager", *options])  # compiling takes two minutes a side here
-    settings = from_environment({"DATASHOP_VLLM_ARGUMENTS": arguments, "DATASHOP_VLLM_MAX_MODEL_LEN": str(CONTEXT)})
-    annotator = ServerAnnotator(settings.server, Policy(), lambda line: print(line, file=sys.stderr))
+    os.environ |= {"DATASHOP_VLLM_ARGUMENTS": arguments, "DATASHOP_VLLM_MAX_MODEL_LEN": str(CONTEXT)}
+    os.environ["DATASHOP_ANNOTATOR"] = "server"
+    annotator = profiles.annotator(read_settings()).saying(lambda line: print(line, file=sys.stderr))
     try:
         annotate(root / "warm-up", annotator, chosen[ASKED:])
         seconds, rows = annotate(root / "timed", annotator, chosen[:ASKED])
@@ -90,7 +92,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
     return {"ours": ASKED / seconds, "peer": ASKED / peer["seconds"], **tokens}
 
 
-def annotate(root: Path, annotator: ServerAnnotator, chosen: Sequence[str]) -> tuple[float, list[dict[str, Any]]]:
+def annotate(root: Path, annotator: AnnotatorResource, chosen: Sequence[str]) -> tuple[float, list[dict[str, Any]]]:
     """Seconds that the annotations stage took, and its rows."""
     rows = [
         {"id": str(place), "text": text, "source": "pool", "content": digest_of_bytes(text.encode())}
@@ -159,7 +161,7 @@ def written(root: Path, warm_up: Sequence[str], prompts: Sequence[str]) -> str:
 
 
 def main(parts: Sequence[str]) -> None:
-    cache = from_environment({}).server.cache
+    cache = default_root().cache
     with tempfile.TemporaryDirectory() as folder:
         chosen = texts(cache)
         sides = {

@@ -113,11 +113,10 @@ def highest_memory(_: int) -> int:
 
 
 def spread(how: str) -> Compute:
-    from resources.compute import LocalCompute
-    from resources.ray_compute import RayCompute
+    from resources.compute import LocalCompute, RayCompute
 
     if how == "ray":
-        return RayCompute(os.environ["RAY_ADDRESS"])
+        return RayCompute(address=os.environ["RAY_ADDRESS"])
     return LocalCompute(processes=1 if how == "one" else 2, worth_it=0.0)
 
 

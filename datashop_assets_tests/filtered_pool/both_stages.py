@@ -25,8 +25,7 @@ from datashop_assets.training_set.build import LABELS, SCHEMA
 from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, counted_tokens, gold_pool, training_rows
 from datashop_assets_tests.small import small_pool
 from datashop_assets_tests.stages import run_build, stage_of_rows
-from resources.compute import LocalCompute
-from resources.ray_compute import RayCompute
+from resources.compute import LocalCompute, RayCompute
 
 MADE = ("pretraining_pool", "pool_embeddings", "encoder", "pool_tokens", "keep_certificate")
 KEEP = {
@@ -66,7 +65,7 @@ def make_both(root: Path, wanted: Root, tools: Resources) -> dict[str, Manifest]
 def tools_of(compute: str) -> Resources:
     """Two processes for all shards but the first, or the Ray cluster at this address."""
     local = LocalCompute(processes=2, worth_it=0.0)
-    return Resources(compute=local if compute == PROCESSES else RayCompute(compute))
+    return Resources(compute=local if compute == PROCESSES else RayCompute(address=compute))
 
 
 def serve(root: Path, compute: str) -> None:

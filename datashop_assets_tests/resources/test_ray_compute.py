@@ -10,8 +10,7 @@ import pytest
 
 from datashop_assets_tests.conftest import free_port
 from datashop_assets_tests.resources.ray_cluster import ray_cluster
-from resources.compute import LocalCompute, default_compute
-from resources.ray_compute import RayCompute, _result
+from resources.compute import LocalCompute, RayCompute, _result
 
 pytestmark = [
     pytest.mark.faults,
@@ -53,31 +52,31 @@ def die_always(_: int) -> int:
 def test_a_cluster_that_is_not_there_is_named() -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with pytest.raises(ConnectionError, match=f"no Ray cluster answers at '{nowhere}'.*unset RAY_ADDRESS"):
-        list(RayCompute(nowhere).map(square, [1]))
+        list(RayCompute(address=nowhere).map(square, [1]))
 
 
 def test_results_are_those_of_local_processes(cluster: str) -> None:
-    assert sorted(RayCompute(cluster).map(square, range(40))) == sorted(LocalCompute().map(square, range(40)))
+    assert sorted(RayCompute(address=cluster).map(square, range(40))) == sorted(LocalCompute().map(square, range(40)))
 
 
 def test_a_function_may_have_arguments_bound_to_it(cluster: str) -> None:
-    assert sorted(RayCompute(cluster).map(partial(pow, exp=3), range(4))) == [0, 1, 8, 27]
-    assert sorted(RayCompute(cluster).map(partial(times, by=3), range(4))) == [0, 3, 6, 9]
+    assert sorted(RayCompute(address=cluster).map(partial(pow, exp=3), range(4))) == [0, 1, 8, 27]
+    assert sorted(RayCompute(address=cluster).map(partial(times, by=3), range(4))) == [0, 3, 6, 9]
 
 
 def test_what_a_shard_raises_comes_back_as_it_was(cluster: str) -> None:
     with pytest.raises(ValueError, match="shard 3 has no documents"):
-        list(RayCompute(cluster).map(refuse, [3]))
+        list(RayCompute(address=cluster).map(refuse, [3]))
 
 
 def test_a_shard_whose_worker_was_lost_is_done_again_by_another(cluster: str, tmp_path: Path) -> None:
-    [done_by] = RayCompute(cluster).map(die_once, [str(tmp_path / "mark")])
+    [done_by] = RayCompute(address=cluster).map(die_once, [str(tmp_path / "mark")])
     assert done_by != int((tmp_path / "mark").read_text())
 
 
 def test_a_shard_that_kills_every_worker_is_an_error_that_says_what_to_do(cluster: str, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"tried 2 times .*give workers more\. Run again: finished"):
-        list(RayCompute(cluster, retries=1).map(die_always, [1]))
+        list(RayCompute(address=cluster, retries=1).map(die_always, [1]))
 
 
 @pytest.mark.parametrize("lost", ["NodeDiedError", "OutOfMemoryError", "LocalRayletDiedError", "ObjectLostError"])
@@ -94,9 +93,3 @@ def test_whatever_a_shard_is_lost_by_says_what_to_do(lost: str, monkeypatch: pyt
     monkeypatch.setattr("ray.get", get)
     with pytest.raises(RuntimeError, match=f"(?s){lost}.*Run again: finished shards are kept"):
         _result(None, 10)
-
-
-def test_a_cluster_is_taken_where_it_is_named(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(default_compute(), LocalCompute)
-    monkeypatch.setenv("RAY_ADDRESS", cluster)
-    assert default_compute() == RayCompute(cluster)

@@ -31,7 +31,7 @@ from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of, train_candidate, train_control
 from datashop_assets_tests.stages import finish, writer
 from datashop_assets_tests.trained_lm.bucket import bucket
-from resources.training import InProcessTrainer
+from resources.trainers import LocalTrainer
 
 
 class StopsAfter:
@@ -110,8 +110,7 @@ def test_a_machine_that_is_lost_loses_little_where_checkpoints_lie_in_a_bucket(
     bucket_server: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = TrainingSettings.from_config(TRAINING)
-    often = Checkpointing(seconds=0.0, keep=2, asynchronous=True)
-    trainer = InProcessTrainer(checkpointing=often, checkpoints=bucket_server)
+    trainer = LocalTrainer(checkpoint_seconds=0.0, checkpoints=bucket_server)
 
     def run(machine: str, stop_after: float = 1e9) -> list[float]:
         [trained] = trainer.run(
@@ -146,7 +145,7 @@ def test_a_folder_for_checkpoints_may_be_named_from_where_one_stands(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = TrainingSettings.from_config(TRAINING)
-    trainer = InProcessTrainer(checkpoints="checkpoints")
+    trainer = LocalTrainer(checkpoints="checkpoints")
     trainer.run(
         loop.train_seeds,
         rows=[_rows],

@@ -9,8 +9,9 @@ import sys
 import click
 import yaml
 
-from infra.serving.llm import Replicas, serve_config
-from resources.annotator.settings import from_environment
+from datashop_assets.orchestration.profiles import engine_fields
+from datashop_assets.settings import read_settings
+from resources.annotator.ray_serve import RayServeVLLM
 
 
 @click.command(help=__doc__)
@@ -21,8 +22,16 @@ from resources.annotator.settings import from_environment
 @click.option("--weights", default="", help="A folder of a bucket, gs://...; without it the hub is asked.")
 def main(model: str, accelerator: str, topology: str, replicas: tuple[int, int], weights: str) -> None:
     try:
-        wanted = Replicas(accelerator, topology, *replicas)
-        config = serve_config(model, from_environment().server, wanted, weights)
+        settings = read_settings()
+        served = RayServeVLLM(
+            accelerator=accelerator,
+            topology=topology,
+            min_replicas=replicas[0],
+            max_replicas=replicas[1],
+            weights=weights,
+            **engine_fields(settings),
+        )
+        config = served.serve_config(model)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     yaml.safe_dump(config, sys.stdout, sort_keys=False)

