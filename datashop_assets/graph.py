@@ -4,13 +4,13 @@ from datashop_assets.annotations.steps import annotations
 from datashop_assets.annotator_report.steps import annotator_report
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.data_card.steps import data_card
+from datashop_assets.documents.steps import annotation_sample, pretraining_pool
 from datashop_assets.encoder.steps import encoder, pool_embeddings
 from datashop_assets.evaluation.steps import evaluation, evaluation_targets
 from datashop_assets.filtered_pool.steps import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.rubric.steps import rubric
-from datashop_assets.sources.steps import annotation_sample, pretraining_pool
 from datashop_assets.storage.root import Root
 from datashop_assets.trained_lm.steps import control_lm, decontamination, matched_lm, pool_tokens, trained_lm
 from datashop_assets.training_set.steps import training_set

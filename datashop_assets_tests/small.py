@@ -9,9 +9,8 @@ import orjson
 import yaml
 import zstandard
 
+from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool, load_gold
 from datashop_assets.runner import DatashopRunnerConfig
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
-from datashop_assets.sources.gold import load_gold
 from datashop_assets.storage.shards import read_rows
 
 MATHEMATICS = {"Mathematics", "sympy", "mpmath"}

@@ -9,7 +9,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import Resources
-from datashop_assets.sources.pool_index import build as build_pool
+from datashop_assets.documents.index import build as build_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
 from datashop_assets.trained_lm.decontamination import build as build_decontamination

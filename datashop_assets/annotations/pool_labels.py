@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datashop_assets.annotations.question import question_of, rubric_of
 from datashop_assets.annotations.scores import asked_scores
 from datashop_assets.core.step import OpenRun
+from datashop_assets.documents.split import content_of
 from datashop_assets.processors.judging import judge_of
 from datashop_assets.protocols.annotator import AnnotationRequest
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
-from datashop_assets.sources.split import content_of
 
 
 class PoolLabels:

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator
 from typing import Any
 
-from datashop_assets.sources.sample import SAMPLE
+from datashop_assets.documents.sampling import SAMPLE
 from datashop_assets.storage.stage_folder import StageFolder
 
 Row = dict[str, Any]

@@ -7,10 +7,10 @@ from datashop_assets.annotations.checks import ANNOTATION_CHECKS
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.estimating.prices import prices
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.results import AnnotationSampleResult
 
 
 def _annotations(prompt: Prompt) -> dict[str, Any]:

@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from datashop_assets.annotator_report.build import REPORT
+from datashop_assets.annotator_report.build import PLOT, REPORT
 from datashop_assets.markdown import escaped, table
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.curve import PLOT
 
 FIGURES = {
     "quadratic_kappa": "kappa, quadratic weights",

@@ -7,9 +7,9 @@ from datashop_assets.annotations.question import parsing_as, parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotator_report.results import AnnotatorReportResult
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.results import AnnotationSampleResult
 
 
 def _report(prompt: Prompt) -> dict[str, Any]:

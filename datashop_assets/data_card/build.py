@@ -19,8 +19,8 @@ from datashop_assets.data_card.hub import head
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.data_card.spending import spending
+from datashop_assets.documents.pool import pool_shards
 from datashop_assets.encoder.ceiling import ceiling
-from datashop_assets.sources.pool import pool_shards
 
 PAGE = "card.html"
 BROWSER = "documents.html"

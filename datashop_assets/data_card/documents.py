@@ -11,8 +11,8 @@ import polars as pl
 
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.scan import attributes
+from datashop_assets.documents.pool import read_chosen
 from datashop_assets.excerpts import excerpt
-from datashop_assets.sources.pool import read_chosen
 from datashop_assets.storage.digests import keyed_hash
 
 LIMIT = 100_000  # documents in the browser; more make it slow

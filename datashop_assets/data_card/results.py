@@ -5,11 +5,11 @@ from typing import ClassVar
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotator_report.results import AnnotatorReportResult
 from datashop_assets.core.step import OpenResult, StepResult
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.trained_lm.results import (
     ControlLMResult,
     DecontaminationResult,

@@ -6,7 +6,7 @@ from typing import Any
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.documents import Row, seen
 from datashop_assets.data_card.scan import SHOWN, Scan
-from datashop_assets.sources.pool import read_chosen
+from datashop_assets.documents.pool import read_chosen
 
 CHARACTERS = 1200  # of a text on the page
 Samples = dict[str, list[dict[str, Any]]]

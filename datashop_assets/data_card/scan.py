@@ -12,7 +12,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import OpenRun
-from datashop_assets.sources.split import Split
+from datashop_assets.documents.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.writing import on_disk
 from datashop_assets.trained_lm.decontamination import left_out

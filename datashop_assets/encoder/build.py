@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.embedded import load_gold
+from datashop_assets.documents.pool import read_chosen
 from datashop_assets.encoder.folds import baselines_of, baselines_out_of_fold
 from datashop_assets.encoder.learning import learn
 from datashop_assets.encoder.metrics import FEWEST
@@ -29,8 +31,6 @@ from datashop_assets.encoder.report import (
 )
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import read_chosen
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import Array
 from datashop_assets.storage.stage_folder import StageFolder

@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.pool import map_shards, pool_shards, read_pool
+from datashop_assets.documents.results import OK
 from datashop_assets.excerpts import Part, excerpt
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.mapping import map_shards
-from datashop_assets.sources.pool import pool_shards, read_pool
-from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import read_frames

@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.documents.pool import read_index, read_pool
 from datashop_assets.encoder.embeddings import vectors_of
 from datashop_assets.encoder.trained import TrainedEncoder
-from datashop_assets.sources.pool import read_index, read_pool
 from datashop_assets.storage.stage_folder import StageFolder
 
 BATCH = 1024

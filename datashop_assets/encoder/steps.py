@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.core.step import ON_SHARDS, StepOutput, StepRun, step
+from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.checks import ENCODER_CHECKS
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.training_set.results import TrainingSetResult
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from datashop_assets.annotations.pool_labels import PoolLabels
 from datashop_assets.core.step import OpenRun
+from datashop_assets.documents.pool import pool_shards, read_chosen
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool import pool_shards, read_chosen
 from datashop_assets.storage.stage_folder import StageFolder
 
 Place = tuple[str, int]  # shard and row

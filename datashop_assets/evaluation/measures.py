@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.documents.results import OTHERS
 from datashop_assets.evaluation.compare import Comparison, Losses, compare, corrected_verdict
 from datashop_assets.evaluation.heldout import Heldout
 from datashop_assets.evaluation.targets import Kind
-from datashop_assets.sources.counts import OTHERS
 from datashop_assets.statistics.comparison import holm
 
 COMPARISON = "comparison.parquet"

@@ -5,11 +5,11 @@ from typing import Any
 
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, StepOutput, StepRun, step
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.documents.sources import fingerprint
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, PoolTokensResult, TrainedLMResult
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.embedded import load_gold
+from datashop_assets.documents.pool import pool_shards, read_index
+from datashop_assets.documents.reading import fields_of, read_documents
+from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.split import Split, content_of
 from datashop_assets.evaluation.asking import annotator_choice
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import pool_shards, read_index
-from datashop_assets.sources.pool_index import source_files
-from datashop_assets.sources.readers import fields_of, read_documents
-from datashop_assets.sources.split import Split, content_of
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw

@@ -14,10 +14,10 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.documents.pool import pool_shards
+from datashop_assets.documents.results import OK
 from datashop_assets.filtered_pool.documents import documents_name
 from datashop_assets.filtered_pool.joined import CHUNK
-from datashop_assets.sources.pool import pool_shards
-from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 

@@ -13,13 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.embedded import load_gold
 from datashop_assets.filtered_pool.certificate import certified_rule
 from datashop_assets.filtered_pool.counts import counts_of
 from datashop_assets.filtered_pool.documents import write_all
 from datashop_assets.filtered_pool.joined import Joined, join
 from datashop_assets.filtered_pool.keep import decide
 from datashop_assets.filtered_pool.near_cut import near_cut
-from datashop_assets.sources.gold import load_gold
 
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "split": pl.String, "kept": pl.Boolean}
 

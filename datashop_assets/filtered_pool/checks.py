@@ -1,8 +1,8 @@
 """Checks that stop a run before a model is trained on documents that are not those of the rule."""
 
 from datashop_assets.core.step import Check, CheckContext, CheckResult
+from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.filtered_pool.results import PoolScoresResult
-from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.trained_lm.results import PoolTokensResult
 
 

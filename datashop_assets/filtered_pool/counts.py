@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.documents.results import OTHERS
 from datashop_assets.filtered_pool.joined import Joined
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.sources.counts import OTHERS
 from datashop_assets.statistics.intervals import wilson
 from datashop_assets.storage.stage_writer import StageWriter
 

@@ -13,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.documents.pool import map_shards, read_chosen
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.sources.mapping import map_shards
-from datashop_assets.sources.pool import read_chosen
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import DOCUMENT_ROWS
 from datashop_assets.storage.stage_folder import StageFolder

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from datashop_assets.documents.pool import pool_shards, read_chosen
+from datashop_assets.documents.results import OK
 from datashop_assets.filtered_pool.certify import Candidate
 from datashop_assets.filtered_pool.joined import CHUNK
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool import pool_shards, read_chosen
-from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder

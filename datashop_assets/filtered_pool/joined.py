@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.documents.pool import pool_shards
+from datashop_assets.documents.results import OK
 from datashop_assets.filtered_pool.keep import Keys, Shard
-from datashop_assets.sources.pool import pool_shards
-from datashop_assets.sources.pool_index import OK
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder

@@ -13,13 +13,12 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.pool import map_shards, pool_shards
 from datashop_assets.encoder import trained
 from datashop_assets.encoder.cascade import was_passed
 from datashop_assets.encoder.pool_margins import Batch, pool_margins
 from datashop_assets.encoder.trained import TrainedEncoder
 from datashop_assets.filtered_pool.shards import read_written
-from datashop_assets.sources.mapping import map_shards
-from datashop_assets.sources.pool import pool_shards
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter

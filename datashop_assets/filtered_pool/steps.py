@@ -6,12 +6,12 @@ from typing import Any
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, StepOutput, StepRun, step
+from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, POOL_SCORES_CHECKS
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.trained_lm.results import PoolTokensResult
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from datashop_assets.documents.pool import pool_shards, read_chosen
 from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.markdown import CHARACTERS
 from datashop_assets.prompt_comparison.sides import Side, check_one_pool
-from datashop_assets.sources.pool import pool_shards, read_chosen
 from datashop_assets.statistics.ranking import spearman
 from datashop_assets.storage.digests import unit_hash
 

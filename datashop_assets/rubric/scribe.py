@@ -8,6 +8,7 @@ import polars as pl
 
 from datashop_assets.answers.asking import UNANSWERED, Asking
 from datashop_assets.answers.store import AnswerStore
+from datashop_assets.documents.split import content_of
 from datashop_assets.protocols.annotator import (
     AnnotationRequest,
     Annotator,
@@ -19,7 +20,6 @@ from datashop_assets.protocols.annotator import (
     failed_answer,
 )
 from datashop_assets.protocols.progress import Bar
-from datashop_assets.sources.split import content_of
 from datashop_assets.storage.folders import Folder
 
 CALLS = {

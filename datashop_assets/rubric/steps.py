@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.documents.sources import fingerprint
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import TargetSet
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.sources.fingerprint import fingerprint
 
 
 def _rubric(prompt: Prompt) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.documents.reading import fields_of, read_documents
+from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.split import content_of
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool_index import source_files
-from datashop_assets.sources.readers import fields_of, read_documents
-from datashop_assets.sources.split import content_of
 from datashop_assets.storage.digests import keyed_hash
 
 Target = tuple[str, str]  # name of the document, text

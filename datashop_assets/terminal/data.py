@@ -7,8 +7,8 @@ import sys
 
 import click
 
+from datashop_assets.documents.packages import data_folder
 from datashop_assets.shipped import shipped
-from datashop_assets.sources.packages import data_folder
 from datashop_assets.terminal import tables
 
 LOCK = "locks/data.txt"

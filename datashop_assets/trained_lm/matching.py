@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datashop_assets.sources.counts import OTHERS
+from datashop_assets.documents.results import OTHERS
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.draws import Draw
 from datashop_assets.trained_lm.training_pool import Batch, Piece, TrainingPool, kept_rows

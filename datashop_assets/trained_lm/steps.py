@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from datashop_assets.core.step import ON_TRAINER, StepOutput, StepRun, step
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.documents.sources import fingerprint
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import Training
-from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.sources.results import PretrainingPoolResult
 from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
 from datashop_assets.trained_lm.results import (
     ControlLMResult,

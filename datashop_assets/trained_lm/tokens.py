@@ -13,7 +13,7 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from datashop_assets.core.step import Metrics, OpenRun
-from datashop_assets.sources.pool import pool_shards, read_chosen, read_pool
+from datashop_assets.documents.pool import pool_shards, read_chosen, read_pool
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.checkpoint_start import Start

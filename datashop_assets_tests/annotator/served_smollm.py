@@ -14,8 +14,8 @@ from flax import nnx
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ray import serve
 
+from datashop_assets.documents.packages import data_file
 from datashop_assets.models.llama.gguf_file import GGUF
-from datashop_assets.sources.packages import data_file
 from resources.annotator.names import EMBEDDED, SMALL
 
 LENGTH = 256  # tokens of a question, longest

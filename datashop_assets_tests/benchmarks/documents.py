@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.sources.embedded import DOCUMENTS, embedded_pool
+from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool
 from datashop_assets.storage.shards import read_rows
 
 

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.documents import index as pool_index
+from datashop_assets.documents.embedded import load_gold
 from datashop_assets.encoder import embeddings
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
 from datashop_assets.models.fasttext.classifier import NEGATIVE, POSITIVE, train_supervised
-from datashop_assets.sources import pool_index
-from datashop_assets.sources.gold import load_gold
 from datashop_assets.storage.shards import write_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.documents import embedded_rows

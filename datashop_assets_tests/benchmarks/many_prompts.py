@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.documents.embedded import load_gold
+from datashop_assets.documents.pool import pool_shards, read_pool
 from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.static import StaticEncoder, StaticKind
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.protocols.encoder import Labelled
-from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.sides import print_result
 from datashop_assets_tests.filtered_pool.pools import gold_pool

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from datashop_assets.core.step import Resources
+from datashop_assets.documents.pool import pool_shards, read_pool
 from datashop_assets.encoder import embeddings, trained
 from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.build import build
@@ -20,7 +21,6 @@ from datashop_assets.encoder.describe import describe
 from datashop_assets.encoder.pool_margins import pool_margins
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder_settings import EncoderSettings, Transformer
-from datashop_assets.sources.pool import pool_shards, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.build import LABELS, SCHEMA

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
+from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.evaluation import targets as room
 from datashop_assets.evaluation.describe import describe
 from datashop_assets.evaluation.targets import TARGETS, build
-from datashop_assets.sources.pool import pool_shards, read_index, read_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.evaluation.conftest import BY_ANNOTATOR
 from datashop_assets_tests.small_lm import FIELDS

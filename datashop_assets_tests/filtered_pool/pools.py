@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.pool import pool_shards, read_index, read_pool
-from datashop_assets.sources.pool_index import build
+from datashop_assets.documents.embedded import load_gold
+from datashop_assets.documents.index import build
+from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder

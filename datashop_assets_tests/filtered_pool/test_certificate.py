@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 
 from datashop_assets.core.step import Resources
+from datashop_assets.documents.pool import read_index, read_pool
 from datashop_assets.filtered_pool import certificate
 from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.sources.pool import read_index, read_pool
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.annotations.conftest import ASKED, CONFIG, make_inputs
+from datashop_assets_tests.documents.making import NAMES, write_documents
 from datashop_assets_tests.filtered_pool.pools import gold_pool
-from datashop_assets_tests.sources.making import NAMES, write_documents
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
 RULE = {"precision": 0.8, "delta": 0.1, "labels": 300, "design": "anytime"}

@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 
 from datashop_assets.core.step import Resources
+from datashop_assets.documents.pool import pool_shards, read_index
 from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.build import build as build_encoder
 from datashop_assets.filtered_pool import build as keeping
 from datashop_assets.filtered_pool import certificate, score
 from datashop_assets.filtered_pool.describe import describe
-from datashop_assets.sources.pool import pool_shards, read_index
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import project
 from datashop_assets.storage.shards import read_rows

@@ -21,8 +21,8 @@ from datashop_assets.models.bert.onnx_graph import OnnxEmbedder, OnnxGraph, batc
 from datashop_assets.models.bert.weights import fetch_folder, load_bert, load_classifier, save_classifier
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.storage.root import project
+from datashop_assets_tests.documents.stand_in_hub import hub
 from datashop_assets_tests.models.tiny_bert import WIDTH, config_of, write_tiny
-from datashop_assets_tests.sources.stand_in_hub import hub
 
 GOLDEN = json.loads(Path(__file__).with_name("bert_golden.json").read_text())
 PEER = """

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from datashop_assets.documents.packages import data_file
 from datashop_assets.models.llama.gguf_file import GGUF, halves
-from datashop_assets.sources.packages import data_file
 
 FIXTURE = json.loads(Path(__file__).with_name("smollm2_logits.json").read_text())
 CASES = [pytest.param(case, id=case["text"][:20].strip()) for case in FIXTURE["cases"]]

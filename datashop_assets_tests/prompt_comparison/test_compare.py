@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from datashop_assets.documents.index import build as index_pool
 from datashop_assets.prompt_comparison.compare import compare, correlations, figures, shared
 from datashop_assets.prompt_comparison.report import report
 from datashop_assets.prompt_comparison.sides import Side
-from datashop_assets.sources.pool_index import build as index_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.stages import finish, run_build, writer
 

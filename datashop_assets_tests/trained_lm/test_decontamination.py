@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datashop_assets.documents.index import build as build_pool
 from datashop_assets.graph import plan
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool_index import build as build_pool
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.decontamination import build, left_out, overlaps

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from datashop_assets.core.step import OpenRun, Resources
-from datashop_assets.sources.pool import pool_shards, read_index, read_pool
+from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.tokens import TOKENIZER, build

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr
 
+from datashop_assets.documents.packages import data_file
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
-from datashop_assets.sources.packages import data_file
 from resources.annotator.names import EMBEDDED, identity_of
 from resources.annotator.resource import AnnotatorResource
 

@@ -8,10 +8,10 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.sources.files import find_source_files, is_as_listed, shard_names
-from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen
+from datashop_assets.documents.pool import ChangedPoolError, pool_shards, read_chosen
+from datashop_assets.documents.sources import find_source_files, is_as_listed, shard_names
 from datashop_assets.storage.folders import Folder, checked_name
-from datashop_assets_tests.sources.making import make_pool, write_documents
+from datashop_assets_tests.documents.making import make_pool, write_documents
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -54,7 +54,7 @@ def test_a_link_to_a_file_is_that_file(tmp_path: Path, glob: str) -> None:
 def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, glob: str) -> None:
     touch(tmp_path, "a.jsonl")
     (tmp_path / "b.jsonl").symlink_to("nowhere")
-    with pytest.raises(FileNotFoundError, match=r"b\.jsonl' is a link that leads nowhere; mend or remove it"):
+    with pytest.raises(FileNotFoundError, match=r"b\.jsonl' is a link that leads nowhere; fix or remove it"):
         find_source_files(f"{tmp_path}{glob}")
 
 

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import numpy as np
-
+from datashop_assets.documents.nearness import HeldoutBands
+from datashop_assets.documents.reading import Fields, read_documents
+from datashop_assets.documents.sources import SourceFile
 from datashop_assets.protocols.documents import Document, Reject
-from datashop_assets.sources.files import SourceFile
-from datashop_assets.sources.near_duplicates import Hashes, any_in, bands
-from datashop_assets.sources.readers import Fields, read_documents
 from datashop_assets.storage.digests import digest_of_bytes, unit_hash
 
 
@@ -30,15 +28,15 @@ def is_heldout(content: str, fraction: float) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class SplitRule:
-    """The rule of one pool. `heldout_bands` are the sorted band keys of its held-out documents: 128 bytes each."""
+    """The rule of one pool."""
 
     fraction: float
-    heldout_bands: Hashes = field(default_factory=lambda: np.empty(0, np.uint64))
+    heldout: HeldoutBands = field(default_factory=lambda: HeldoutBands.of(()))
 
     def of(self, text: str, content: str) -> Split:
         if is_heldout(content, self.fraction):
             return Split.HELDOUT
-        near = len(self.heldout_bands) and any_in(bands(text), self.heldout_bands)
+        [near] = self.heldout.near([text])
         return Split.NEAR_HELDOUT if near else Split.TRAIN
 
 
@@ -54,8 +52,7 @@ class FileTask:
         return read_documents(self.file, self.fields)
 
 
-def heldout_bands(task: FileTask) -> tuple[str, Hashes]:
-    """A file's shard name, and the sorted band keys of its held-out documents."""
+def heldout_bands(task: FileTask) -> tuple[str, HeldoutBands]:
+    """A file's shard name, and the bands of its held-out documents."""
     texts = (found.text for found in task.documents() if isinstance(found, Document))
-    found = [bands(text) for text in texts if is_heldout(content_of(text), task.rule.fraction)]
-    return task.file.shard, np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    return task.file.shard, HeldoutBands.of(text for text in texts if is_heldout(content_of(text), task.rule.fraction))

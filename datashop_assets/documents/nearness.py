@@ -1,18 +1,28 @@
-"""Near-duplicates by MinHash: two texts are near when any band of their signatures is the same.
+"""Near duplicates by MinHash, and which texts are near a document that is held out.
 
-Shingles are five lower-cased words; 64 hash functions make 16 bands of 4, so that texts sharing half of their shingles
-meet with a probability of 64%, three quarters 99.8%, a fifth 3%. Broder, "On the resemblance and containment of
-documents", 1997. A document of 80 words takes 0.18 ms on one core.
+Two texts are near when any band of their signatures is the same. Shingles are five lower-cased words; 64 hash
+functions make 16 bands of 4, so that texts sharing half of their shingles meet with a probability of 64%, three
+quarters 99.8%, a fifth 3%. Broder, "On the resemblance and containment of documents", 1997. A document of 80 words
+takes 0.18 ms on one core.
+
+The index of a pool holds the bands of its held-out documents, 128 bytes each, and of no others. Their number is
+bounded, so these bands fit into the memory of every worker.
 """
 
+import io
 import re
 import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.storage.stage_folder import StageFolder
 
+HELDOUT_BANDS = "heldout_bands.npy"  # of a pool's output
 WORDS = re.compile(r"\w+")
 SHINGLE = 5  # words
 BANDS, ROWS = 16, 4
@@ -43,12 +53,40 @@ def bands(text: str) -> Hashes:
     return _mixed((smallest.reshape(BANDS, ROWS) * _BAND_FACTORS).sum(axis=1, dtype=np.uint64) + _BAND_OFFSETS)
 
 
-def any_in(keys: Hashes, known: Hashes) -> bool:
-    """Whether any of `keys` is among `known`, which is sorted."""
-    if not len(known):
-        return False
-    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    return bool((known[places] == keys).any())
+@dataclass(frozen=True, eq=False)
+class HeldoutBands:
+    """The band keys of a pool's held-out documents: sorted, no key twice. It travels to workers."""
+
+    keys: Hashes
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Self:
+        return cls.merged([bands(text) for text in texts])
+
+    @classmethod
+    def merged(cls, parts: Sequence[Hashes]) -> Self:
+        return cls(np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64))
+
+    @classmethod
+    def load(cls, pool: StageFolder) -> Self:
+        """Those of a finished `pretraining_pool`."""
+        return cls(np.load(pool.file(HELDOUT_BANDS), allow_pickle=False))
+
+    def near(self, texts: Iterable[str]) -> list[bool]:
+        """For each text, whether it shares a band with a held-out document. A held-out document is near itself."""
+        return [self._is_near(text) for text in texts]
+
+    def to_bytes(self) -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, self.keys, allow_pickle=False)
+        return buffer.getvalue()
+
+    def _is_near(self, text: str) -> bool:
+        if not len(self.keys):
+            return False
+        keys = bands(text)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return bool((self.keys[places] == keys).any())
 
 
 def _shingles(text: str) -> Hashes:

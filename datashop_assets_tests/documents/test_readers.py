@@ -16,12 +16,11 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from datashop_assets.documents import reading as rows
+from datashop_assets.documents.reading import Broken, Fields, read_documents, read_rows
+from datashop_assets.documents.sources import SourceFile
 from datashop_assets.protocols.documents import Document, Reject
-from datashop_assets.sources import rows
-from datashop_assets.sources.files import SourceFile
-from datashop_assets.sources.readers import Fields, read_documents
-from datashop_assets.sources.rows import Broken, read_rows
-from datashop_assets_tests.sources.making import COMPRESS, only_file, write_documents, write_lines
+from datashop_assets_tests.documents.making import COMPRESS, only_file, write_documents, write_lines
 
 FIELDS = Fields()
 ROWS = [{"id": f"d{i}", "text": f"naïve ∑ text {i}", "source": "web", "more": {"deep": [i, None]}} for i in range(600)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 
 from datashop_assets.datasets import EMBEDDED_DIGEST
-from datashop_assets.sources.fingerprint import fingerprint
+from datashop_assets.documents.sources import fingerprint
 
 HEAVY = ("jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray")
 
@@ -30,7 +30,7 @@ def test_it_changes_with_any_file_and_not_with_the_folder(tmp_path: Path) -> Non
 
 def test_planning_imports_nothing_that_only_reading_needs() -> None:
     program = (
-        "import sys, datashop_assets.sources.stage, datashop_assets.sources.fingerprint as f;"
+        "import sys, datashop_assets.documents.steps, datashop_assets.documents.sources as f;"
         f"f.fingerprint({{'uri': 'embedded'}}); print([m for m in {HEAVY!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

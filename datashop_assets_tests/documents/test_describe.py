@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datashop_assets.documents.describe import describe
 from datashop_assets.markdown import escaped
-from datashop_assets.sources.describe import describe
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.sources.making import make_pool, make_sample, write_lines
+from datashop_assets_tests.documents.making import make_pool, make_sample, write_lines
 
 HOSTILE = b'{"id": "h", "text": "<script>alert(1)</script> | **bold** `code`\\n# head", "source": "a|b"}'
 

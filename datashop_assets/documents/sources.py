@@ -1,13 +1,20 @@
-"""The files behind a URI or glob: which they are, in which order, and what their shards are called."""
+"""The files that a pool or sample is made of: which they are, in which order, what their shards are called.
+
+A plan digest knows of its sources enough to notice a changed file without reading any. Listing costs one request a
+folder. A file counts as changed when its name, size or version does: the checksum or generation that a bucket keeps, or
+the time of its last change on a disk.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
 
+from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST
 from datashop_assets.storage.digests import digest_of
 
 FORMATS: Mapping[str, str | None] = {  # suffix -> compression of its lines; None: Parquet
@@ -59,6 +66,22 @@ def find_source_files(uri: str) -> list[SourceFile]:
         )
         for name in names
     ]
+
+
+def source_files(uri: str, cache: Path) -> list[SourceFile]:
+    """The files of a pool; those of the embedded pool are made in `cache` if they are not there."""
+    if uri != EMBEDDED:
+        return find_source_files(uri)
+    from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool
+
+    return find_source_files(str(embedded_pool(cache) / DOCUMENTS))
+
+
+def fingerprint(data: Mapping[str, Any]) -> Any:
+    """A JSON value that changes when the documents that `data["uri"]` names may have changed."""
+    if data["uri"] == EMBEDDED:
+        return EMBEDDED_DIGEST
+    return [[file.name, file.bytes, file.version] for file in find_source_files(data["uri"])]
 
 
 def is_as_listed(file: SourceFile) -> bool:
@@ -113,7 +136,7 @@ def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[s
     try:
         return filesystem.info(name)  # type: ignore[no-any-return]
     except FileNotFoundError:
-        raise FileNotFoundError(f"{name!r} is a link that leads nowhere; mend or remove it") from None
+        raise FileNotFoundError(f"{name!r} is a link that leads nowhere; fix or remove it") from None
 
 
 def _is_readable(name: str) -> bool:

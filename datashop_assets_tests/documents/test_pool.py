@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from datashop_assets.core.step import Resources
-from datashop_assets.sources.pool import ChangedPoolError, pool_shards, read_chosen, read_index, read_pool
-from datashop_assets.sources.pool_index import BANDS
+from datashop_assets.documents.nearness import HELDOUT_BANDS
+from datashop_assets.documents.pool import ChangedPoolError, pool_shards, read_chosen, read_index, read_pool
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.sources.making import make_pool, make_sample, write_documents, write_lines
+from datashop_assets_tests.documents.making import make_pool, make_sample, write_documents, write_lines
 from datashop_assets_tests.stages import LosesEveryWorker
 
 WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lamda", "mu")
@@ -103,7 +103,7 @@ def test_what_is_nearly_a_held_out_document_is_set_aside_wherever_it_stands(file
     again = make_pool(files, tmp_path / "out2")
     assert {row["split"] for row in again.rows("0.parquet")} <= {"heldout", "near_heldout"}
     assert sum(row["split"] == "near_heldout" for row in again.rows("0.parquet")) > len(nearly) / 2
-    bands = np.load(again.file(BANDS))
+    bands = np.load(again.file(HELDOUT_BANDS))
     assert (np.diff(bands) > 0).all()
 
 
@@ -215,7 +215,7 @@ def test_a_source_field_with_many_values_stays_small_in_the_metrics(tmp_path: Pa
 
 
 def test_what_is_counted_of_sources_is_bounded_while_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datashop_assets.sources.counts.MET", 50)
+    monkeypatch.setattr("datashop_assets.documents.index.MET", 50)
     write_documents(tmp_path / "urls.jsonl", [{"text": f"a{i}", "source": f"http://{i % 70}.org"} for i in range(300)])
     by_source = make_pool(f"{tmp_path}/urls.jsonl", tmp_path / "out").metrics["by_source"]
     documents = {name: sum(one["documents"] for one in splits.values()) for name, splits in by_source.items()}

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import zstandard
 
 from datashop_assets.core.step import OpenRun, Resources
-from datashop_assets.sources.files import SourceFile, find_source_files
-from datashop_assets.sources.pool_index import build as build_pool
-from datashop_assets.sources.sample import build as build_sample
+from datashop_assets.documents.index import build as build_pool
+from datashop_assets.documents.sampling import build as build_sample
+from datashop_assets.documents.sources import SourceFile, find_source_files
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder

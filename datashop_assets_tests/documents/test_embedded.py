@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.datasets import EMBEDDED_DIGEST
+from datashop_assets.documents import embedded
+from datashop_assets.documents.embedded import DOCUMENTS, LEADS, embedded_pool, load_gold
+from datashop_assets.documents.packages import data_file
+from datashop_assets.documents.reading import Fields, read_documents
+from datashop_assets.documents.sources import find_source_files
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources import embedded
-from datashop_assets.sources.embedded import DOCUMENTS, LEADS, embedded_pool
-from datashop_assets.sources.files import find_source_files
-from datashop_assets.sources.gold import load_gold
-from datashop_assets.sources.packages import data_file
-from datashop_assets.sources.readers import Fields, read_documents
 
 MATHEMATICS = {"Mathematics", "sympy", "mpmath"}
 

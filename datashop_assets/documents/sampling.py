@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.documents.index import Counts, IndexRow, found_documents, index_row, map_files
+from datashop_assets.documents.nearness import HeldoutBands
+from datashop_assets.documents.reading import fields_of
+from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.split import FileTask, Split, SplitRule, content_of
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.counts import Counts
-from datashop_assets.sources.mapping import map_files
-from datashop_assets.sources.pool_index import BANDS, IndexRow, found_documents, index_row, source_files
-from datashop_assets.sources.readers import fields_of
-from datashop_assets.sources.split import FileTask, Split, SplitRule, content_of
 from datashop_assets.storage.digests import keyed_hash
 
 SAMPLE = "sample.parquet"
@@ -40,7 +39,7 @@ class Candidate:
 def build(run: OpenRun) -> dict[str, Any]:
     """Writes `sample.parquet`; returns how many were drawn, from how many, and what was excluded and why."""
     pool, data, wanted = run.inputs["pretraining_pool"], run.config["data"], run.config["documents"]
-    rule = SplitRule(pool.metrics["heldout_fraction"], np.load(pool.file(BANDS), allow_pickle=False))
+    rule = SplitRule(pool.metrics["heldout_fraction"], HeldoutBands.load(pool))
     tasks = [FileTask(file, fields_of(data), rule) for file in source_files(data["uri"], run.cache)]
     drawn: list[Candidate] = []
     counts: dict[str, Counts] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 MAKE = (
-    "import sys; from pathlib import Path; from datashop_assets.sources.embedded import embedded_pool;"
+    "import sys; from pathlib import Path; from datashop_assets.documents.embedded import embedded_pool;"
     "print(embedded_pool(Path(sys.argv[1])))"
 )
 

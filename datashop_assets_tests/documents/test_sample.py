@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.sources.making import make_pool, make_sample, write_documents
-from datashop_assets_tests.sources.test_pool import rows
+from datashop_assets_tests.documents.making import make_pool, make_sample, write_documents
+from datashop_assets_tests.documents.test_pool import rows
 
 
 @pytest.fixture

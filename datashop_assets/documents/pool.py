@@ -1,23 +1,26 @@
 """Reading a pool that has been indexed: the documents from the source files, each checked against the index."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
+from datashop_assets.core.step import Resources
 from datashop_assets.datasets import EMBEDDED
+from datashop_assets.documents.embedded import embedded_pool
+from datashop_assets.documents.index import SOURCES
+from datashop_assets.documents.reading import Wanted, fields_of, read_wanted
+from datashop_assets.documents.results import OK
+from datashop_assets.documents.sources import SourceFile, is_as_listed
+from datashop_assets.documents.split import content_of
 from datashop_assets.protocols.documents import Document, Reject
-from datashop_assets.sources.embedded import embedded_pool
-from datashop_assets.sources.files import SourceFile, is_as_listed
-from datashop_assets.sources.pool_index import OK, SOURCES
-from datashop_assets.sources.readers import fields_of, read_wanted
-from datashop_assets.sources.rows import Wanted
-from datashop_assets.sources.split import content_of
 from datashop_assets.storage.shards import read_frames
 from datashop_assets.storage.stage_folder import StageFolder
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 MISSING = object()  # beyond the end of the index
 
 
@@ -108,3 +111,11 @@ def _uri(source: Mapping[str, Any]) -> str:
     if source["pool"] == EMBEDDED:
         embedded_pool(Path(uri.removeprefix("file://")).parents[2])
     return uri
+
+
+def map_shards(tools: Resources, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
+    """Yields the result of every job, one a shard, in any order, with a bar of the shards."""
+    with tools.progress.bar(name, len(jobs), "shards") as bar:
+        for result in tools.compute.map(function, jobs) if tools.compute else map(function, jobs):
+            yield result
+            bar.advance()

@@ -7,10 +7,10 @@ import pytest
 from datashop_assets.data_card.documents import annotated
 from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import scan
+from datashop_assets.documents import pool as reading
+from datashop_assets.documents.pool import pool_shards, read_index
 from datashop_assets.encoder.build import heldout
 from datashop_assets.prompt_comparison.compare import SHOWN, compare
-from datashop_assets.sources import pool as reading
-from datashop_assets.sources.pool import pool_shards, read_index
 from datashop_assets_tests.data_card.cards import browsable, card_run, names
 from datashop_assets_tests.prompt_comparison.test_compare import DOCUMENTS, indexed, prompt
 

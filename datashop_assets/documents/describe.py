@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from datashop_assets.documents.pool import pool_shards, read_pool
+from datashop_assets.documents.sampling import SAMPLE
+from datashop_assets.documents.split import Split
 from datashop_assets.markdown import escaped
 from datashop_assets.protocols.documents import Document
-from datashop_assets.sources.pool import pool_shards, read_pool
-from datashop_assets.sources.sample import SAMPLE
-from datashop_assets.sources.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5  # documents

@@ -5,10 +5,10 @@ from typing import Any
 
 from datashop_assets.core.step import StepOutput, StepRun, step
 from datashop_assets.datasets import resolve_uri
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
+from datashop_assets.documents.sources import fingerprint
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import Data
-from datashop_assets.sources.fingerprint import fingerprint
-from datashop_assets.sources.results import AnnotationSampleResult, PretrainingPoolResult
 
 
 def _source(data: Data) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _sample(prompt: Prompt) -> dict[str, Any]:
 
 
 def describe(output: StepOutput[Any]) -> Mapping[str, str]:
-    from datashop_assets.sources.describe import describe
+    from datashop_assets.documents.describe import describe
 
     return describe(output)
 
@@ -46,7 +46,7 @@ def pretraining_pool(run: StepRun[dict[str, Any]]) -> PretrainingPoolResult:
     The documents stay where they are. A row that is no document is counted with its reason. Documents held out for
     evaluation, and near duplicates of them, are set aside by hash, the same ones for every prompt.
     """
-    from datashop_assets.sources.pool_index import build
+    from datashop_assets.documents.index import build
 
     return PretrainingPoolResult.model_validate(build(run))
 
@@ -66,6 +66,6 @@ def annotation_sample(run: StepRun[dict[str, Any]]) -> AnnotationSampleResult:
 
     The draw does not depend on the rubric: prompts over the same documents share one sample.
     """
-    from datashop_assets.sources.sample import build
+    from datashop_assets.documents.sampling import build
 
     return AnnotationSampleResult.model_validate(build(run))

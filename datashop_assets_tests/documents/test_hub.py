@@ -15,15 +15,15 @@ import zstandard
 
 from datashop_assets.datasets import PRESETS
 from datashop_assets.prompts.settings import Data
-from datashop_assets_tests.sources.stand_in_hub import Files, hub
+from datashop_assets_tests.documents.stand_in_hub import Files, hub
 
 READ = """
 import sys
 from pathlib import Path
 from datashop_assets.datasets import resolve_uri
 from datashop_assets.prompts.settings import Data
-from datashop_assets.sources.pool import pool_shards, read_chosen, read_index
-from datashop_assets_tests.sources.making import make_pool
+from datashop_assets.documents.pool import pool_shards, read_chosen, read_index
+from datashop_assets_tests.documents.making import make_pool
 data = Data(uri=sys.argv[1]).model_dump()
 pool = make_pool(resolve_uri(data.pop("uri")), Path(sys.argv[2]), **data)
 for shard in pool_shards(pool):
