@@ -113,7 +113,14 @@ def resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
 
 
 def storage(settings: Settings) -> StorageResource:
-    return StorageResource(root=default_root(settings).uri, prompts=str(default_prompts(settings)))
+    places = {"root": default_root(settings).uri, "prompts": str(default_prompts(settings))}
+    if not places["root"].startswith("gs://"):
+        return StorageResource(**places)
+    from dagster_gcp import GCSResource
+
+    from resources.google_cloud_storage import GoogleCloudStorage
+
+    return GoogleCloudStorage(**places, gcs=GCSResource())
 
 
 def annotator(settings: Settings) -> AnnotatorResource:

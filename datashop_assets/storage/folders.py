@@ -6,9 +6,9 @@ is visible only once its upload is complete. Nothing here knows what the files m
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -21,11 +21,16 @@ from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, in_bucket, is
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
 
 
+# Puts data at an address only if nothing stands there, and says whether it did: what a bucket's own client can do.
+CreateOnly = Callable[[str, bytes], bool]
+
+
 @dataclass(frozen=True)
 class Folder:
     """A folder named by a path or by any URI that fsspec opens (`gs://bucket/folder`)."""
 
     uri: str
+    create_only: CreateOnly | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
@@ -38,7 +43,7 @@ class Folder:
         return Path(path) if "file" in _protocols(filesystem) else None
 
     def child(self, *names: str) -> "Folder":
-        return Folder("/".join([self.uri.rstrip("/"), *(checked_name(name) for name in names)]))
+        return Folder("/".join([self.uri.rstrip("/"), *(checked_name(name) for name in names)]), self.create_only)
 
     def path(self, name: str) -> str:
         return f"{self._place[1].rstrip('/')}/{checked_name(name)}"
@@ -88,9 +93,13 @@ class Folder:
     def create(self, name: str, data: bytes) -> bool:
         """Puts `data` in place only if nothing stands there; says whether it did.
 
-        On a disk this is a hard link, which is exclusive. In a bucket it asks for `if_generation_match=0` where the
-        filesystem knows it (gcsfs), else for fsspec's own `mode="create"`; untested against the real service.
+        On a disk this is a hard link, which is exclusive. In a bucket it is `create_only`, where the storage resource
+        gave one, else fsspec's own `mode="create"`; untested against Google's real service.
         """
+        if self.create_only is not None:
+            checked_name(name)
+            with told(f"{self.uri}/{name}", (NO_KIND,)):
+                return self.create_only(f"{self.uri.rstrip('/')}/{name}", data)
         filesystem, _ = self._place
         path = self.path(name)
         try:

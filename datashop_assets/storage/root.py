@@ -7,12 +7,12 @@ prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started fro
 cache/                          what can be made again (local, also where the root is a bucket)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from datashop_assets.settings import Settings, read_settings
-from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.folders import CreateOnly, Folder
 
 MADE = "made"
 
@@ -23,10 +23,11 @@ class Root:
 
     uri: str
     cache_folder: str = ""
+    create_only: CreateOnly | None = field(default=None, compare=False, repr=False)  # see `Folder.create`
 
     @cached_property
     def folder(self) -> Folder:
-        return Folder(self.uri)
+        return Folder(self.uri, self.create_only)
 
     @property
     def cache(self) -> Path:

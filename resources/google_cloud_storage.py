@@ -1,0 +1,35 @@
+"""Storage in a bucket of Google Cloud, through dagster-gcp. Loading it takes some seconds, so a local root does not."""
+
+from pathlib import Path
+
+import dagster as dg
+from dagster_gcp import GCSResource
+from pydantic import Field
+
+from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.root import Root
+from resources.storage import StorageResource
+
+
+class GoogleCloudStorage(StorageResource):
+    """The root in a bucket of Google Cloud Storage, and the folder of prompt files.
+
+    Files are read and written by gcsfs. What must be created by one writer alone (leases) is created by the client of
+    `gcs`, with `if_generation_match=0`: of many at once, the service lets one succeed.
+    """
+
+    gcs: GCSResource = Field(description="The client: its project, else the one of the environment's credentials")
+
+    def create_resource(self, context: dg.InitResourceContext) -> PromptStore:  # noqa: ARG002
+        return PromptStore(Path(self.prompts), Root(self.root, self.cache, self._create_only))
+
+    def _create_only(self, address: str, data: bytes) -> bool:
+        """Raises `google.api_core.exceptions.GoogleAPIError` for what the service refuses."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        bucket, _, name = address.removeprefix("gs://").partition("/")
+        try:
+            self.gcs.get_client().bucket(bucket).blob(name).upload_from_string(data, if_generation_match=0)
+        except PreconditionFailed:
+            return False
+        return True
