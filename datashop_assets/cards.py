@@ -1,8 +1,8 @@
 """A small server for data cards, on 127.0.0.1 alone: a browser does not follow a link from Dagster's UI to a file.
 
-`/` lists the prompts, each with its card and a link that opens its whole graph in Dagster, ready to launch.
-`/<slug>/card.html` and its neighbours are the newest finished card of a prompt. It reads; it takes nothing from a
-request but which prompt and which of the four files.
+`/` lists the prompts, each with its card, what holds it up, and a link that opens its whole graph in Dagster, ready to
+launch. `/<slug>/card.html` and its neighbours are the newest finished card of a prompt. The server only reads; it takes
+nothing from a request but which prompt and which of the four files.
 """
 
 import html
@@ -12,8 +12,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from datashop_assets.graph import plan
-from datashop_assets.prompts.store import PromptStore
+from datashop_assets.core.plan import State
+from datashop_assets.core.status import StepStatus, problems_of
+from datashop_assets.deployment import Deployment
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
@@ -25,6 +26,10 @@ KINDS = {
 }
 UNREADABLE = (OSError, ValueError, DamagedStageError)
 DEPTH = 99  # steps upstream that Dagster shows; more than there are
+COLUMNS = (
+    *("prompt", "against control", "against the same mix", "documents kept"),
+    *("stages current", "read", "look or launch"),
+)
 HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>Datashop: prompts</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -32,8 +37,8 @@ HEAD = (
     "<style>body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }"
     " table { border-collapse: collapse } a { color: light-dark(#2f6fb3, #6ea8e0) }"
     " th, td { text-align: left; padding: .4rem 1.6rem .4rem 0; border-bottom: 1px solid light-dark(#dde1e6, #343a41) }"
-    "</style><h1>Prompts</h1>"
-    "<table><tr><th>prompt<th>against control<th>against the same mix<th>documents kept<th>read<th>look or launch"
+    " .problem { color: light-dark(#a3261b, #f08a80); overflow-wrap: anywhere }"
+    f"</style><h1>Prompts</h1><table><tr><th>{'<th>'.join(COLUMNS)}"
 )
 
 
@@ -48,16 +53,16 @@ def graph_address(dagster: str, slug: str) -> str:
     return f"{dagster}/assets/data_card?view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
 
 
-def card_server(prompts: PromptStore, port: int, dagster: str) -> ThreadingHTTPServer:
+def card_server(deployment: Deployment, port: int, dagster: str) -> ThreadingHTTPServer:
     """`dagster` is the address of its UI. Raises `OSError` where the port is taken."""
 
     class Cards(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             slug, _, name = self.path.split("?")[0].lstrip("/").partition("/")
             if not slug:
-                self._send("text/html; charset=utf-8", _index(prompts, dagster))
-            elif name in KINDS and (found := _card(prompts, slug, name)) is not None:
-                self._send(KINDS[name], found)
+                self._send("text/html; charset=utf-8", _index(deployment, dagster))
+            elif name in KINDS and (card := _card(deployment, slug, name)) is not None:
+                self._send(KINDS[name], card)
             else:
                 self.send_error(HTTPStatus.NOT_FOUND, "No such card", "The card is the last stage of its prompt.")
 
@@ -75,38 +80,49 @@ def card_server(prompts: PromptStore, port: int, dagster: str) -> ThreadingHTTPS
     return ThreadingHTTPServer(("127.0.0.1", port), Cards)
 
 
-def _index(prompts: PromptStore, dagster: str) -> bytes:
-    rows = (_row(slug, _said(prompts, slug), graph_address(dagster, slug)) for slug in prompts.slugs())
-    return f"{HEAD}{''.join(rows)}</table>".encode()
+def _index(deployment: Deployment, dagster: str) -> bytes:
+    status = deployment.status()
+    rows = [
+        _row(slug, _figures(deployment, slug), status.prompts.get(slug, {}), graph_address(dagster, slug))
+        for slug in deployment.prompts.slugs()
+    ]
+    problems = [
+        f"{slug}: {', '.join(one.steps)}: {one.state}: {one.reason}. Fix: {one.fix}"
+        for slug, stages in status.prompts.items()
+        for one in problems_of(stages)
+    ]
+    listed = "".join(f'<p class="problem">{html.escape(one)}' for one in [*problems, *status.problems.values()])
+    return f"{HEAD}{''.join(rows)}</table>{listed}".encode()
 
 
-def _row(slug: str, said: Mapping[str, Any] | None, graph: str) -> str:
-    """A prompt's line; `said` are the figures of its card, None where there is none."""
-    links, figures = "no card yet", ["", "", ""]
-    if said is not None:
+def _row(slug: str, figures: Mapping[str, Any] | None, stages: Mapping[str, StepStatus], graph: str) -> str:
+    """A prompt's line; `figures` are those of its card, None where there is none."""
+    links, shown = "no card yet", ["", "", ""]
+    if figures is not None:
         links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
-        kept = f"{said['kept_documents']:,}" if "kept_documents" in said else ""
-        figures = [str(said.get("verdict", "")), str(said.get("matched_verdict", "")), kept]
-    cells = "<td>".join(map(html.escape, (slug, *figures)))
+        kept = f"{figures['kept_documents']:,}" if "kept_documents" in figures else ""
+        shown = [str(figures.get("verdict", "")), str(figures.get("matched_verdict", "")), kept]
+    current = sum(stage.state is State.CURRENT for stage in stages.values())
+    cells = "<td>".join(map(html.escape, (slug, *shown, f"{current} of {len(stages)}" if stages else "unknown")))
     return f'<tr><th>{cells}<td>{links}<td><a href="{html.escape(graph)}">in Dagster</a>'
 
 
-def _said(prompts: PromptStore, slug: str) -> Mapping[str, Any] | None:
+def _figures(deployment: Deployment, slug: str) -> Mapping[str, Any] | None:
     """The figures of the card that was made last; None where there is none, or its folder is gone."""
-    made = prompts.root.made(slug).get("data_card")
+    made = deployment.root.made(slug).get("data_card")
     with suppress(*UNREADABLE):
-        return StageFolder(prompts.root.stage("data_card", made)).metrics if made else None
+        return StageFolder(deployment.root.stage("data_card", made)).metrics if made else None
     return None
 
 
-def _card(prompts: PromptStore, slug: str, name: str) -> bytes | None:
+def _card(deployment: Deployment, slug: str, name: str) -> bytes | None:
     """A file of the card as it is planned now, else of the one that was made last, also where a source is gone."""
-    if slug not in prompts.slugs():
+    if slug not in deployment.prompts.slugs():
         return None
     with suppress(*UNREADABLE):
-        planned = plan(prompts.load(slug), prompts.root)["data_card"]
+        planned = deployment.plan(slug)["data_card"]
         if planned.usable:
             return planned.output.file(name).read_bytes()
-    made = prompts.root.made(slug).get("data_card")
-    folder = prompts.root.stage("data_card", made) if made else None
+    made = deployment.root.made(slug).get("data_card")
+    folder = deployment.root.stage("data_card", made) if made else None
     return folder.read(name) if folder is not None and folder.exists(name) else None

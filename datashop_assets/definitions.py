@@ -7,8 +7,8 @@ import dagster as dg
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import assets, prompt_file
 from datashop_assets.orchestration.profiles import profile, resources
+from datashop_assets.orchestration.prompts_compared import prompts_compared
 from datashop_assets.orchestration.sensor import JOB, prompt_sensor
-from datashop_assets.prompt_comparison.asset import prompts_compared
 from datashop_assets.settings import read_settings
 
 ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [prompt_file, *assets(GRAPH), prompts_compared]

@@ -41,5 +41,9 @@ GRAPH = Graph(
 
 
 def plan(prompt: Prompt, root: Root, annotator: ModelNames | None = None) -> Plan:
-    """The plan of a prompt. `annotator` is the one at hand, of which no more is asked than its identity."""
+    """The plan of a prompt, for every entry point (see `deployment`).
+
+    `annotator` is the one at hand, of which no more is asked than its identity. None, for who looks at a root alone,
+    says nothing of revisions.
+    """
     return make_plan(GRAPH, prompt, root, annotator)

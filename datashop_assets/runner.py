@@ -1,4 +1,4 @@
-"""Python's door: an experiment from a script, without a Dagster instance.
+"""The Python entry point: an experiment from a script, without a Dagster instance.
 
     from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
     from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
@@ -14,7 +14,7 @@
     runner.run_eval_cluster_steps()  # up to the encoder
     runner.run_all_steps()           # to the data card
 
-It makes the same stages in the same folders as Dagster and the terminal do: what one door made, the others reuse.
+It makes the same stages in the same folders as Dagster and the terminal do: what one made, the others reuse.
 """
 
 import logging
@@ -27,11 +27,11 @@ from datashop_assets.core.build import BlockedError, Outcome, make_step
 from datashop_assets.core.checks import stopping
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
+from datashop_assets.deployment import Deployment
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
-from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.settings import read_settings
-from datashop_assets.storage.root import Root, default_root
+from datashop_assets.storage.root import Root
 
 logger = logging.getLogger("datashop")  # which Dagster shows
 
@@ -85,10 +85,14 @@ class DatashopRunner:
         prompts: Path | None = None,
     ) -> None:
         self.config = config
-        self.root = root or default_root()
         self.prompt = config.prompt()
         self._resources = resources
-        PromptStore(prompts or default_prompts(), self.root).keep(self.prompt)
+        self._deployment = Deployment.from_environment(root=root, prompts=prompts)
+        self._deployment.prompts.keep(self.prompt)
+
+    @property
+    def root(self) -> Root:
+        return self._deployment.root
 
     def run_eval_cluster_steps(self) -> dict[str, Outcome]:
         """Everything the encoder needs, and the encoder: what the original ran on its vLLM cluster."""
@@ -123,8 +127,8 @@ class DatashopRunner:
 
     def plan(self) -> Plan:
         """What there is and what a run would make."""
-        annotator = self._resources.annotator if self._resources else None
-        return plan(self.prompt, self.root, annotator)
+        own = self._resources.annotator if self._resources else None
+        return plan(self.prompt, self.root, own or self._deployment.annotator)
 
 
 def local_resources() -> Resources:

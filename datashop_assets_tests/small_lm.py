@@ -9,12 +9,12 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import Resources
-from datashop_assets.documents.index import build as build_pool
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
 from datashop_assets.trained_lm.decontamination import build as build_decontamination
 from datashop_assets.trained_lm.tokens import build as build_tokens
 from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.documents import making
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.trainers import LocalTrainer
 
@@ -54,10 +54,7 @@ def make_pool(root: Path, given: Iterable[Mapping[str, Any]] | None = None) -> S
     rows = [orjson.dumps(document) + b"\n" for document in (documents() if given is None else given)]
     for shard in range(2):
         (folder / f"part-{shard}.jsonl").write_bytes(b"".join(rows[shard::2]))
-    data = {"uri": f"{folder}/*.jsonl", **FIELDS}
-    return run_build(
-        build_pool, "pretraining_pool", root, {"data": data, "fingerprint": None, "heldout_fraction": 0.2}, {}
-    )
+    return making.make_pool(f"{folder}/*.jsonl", root, 0.2)
 
 
 def make_tokens(root: Path, pool: StageFolder, vocabulary: int = 384) -> StageFolder:

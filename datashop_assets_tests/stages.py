@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from datashop_assets.core.step import Metrics, OpenRun, Resources
+from datashop_assets.core.step import Metrics, OpenRun, Resources, Step, StepOutput, StepResult, StepRun, config_json
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
 Build = Callable[[OpenRun], Metrics]
+ConfigT = TypeVar("ConfigT")
+ResultT = TypeVar("ResultT", bound=StepResult)
 
 
 def run_build(
@@ -26,6 +28,32 @@ def run_build(
     output = writer(root, name)
     run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", answers, outputs=stages)
     return finish(run.output, name, build(run), config)
+
+
+def run_step(
+    step: Step[ConfigT, ResultT],
+    root: Path,
+    config: ConfigT,
+    inputs: Iterable[StageFolder] = (),
+    *,
+    name: str = "",
+    resources: Resources | None = None,
+) -> StepOutput[ResultT]:
+    """Builds a step in `root/name` (the step's own name by default) from outputs that lie under the names of theirs."""
+    name = name or step.name
+    types = {one.result.step: one.result for one in step.inputs}
+    found = {one.manifest.stage: StepOutput(one.folder, types[one.manifest.stage]) for one in inputs}
+    run = StepRun(
+        config=config,
+        inputs=found,
+        output=writer(root, name),
+        resources=resources or Resources(),
+        cache=root / "cache",
+        answers=Folder(f"{root}/answers"),
+        outputs=Folder(f"{root}/stages"),
+    )
+    result = step.build(run)
+    return step.output(finish(run.output, step.name, result.model_dump(mode="json"), config_json(config)).folder)
 
 
 class LosesEveryWorker:

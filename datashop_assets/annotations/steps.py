@@ -7,8 +7,8 @@ from datashop_assets.annotations.checks import ANNOTATION_CHECKS
 from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.costs import read_prices
 from datashop_assets.documents.results import AnnotationSampleResult
-from datashop_assets.estimating.prices import prices
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
 
@@ -31,7 +31,7 @@ def _limits(prompt: Prompt) -> dict[str, Any]:
     limits = budget.model_dump(include={"tokens", "hours", "money"})
     if budget.money is None:
         return limits
-    return {**limits, "price_per_hour": prices().of("annotations", budget.hardware)[1].price_per_hour}
+    return {**limits, "price_per_hour": read_prices().of("annotations", budget.hardware)[1].price_per_hour}
 
 
 def describe(output: StepOutput[Any]) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class PlannedStep:
     config: Any
     folder: Folder
     state: State = State.MISSING
-    reason: str = ""  # why it is stale, damaged or blocked
+    reason: str = ""  # why it is stale, incomplete, damaged or blocked
     changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
     failed_calls: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +61,15 @@ class PlannedStep:
     def usable(self) -> bool:
         """Whether its output is what the prompt asks for, so that other steps may be made from it."""
         return self.state in (State.CURRENT, State.INCOMPLETE)
+
+    @property
+    def fix(self) -> str:
+        """What a person must do about it; empty where a run does it all."""
+        if self.state is State.DAMAGED:
+            return f"remove the folder {self.folder.uri} and run the prompt again"
+        if self.state is State.BLOCKED:
+            return "correct what the gate names, or its threshold in the prompt file, and run the prompt again"
+        return ""
 
     @property
     def output(self) -> StepOutput[Any]:
@@ -268,11 +277,11 @@ def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:
     try:
         manifest = planned.output.manifest
     except DamagedStageError as error:
-        return None, str(error)
+        return None, error.problem
     if (manifest.stage, manifest.plan_digest) != (planned.step.name, planned.digest):
         return None, (
             f"{planned.folder.uri}/{MANIFEST} is of {manifest.stage} {manifest.plan_digest}, not of "
-            f"{planned.step.name} {planned.digest}; remove the folder, run again"
+            f"{planned.step.name} {planned.digest}"
         )
     return manifest, ""
 

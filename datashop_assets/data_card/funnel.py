@@ -8,7 +8,7 @@ import polars as pl
 from datashop_assets.storage.stage_folder import StageFolder
 
 Inputs = Mapping[str, StageFolder]
-NOT_TRAINED = {"heldout": "held out", "near_heldout": "near a held-out document"}
+NOT_TRAINED = {"heldout": "held out"}
 SCORED = ("parsed", "repaired")
 
 
@@ -57,11 +57,12 @@ def label_funnel(inputs: Inputs) -> list[Step]:
     """From the documents that may be annotated to the labels that the encoder learns from, in tokens that were read."""
     sample, answers, labels = (inputs[name].metrics for name in ("annotation_sample", "annotations", "training_set"))
     unscored = {status: count for status, count in answers["by_status"].items() if status not in SCORED}
-    scored, not_drawn = answers["asked"] - sum(unscored.values()), sample["available"] - sample["documents"]
+    scored, near = answers["asked"] - sum(unscored.values()), sample["near_heldout"]
+    passed_over = {"near a held-out document": near, "not drawn": sample["available"] - near - sample["documents"]}
     read = tokens_read(inputs["annotations"], inputs["training_set"])
     return [
         Step("annotation_sample", "could be drawn", sample["available"]),
-        Step("annotation_sample", "drawn", sample["documents"], lost={"not drawn": not_drawn}),
+        Step("annotation_sample", "drawn", sample["documents"], lost=passed_over),
         Step("annotations", "asked", answers["asked"], read["asked"], {"not asked": answers["not_drawn"]}),
         Step("annotations", "scored", scored, read["scored"], unscored),
         Step("training_set", "labels for the encoder", labels["documents"], read["labels"], labels["left_out"]),

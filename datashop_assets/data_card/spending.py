@@ -6,9 +6,8 @@ from typing import Any
 import orjson
 
 from datashop_assets.core.step import OpenRun
+from datashop_assets.costs import ESTIMATE_FILE, HOUR, seconds_spent
 from datashop_assets.data_card.results import CARD_INPUTS
-from datashop_assets.estimating.beside import FILE, HOUR
-from datashop_assets.estimating.spent import seconds_spent
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -57,7 +56,7 @@ def _estimate(run: OpenRun) -> dict[str, Any]:
     """The last estimate of this prompt under this root."""
     root, stages, _ = run.output.folder.uri.rpartition("/stages/")
     folder = Root(root).prompt(run.config["slug"]) if stages else None
-    if folder is None or not folder.exists(FILE):
+    if folder is None or not folder.exists(ESTIMATE_FILE):
         return {"currency": None, "stages": {}}
-    found: dict[str, Any] = orjson.loads(folder.read(FILE))
+    found: dict[str, Any] = orjson.loads(folder.read(ESTIMATE_FILE))
     return found

@@ -3,57 +3,67 @@
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
+from datashop_assets.core.step import StepOutput
 from datashop_assets.documents.pool import pool_shards, read_pool
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, Size
 from datashop_assets.documents.sampling import SAMPLE
 from datashop_assets.documents.split import Split
 from datashop_assets.markdown import escaped
 from datashop_assets.protocols.documents import Document
-from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5  # documents
 
 
-def describe(folder: StageFolder) -> Mapping[str, str]:
-    """Title -> markdown, for either of this room's stages. Text of documents is escaped."""
-    tables = {"rejects": _rejects(folder)}
-    if folder.manifest.stage == "pretraining_pool":
-        return {"documents by source": _by_source(folder), **tables, "some documents": _documents(_of_pool(folder))}
-    return {"sample": _sizes(folder), **tables, "some documents": _documents(_of_sample(folder))}
+def describe_pool(output: StepOutput[PretrainingPoolResult]) -> Mapping[str, str]:
+    """Title -> Markdown. Text of documents is escaped."""
+    documents = (document for shard in pool_shards(output) for _, document in read_pool(output, shard))
+    return {
+        "documents by source": _by_source(output.result),
+        "rejects": _rejects(output.result),
+        "some documents": _documents(documents),
+    }
 
 
-def _by_source(pool: StageFolder) -> str:
+def describe_sample(output: StepOutput[AnnotationSampleResult]) -> Mapping[str, str]:
+    """Title -> Markdown. Text of documents is escaped."""
+    documents = (Document(row["id"], row["text"], row["source"]) for row in output.rows(SAMPLE))
+    return {
+        "sample": _drawn(output.result),
+        "rejects": _rejects(output.result),
+        "some documents": _documents(documents),
+    }
+
+
+def _by_source(pool: PretrainingPoolResult) -> str:
     rows = [
-        (escaped(source), *(splits.get(split, {}).get("documents", 0) for split in Split), _megabytes(splits))
-        for source, splits in pool.metrics["by_source"].items()
+        (
+            escaped(source),
+            *(sizes.get(split, Size()).documents for split in Split),
+            f"{sum(size.bytes for size in sizes.values()) / 1e6:.2f}",
+        )
+        for source, sizes in pool.by_source.items()
     ]
     return _table(("source", *(f"{split} documents" for split in Split), "MB of text"), rows)
 
 
-def _megabytes(splits: Mapping[str, Mapping[str, int]]) -> str:
-    return f"{sum(numbers['bytes'] for numbers in splits.values()) / 1e6:.2f}"
+def _drawn(sample: AnnotationSampleResult) -> str:
+    rows = {
+        "drawn": sample.documents,
+        "asked for": sample.requested,
+        "not held out": sample.available,
+        "held out": sample.heldout,
+        "left out: near a held-out document": sample.near_heldout,
+        "rejected": sample.rejected,
+    }
+    return _table(("", "documents"), rows.items())
 
 
-def _sizes(sample: StageFolder) -> str:
-    found = sample.metrics
-    rows = [("drawn", found["documents"]), ("asked for", found["asked"]), ("could be drawn", found["available"])]
-    rows += [(f"excluded: {split.replace('_', ' ')}", count) for split, count in found["excluded"].items()]
-    return _table(("", "documents"), [*rows, ("rejected", found["rejected"])])
-
-
-def _rejects(folder: StageFolder) -> str:
-    if not folder.metrics["rejects"]:
+def _rejects(result: PretrainingPoolResult | AnnotationSampleResult) -> str:
+    if not result.rejects:
         return "Every row is a document."
-    counts = _table(("reason", "rows"), [(escaped(reason), rows) for reason, rows in folder.metrics["rejects"].items()])
-    examples = [tuple(escaped(value) for value in shown.values()) for shown in folder.metrics["reject_examples"]]
+    counts = _table(("reason", "rows"), result.rejects.items())
+    examples = [(one.reason, escaped(one.place), escaped(one.detail)) for one in result.reject_examples]
     return f"{counts}\n\n{_table(('reason', 'place', 'detail'), examples)}"
-
-
-def _of_pool(pool: StageFolder) -> Iterable[Document]:
-    return (document for shard in pool_shards(pool) for _, document in read_pool(pool, shard))
-
-
-def _of_sample(sample: StageFolder) -> Iterable[Document]:
-    return (Document(row["id"], row["text"], row["source"]) for row in sample.rows(SAMPLE))
 
 
 def _documents(documents: Iterable[Document]) -> str:

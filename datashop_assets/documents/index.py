@@ -1,34 +1,40 @@
 """Builds `pretraining_pool`: an index of the source files, one row for every row in them. No text is copied.
 
-Two passes over the files, each file on its own: the first gathers the MinHash bands of the held-out documents, the
-second writes the index with every document's split. Memory holds the bands and 8,192 rows of the index, so it grows
-with the held-out documents (128 bytes each), not with the pool nor with a file. On one core a pass reads some 80,000
-short documents/s and hashes 6,000.
+One pass over the files, each file on its own: a worker writes the file's part of the index, with every document's
+split, and the MinHash bands of the held-out documents beside it. The bands of all files become one file in the end, of
+128 bytes for each held-out document, whose number is bounded. Memory holds 8,192 rows of the index and a file's bands,
+so it grows neither with the pool nor with a file. On one core a pass reads some 80,000 short documents/s; a held-out
+one costs 0.2 ms more.
 """
 
+import io
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import orjson
 import polars as pl
-from pydantic import BaseModel
 
-from datashop_assets.core.step import OpenRun, Resources
-from datashop_assets.documents.nearness import HELDOUT_BANDS, HeldoutBands
-from datashop_assets.documents.reading import fields_of
-from datashop_assets.documents.results import OK, OTHERS
-from datashop_assets.documents.sources import SourceFile, source_files
-from datashop_assets.documents.split import FileTask, SplitRule, content_of, heldout_bands
-from datashop_assets.protocols.documents import Document, Reject
+from datashop_assets.core.step import Resources, StepRun
+from datashop_assets.documents.nearness import HELDOUT_BANDS, Hashes, HeldoutBands
+from datashop_assets.documents.reading import read_documents
+from datashop_assets.documents.results import (
+    OK,
+    OTHERS,
+    PretrainingPoolConfig,
+    PretrainingPoolResult,
+    RejectExample,
+    Size,
+)
+from datashop_assets.documents.sources import SOURCES, DocumentSource, Fields, PoolFile, SourceFile, source_files
+from datashop_assets.documents.split import Split, content_of, is_heldout
+from datashop_assets.protocols.documents import Document, Reject, RejectReason
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
-from datashop_assets.storage.writing import on_disk
 
-SOURCES = "sources.json"
 SCHEMA = {
     "row": pl.Int64,
     "id": pl.String,
@@ -40,159 +46,80 @@ SCHEMA = {
     "content": pl.String,
     "split": pl.String,
 }
-IndexRow = dict[str, Any]
-EXAMPLES = 5  # of every reason
-NAMED_SOURCES = 100  # named; the smaller ones are counted together, since a source field may hold a URL
+EXAMPLES = 5  # of every reason for a reject
+NAMED_SOURCES = 100  # the smaller ones are counted together
 MET = 10_000  # names kept while counting; documents of sources that are met later are among the others
-Numbers = dict[str, int]
+IndexRow = dict[str, Any]
 Row = TypeVar("Row", bound=Mapping[str, Any])
 Result = TypeVar("Result")
 
 
-class Counts(BaseModel):
-    """Counts of one shard, or of many: small enough to be a stage's metrics however large the pool."""
+@dataclass(frozen=True)
+class FileTask:
+    """One source file to read: what travels to wherever that is done."""
 
-    rows: int = 0
-    by_source: dict[str, dict[str, Numbers]] = {}  # source -> split -> documents, characters, bytes
-    rejects: dict[str, int] = {}
-    examples: list[dict[str, str]] = []
+    file: SourceFile
+    fields: Fields
+    heldout_fraction: float
 
-    @classmethod
-    def empty(cls) -> Self:
-        return cls(by_source={}, rejects={}, examples=[])
-
-    @classmethod
-    def of(cls, shard: str, rows: Iterable[Mapping[str, Any]]) -> Self:
-        counts = cls.empty()
-        deque(counts.counting(shard, rows), maxlen=0)
-        return counts
-
-    def counting(self, shard: str, rows: Iterable[Row]) -> Iterator[Row]:
-        """The same rows, counted as they pass. Memory does not grow with them."""
-        for row in rows:
-            self.rows += 1
-            if row["content"] is not None:
-                self._add(row["source"], row["split"], 1, row["characters"], row["bytes"])
-            else:
-                self._reject(row["status"], f"{shard} row {row['row']}", row["detail"])
-            yield row
-        self._shortened()
-
-    @classmethod
-    def merged(cls, parts: Iterable[Self]) -> Self:
-        """The sum of `parts`, whose order decides which examples are shown."""
-        total = cls.empty()
-        for part in parts:
-            total.rows += part.rows
-            for source, splits in part.by_source.items():
-                for split, numbers in splits.items():
-                    total._add(source, split, numbers["documents"], numbers["characters"], numbers["bytes"])
-            for example in part.examples:
-                total._show(example)
-            total.rejects = dict(Counter(total.rejects) + Counter(part.rejects))
-        return total._shortened()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Self:
-        return cls.model_validate_json(data)
-
-    def to_json(self) -> bytes:
-        return self.model_dump_json().encode()
-
-    def metrics(self) -> dict[str, Any]:
-        splits: dict[str, Numbers] = {}
-        for numbers in self.by_source.values():
-            for split, found in numbers.items():
-                _add_to(splits.setdefault(split, {}), found)
-        return {
-            "rows": self.rows,
-            "documents": sum(found["documents"] for found in splits.values()),
-            "rejected": sum(self.rejects.values()),
-            "rejects": self.rejects,
-            "reject_examples": self.examples,
-            "by_split": splits,
-            "by_source": self.by_source,
-        }
-
-    def _add(self, source: str, split: str, documents: int, characters: int, size: int) -> None:
-        found = {"documents": documents, "characters": characters, "bytes": size}
-        source = source if source in self.by_source or len(self.by_source) < MET else OTHERS
-        _add_to(self.by_source.setdefault(source, {}).setdefault(split, {}), found)
-
-    def _reject(self, reason: str, place: str, detail: str) -> None:
-        self.rejects[reason] = self.rejects.get(reason, 0) + 1
-        self._show({"reason": reason, "place": place, "detail": detail})
-
-    def _show(self, example: dict[str, str]) -> None:
-        if sum(shown["reason"] == example["reason"] for shown in self.examples) < EXAMPLES:
-            self.examples.append(example)
-
-    def _shortened(self) -> Self:
-        named = self.by_source.keys() - {OTHERS}
-        largest = sorted(named, key=lambda source: (-_documents(self.by_source[source]), source))
-        for source in largest[NAMED_SOURCES:]:
-            for split, found in self.by_source.pop(source).items():
-                self._add(OTHERS, split, found["documents"], found["characters"], found["bytes"])
-        self.rejects = dict(sorted(self.rejects.items()))
-        return self
+    def documents(self) -> Iterator[Document | Reject]:
+        return read_documents(self.file, self.fields)
 
 
-def _documents(splits: Mapping[str, Numbers]) -> int:
-    return sum(found["documents"] for found in splits.values())
-
-
-def _add_to(total: Numbers, found: Numbers) -> None:
-    for name, number in found.items():
-        total[name] = total.get(name, 0) + number
-
-
-def build(run: OpenRun) -> dict[str, Any]:
-    """Writes `<shard>.parquet` for every source file, `sources.json` and `heldout_bands.npy`; returns the counts."""
-    data, fraction = run.config["data"], run.config["heldout_fraction"]
-    files = source_files(data["uri"], run.cache)
-    tasks = [FileTask(file, fields_of(data), SplitRule(fraction)) for file in files]
-    known = _gather_bands(run, tasks)
-    run.output.put_bytes(HELDOUT_BANDS, known.to_bytes())
-    sources = [{**data, "pool": data["uri"], **_entry(file)} for file in files]
+def build(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
+    """Writes `<shard>.parquet` for every source file, `sources.json` and `heldout_bands.npy`."""
+    data, fraction = run.config.data, run.config.heldout_fraction
+    tasks = [FileTask(file, data.fields, fraction) for file in source_files(data.uri, run.cache)]
+    sources = [PoolFile.of(data, task.file).model_dump() for task in tasks]
     run.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere
-    counts = _write_index(run, [replace(one, rule=SplitRule(fraction, known)) for one in tasks])
-    return {"files": len(files), "heldout_fraction": fraction, **found_documents(data, counts)}
+    missing = [task for task in tasks if not _is_indexed(run.output, task.file.shard)]
+    counted = dict(map_files(run.resources, "pool: index", partial(index_file, output=run.output), missing))
+    shards = [task.file.shard for task in tasks]
+    _merge_bands(run.output, shards)
+    counts = Counts.merged(
+        counted[shard] if shard in counted else _written_counts(run.output, shard) for shard in shards
+    )
+    counts.require_documents(data)
+    return PretrainingPoolResult(
+        files=len(tasks),
+        heldout_fraction=fraction,
+        rows=counts.rows,
+        documents=counts.documents,
+        rejected=counts.rejected,
+        rejects=counts.rejects,
+        reject_examples=counts.examples,
+        by_split=counts.by_split,
+        by_source=counts.by_source,
+    )
 
 
-def found_documents(data: Mapping[str, Any], counts: Counts) -> dict[str, Any]:
-    """The counts as metrics. Raises `ValueError` where no row is a document, which a wrong field name does."""
-    metrics = counts.metrics()
-    if not metrics["documents"]:
-        raise ValueError(
-            f"none of the {counts.rows} rows of {data['uri']!r} is a document ({counts.rejects}); "
-            f"correct text_field, which is {data['text_field']!r}, in the prompt's data setting"
-        )
-    return metrics
-
-
-def _entry(file: SourceFile) -> dict[str, Any]:
-    return {field: getattr(file, field) for field in ("shard", "name", "uri", "bytes", "version")}
-
-
-def index_file(run: FileTask, output: StageWriter) -> tuple[str, Counts]:
-    """Writes a file's part of the index, a row at a time, unless a worker that was lost afterwards had done so. Returns
-    its shard's name, and what the file holds.
+def index_file(task: FileTask, output: StageWriter) -> tuple[str, "Counts"]:
+    """Writes a file's part of the index, a row at a time, and the bands of its held-out documents, unless a worker that
+    was lost afterwards had done so. Returns its shard's name, and what the file holds.
     """
-    if output.finished(f"{run.file.shard}.parquet"):
-        return run.file.shard, _counts(output, run.file.shard)
-    rows = (index_row(row, found, run.rule) for row, found in enumerate(run.documents()))
-    counts, shard = Counts.empty(), run.file.shard
-    output.write_rows(f"{shard}.parquet", counts.counting(shard, rows), SCHEMA)
+    shard, counts, heldout = task.file.shard, Counts(), []
+    if _is_indexed(output, shard):
+        return shard, _written_counts(output, shard)
+
+    def rows() -> Iterator[IndexRow]:
+        for number, found in enumerate(task.documents()):
+            row = index_row(number, found, task.heldout_fraction)
+            if isinstance(found, Document) and row["split"] == Split.HELDOUT:
+                heldout.append(HeldoutBands.of([found.text]).keys)
+            yield row
+
+    output.write_rows(f"{shard}.parquet", counts.counting(shard, rows()), SCHEMA)
+    output.put_bytes(_bands_of(shard), HeldoutBands.merged(heldout).to_bytes())
     return shard, counts
 
 
-def index_row(row: int, found: Document | Reject, rule: SplitRule) -> IndexRow:
+def index_row(number: int, found: Document | Reject, heldout_fraction: float) -> IndexRow:
     """What the index says of one row; of a reject only its reason and detail."""
     if isinstance(found, Reject):
-        return dict.fromkeys(SCHEMA) | {"row": row, "status": found.reason, "detail": found.detail}
+        return dict.fromkeys(SCHEMA) | {"row": number, "status": found.reason, "detail": found.detail}
     content = content_of(found.text)
     return {
-        "row": row,
+        "row": number,
         "id": found.id,
         "source": found.source,
         "status": OK,
@@ -200,40 +127,137 @@ def index_row(row: int, found: Document | Reject, rule: SplitRule) -> IndexRow:
         "characters": len(found.text),
         "bytes": len(found.text.encode()),
         "content": content,
-        "split": str(rule.of(found.text, content)),
+        "split": str(Split.HELDOUT if is_heldout(content, heldout_fraction) else Split.TRAIN),
     }
 
 
-def _gather_bands(run: OpenRun, tasks: list[FileTask]) -> HeldoutBands:
-    """The bands of all held-out documents; each file's are kept in scratch for a build that is killed."""
-    kept = {one.file.shard: run.output.scratch / f"{one.file.shard}.npy" for one in tasks}
-    missing = [one for one in tasks if not kept[one.file.shard].exists()]
-    for shard, found in map_files(run.resources, "pool: held-out documents", heldout_bands, missing):
-        with on_disk(kept[shard]) as file:
-            file.write(found.to_bytes())
-    return HeldoutBands.merged([np.load(path) for path in kept.values()])
+def map_files(
+    resources: Resources, name: str, function: Callable[[FileTask], tuple[str, Result]], tasks: Sequence[FileTask]
+) -> Iterator[tuple[str, Result]]:
+    """Yields `(shard, result)` for every file, in any order, with a bar of the bytes that are read."""
+    sizes = {task.file.shard: task.file.bytes for task in tasks}
+    results = resources.compute.map(function, tasks) if resources.compute else map(function, tasks)
+    with resources.progress.bar(name, sum(sizes.values()), "B") as bar:
+        for shard, result in results:
+            yield shard, result
+            bar.advance(sizes[shard])
 
 
-def _write_index(run: OpenRun, tasks: list[FileTask]) -> Counts:
-    missing = [one for one in tasks if not run.output.finished(f"{one.file.shard}.parquet")]
-    counted = dict(map_files(run.resources, "pool: index", partial(index_file, output=run.output), missing))
-    shards = [one.file.shard for one in tasks]
-    return Counts.merged(counted[shard] if shard in counted else _counts(run.output, shard) for shard in shards)
+def _is_indexed(output: StageWriter, shard: str) -> bool:
+    """Whether a file's part was written whole, by a run that was killed or a worker that was lost."""
+    written = output.finished(HELDOUT_BANDS) or output.finished(_bands_of(shard))
+    return written and output.finished(f"{shard}.parquet")
 
 
-def _counts(output: StageWriter, shard: str) -> Counts:
-    """Of a file whose index was written before this run."""
+def _merge_bands(output: StageWriter, shards: Sequence[str]) -> None:
+    if not output.finished(HELDOUT_BANDS):
+        parts = [_load(output.folder.read(_bands_of(shard))) for shard in shards]
+        output.put_bytes(HELDOUT_BANDS, HeldoutBands.merged(parts).to_bytes())
+    for shard in shards:
+        output.remove(_bands_of(shard))
+
+
+def _bands_of(shard: str) -> str:
+    return f"{shard}.bands.npy"
+
+
+def _load(data: bytes) -> Hashes:
+    keys: Hashes = np.load(io.BytesIO(data), allow_pickle=False)
+    return keys
+
+
+def _written_counts(output: StageWriter, shard: str) -> "Counts":
     with output.folder.open(f"{shard}.parquet") as file:
         return Counts.of(shard, read_rows(f"{shard}.parquet", file))
 
 
-def map_files(
-    tools: Resources, name: str, function: Callable[[FileTask], tuple[str, Result]], tasks: Sequence[FileTask]
-) -> Iterator[tuple[str, Result]]:
-    """Yields `(shard, result)` for every file, in any order, with a bar of the bytes that are read."""
-    sizes = {task.file.shard: task.file.bytes for task in tasks}
-    results = tools.compute.map(function, tasks) if tools.compute else map(function, tasks)
-    with tools.progress.bar(name, sum(sizes.values()), "B") as bar:
-        for shard, result in results:
-            yield shard, result
-            bar.advance(sizes[shard])
+@dataclass
+class Counts:
+    """Counts of one shard, or of many: small enough to be a step's result however large the pool."""
+
+    rows: int = 0
+    by_source: dict[str, dict[Split, Size]] = field(default_factory=dict)
+    rejects: dict[RejectReason, int] = field(default_factory=dict)
+    examples: list[RejectExample] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, shard: str, rows: Iterable[Mapping[str, Any]]) -> Self:
+        counts = cls()
+        deque(counts.counting(shard, rows), maxlen=0)
+        return counts
+
+    @classmethod
+    def merged(cls, parts: Iterable[Self]) -> Self:
+        """The sum of `parts`, whose order decides which examples are shown."""
+        total = cls()
+        for part in parts:
+            total.rows += part.rows
+            for source, splits in part.by_source.items():
+                for split, size in splits.items():
+                    total._add(source, split, size)
+            for example in part.examples:
+                total._show(example)
+            total.rejects = dict(Counter(total.rejects) + Counter(part.rejects))
+        return total._shortened()
+
+    @property
+    def by_split(self) -> dict[Split, Size]:
+        total: dict[Split, Size] = {}
+        for splits in self.by_source.values():
+            for split, size in splits.items():
+                total[split] = total.get(split, Size()) + size
+        return total
+
+    @property
+    def documents(self) -> int:
+        return sum(size.documents for size in self.by_split.values())
+
+    @property
+    def rejected(self) -> int:
+        return sum(self.rejects.values())
+
+    def counting(self, shard: str, rows: Iterable[Row]) -> Iterator[Row]:
+        """The same rows, counted as they pass. Memory does not grow with them."""
+        for row in rows:
+            self.rows += 1
+            if row["content"] is not None:
+                size = Size(documents=1, characters=row["characters"], bytes=row["bytes"])
+                self._add(row["source"], Split(row["split"]), size)
+            else:
+                reason = row["status"]
+                self.rejects[reason] = self.rejects.get(reason, 0) + 1
+                self._show(RejectExample(reason=reason, place=f"{shard} row {row['row']}", detail=row["detail"]))
+            yield row
+        self._shortened()
+
+    def require_documents(self, data: DocumentSource) -> None:
+        """Raises `ValueError` where no row is a document, which a wrong field name does."""
+        if not self.documents:
+            raise ValueError(
+                f"none of the {self.rows} rows of {data.uri!r} is a document ({self.rejects}); "
+                f"correct text_field, which is {data.text_field!r}, in the prompt's data setting"
+            )
+
+    def _add(self, source: str, split: Split, size: Size) -> None:
+        splits = self.by_source.setdefault(self._counted_as(source), {})
+        splits[split] = splits[split] + size if split in splits else size
+
+    def _counted_as(self, source: str) -> str:
+        return source if source in self.by_source or len(self.by_source) < MET else OTHERS
+
+    def _show(self, example: RejectExample) -> None:
+        if sum(shown.reason == example.reason for shown in self.examples) < EXAMPLES:
+            self.examples.append(example)
+
+    def _shortened(self) -> Self:
+        """Counts all but the largest sources together."""
+        sizes = {
+            source: sum(size.documents for size in splits.values())
+            for source, splits in self.by_source.items()
+            if source != OTHERS
+        }
+        for source in sorted(sizes, key=lambda name: (-sizes[name], name))[NAMED_SOURCES:]:
+            for split, size in self.by_source.pop(source).items():
+                self._add(OTHERS, split, size)
+        self.rejects = dict(sorted(self.rejects.items()))
+        return self

@@ -1,19 +1,18 @@
 """Reading a pool that has been indexed: the documents from the source files, each checked against the index."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
+from pydantic import TypeAdapter
 
 from datashop_assets.core.step import Resources
 from datashop_assets.datasets import EMBEDDED
 from datashop_assets.documents.embedded import embedded_pool
-from datashop_assets.documents.index import SOURCES
-from datashop_assets.documents.reading import Wanted, fields_of, read_wanted
+from datashop_assets.documents.reading import Wanted, read_wanted
 from datashop_assets.documents.results import OK
-from datashop_assets.documents.sources import SourceFile, is_as_listed
+from datashop_assets.documents.sources import SOURCES, PoolFile, is_as_listed
 from datashop_assets.documents.split import content_of
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.storage.shards import read_frames
@@ -30,7 +29,7 @@ class ChangedPoolError(Exception):
 
 def pool_shards(pool: StageFolder) -> list[str]:
     """The names of a pool's shards, in order."""
-    return [source["shard"] for source in _sources(pool)]
+    return [source.shard for source in _sources(pool)]
 
 
 def read_index(pool: StageFolder, shard: str) -> Iterator[dict[str, Any]]:
@@ -60,12 +59,24 @@ def read_chosen(pool: StageFolder, shard: str, rows: Iterable[int]) -> Iterator[
     return _read(pool, shard, wanted)
 
 
+def map_shards(
+    resources: Resources, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]
+) -> Iterator[Result]:
+    """Yields the result of every job, one a shard, in any order, with a bar of the shards."""
+    with resources.progress.bar(name, len(jobs), "shards") as bar:
+        for result in resources.compute.map(function, jobs) if resources.compute else map(function, jobs):
+            yield result
+            bar.advance()
+
+
 def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tuple[int, Document]]:
-    [source] = [source for source in _sources(pool) if source["shard"] == shard]
-    file = SourceFile(shard, source["name"], _uri(source), source["bytes"], source.get("version", ""))
+    [source] = [source for source in _sources(pool) if source.shard == shard]
+    if source.pool == EMBEDDED:  # made again where its cache was cleared
+        embedded_pool(Path(source.uri.removeprefix("file://")).parents[2])
+    file = source.file
     read = wanted if wanted and is_as_listed(file) else None
     contents, row = _contents(pool, shard), 0
-    for found in read_wanted(file, fields_of(source), read):
+    for found in read_wanted(file, source.fields, read):
         if isinstance(found, int):
             known = len(list(islice(contents, found)))
             row += known
@@ -81,9 +92,9 @@ def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tupl
         raise _changed(pool, source, row)
 
 
-def _changed(pool: StageFolder, source: Mapping[str, Any], row: int) -> ChangedPoolError:
+def _changed(pool: StageFolder, source: PoolFile, row: int) -> ChangedPoolError:
     return ChangedPoolError(
-        f"{source['uri']} is not the file that was indexed: row {row} of shard {source['shard']} differs; put the old "
+        f"{source.uri} is not the file that was indexed: row {row} of shard {source.shard} differs; put the old "
         f"file back, or remove {pool.uri} and materialize pretraining_pool again"
     )
 
@@ -101,21 +112,5 @@ def _contents(pool: StageFolder, shard: str) -> Iterator[str | None]:
         yield from frame["content"].to_list()
 
 
-def _sources(pool: StageFolder) -> list[dict[str, Any]]:
-    return orjson.loads(pool.file(SOURCES).read_bytes())  # type: ignore[no-any-return]
-
-
-def _uri(source: Mapping[str, Any]) -> str:
-    """Where the file is. The embedded pool is made again where its cache was cleared."""
-    uri = str(source["uri"])
-    if source["pool"] == EMBEDDED:
-        embedded_pool(Path(uri.removeprefix("file://")).parents[2])
-    return uri
-
-
-def map_shards(tools: Resources, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result]:
-    """Yields the result of every job, one a shard, in any order, with a bar of the shards."""
-    with tools.progress.bar(name, len(jobs), "shards") as bar:
-        for result in tools.compute.map(function, jobs) if tools.compute else map(function, jobs):
-            yield result
-            bar.advance()
+def _sources(pool: StageFolder) -> list[PoolFile]:
+    return TypeAdapter(list[PoolFile]).validate_json(pool.file(SOURCES).read_bytes())

@@ -1,10 +1,11 @@
-"""Rows of one source file, streamed: JSON lines, plain or compressed, and Parquet.
+"""Documents of one source file, streamed: JSON lines, plain or compressed, and Parquet.
 
-Every line gives one item, a mapping or a `Broken` that says what is wrong with it, so that an item's position is its
-row; of lines that are not wanted, the item is how many they are. A file that ends or goes wrong midway gives one last
-`Broken`; a connection that fails raises, because the file may be whole. pyarrow decompresses: it notices a truncated
-stream (the zstandard package does not) at 10 million short lines a second. At most one line of 64 MB is in memory, or
-of a Parquet file one batch and 1 MB of each column, however large its row groups.
+Every row becomes a `Document`, or a `Reject` with its reason and place, so that an item's position is its row; of rows
+that are not wanted, the item is how many they are. Below, a row is a mapping or a `Broken` that says what is wrong.
+A file that ends or goes wrong midway gives one last reject; a connection that fails raises, because the file may be
+whole. pyarrow decompresses: it notices a truncated stream (the zstandard package does not) at 10 million short lines a
+second. At most one line of 64 MB is in memory, or of a Parquet file one batch and 1 MB of each column, however large
+its row groups.
 """
 
 import io
@@ -17,14 +18,16 @@ import fsspec
 import orjson
 import pyarrow as pa
 
-from datashop_assets.documents.sources import FORMATS, SourceFile, suffix_of
-from datashop_assets.protocols.documents import Document, Reject
+from datashop_assets.documents.sources import FORMATS, Fields, SourceFile, suffix_of
+from datashop_assets.protocols.documents import Document, Reject, RejectReason
 from datashop_assets.storage.shards import open_parquet
 
 LONGEST_LINE = 64 << 20  # bytes
 BUFFER = 1 << 16  # bytes; what a truncated file may lose before its end
 BATCH_ROWS = 256
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UNKNOWN_SOURCE = "unknown"
+LONGEST_DETAIL = 300  # characters; a detail may quote the row
 NESTED = frozenset((dict, list))
 DEEPEST = 250  # levels of a JSON value; orjson reads 1,024 and writes 254
 
@@ -33,12 +36,62 @@ DEEPEST = 250  # levels of a JSON value; orjson reads 1,024 and writes 254
 class Broken:
     """A row that cannot be read."""
 
-    reason: str
+    reason: RejectReason
     detail: str = ""
 
 
 Row = Mapping[str, Any] | Broken
 Wanted = Callable[[int], bool]  # asked once for every row, in order
+
+
+def fields_of(data: Mapping[str, Any]) -> Fields:
+    return Fields(data["text_field"], data["id_field"], data["source_field"])
+
+
+def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reject]:
+    """One item for every row of the file, in order. A document without an id is called `<shard>:<row>`."""
+    return (found for found in read_wanted(file, fields, None) if not isinstance(found, int))
+
+
+def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iterator[Document | Reject | int]:
+    """As `read_documents`, with the number of rows instead of those that are not wanted and follow each other."""
+    position = 0
+    for row in read_rows(file, wanted=wanted):
+        if isinstance(row, int):
+            yield row
+            position += row
+            continue
+        found = row if isinstance(row, Broken) else _document(row, fields, f"{file.shard}:{position}")
+        if isinstance(found, Broken):
+            yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])
+        else:
+            yield found
+        position += 1
+
+
+def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:
+    text, identity, source = _value(row, fields.text), _value(row, fields.id), _value(row, fields.source)
+    if text is None:
+        return Broken("no text", f"no field {fields.text!r} among {sorted(row)[:10]}")
+    if not isinstance(text, str):
+        return Broken("text is not a string", f"{fields.text!r} is a {type(text).__name__}")
+    if not text or text.isspace():
+        return Broken("blank text")
+    if identity is not None and (isinstance(identity, bool) or not isinstance(identity, str | int)):
+        return Broken("id is not a string", f"{fields.id!r} is a {type(identity).__name__}")
+    if source is not None and not isinstance(source, str):
+        return Broken("source is not a string", f"{fields.source!r} is a {type(source).__name__}")
+    return Document(name if identity in (None, "") else str(identity), text, source or UNKNOWN_SOURCE, row)
+
+
+def _value(row: Mapping[str, Any], field: str) -> Any:
+    """The value of a field, or of a nested one where no field has the whole name; None where there is none."""
+    if field in row:
+        return row[field]
+    value: Any = row
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 class _Watched:
@@ -141,7 +194,7 @@ def _can_be_written(row: Mapping[str, Any]) -> bool:
     return True
 
 
-def _what_is_wrong(line: bytes) -> str:
+def _what_is_wrong(line: bytes) -> RejectReason:
     if not line.strip():
         return "empty line"
     try:
@@ -186,66 +239,3 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def _as_text(value: Any) -> str:
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-
-
-UNKNOWN_SOURCE = "unknown"
-LONGEST_DETAIL = 300  # characters; a detail may quote the row
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Names of the fields that a document is made of. A dot leads into nested objects: `metadata.language`."""
-
-    text: str = "text"
-    id: str = "id"
-    source: str = "source"
-
-
-def fields_of(data: Mapping[str, Any]) -> Fields:
-    return Fields(data["text_field"], data["id_field"], data["source_field"])
-
-
-def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reject]:
-    """One item for every row of the file, in order. A document without an id is called `<shard>:<row>`."""
-    return (found for found in read_wanted(file, fields, None) if not isinstance(found, int))
-
-
-def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iterator[Document | Reject | int]:
-    """As `read_documents`, with the number of rows instead of those that are not wanted and follow each other."""
-    position = 0
-    for row in read_rows(file, wanted=wanted):
-        if isinstance(row, int):
-            yield row
-            position += row
-            continue
-        found = row if isinstance(row, Broken) else _document(row, fields, f"{file.shard}:{position}")
-        if isinstance(found, Broken):
-            yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])
-        else:
-            yield found
-        position += 1
-
-
-def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:
-    text, identity, source = _value(row, fields.text), _value(row, fields.id), _value(row, fields.source)
-    if text is None:
-        return Broken("no text", f"no field {fields.text!r} among {sorted(row)[:10]}")
-    if not isinstance(text, str):
-        return Broken("text is not a string", f"{fields.text!r} is a {type(text).__name__}")
-    if not text or text.isspace():
-        return Broken("blank text")
-    if identity is not None and (isinstance(identity, bool) or not isinstance(identity, str | int)):
-        return Broken("id is not a string", f"{fields.id!r} is a {type(identity).__name__}")
-    if source is not None and not isinstance(source, str):
-        return Broken("source is not a string", f"{fields.source!r} is a {type(source).__name__}")
-    return Document(name if identity in (None, "") else str(identity), text, source or UNKNOWN_SOURCE, row)
-
-
-def _value(row: Mapping[str, Any], field: str) -> Any:
-    """The value of a field, or of a nested one where no field has the whole name; None where there is none."""
-    if field in row:
-        return row[field]
-    value: Any = row
-    for part in field.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value

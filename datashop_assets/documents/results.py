@@ -1,16 +1,74 @@
-"""What the steps of this package give."""
+"""What the pool and the annotation sample are made from, and what they give."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
-from datashop_assets.core.step import OpenResult
+from pydantic import BaseModel, ConfigDict
 
-OK = "ok"  # the status of a row that is a document
-OTHERS = "(other sources)"  # counted together: a source field may hold a URL
+from datashop_assets.core.step import StepConfig, StepResult
+from datashop_assets.documents.sources import DocumentSource
+from datashop_assets.documents.split import Split
+from datashop_assets.protocols.documents import RejectReason
+
+OK: Literal["ok"] = "ok"  # the status of an index row that is a document; of the others it is the reason
+OTHERS = "(other sources)"  # sources that are counted together: a source field may hold a URL
 
 
-class PretrainingPoolResult(OpenResult):
+class PretrainingPoolConfig(StepConfig):
+    data: DocumentSource
+    heldout_fraction: float  # of the documents; the prompt's, or less of a large pool
+
+
+class AnnotationSampleConfig(StepConfig):
+    data: DocumentSource
+    documents: int  # wanted
+
+
+class Size(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: int = 0
+    characters: int = 0
+    bytes: int = 0  # of the texts, as UTF-8
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            documents=self.documents + other.documents,
+            characters=self.characters + other.characters,
+            bytes=self.bytes + other.bytes,
+        )
+
+
+class RejectExample(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    reason: RejectReason
+    place: str  # such as "part-00001 row 12"
+    detail: str
+
+
+class PretrainingPoolResult(StepResult):
+    """Counts of all rows of the files. Sources beyond the 100 largest are counted together."""
+
     step: ClassVar[str] = "pretraining_pool"
+    files: int
+    heldout_fraction: float
+    rows: int
+    documents: int
+    rejected: int
+    rejects: dict[RejectReason, int]
+    reject_examples: list[RejectExample]
+    by_split: dict[Split, Size]
+    by_source: dict[str, dict[Split, Size]]
 
 
-class AnnotationSampleResult(OpenResult):
+class AnnotationSampleResult(StepResult):
+    """How a sample was drawn. `near_heldout` counts texts that came up in the draw and were left out."""
+
     step: ClassVar[str] = "annotation_sample"
+    documents: int  # drawn
+    requested: int
+    available: int  # documents of the source that are not held out
+    heldout: int  # documents of the source that are
+    near_heldout: int
+    repeated: int | None  # documents whose text or id was drawn already; None where not everything was drawn
+    rejected: int
+    rejects: dict[RejectReason, int]
+    reject_examples: list[RejectExample]

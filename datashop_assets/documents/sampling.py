@@ -1,98 +1,137 @@
-"""Builds `annotation_sample`: documents to be scored, drawn at random from any source, none of them held out.
+"""Builds `annotation_sample`: documents to be scored, drawn at random from any source, none of them near evaluation.
 
-The draw is the `documents` smallest keyed hashes of content, so that it depends on no order, a larger sample holds
-every smaller one, and its beginning is itself a random sample. A text, or an id, is drawn once however often it
-stands in the source. One pass over the files; memory holds twice the sample.
+Texts come up in the order of a keyed hash of their content, so that the draw depends on no order of rows or files, a
+larger sample holds every smaller one, and its beginning is itself a random sample. A text that is held out does not
+come up. One that is near a held-out document of the pool is left out, and so is one whose id was drawn already; the
+next ones take their place.
+
+One pass over the files finds the texts that come up: those wanted, and a quarter more in case some are left out. Where
+that is not enough, they are read again for twice as many. Memory holds twice as many texts as come up.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import polars as pl
 
-from datashop_assets.core.step import OpenRun
-from datashop_assets.documents.index import Counts, IndexRow, found_documents, index_row, map_files
+from datashop_assets.core.step import StepRun
+from datashop_assets.documents.index import Counts, FileTask, IndexRow, index_row, map_files
 from datashop_assets.documents.nearness import HeldoutBands
-from datashop_assets.documents.reading import fields_of
+from datashop_assets.documents.results import (
+    AnnotationSampleConfig,
+    AnnotationSampleResult,
+    PretrainingPoolResult,
+    Size,
+)
 from datashop_assets.documents.sources import source_files
-from datashop_assets.documents.split import FileTask, Split, SplitRule, content_of
+from datashop_assets.documents.split import Split
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import keyed_hash
 
 SAMPLE = "sample.parquet"
 SCHEMA = {"id": pl.String, "text": pl.String, "source": pl.String, "content": pl.String}
-SLACK = 1000  # candidates beyond twice the sample before they are sorted out
+SPARE = 1000  # texts that come up beyond a quarter more than are wanted
+SLACK = 1000  # candidates beyond twice as many as come up before they are sorted out
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Candidate:
-    """A document that may be drawn, ordered by its draw; place decides between equal texts."""
+    """A document in the order of the draw. Of documents with one text the smallest id is taken."""
 
     draw: int
-    shard: str
-    row: int
-    document: Document = field(compare=False)
+    content: str
+    id: str
+    source: str
+    text: str = field(compare=False)
+
+    @classmethod
+    def of(cls, document: Document, content: str) -> "Candidate":
+        return cls(keyed_hash("sample", content), content, document.id, document.source, document.text)
 
 
-def build(run: OpenRun) -> dict[str, Any]:
-    """Writes `sample.parquet`; returns how many were drawn, from how many, and what was excluded and why."""
-    pool, data, wanted = run.inputs["pretraining_pool"], run.config["data"], run.config["documents"]
-    rule = SplitRule(pool.metrics["heldout_fraction"], HeldoutBands.load(pool))
-    tasks = [FileTask(file, fields_of(data), rule) for file in source_files(data["uri"], run.cache)]
-    drawn: list[Candidate] = []
-    counts: dict[str, Counts] = {}
-    for shard, (candidates, counted) in map_files(run.resources, "sample", partial(draw, wanted=wanted), tasks):
-        drawn, counts[shard] = smallest([*drawn, *candidates], wanted), counted
-    run.output.write_rows(SAMPLE, (_row(one.document) for one in drawn), SCHEMA)
-    found = found_documents(data, Counts.merged(counts[shard] for shard in sorted(counts)))
-    return _metrics(found, wanted, len(drawn))
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    documents: list[Candidate]
+    near_heldout: int  # texts that came up before the last document drawn
 
 
-def draw(run: FileTask, wanted: int) -> tuple[str, tuple[list[Candidate], Counts]]:
-    """A file's shard name, its `wanted` candidates (fewer where it has fewer), and what it holds."""
+def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
+    """Writes `sample.parquet`. Raises `ValueError` where no row of the source is a document."""
+    pool, data, wanted = run.input(PretrainingPoolResult), run.config.data, run.config.documents
+    fraction, heldout = pool.result.heldout_fraction, HeldoutBands.load(pool)
+    tasks = [FileTask(file, data.fields, fraction) for file in source_files(data.uri, run.cache)]
+    count = wanted + wanted // 4 + SPARE
+    while True:
+        candidates, counts = _come_up(run, tasks, count)
+        drawn = draw(candidates, heldout, wanted)
+        if len(drawn.documents) == wanted or len(candidates) < count:
+            break
+        count *= 2
+    counts.require_documents(data)
+    rows = ({"id": one.id, "text": one.text, "source": one.source, "content": one.content} for one in drawn.documents)
+    run.output.write_rows(SAMPLE, rows, SCHEMA)
+    sizes, number = counts.by_split, len(drawn.documents)
+    available = sizes.get(Split.TRAIN, Size()).documents
+    return AnnotationSampleResult(
+        documents=number,
+        requested=wanted,
+        available=available,
+        heldout=sizes.get(Split.HELDOUT, Size()).documents,
+        near_heldout=drawn.near_heldout,
+        repeated=available - drawn.near_heldout - number if number < wanted else None,
+        rejected=counts.rejected,
+        rejects=counts.rejects,
+        reject_examples=counts.examples,
+    )
+
+
+def first_of_file(task: FileTask, count: int) -> tuple[str, tuple[list[Candidate], Counts]]:
+    """A file's shard name, its first `count` texts that are not held out (or all that it has), and what it holds."""
     candidates: list[Candidate] = []
 
     def rows() -> Iterator[IndexRow]:
-        for row, found in enumerate(run.documents()):
-            entry = index_row(row, found, run.rule)
-            if isinstance(found, Document) and entry["split"] == Split.TRAIN:
-                candidates.append(Candidate(keyed_hash("sample", entry["content"]), run.file.shard, row, found))
-            if len(candidates) > 2 * wanted + SLACK:
-                candidates[:] = smallest(candidates, wanted)
-            yield entry
+        for number, found in enumerate(task.documents()):
+            row = index_row(number, found, task.heldout_fraction)
+            if isinstance(found, Document) and row["split"] == Split.TRAIN:
+                candidates.append(Candidate.of(found, row["content"]))
+            if len(candidates) > 2 * count + SLACK:
+                candidates[:] = first(candidates, count)
+            yield row
 
-    counts = Counts.of(run.file.shard, rows())
-    return run.file.shard, (smallest(candidates, wanted), counts)
+    counts = Counts.of(task.file.shard, rows())
+    return task.file.shard, (first(candidates, count), counts)
 
 
-def smallest(candidates: Iterable[Candidate], wanted: int) -> list[Candidate]:
-    """The first `wanted` in order of their draw, one for each text and for each id."""
-    texts: set[int] = set()
-    ids: set[str] = set()
+def first(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
+    """The first `count` in the order of the draw, no text twice. Those of parts are the first of the whole."""
     kept: list[Candidate] = []
     for one in sorted(candidates):
-        if len(kept) < wanted and one.draw not in texts and one.document.id not in ids:
+        if len(kept) == count:
+            break
+        if not kept or one.content != kept[-1].content:
             kept.append(one)
-        texts.add(one.draw)
-        ids.add(one.document.id)
     return kept
 
 
-def _row(document: Document) -> dict[str, Any]:
-    content = content_of(document.text)
-    return {"id": document.id, "text": document.text, "source": document.source, "content": content}
+def draw(candidates: Iterable[Candidate], heldout: HeldoutBands, wanted: int) -> Drawn:
+    """The first `wanted` candidates, no id twice, that are not near a held-out document."""
+    drawn: dict[str, Candidate] = {}
+    near_heldout = 0
+    for one in candidates:
+        if len(drawn) == wanted:
+            break
+        if heldout.near([one.text]) == [True]:
+            near_heldout += 1
+        elif one.id not in drawn:
+            drawn[one.id] = one
+    return Drawn(list(drawn.values()), near_heldout)
 
 
-def _metrics(found: Mapping[str, Any], wanted: int, drawn: int) -> dict[str, Any]:
-    splits = {split: numbers["documents"] for split, numbers in found["by_split"].items()}
-    available = splits.get(Split.TRAIN, 0)
-    return {
-        "documents": drawn,
-        "asked": wanted,
-        "available": available,
-        "repeated": available - drawn if drawn < wanted else None,  # texts and ids once more; unknown if some are left
-        "excluded": {str(split): splits.get(split, 0) for split in (Split.HELDOUT, Split.NEAR_HELDOUT)},
-        **{name: found[name] for name in ("rejected", "rejects", "reject_examples")},
-    }
+def _come_up(run: StepRun[AnnotationSampleConfig], tasks: list[FileTask], count: int) -> tuple[list[Candidate], Counts]:
+    candidates: list[Candidate] = []
+    counts: dict[str, Counts] = {}
+    files = map_files(run.resources, "sample", partial(first_of_file, count=count), tasks)
+    for shard, (found, counted) in files:
+        candidates, counts[shard] = first([*candidates, *found], count), counted
+    return candidates, Counts.merged(counts[shard] for shard in sorted(counts))

@@ -8,13 +8,16 @@ the time of its last change on a disk.
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import fsspec
+from pydantic import BaseModel, ConfigDict
 
-from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST
+from datashop_assets.core.step import StepConfig
+from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST, resolve_uri
+from datashop_assets.prompts.settings import Data
 from datashop_assets.storage.digests import digest_of
 
 FORMATS: Mapping[str, str | None] = {  # suffix -> compression of its lines; None: Parquet
@@ -29,6 +32,43 @@ FORMATS: Mapping[str, str | None] = {  # suffix -> compression of its lines; Non
 # What says that a file's bytes have changed, by filesystem, the surest first.
 VERSIONS = ("md5Hash", "etag", "ETag", "blob_id", "generation", "mtime", "created")
 LONGEST_NAME = 100  # characters
+SOURCES = "sources.json"  # of a pool's output: where its files are
+FIELDS = {"text_field", "id_field", "source_field"}
+Fingerprint = str | tuple[tuple[str, int, str], ...]  # name, bytes and version of every file; of a preset its digest
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Names of the fields that a document is made of. A dot leads into nested objects: `metadata.language`."""
+
+    text: str = "text"
+    id: str = "id"
+    source: str = "source"
+
+
+class DocumentSource(StepConfig):
+    """Documents that a prompt names, and what tells that they have changed."""
+
+    uri: str
+    text_field: str = "text"
+    id_field: str = "id"
+    source_field: str = "source"
+    fingerprint: Fingerprint
+
+    @classmethod
+    def of(cls, data: Data) -> Self:
+        """Lists the files. Raises what `find_source_files` and `resolve_uri` raise."""
+        uri = resolve_uri(data.uri)
+        return cls(uri=uri, fingerprint=fingerprint({"uri": uri}), **data.model_dump(include=FIELDS))
+
+    @property
+    def fields(self) -> Fields:
+        return Fields(self.text_field, self.id_field, self.source_field)
+
+    @property
+    def listed_bytes(self) -> int:
+        """Of all files; 0 of the embedded documents, which are few."""
+        return 0 if isinstance(self.fingerprint, str) else sum(size for _, size, _ in self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +80,33 @@ class SourceFile:
     uri: str
     bytes: int
     version: str
+
+
+class PoolFile(BaseModel):
+    """A file of a pool that has been indexed, as `sources.json` of its output lists it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    pool: str  # the pool's URI
+    text_field: str
+    id_field: str
+    source_field: str
+    shard: str
+    name: str
+    uri: str
+    bytes: int
+    version: str
+
+    @classmethod
+    def of(cls, data: DocumentSource, file: SourceFile) -> Self:
+        return cls(pool=data.uri, **data.model_dump(include=FIELDS), **asdict(file))
+
+    @property
+    def file(self) -> SourceFile:
+        return SourceFile(self.shard, self.name, self.uri, self.bytes, self.version)
+
+    @property
+    def fields(self) -> Fields:
+        return Fields(self.text_field, self.id_field, self.source_field)
 
 
 def find_source_files(uri: str) -> list[SourceFile]:
@@ -77,11 +144,11 @@ def source_files(uri: str, cache: Path) -> list[SourceFile]:
     return find_source_files(str(embedded_pool(cache) / DOCUMENTS))
 
 
-def fingerprint(data: Mapping[str, Any]) -> Any:
-    """A JSON value that changes when the documents that `data["uri"]` names may have changed."""
+def fingerprint(data: Mapping[str, Any]) -> Fingerprint:
+    """Changes when the documents that `data["uri"]` names may have changed."""
     if data["uri"] == EMBEDDED:
         return EMBEDDED_DIGEST
-    return [[file.name, file.bytes, file.version] for file in find_source_files(data["uri"])]
+    return tuple((file.name, file.bytes, file.version) for file in find_source_files(data["uri"]))
 
 
 def is_as_listed(file: SourceFile) -> bool:

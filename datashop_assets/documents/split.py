@@ -1,20 +1,22 @@
-"""Which documents are held out: decided by content alone, so that no prompt, order or shard can change it."""
+"""Which documents are held out: decided by content alone, so that no prompt, order or shard can change it.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+A document is held out when the hash of its text is below a threshold, so two copies of a text always stand on the same
+side. The threshold follows from the prompt's `heldout_fraction` and from the sizes of the files as they are listed,
+before anything is read. Held-out documents are never annotated and never trained on, and neither are their near
+duplicates (`nearness`), which are looked for among what is drawn.
+"""
+
 from enum import StrEnum
 
-from datashop_assets.documents.nearness import HeldoutBands
-from datashop_assets.documents.reading import Fields, read_documents
-from datashop_assets.documents.sources import SourceFile
-from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.storage.digests import digest_of_bytes, unit_hash
+
+MOST_HELDOUT = 20_000  # documents of a large pool; more would narrow no interval that matters
+FILE_BYTES_A_DOCUMENT = 1000  # of a compressed file: FineWeb's Parquet takes 2,000, leads of encyclopedias 200
 
 
 class Split(StrEnum):
     TRAIN = "train"
-    HELDOUT = "heldout"  # drawn by the hash of the content: never annotated, never trained on
-    NEAR_HELDOUT = "near_heldout"  # shares a MinHash band with a held-out document: neither, and not evaluated on
+    HELDOUT = "heldout"
 
 
 def content_of(text: str) -> str:
@@ -23,36 +25,15 @@ def content_of(text: str) -> str:
 
 
 def is_heldout(content: str, fraction: float) -> bool:
+    """Whether the text with this digest is held out, if `fraction` of all texts are."""
     return unit_hash("heldout", content) < fraction
 
 
-@dataclass(frozen=True, eq=False)
-class SplitRule:
-    """The rule of one pool."""
+def bounded_fraction(fraction: float, listed_bytes: int) -> float:
+    """The fraction that is held out of files of so many bytes in all: `fraction`, or what gives some 20,000 documents.
 
-    fraction: float
-    heldout: HeldoutBands = field(default_factory=lambda: HeldoutBands.of(()))
-
-    def of(self, text: str, content: str) -> Split:
-        if is_heldout(content, self.fraction):
-            return Split.HELDOUT
-        [near] = self.heldout.near([text])
-        return Split.NEAR_HELDOUT if near else Split.TRAIN
-
-
-@dataclass(frozen=True, eq=False)
-class FileTask:
-    """One source file, and the rule to split it by: what travels to wherever the file is read."""
-
-    file: SourceFile
-    fields: Fields
-    rule: SplitRule
-
-    def documents(self) -> Iterator[Document | Reject]:
-        return read_documents(self.file, self.fields)
-
-
-def heldout_bands(task: FileTask) -> tuple[str, HeldoutBands]:
-    """A file's shard name, and the bands of its held-out documents."""
-    texts = (found.text for found in task.documents() if isinstance(found, Document))
-    return task.file.shard, HeldoutBands.of(text for text in texts if is_heldout(content_of(text), task.rule.fraction))
+    A pool that grows holds out a subset of what it held out before. Files whose size nobody says count as empty, so
+    that a pool of such files holds out `fraction` however large it is.
+    """
+    documents = listed_bytes / FILE_BYTES_A_DOCUMENT
+    return fraction if documents * fraction <= MOST_HELDOUT else MOST_HELDOUT / documents

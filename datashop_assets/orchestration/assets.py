@@ -13,8 +13,7 @@ from datashop_assets.cards import card_address
 from datashop_assets.core.build import Outcome, make_step
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.core.step import CheckResult, Resources, Step
-from datashop_assets.estimating.beside import beside
-from datashop_assets.estimating.spent import seconds_spent
+from datashop_assets.costs import beside_estimate
 from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt
@@ -87,7 +86,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         pool=step.placement.pool,
         op_tags={CLUSTER: step.placement.cluster} if step.placement.cluster else {},
         check_specs=[*checks, usable],
-        required_resource_keys={"prompts", "annotator", "progress", *step.resources},
+        required_resource_keys={"storage", "annotator", "progress", *step.resources},
     )
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         yield _materialize(context, step, graph)
@@ -97,7 +96,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
 
 def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
     """Makes or finds the output for the partition's prompt. Raises `dg.Failure` for what a retry cannot fix."""
-    slug, prompts = context.partition_key, context.resources.prompts
+    slug, prompts = context.partition_key, context.resources.storage
     hold(context.instance, context.run.run_id)
     available = context.resources
     resources = Resources(
@@ -110,7 +109,7 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
         outcome = make_step(step.name, plan, resources)
     except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
         raise dg.Failure(str(error), allow_retries=False) from error
-    spent = beside(slug, step.name, prompts.root, outcome.output.metrics, seconds_spent(outcome.output))
+    spent = beside_estimate(outcome.output, slug, prompts.root)
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(plan[step.name].digest),
@@ -180,7 +179,7 @@ def usable_evaluations(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, dg.
 
     def wrong(name: str) -> Sequence[str]:
         held = [(slug, plan[name]) for slug, plan in plans.items() if name in plan]
-        return [f"{slug}: {one.state}: {one.reason}" for slug, one in held if one.state in ("damaged", "blocked")]
+        return [f"{slug}: {one.state}: {one.reason}; {one.fix}" for slug, one in held if one.fix]
 
     return {
         name: dg.AssetCheckEvaluation(

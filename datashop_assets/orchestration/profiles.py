@@ -103,7 +103,7 @@ def resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
     Raises `ValueError` where settings do not fit together.
     """
     made: dict[str, dg.ConfigurableResource[Any]] = {
-        "prompts": storage(settings),
+        "storage": storage(settings),
         "annotator": annotator(settings),
         "trainer": trainer(settings),
         "compute": compute(settings),

@@ -22,6 +22,7 @@ from datashop_assets.orchestration.assets import (
 )
 from datashop_assets.orchestration.run_locks import UNFINISHED
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
 
 EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
@@ -60,20 +61,26 @@ def prompt_sensor(graph: Graph) -> dg.SensorDefinition:
         minimum_interval_seconds=EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def sensor(context: dg.SensorEvaluationContext, prompts: dg.ResourceParam[PromptStore]) -> dg.SensorResult:
+    def sensor(
+        context: dg.SensorEvaluationContext,
+        storage: dg.ResourceParam[PromptStore],
+        annotator: dg.ResourceParam[ModelNames],
+    ) -> dg.SensorResult:
         """Adds a partition for every prompt, asks for what automatic ones lack, and names the files it cannot use."""
-        return _tick(context, prompts, graph)
+        return _tick(context, storage, annotator, graph)
 
     return sensor
 
 
-def _tick(context: dg.SensorEvaluationContext, prompts: PromptStore, graph: Graph) -> dg.SensorResult:
+def _tick(
+    context: dg.SensorEvaluationContext, prompts: PromptStore, annotator: ModelNames, graph: Graph
+) -> dg.SensorResult:
     found, problems = prompts.prompts(), {slug: str(error) for slug, error in prompts.problems().items()}
     cursor = Cursor.model_validate_json(context.cursor or "{}")
     plans: dict[str, Plan] = {}
     for slug, prompt in found.items():
         try:
-            plans[slug] = make_plan(graph, prompt, prompts.root)
+            plans[slug] = make_plan(graph, prompt, prompts.root, annotator)
         except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is reported
             problems[slug] = f"{slug}: cannot be planned: {error}"
     requests = []

@@ -11,52 +11,166 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from datashop_assets.core.plan import Plan
+from datashop_assets.costs import seconds_spent
 from datashop_assets.documents.pool import pool_shards, read_chosen
-from datashop_assets.estimating.spent import seconds_spent
+from datashop_assets.filtered_pool.keep import Shard, find_cut, keep_before
 from datashop_assets.markdown import CHARACTERS
-from datashop_assets.prompt_comparison.sides import Side, check_one_pool
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.ranking import spearman
-from datashop_assets.storage.digests import unit_hash
+from datashop_assets.storage.digests import keyed_hash, unit_hash
+from datashop_assets.storage.stage_folder import StageFolder
 
+NEEDED = ("pretraining_pool", "pool_scores", "filtered_pool")
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
 SHOWN = 8  # documents that one prompt keeps and the other drops
-DIFFERENCES = ("target_bpb_difference", "matched_target_bpb_difference", "general_bpb_difference")
-FIGURES = {
-    "annotations": ("tokens_in", "tokens_out"),
-    "encoder": ("auc", "gold_auc"),
-    "filtered_pool": ("kept_documents", "kept_tokens", "gold_precision", "gold_recall"),
-    "evaluation": ("verdict", *(f"{name}{end}" for name in DIFFERENCES for end in ("", "_low", "_high"))),
-}
+Flags = NDArray[np.bool_]
 
 
-@dataclass
-class _Tally:
-    """What is summed and collected, shard by shard."""
-
-    both: np.ndarray  # [prompts, prompts] documents among the best of both
-    ranked: list[np.ndarray] = field(default_factory=list)  # [prompts, sampled documents of a shard] each
-    apart: dict[tuple[int, int], list[dict[str, Any]]] = field(default_factory=dict)
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def compare(sides: Sequence[Side]) -> dict[str, Any]:
-    """JSON values: `documents`, `at`, `overlap`, `rank_correlation`, `apart`, `sources`, `figures`."""
-    check_one_pool(sides)
-    shards = pool_shards(sides[0].stages["pretraining_pool"])
-    documents = int(sides[0].stages["pool_scores"].metrics["documents"])
-    at = min(side.kept_documents for side in sides)
-    tally = _tally(sides, shards, at, documents)
-    return {
-        "prompts": [side.slug for side in sides],
-        "documents": documents,
-        "at": at,
-        "overlap": tally.both.tolist(),
-        "rank_correlation": correlations(np.concatenate(tally.ranked, axis=1)),
-        "ranked": sum(part.shape[1] for part in tally.ranked),
-        "apart": _read(sides, tally.apart),
-        "sources": {side.slug: source_shares(side) for side in sides},
-        "figures": {side.slug: figures(side, shared(sides)) for side in sides},
-    }
+class KeptDocument(_Part):
+    """A document that one prompt keeps and another drops: its scores by both, and the beginning of its text."""
+
+    shard: str
+    row: int
+    id: str
+    keeps: float
+    drops: float
+    text: str
+
+
+class Apart(_Part):
+    """Documents among the best of the prompt `keeps` and not of `drops`, farthest apart first."""
+
+    keeps: str
+    drops: str
+    documents: list[KeptDocument]
+
+
+class SourceShares(_Part):
+    """A source's share of the tokens of the pool, and of what the prompt keeps."""
+
+    pool: float
+    kept: float
+
+
+class CostAndBenefit(_Part):
+    """Of one prompt; None where the stage that says it has not been made. `seconds`: of stages that are its own."""
+
+    seconds: float
+    tokens_in: int | None
+    tokens_out: int | None
+    auc: float | None
+    gold_auc: float | None
+    kept_documents: int
+    kept_tokens: int | None
+    gold_precision: float | None
+    gold_recall: float | None
+    verdict: str | None
+    target_bpb_difference: Figure | None
+    matched_target_bpb_difference: Figure | None
+    general_bpb_difference: Figure | None
+
+
+class Comparison(_Part):
+    """Two or more prompts on one pool. Square tables have a row and a column for each prompt, in their order."""
+
+    prompts: list[str]
+    documents: int  # of the pool
+    at: int  # documents of each prompt that overlap is taken over
+    overlap: list[list[int]]  # documents among the best of both
+    rank_correlation: list[list[float | None]]  # None for a constant score
+    ranked: int  # documents that it is taken over
+    apart: list[Apart]
+    sources: dict[str, dict[str, SourceShares]]  # prompt -> source
+    figures: dict[str, CostAndBenefit]
+
+
+@dataclass(frozen=True)
+class ComparedPrompt:
+    """One prompt and those of its outputs that are there."""
+
+    slug: str
+    outputs: Mapping[str, StageFolder]
+
+    @property
+    def kept_documents(self) -> int:
+        return int(self.outputs["filtered_pool"].metrics["kept_documents"])
+
+    def scores(self, shard: str) -> pl.DataFrame:
+        """row, id, score, margin of every document of a shard, in pool order."""
+        return self.outputs["pool_scores"].table(f"{shard}.parquet").select("row", "id", "score", "margin")
+
+    def best(self, shards: Sequence[str], documents: int) -> Iterator[Flags]:
+        """By shard, which of its documents are among the `documents` best by margin; ties by a hash of the place."""
+
+        def seen() -> Iterator[Shard]:
+            for name in shards:
+                table = self.scores(name)
+                rows = table["row"].to_list()
+
+                def ties(chosen: Flags, name: str = name, rows: list[int] = rows) -> NDArray[np.uint64]:
+                    places = np.flatnonzero(chosen)
+                    return np.array([keyed_hash("compare", f"{name} {rows[at]}") for at in places], dtype=np.uint64)
+
+                ones = np.ones(len(table), dtype=np.int64)
+                yield Shard(table["margin"].to_numpy(), table["score"].to_numpy(), ones, ties)
+
+        return keep_before(find_cut(seen, documents), seen)
+
+
+def compared_prompt(plan: Plan) -> ComparedPrompt:
+    """Raises `ValueError` naming the first output that a comparison needs and that is not there."""
+    slug = plan.prompt.slug
+    for name in NEEDED:
+        if not plan[name].usable:
+            raise ValueError(f"{name} of {slug!r} is {plan[name].state.value}; run `datashop run {slug}` first")
+    return ComparedPrompt(slug, {name: planned.output for name, planned in plan.items() if planned.usable})
+
+
+def comparable(plan: Plan) -> bool:
+    """Whether the prompt's pool has been scored and filtered as its file says now."""
+    return all(plan[name].usable for name in NEEDED)
+
+
+def compare(prompts: Sequence[ComparedPrompt]) -> Comparison:
+    """Raises `ValueError` where they did not score the same documents."""
+    check_one_pool(prompts)
+    shards = pool_shards(prompts[0].outputs["pretraining_pool"])
+    documents = int(prompts[0].outputs["pool_scores"].metrics["documents"])
+    at = min(prompt.kept_documents for prompt in prompts)
+    tally = _tally(prompts, shards, at, documents)
+    common = shared(prompts)
+    return Comparison(
+        prompts=[prompt.slug for prompt in prompts],
+        documents=documents,
+        at=at,
+        overlap=tally.both.tolist(),
+        rank_correlation=correlations(np.concatenate(tally.ranked, axis=1)),
+        ranked=sum(part.shape[1] for part in tally.ranked),
+        apart=_with_texts(prompts, tally.apart),
+        sources={prompt.slug: _source_shares(prompt) for prompt in prompts},
+        figures={prompt.slug: cost_and_benefit(prompt, common) for prompt in prompts},
+    )
+
+
+def check_one_pool(prompts: Sequence[ComparedPrompt]) -> None:
+    """Raises `ValueError` where the prompts did not score the same documents."""
+    first, *others = prompts
+    for other in others:
+        pools = [one.outputs["pretraining_pool"].manifest for one in (first, other)]
+        if pools[0].content_digest != pools[1].content_digest:
+            uris = " and ".join(repr(pool.config["data"]["uri"]) for pool in pools)
+            raise ValueError(
+                f"{first.slug!r} and {other.slug!r} scored different pools ({uris}); prompts are compared on one pool: "
+                "give both the same pretraining_pool and heldout_fraction"
+            )
 
 
 def correlations(scores: np.ndarray) -> list[list[float | None]]:
@@ -66,85 +180,97 @@ def correlations(scores: np.ndarray) -> list[list[float | None]]:
     return [[value if np.isfinite(value) else None for value in row] for row in found]
 
 
-def source_shares(side: Side) -> dict[str, dict[str, float]]:
-    """Source -> its share of tokens in the pool and in what the prompt keeps."""
-    by_source = side.stages["filtered_pool"].metrics["by_source"]
-    totals = {key: sum(one[key] for one in by_source.values()) or 1 for key in ("tokens", "kept_tokens")}
-    return {
-        name: {"pool": one["tokens"] / totals["tokens"], "kept": one["kept_tokens"] / totals["kept_tokens"]}
-        for name, one in by_source.items()
-    }
-
-
-def shared(sides: Sequence[Side]) -> set[str]:
+def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
     """The stages that all prompts have in common: made once, whoever asked first."""
-    folders = [{(name, folder.uri) for name, folder in side.stages.items()} for side in sides]
+    folders = [{(name, output.uri) for name, output in prompt.outputs.items()} for prompt in prompts]
     return {name for name, _ in set.intersection(*folders)}
 
 
-def figures(side: Side, without: Collection[str]) -> dict[str, Any]:
-    """Cost and benefit: seconds of the stages but those `without`, tokens of the annotator, what came of it."""
-    own = [folder for name, folder in side.stages.items() if name not in without]
-    found: dict[str, Any] = {"seconds": sum(map(seconds_spent, own))}
-    for stage, names in FIGURES.items():
-        measured = side.stages[stage].metrics if stage in side.stages else {}
-        found |= {name: measured.get(name) for name in names}
-    return found
+def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
+    """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
+    metrics: dict[str, Mapping[str, Any]] = {name: output.metrics for name, output in prompt.outputs.items()}
+    annotations, encoder, evaluation = (metrics.get(name, {}) for name in ("annotations", "encoder", "evaluation"))
+    kept = metrics["filtered_pool"]
+    return CostAndBenefit(
+        seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
+        tokens_in=annotations.get("tokens_in"),
+        tokens_out=annotations.get("tokens_out"),
+        auc=encoder.get("auc"),
+        gold_auc=encoder.get("gold_auc"),
+        kept_documents=prompt.kept_documents,
+        kept_tokens=kept.get("kept_tokens"),
+        gold_precision=kept.get("gold_precision"),
+        gold_recall=kept.get("gold_recall"),
+        verdict=evaluation.get("verdict"),
+        target_bpb_difference=Figure.from_metrics(evaluation, "target_bpb_difference"),
+        matched_target_bpb_difference=Figure.from_metrics(evaluation, "matched_target_bpb_difference"),
+        general_bpb_difference=Figure.from_metrics(evaluation, "general_bpb_difference"),
+    )
 
 
-def _tally(sides: Sequence[Side], shards: Sequence[str], at: int, documents: int) -> _Tally:
-    tally = _Tally(np.zeros((len(sides), len(sides)), dtype=np.int64))
+def _source_shares(prompt: ComparedPrompt) -> dict[str, SourceShares]:
+    by_source = prompt.outputs["filtered_pool"].metrics["by_source"]
+    pool, kept = (sum(one[key] for one in by_source.values()) or 1 for key in ("tokens", "kept_tokens"))
+    return {
+        name: SourceShares(pool=one["tokens"] / pool, kept=one["kept_tokens"] / kept) for name, one in by_source.items()
+    }
+
+
+@dataclass
+class _Tally:
+    """What is summed and collected, shard by shard."""
+
+    both: np.ndarray  # [prompts, prompts] documents among the best of both
+    ranked: list[np.ndarray] = field(default_factory=list)  # [prompts, sampled documents of a shard] each
+    apart: dict[tuple[int, int], list[KeptDocument]] = field(default_factory=dict)  # without texts yet
+
+
+def _tally(prompts: Sequence[ComparedPrompt], shards: Sequence[str], at: int, documents: int) -> _Tally:
+    tally = _Tally(np.zeros((len(prompts), len(prompts)), dtype=np.int64))
     rate = min(1.0, RANKED / max(1, documents))
-    for shard, *flags in zip(shards, *(side.best(shards, at) for side in sides), strict=True):
-        tables = [side.scores(shard) for side in sides]
+    for shard, *flags in zip(shards, *(prompt.best(shards, at) for prompt in prompts), strict=True):
+        tables = [prompt.scores(shard) for prompt in prompts]
         best = np.stack(flags)
         scores = np.stack([table["score"].to_numpy() for table in tables])
         tally.both += best.astype(np.int64) @ best.T.astype(np.int64)
         drawn = np.array([unit_hash("rank", f"{shard} {row}") < rate for row in tables[0]["row"].to_list()], dtype=bool)
         tally.ranked.append(scores[:, drawn])
-        for pair, rows in _apart(shard, tables[0], best, scores):
-            tally.apart[pair] = _first([*tally.apart.get(pair, []), *rows])
+        for i, j in permutations(range(len(prompts)), 2):
+            apart = [*tally.apart.get((i, j), []), *_apart(shard, tables[0], best[i] & ~best[j], scores[i], scores[j])]
+            tally.apart[i, j] = sorted(apart, key=lambda one: (one.drops - one.keeps, one.shard, one.row))[:SHOWN]
     return tally
 
 
 def _apart(
-    shard: str, table: pl.DataFrame, best: np.ndarray, scores: np.ndarray
-) -> Iterator[tuple[tuple[int, int], list[dict[str, Any]]]]:
-    """For each ordered pair, documents among the best of the first and not of the second, farthest apart first."""
-    for i, j in permutations(range(len(best)), 2):
-        places = np.flatnonzero(best[i] & ~best[j])
-        order = places[np.argsort(scores[j, places] - scores[i, places], kind="stable")][:SHOWN]
-        rows = [
-            {
-                "shard": shard,
-                "row": table["row"][int(place)],
-                "id": table["id"][int(place)],
-                "keeps": float(scores[i, place]),
-                "drops": float(scores[j, place]),
-            }
-            for place in order
-        ]
-        yield (i, j), rows
+    shard: str, table: pl.DataFrame, chosen: Flags, keeps: np.ndarray, drops: np.ndarray
+) -> Iterator[KeptDocument]:
+    """Of the chosen documents of a shard those whose scores by two prompts are farthest apart."""
+    places = np.flatnonzero(chosen)
+    for place in map(int, places[np.argsort(drops[places] - keeps[places], kind="stable")][:SHOWN]):
+        yield KeptDocument(
+            shard=shard,
+            row=table["row"][place],
+            id=table["id"][place],
+            keeps=float(keeps[place]),
+            drops=float(drops[place]),
+            text="",
+        )
 
 
-def _first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: (row["drops"] - row["keeps"], row["shard"], row["row"]))[:SHOWN]
-
-
-def _read(sides: Sequence[Side], apart: Mapping[tuple[int, int], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _with_texts(prompts: Sequence[ComparedPrompt], apart: Mapping[tuple[int, int], list[KeptDocument]]) -> list[Apart]:
     """The documents apart with the beginning of their texts, one entry for each ordered pair."""
-    pool = sides[0].stages["pretraining_pool"]
-    wanted = {(row["shard"], row["row"]) for rows in apart.values() for row in rows}
+    pool = prompts[0].outputs["pretraining_pool"]
+    wanted = {(one.shard, one.row) for documents in apart.values() for one in documents}
     texts = {
         (shard, row): document.text[:CHARACTERS]
         for shard in sorted({shard for shard, _ in wanted})
         for row, document in read_chosen(pool, shard, sorted(row for name, row in wanted if name == shard))
     }
     return [
-        {
-            "keeps": sides[i].slug,
-            "drops": sides[j].slug,
-            "documents": [{**row, "text": texts[row["shard"], row["row"]]} for row in rows],
-        }
-        for (i, j), rows in sorted(apart.items())
+        Apart(
+            keeps=prompts[i].slug,
+            drops=prompts[j].slug,
+            documents=[one.model_copy(update={"text": texts[one.shard, one.row]}) for one in documents],
+        )
+        for (i, j), documents in sorted(apart.items())
     ]

@@ -1,13 +1,12 @@
 """A comparison of prompts as Markdown: for the terminal and the UI alike."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from datashop_assets.markdown import escaped, table
-from datashop_assets.prompt_comparison.compare import DIFFERENCES
+from datashop_assets.prompt_comparison.compare import Apart, Comparison, CostAndBenefit
 from datashop_assets.statistics.figure import Figure
 
-ROWS = {
+TITLES = {
     "verdict": "verdict on its own targets, against control",
     "target_bpb_difference": "bits per byte on its own targets, minus control",
     "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
@@ -24,44 +23,51 @@ ROWS = {
 }
 
 
-def report(found: Mapping[str, Any], *, documents: bool = True) -> str:
+def report(comparison: Comparison, *, documents: bool = True) -> str:
     """`documents=False` leaves out the documents that one prompt keeps and another drops."""
     parts = [
-        f"{' and '.join(found['prompts'])} on one pool of {found['documents']:,} documents.",
+        f"{' and '.join(comparison.prompts)} on one pool of {comparison.documents:,} documents.",
         "## Cost and benefit",
-        _figures(found),
-        f"## Overlap of the best {found['at']:,} documents of each",
-        _overlap(found),
-        f"## Rank correlation over {found['ranked']:,} documents",
-        _square(found["prompts"], found["rank_correlation"], "{:.3f}"),
+        _figures(comparison),
+        f"## Overlap of the best {comparison.at:,} documents of each",
+        _overlap(comparison),
+        f"## Rank correlation over {comparison.ranked:,} documents",
+        _square(comparison.prompts, comparison.rank_correlation, "{:.3f}"),
         "## Share of tokens by source",
-        _sources(found),
+        _sources(comparison),
     ]
-    return "\n\n".join([*parts, *(_apart(found["apart"]) if documents else ())]) + "\n"
+    return "\n\n".join([*parts, *(_apart(comparison.apart) if documents else ())]) + "\n"
 
 
-def _figures(found: Mapping[str, Any]) -> str:
-    columns = [found["figures"][slug] for slug in found["prompts"]]
-    rows = [(title, *(_figure(name, one) for one in columns)) for name, title in ROWS.items()]
-    return table(("", *found["prompts"]), rows)
+def _figures(comparison: Comparison) -> str:
+    columns = [comparison.figures[slug] for slug in comparison.prompts]
+    return table(
+        ("", *comparison.prompts),
+        [(title, *(_figure(name, one) for one in columns)) for name, title in TITLES.items()],
+    )
 
 
-def _figure(name: str, figures: Mapping[str, Any]) -> str:
-    value = figures.get(name)
-    if value is None:
-        return "n/a"
-    if name in DIFFERENCES:
-        return f"{Figure.from_metrics(figures, name):+.3f}"
-    if name == "seconds":
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+def _figure(name: str, figures: CostAndBenefit) -> str:
+    match getattr(figures, name):
+        case None:
+            return "n/a"
+        case Figure() as difference:
+            return f"{difference:+.3f}"
+        case float(seconds) if name == "seconds":
+            return f"{seconds:,.0f}"
+        case float(value):
+            return f"{value:.3f}"
+        case int(count):
+            return f"{count:,}"
+        case other:
+            return str(other)
 
 
-def _overlap(found: Mapping[str, Any]) -> str:
-    at, documents = found["at"], found["documents"]
-    shares = [[both / at if at else None for both in row] for row in found["overlap"]]
-    chance = f"Two random choices of as many would share {at / documents:.1%}."
-    return f"{_square(found['prompts'], shares, '{:.1%}')}\n\n{chance}"
+def _overlap(comparison: Comparison) -> str:
+    at = comparison.at
+    shares = [[both / at if at else None for both in row] for row in comparison.overlap]
+    chance = f"Two random choices of as many would share {at / comparison.documents:.1%}."
+    return f"{_square(comparison.prompts, shares, '{:.1%}')}\n\n{chance}"
 
 
 def _square(slugs: Sequence[str], values: Sequence[Sequence[float | None]], form: str) -> str:
@@ -69,23 +75,23 @@ def _square(slugs: Sequence[str], values: Sequence[Sequence[float | None]], form
     return table(("", *slugs), [(slug, *row) for slug, row in zip(slugs, cells, strict=True)])
 
 
-def _sources(found: Mapping[str, Any]) -> str:
-    by_prompt = found["sources"]
-    first = by_prompt[found["prompts"][0]]
+def _sources(comparison: Comparison) -> str:
+    slugs, shares = comparison.prompts, comparison.sources
+    largest_first = sorted(shares[slugs[0]].items(), key=lambda item: -item[1].pool)
     rows = [
-        (escaped(name), f"{one['pool']:.1%}", *(f"{by_prompt[slug][name]['kept']:.1%}" for slug in found["prompts"]))
-        for name, one in sorted(first.items(), key=lambda item: -item[1]["pool"])
+        (escaped(name), f"{one.pool:.1%}", *(f"{shares[slug][name].kept:.1%}" for slug in slugs))
+        for name, one in largest_first
     ]
-    return table(("source", "pool", *(f"kept by {slug}" for slug in found["prompts"])), rows)
+    return table(("source", "pool", *(f"kept by {slug}" for slug in slugs)), rows)
 
 
-def _apart(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _apart(pairs: Sequence[Apart]) -> list[str]:
     parts = []
     for pair in pairs:
-        parts.append(f"## Kept by {pair['keeps']}, dropped by {pair['drops']}")
+        parts.append(f"## Kept by {pair.keeps}, dropped by {pair.drops}")
         rows = [
-            (f"{escaped(row['id'])}: {escaped(row['text'])}", f"{row['keeps']:.3f}", f"{row['drops']:.3f}")
-            for row in pair["documents"]
+            (f"{escaped(one.id)}: {escaped(one.text)}", f"{one.keeps:.3f}", f"{one.drops:.3f}")
+            for one in pair.documents
         ]
-        parts.append(table(("document", pair["keeps"], pair["drops"]), rows) if rows else "None.")
+        parts.append(table(("document", pair.keeps, pair.drops), rows) if rows else "None.")
     return parts

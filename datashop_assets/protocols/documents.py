@@ -2,7 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+RejectReason = Literal[
+    "truncated",
+    "line too long",
+    "empty line",
+    "invalid utf-8",
+    "broken json",
+    "not an object",
+    "nested too deep",
+    "unreadable value",
+    "no text",
+    "text is not a string",
+    "blank text",
+    "id is not a string",
+    "source is not a string",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +35,6 @@ class Document:
 class Reject:
     """A row that is no document, with the reason and the place where it stands."""
 
-    reason: str  # a short name that can be counted: "no text", "text is not a string", "broken json", ...
+    reason: RejectReason
     place: str  # "file.jsonl.zst line 12"
     detail: str = ""

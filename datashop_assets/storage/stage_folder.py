@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+REMOVE = "remove the folder and run the stage again"
+
+
 class DamagedStageError(Exception):
-    """A stage's folder is not what its manifest says. The message names the file and the mend."""
+    """A stage's folder is not what its manifest says. The message names the file and the fix."""
+
+    def __init__(self, problem: str, fix: str = REMOVE) -> None:
+        super().__init__(problem, fix)
+        self.problem, self.fix = problem, fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,12 @@ class StageFolder:
     def manifest(self) -> Manifest:
         """Raises `DamagedStageError` where there is none, or it cannot be read."""
         if not self.folder.exists(MANIFEST):
-            raise DamagedStageError(f"{self.uri} has no {MANIFEST}: the stage is not finished; run it again")
+            raise DamagedStageError(f"{self.uri} has no {MANIFEST}: the stage is not finished", "run it again")
         try:
             return Manifest.model_validate_json(self.folder.read(MANIFEST))
         except ValidationError as error:
-            raise DamagedStageError(
-                f"{self.uri}/{MANIFEST} cannot be read: {error}; remove the folder, run again"
-            ) from error
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
+            raise DamagedStageError(f"{self.uri}/{MANIFEST} cannot be read: {wrong}") from error
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -103,14 +112,9 @@ class StageFolder:
         try:
             size = self.folder.size(file.name)
         except FileNotFoundError:
-            raise DamagedStageError(
-                f"{self.uri} has lost {file.name}; remove the folder and run the stage again"
-            ) from None
+            raise DamagedStageError(f"{self.uri} has lost {file.name}") from None
         if size != file.bytes:
-            raise DamagedStageError(
-                f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}; "
-                "remove the folder and run the stage again"
-            )
+            raise DamagedStageError(f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}")
 
     def _check_bytes(self, file: File) -> None:
         self._check_size(file)
@@ -118,7 +122,7 @@ class StageFolder:
         if checksum != file.checksum:
             raise DamagedStageError(
                 f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "
-                f"manifest {file.checksum}); remove the folder and run the stage again"
+                f"manifest {file.checksum})"
             )
 
 

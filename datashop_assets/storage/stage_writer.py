@@ -115,6 +115,11 @@ class StageWriter:
             file.write(data)
         return self._finish(name, identity=identity)
 
+    def remove(self, name: str) -> None:
+        """Removes a file that was needed on the way only. What is not there is no error."""
+        self.folder.child(RECEIPTS).remove(f"{name}.json")
+        self.folder.remove(name)
+
     def files(self) -> tuple[File, ...]:
         """Everything finished so far, by name."""
         found = [name for name in self.folder.child(RECEIPTS).names() if name.endswith(".json")]

@@ -17,7 +17,7 @@ import pytest
 from datashop_assets.annotations.build import build
 from datashop_assets.annotations.question import rubric_text
 from datashop_assets.core.step import Resources
-from datashop_assets.doctor.annotator import annotator as prompts
+from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.prompts.settings import Writing
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
 from datashop_assets.rubric.build import build as build_rubric
@@ -159,7 +159,7 @@ def test_a_second_run_of_the_room_asks_nothing(server: VLLMServer, tmp_path: Pat
 
 def test_a_rubric_is_written_from_target_documents(server: VLLMServer, tmp_path: Path) -> None:
     targets = {"science": {"texts": [TEXTS["algebra"], TEXTS["cell"]]}, "history": {"texts": [TEXTS["rome"]]}}
-    writing = Writing(sampling=prompts.Sampling(temperature=0.0, max_tokens=24)).model_dump(mode="json")
+    writing = Writing(sampling=SamplingSettings(temperature=0.0, max_tokens=24)).model_dump(mode="json")
     config = {"targets": targets, "model": MODEL, "revision": "", "writing": writing}
     made = run_build(build_rubric, "rubric", tmp_path, config, {}, Resources(annotator=server))
     sets = orjson.loads(made.file("rubric.json").read_bytes())["sets"]

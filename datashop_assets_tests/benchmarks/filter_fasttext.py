@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.documents import index as pool_index
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.encoder import embeddings
 from datashop_assets.filtered_pool import build as keeping
@@ -28,6 +27,7 @@ from datashop_assets.storage.shards import write_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
+from datashop_assets_tests.documents import making
 from datashop_assets_tests.filtered_pool.pools import counted_tokens
 from datashop_assets_tests.stages import finish, run_build, writer
 
@@ -122,8 +122,7 @@ def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
     """What stands before filtering: the pool's index, its tokens, and an encoder stage with the folded model."""
     from datashop_assets.models.fasttext.model_file import read_model, write_model
 
-    data = {**DATA, "uri": f"{root}/pool/*.jsonl.zst"}
-    pool = run_build(pool_index.build, "pretraining_pool", root, {"data": data, "heldout_fraction": 0.0}, {})
+    pool = making.make_pool(f"{root}/pool/*.jsonl.zst", root, 0.0)
     sized = counted_tokens(root, pool)
     write_model(read_model(model).folded(), root / "model.bin")
     output = writer(root, "encoder")

@@ -68,7 +68,7 @@ def test_a_manifest_that_cannot_be_believed_is_damaged_and_names_folder_and_fix(
     planned = plan(root)
     assert planned["total"].state is State.DAMAGED
     assert folder.uri in planned["total"].reason
-    assert "remove the folder" in planned["total"].reason
+    assert planned["total"].fix == f"remove the folder {planned['total'].folder.uri} and run the prompt again"
     assert "total" in planned.to_do()
     assert states(planned)[0] == "current"
 

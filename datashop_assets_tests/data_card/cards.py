@@ -8,11 +8,11 @@ import polars as pl
 
 from datashop_assets.core.step import OpenRun, Resources
 from datashop_assets.data_card.documents import LIMIT, Browsed, annotated, browsed
-from datashop_assets.documents.index import build as index_pool
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.stages import finish, run_build, writer
+from datashop_assets_tests.documents import making
+from datashop_assets_tests.stages import finish, writer
 
 SCRIPT = "<script>document.title='run'</script>"
 SOURCES = ("web", f'"><img src=x onerror=alert(1)>{SCRIPT}', "$\\frac{1}{", "汉语")
@@ -82,8 +82,7 @@ def _pool(place: Path, made: list[dict[str, str]], shards: int) -> StageFolder:
     for shard, name in enumerate(names(shards)):
         lines = b"\n".join(orjson.dumps(row) for row in made[shard::shards])
         (place / "files" / f"{name}.jsonl").write_bytes(lines)
-    data = {"uri": str(place / "files"), "text_field": "text", "id_field": "id", "source_field": "source"}
-    return run_build(index_pool, "pretraining_pool", place, {"data": data, "heldout_fraction": 0.3}, {})
+    return making.make_pool(str(place / "files"), place)
 
 
 def _kept(place: Path, made: list[dict[str, str]], shards: int) -> StageFolder:

@@ -28,7 +28,7 @@ def workshop(tmp_path: Path) -> Workshop:
 
 @pytest.fixture
 def server(workshop: Workshop) -> Iterator[ThreadingHTTPServer]:
-    made = card_server(workshop.store, 0, DAGSTER)
+    made = card_server(workshop.deployment, 0, DAGSTER)
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()
@@ -66,7 +66,7 @@ def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, s
     status, page = asked(server, "/")
     assert status == 200
     assert 'href="tides/card.html"' in page
-    assert "<th>tides<td>better<td>not distinguishable<td>1,234<td>" in page
+    assert "<th>tides<td>better<td>not distinguishable<td>1,234<td>1 of 19<td>" in page
     assert 'href="waves/card.html"' not in page
     assert page.count(f'href="{DAGSTER}/assets/data_card?') == 2
     assert "partition=waves" in page

@@ -21,7 +21,7 @@ def stage(place: Path, name: str, metrics: dict[str, Any], **shards: Any) -> Sta
 
 
 def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
-    split = {"train": {"kept_documents": 7, "kept_tokens": 70}, "near_heldout": {"kept_documents": 3}}
+    split = {"train": {"kept_documents": 7, "kept_tokens": 70}, "heldout": {"kept_documents": 3}}
     kept = {"documents": 100, "tokens": 900, "kept_documents": 10, "kept_tokens": 95, "by_split": split}
     inputs = {
         "pretraining_pool": stage(tmp_path, "pool", {"rows": 104, "documents": 100, "rejects": {"empty": 4}}),
@@ -32,7 +32,7 @@ def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
     steps = pool_funnel(inputs, trainable=5)
     assert nothing_is_lost(steps)
     assert [(step.documents, step.tokens) for step in steps[3:]] == [(10, 95), (7, 70), (5, 60), (None, 40)]
-    assert steps[4].lost == {"near a held-out document": 3}
+    assert steps[4].lost == {"held out": 3}
 
 
 def test_the_sample_to_the_labels(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_sample_to_the_labels(tmp_path: Path) -> None:
     answers = {"asked": 4, "not_drawn": 6, "by_status": {"parsed": 2, "repaired": 1, "refused": 1, "failed": 0}}
     labels = [{"id": name} for name in ("d0", "d0", "d3")]  # a rare one stands twice
     inputs = {
-        "annotation_sample": stage(tmp_path, "sample", {"available": 50, "documents": 10}),
+        "annotation_sample": stage(tmp_path, "sample", {"available": 50, "documents": 10, "near_heldout": 2}),
         "annotations": stage(tmp_path, "answers", answers, one=(rows[:2], ROW), two=(rows[2:], ROW)),
         "training_set": stage(
             tmp_path,

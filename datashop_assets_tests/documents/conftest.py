@@ -1,10 +1,13 @@
-"""The embedded pool, made once for all tests of this room: by two processes at once, which is tested too."""
+"""The embedded pool, made once for all tests of this package: by two processes at once, which is tested too."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
+
+from datashop_assets_tests.documents.making import rows, write_documents, write_lines
 
 MAKE = (
     "import sys; from pathlib import Path; from datashop_assets.documents.embedded import embedded_pool;"
@@ -24,3 +27,14 @@ def made_by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[st
 def embedded_cache(made_by_two: tuple[Path, list[str]]) -> Path:
     """A cache folder that holds the embedded pool."""
     return made_by_two[0]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> str:
+    """Three files of 400 documents in three formats, some with bad rows between."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write_documents(folder / "a.jsonl.zst", rows(0, 200))
+    write_lines(folder / "b.jsonl.gz", [b"{", *map(orjson.dumps, rows(200, 100)), b'{"text": 1}', b"{"])
+    write_documents(folder / "c.parquet", rows(300, 100))
+    return str(folder)

@@ -10,20 +10,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from datashop_assets.core.step import OpenRun, Resources
-from datashop_assets.documents.index import build as build_pool
-from datashop_assets.documents.sampling import build as build_sample
-from datashop_assets.documents.sources import SourceFile, find_source_files
-from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.manifest import Manifest, content_digest
+from datashop_assets.core.step import Resources, StepOutput
+from datashop_assets.documents.results import (
+    AnnotationSampleConfig,
+    AnnotationSampleResult,
+    PretrainingPoolConfig,
+    PretrainingPoolResult,
+)
+from datashop_assets.documents.sources import DocumentSource, SourceFile, find_source_files
+from datashop_assets.documents.steps import annotation_sample, pretraining_pool
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.storage.stage_writer import StageWriter
+from datashop_assets_tests.stages import run_step
 
 COMPRESS: Mapping[str, Callable[[bytes], bytes]] = {
     ".jsonl": bytes,
     ".jsonl.gz": gzip.compress,
     ".jsonl.zst": zstandard.compress,
 }
+WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lamda", "mu")
 NAMES = {"text_field": "text", "id_field": "id", "source_field": "source"}
 
 
@@ -47,47 +51,27 @@ def only_file(path: Path) -> SourceFile:
 
 def make_pool(
     uri: str, folder: Path, fraction: float = 0.3, tools: Resources | None = None, **names: str
-) -> StageFolder:
-    config = {"data": {"uri": uri, **NAMES, **names}, "heldout_fraction": fraction, "fingerprint": None}
-    return make("pretraining_pool", build_pool, config, {}, folder, tools)
+) -> StepOutput[PretrainingPoolResult]:
+    """Indexes the documents at `uri` in `folder/pretraining_pool`. A killed build is gone on with when called again."""
+    config = PretrainingPoolConfig(data=source(uri, **names), heldout_fraction=fraction)
+    return run_step(pretraining_pool, folder, config, resources=tools)
 
 
 def make_sample(
     uri: str, folder: Path, pool: StageFolder, documents: int, tools: Resources | None = None
-) -> StageFolder:
-    config = {"data": {"uri": uri, **NAMES}, "documents": documents, "fingerprint": None}
-    return make("annotation_sample", build_sample, config, {"pretraining_pool": pool}, folder, tools)
+) -> StepOutput[AnnotationSampleResult]:
+    config = AnnotationSampleConfig(data=source(uri), documents=documents)
+    return run_step(annotation_sample, folder, config, [pool], resources=tools)
 
 
-def make(
-    stage: str,
-    build: Callable[[OpenRun], dict[str, Any]],
-    config: dict[str, Any],
-    inputs: dict[str, StageFolder],
-    folder: Path,
-    tools: Resources | None,
-) -> StageFolder:
-    scratch = folder / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    writer = StageWriter(Folder(str(folder / stage)), scratch)
-    metrics = build(
-        OpenRun(config, inputs, writer, tools or Resources(), folder / "cache", Folder(f"{folder}/answers"))
-    )
-    files = writer.files()
-    writer.close(
-        Manifest(
-            stage=stage,
-            plan_digest="plan",
-            content_digest=content_digest(files),
-            code_version="1",
-            config=config,
-            inputs={},
-            files=files,
-            metrics=metrics,
-            seconds=0.0,
-            finished_at="",
-            versions={},
-            machine={},
-        )
-    )
-    return StageFolder(writer.folder)
+def source(uri: str, **names: str) -> DocumentSource:
+    return DocumentSource(uri=uri, fingerprint="", **names)
+
+
+def text(number: int) -> str:
+    return " ".join(f"{word}{number * 31 % 977}x{place}" for place, word in enumerate(WORDS * 4))
+
+
+def rows(first: int, count: int) -> list[dict[str, Any]]:
+    sources = ("web", "books")
+    return [{"id": f"d{i}", "text": text(i), "source": sources[i % 2], "n": i} for i in range(first, first + count)]

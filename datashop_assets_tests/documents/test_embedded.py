@@ -10,8 +10,8 @@ from datashop_assets.datasets import EMBEDDED_DIGEST
 from datashop_assets.documents import embedded
 from datashop_assets.documents.embedded import DOCUMENTS, LEADS, embedded_pool, load_gold
 from datashop_assets.documents.packages import data_file
-from datashop_assets.documents.reading import Fields, read_documents
-from datashop_assets.documents.sources import find_source_files
+from datashop_assets.documents.reading import read_documents
+from datashop_assets.documents.sources import Fields, find_source_files
 from datashop_assets.protocols.documents import Document
 
 MATHEMATICS = {"Mathematics", "sympy", "mpmath"}

@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.documents.embedded import load_gold
-from datashop_assets.documents.index import build
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.documents import making
+from datashop_assets_tests.stages import stage_of_rows
 
 GOLD = ["Mathematics", "sympy", "mpmath"]
 CONFIG = {
@@ -37,7 +37,7 @@ def gold_pool(root: Path, data: dict[str, str] | None = None) -> StageFolder:
     """An indexed pool below `root`: the embedded one unless `data` names another."""
     if (root / "pretraining_pool" / "manifest.json").exists():
         return StageFolder(Folder(str(root / "pretraining_pool")))
-    return run_build(build, "pretraining_pool", root, {"data": data or DATA, "heldout_fraction": 0.3}, {})
+    return making.make_pool((data or DATA)["uri"], root)
 
 
 def counted_tokens(root: Path, pool: StageFolder) -> StageFolder:

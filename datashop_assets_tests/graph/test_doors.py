@@ -52,7 +52,7 @@ def test_dagster_makes_what_python_makes(made: Made, tools: Resources, tmp_path:
     store = PromptStore(made.prompts, Root(str(tmp_path / "root")))
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(PROMPTS.name or "", [SLUG])
-        resources = {**definitions().resources, "prompts": store, "annotator": tools.annotator}
+        resources = {**definitions().resources, "storage": store, "annotator": tools.annotator}
         assert dg.materialize(ASSETS, instance=instance, partition_key=SLUG, resources=resources).success
     assert digests(plan(store.load(SLUG), store.root)) == digests(made.plan())
 

@@ -23,8 +23,8 @@ from resources.trainers import RayTrainer
 
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
 WORK = {  # stage -> what its workers do, as Ray names it
-    "pretraining_pool": "heldout_bands",
-    "annotation_sample": "draw",
+    "pretraining_pool": "index_file",
+    "annotation_sample": "first_of_file",
     "pool_scores": "score_shard",
     "filtered_pool": "write_kept",
     "decontamination": "read_shard",

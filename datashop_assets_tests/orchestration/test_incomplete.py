@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from datashop_assets.cli import main
 from datashop_assets.core.build import make_step
 from datashop_assets.core.plan import State
-from datashop_assets.core.status import status, status_of
 from datashop_assets.core.step import Resources
-from datashop_assets.graph import GRAPH, plan
+from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.sensor import prompt_sensor
-from datashop_assets.terminal import tables
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.orchestration.workshop import Workshop
 
@@ -48,9 +48,9 @@ def states(workshop: Workshop) -> list[str]:
 def test_failed_calls_leave_a_stage_incomplete_and_the_next_run_asks_about_them(workshop: Workshop, run: Run) -> None:
     first = run("Text number 1")
     assert states(workshop) == [State.INCOMPLETE, State.CURRENT]
-    shown = status_of(workshop.plan("numbers"))["annotations"]
-    failed = shown["failed_calls"]
-    assert (shown["state"], len(first.requests)) == ("incomplete", 40)
+    shown = workshop.deployment.status(["numbers"]).prompts["numbers"]["annotations"]
+    failed = shown.failed_calls
+    assert (shown.state, len(first.requests)) == (State.INCOMPLETE, 40)
     assert 0 < failed < 40
     assert set(STAGES[-2:]) <= set(workshop.to_do("numbers"))  # the training set may become another
 
@@ -62,13 +62,11 @@ def test_failed_calls_leave_a_stage_incomplete_and_the_next_run_asks_about_them(
     assert len(run().requests) == 0
 
 
-def test_the_terminal_says_how_many_calls_failed(
-    workshop: Workshop, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_terminal_says_how_many_calls_failed(workshop: Workshop, run: Run) -> None:
     run("Text number 1")
     failed = workshop.plan("numbers")["annotations"].failed_calls
-    tables.states(status(workshop.store, lambda prompt: plan(prompt, workshop.store.root)))
-    assert f"incomplete: {failed} failed" in capsys.readouterr().out
+    shown = CliRunner().invoke(main, ["status"], env=workshop.environment)
+    assert f"incomplete: {failed} failed" in shown.output
 
 
 def test_what_was_made_from_other_content_is_stale(workshop: Workshop, run: Run) -> None:
@@ -92,9 +90,10 @@ def test_calls_that_fail_again_change_nothing_downstream(workshop: Workshop, run
 def test_the_sensor_asks_once_and_not_for_ever(workshop: Workshop, run: Run) -> None:
     run("Text number 1")
     keys, cursor = set(), None
+    resources = {"storage": workshop.store, "annotator": workshop.deployment.annotator}
     with dg.instance_for_test() as instance:
         for _ in range(3):
-            context = dg.build_sensor_context(instance, cursor=cursor, resources={"prompts": workshop.store})
+            context = dg.build_sensor_context(instance, cursor=cursor, resources=resources)
             result = prompt_sensor(GRAPH)(context)
             assert isinstance(result, dg.SensorResult)
             keys |= {request.run_key for request in result.run_requests or ()}

@@ -39,7 +39,7 @@ def made(
         partition_key="numbers",
         selection=dg.AssetSelection.assets(*names),
         resources={
-            "prompts": workshop.store,
+            "storage": workshop.store,
             "annotator": None,
             "trainer": None,
             "compute": compute or LocalCompute(processes=1),

@@ -35,7 +35,7 @@ class Daemon:
         return [(run.partition_key, [key.to_user_string() for key in run.asset_selection]) for run in started]
 
     def evaluate(self) -> dg.SensorResult:
-        resources = {"prompts": self.workshop.store}
+        resources = {"storage": self.workshop.store, "annotator": self.workshop.deployment.annotator}
         with dg.build_sensor_context(instance=self.instance, cursor=self.cursor, resources=resources) as context:
             result = prompt_sensor(GRAPH)(context)
         assert isinstance(result, dg.SensorResult)
@@ -155,8 +155,9 @@ def test_the_daemon_accepts_the_tick(workshop: Workshop, stored_instance: dg.Dag
     from datashop_assets.definitions import definitions
 
     workshop.write("numbers")
-    repository = definitions(prompts=workshop.store).get_repository_def()
-    reference, resources = stored_instance.get_ref(), {"prompts": workshop.store}
+    repository = definitions(storage=workshop.store).get_repository_def()
+    reference = stored_instance.get_ref()
+    resources = {"storage": workshop.store, "annotator": workshop.deployment.annotator}
     with dg.build_sensor_context(
         instance_ref=reference, instance=stored_instance, repository_def=repository, resources=resources
     ) as context:

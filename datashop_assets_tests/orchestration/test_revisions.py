@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from datashop_assets.core.build import make_step
 from datashop_assets.core.plan import State
 from datashop_assets.core.step import Resources
-from datashop_assets.graph import plan
+from datashop_assets.graph import GRAPH, plan
+from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.orchestration.test_incomplete import ANNOTATOR, STAGES
 from datashop_assets_tests.orchestration.workshop import Workshop
@@ -50,6 +52,21 @@ def test_what_another_revision_answered_is_stale_and_asked_anew(workshop: Worksh
     make(workshop, newer)
     assert len(newer.requests) == 40
     assert set(states(workshop, newer).values()) == {State.CURRENT}
+
+
+def test_the_sensor_asks_for_what_another_revision_answered(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    make(workshop, WordCounter(revision="1"))
+
+    def asked_for(annotator: WordCounter) -> set[str]:
+        resources = {"storage": workshop.store, "annotator": annotator}
+        with dg.build_sensor_context(instance=instance, resources=resources) as context:
+            result = prompt_sensor(GRAPH)(context)
+        assert isinstance(result, dg.SensorResult)
+        (request,) = result.run_requests or []
+        return {key.to_user_string() for key in request.asset_selection or []}
+
+    assert "annotations" not in asked_for(WordCounter(revision="1"))
+    assert {"annotations", "training_set"} <= asked_for(WordCounter(revision="2"))
 
 
 @pytest.mark.parametrize("annotator", [WordCounter(revision=""), Elsewhere()])

@@ -9,12 +9,14 @@ import yaml
 
 from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import config_json
+from datashop_assets.deployment import Deployment
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.protocols.annotator import Annotator
+from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_writer import StageWriter
+from resources.annotator.names import ModelNamesOf
 
 LIKELIHOOD = {"question": "{example} What is it about?", "answer_begins": "It is about", "targets": ["mathematics"]}
 
@@ -26,6 +28,17 @@ class Workshop:
     @property
     def store(self) -> PromptStore:
         return PromptStore(self.place / "prompts", Root(str(self.place / "root")))
+
+    @property
+    def deployment(self) -> Deployment:
+        """As the environment gives it where nothing is set: with the embedded annotator at hand."""
+        return Deployment(self.store, ModelNamesOf("embedded"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a command needs to work here."""
+        home = str(self.place / "home")
+        return {"DATASHOP_ROOT": self.store.root.uri, "DATASHOP_PROMPTS": str(self.store.folder), "DAGSTER_HOME": home}
 
     def write(self, slug: str, **changes: Any) -> Path:
         """A prompt file over this workshop's documents; `changes` replace its fields."""
@@ -48,7 +61,7 @@ class Workshop:
             path.write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
         return path
 
-    def plan(self, slug: str, annotator: Annotator | None = None) -> Plan:
+    def plan(self, slug: str, annotator: ModelNames | None = None) -> Plan:
         return plan(self.store.load(slug), self.store.root, annotator)
 
     def to_do(self, slug: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -10,12 +9,17 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from datashop_assets.documents.index import build as index_pool
-from datashop_assets.prompt_comparison.compare import compare, correlations, figures, shared
+from datashop_assets.prompt_comparison.compare import (
+    ComparedPrompt,
+    compare,
+    correlations,
+    cost_and_benefit,
+    shared,
+)
 from datashop_assets.prompt_comparison.report import report
-from datashop_assets.prompt_comparison.sides import Side
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.stages import finish, run_build, writer
+from datashop_assets_tests.documents import making
+from datashop_assets_tests.stages import finish, writer
 
 DOCUMENTS = 64  # so that scores are exact in binary
 SCORES = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
@@ -26,11 +30,10 @@ def indexed(place: Path, shards: int) -> StageFolder:
     for shard in range(shards):
         rows = [{"id": f"d{n}", "text": f"Text {n} | <b>", "source": "a"} for n in range(shard, DOCUMENTS, shards)]
         (place / "files" / f"part-{shard}.jsonl").write_bytes(b"\n".join(orjson.dumps(row) for row in rows))
-    data = {"uri": str(place / "files"), "text_field": "text", "id_field": "id", "source_field": "source"}
-    return run_build(index_pool, "pretraining_pool", place, {"data": data, "heldout_fraction": 0.3}, {})
+    return making.make_pool(str(place / "files"), place)
 
 
-def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shards: int) -> Side:
+def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shards: int) -> ComparedPrompt:
     """A prompt that gave these scores, document 0 first, and keeps `kept`."""
     output = writer(place, "pool_scores")
     for shard in range(shards):
@@ -43,7 +46,7 @@ def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shard
     by_source = {"a": {"tokens": 100, "kept_tokens": 25}, "b": {"tokens": 300, "kept_tokens": 75}}
     measured = {"kept_documents": kept, "by_source": by_source}
     filtered = finish(writer(place, "filtered_pool"), "filtered_pool", measured, {})
-    return Side(place.name, {"pretraining_pool": pool, "pool_scores": scored, "filtered_pool": filtered})
+    return ComparedPrompt(place.name, {"pretraining_pool": pool, "pool_scores": scored, "filtered_pool": filtered})
 
 
 @pytest.mark.parametrize("shards", [1, 4])
@@ -53,22 +56,22 @@ def test_overlap_is_taken_at_equal_yield(tmp_path: Path, shards: int) -> None:
     pool = indexed(tmp_path, shards)
     sides = [prompt(tmp_path / "one", pool, rising, 20, shards), prompt(tmp_path / "two", pool, shifted, 40, shards)]
     found = compare(sides)
-    assert found["at"] == 20  # the best 20: 44 to 63 of the one, 34 to 53 of the other
-    assert found["overlap"] == [[20, 10], [10, 20]]
+    assert found.at == 20  # the best 20: 44 to 63 of the one, 34 to 53 of the other
+    assert found.overlap == [[20, 10], [10, 20]]
     expected = stats.spearmanr(rising, shifted).statistic
-    assert found["rank_correlation"][0][1] == pytest.approx(expected)
-    loved: dict[str, Any] = found["apart"][0]
-    assert (loved["keeps"], loved["drops"]) == ("one", "two")
-    assert {row["id"] for row in loved["documents"]} < {f"d{n}" for n in range(54, 64)}
-    assert all(row["text"] == f"Text {row['id'][1:]} | <b>" for row in loved["documents"])
+    assert found.rank_correlation[0][1] == pytest.approx(expected)
+    apart = found.apart[0]
+    assert (apart.keeps, apart.drops) == ("one", "two")
+    assert {one.id for one in apart.documents} < {f"d{n}" for n in range(54, 64)}
+    assert all(one.text == f"Text {one.id[1:]} | <b>" for one in apart.documents)
 
 
 def test_ties_at_the_cut_are_kept_exactly(tmp_path: Path) -> None:
     pool = indexed(tmp_path, 2)
     sides = [prompt(tmp_path / name, pool, [0.5] * DOCUMENTS, 13, 2) for name in ("one", "two")]
     found = compare(sides)
-    assert found["overlap"] == [[13, 13], [13, 13]]
-    assert found["rank_correlation"] == [[None, None], [None, None]]
+    assert found.overlap == [[13, 13], [13, 13]]
+    assert found.rank_correlation == [[None, None], [None, None]]
 
 
 def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: Path) -> None:
@@ -79,11 +82,11 @@ def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: 
         measured = {"tokens_in": 5, "tokens_out": 1, "seconds_asking": seconds}  # of two runs, one of them killed
         answers = finish(writer(tmp_path / name, "annotations"), "annotations", measured, {})
         side = prompt(tmp_path / name, pool, rising, 13, 1)
-        sides.append(replace(side, stages={**side.stages, "annotations": answers}))
+        sides.append(replace(side, outputs={**side.outputs, "annotations": answers}))
     assert shared(sides) == {"pretraining_pool"}
-    found = [figures(side, shared(sides)) for side in sides]
-    assert [one["seconds"] for one in found] == [pytest.approx(40, abs=1), pytest.approx(50, abs=1)]
-    assert (found[0]["tokens_in"], found[0]["tokens_out"], found[0]["verdict"]) == (5, 1, None)
+    found = [cost_and_benefit(side, shared(sides)) for side in sides]
+    assert [one.seconds for one in found] == [pytest.approx(40, abs=1), pytest.approx(50, abs=1)]
+    assert (found[0].tokens_in, found[0].tokens_out, found[0].verdict) == (5, 1, None)
 
 
 def test_prompts_on_different_pools_are_not_compared(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_resource_is_dagsters_own_with_a_description_of_itself_and_of_ever
 def test_a_profile_gives_nothing_but_resources_that_show_their_fields(annotator: str) -> None:
     given = {"DATASHOP_ANNOTATOR": annotator, "DATASHOP_ANNOTATOR_URLS": "http://one/v1"}
     made = profiles.resources(settings_of(given))
-    assert set(made) == {"prompts", "annotator", "trainer", "compute", "progress"}
+    assert set(made) == {"storage", "annotator", "trainer", "compute", "progress"}
     for key, resource in made.items():
         assert isinstance(resource, dg.ConfigurableResource)
         fields = resource.get_resource_definition().config_schema.config_type.fields
@@ -91,7 +91,7 @@ def test_a_profile_gives_nothing_but_resources_that_show_their_fields(annotator:
 
 @dg.asset
 def probe(
-    prompts: dg.ResourceParam[PromptStore],
+    storage: dg.ResourceParam[PromptStore],
     annotator: dg.ResourceParam[Annotator],
     trainer: dg.ResourceParam[Trainer],
     compute: dg.ResourceParam[Compute],
@@ -100,11 +100,11 @@ def probe(
     """Says what a step gets."""
     with progress.bar("probing", 1, "probes") as bar:
         bar.advance(sum(compute.map(abs, [-1])))
-    root = prompts.root
+    root = storage.root
     return dg.Output(
         {
             "root": root.uri,
-            "folder": str(prompts.folder),
+            "folder": str(storage.folder),
             "cache": str(root.cache),
             "documents": annotator.group,
             "mesh": trainer.mesh,
@@ -125,7 +125,7 @@ def launched(environment: dict[str, str], config: dict[str, Any], instance: dg.D
 def test_values_of_the_launchpad_arrive_and_all_others_stay(tmp_path: Path) -> None:
     environment = {"DATASHOP_ROOT": str(tmp_path / "root"), "DATASHOP_PROMPTS": str(tmp_path / "prompts")}
     config = {
-        "prompts": {"config": {"root": str(tmp_path / "other"), "cache": str(tmp_path / "cache")}},
+        "storage": {"config": {"root": str(tmp_path / "other"), "cache": str(tmp_path / "cache")}},
         "annotator": {"config": {"documents": 7}},
         "trainer": {"config": {"mesh": "fsdp=2"}},
         "compute": {"config": {"processes": 3}},

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from datashop_assets import tpu_compilation
+from datashop_assets.commands.estimate import ENCODERS, MODELS, compile_for_tpus
 from datashop_assets.models.sharding import MeshShape
-from datashop_assets.terminal.compile import ENCODERS, MODELS, compile_for_tpus
 from datashop_assets.tpu_compilation import models, too_big
 
 DATASHOP = Path(sys.executable).with_name("datashop")

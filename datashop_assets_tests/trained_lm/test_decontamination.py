@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.documents.index import build as build_pool
 from datashop_assets.graph import plan
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.root import Root
@@ -18,6 +17,7 @@ from datashop_assets.trained_lm.decontamination import build, left_out, overlaps
 from datashop_assets.trained_lm.describe import describe
 from datashop_assets.trained_lm.ngrams import NgramIndex, hashed, runs
 from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets_tests.documents import making
 from datashop_assets_tests.small import experiment
 from datashop_assets_tests.small_lm import FIELDS, make_tokens
 from datashop_assets_tests.stages import run_build
@@ -100,9 +100,7 @@ def made(root: Path, words: int) -> tuple[StageFolder, StageFolder]:
     (root / "documents" / "part-0.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     benchmark = root / "questions.jsonl"
     benchmark.write_bytes(orjson.dumps({"id": "q1", "text": question, "source": "quiz"}) + b"\n")
-    data = {"uri": f"{root}/documents/*.jsonl", **FIELDS}
-    config = {"data": data, "fingerprint": None, "heldout_fraction": 0.2}
-    pool = run_build(build_pool, "pretraining_pool", root, config, {})
+    pool = making.make_pool(f"{root}/documents/*.jsonl", root, 0.2)
     sets = [{"data": {"uri": str(benchmark), **FIELDS}, "fingerprint": None}]
     config = {"ngram": words, "sets": sets}
     return pool, run_build(build, "decontamination", root, config, {"pretraining_pool": pool})
@@ -134,9 +132,7 @@ def test_what_is_left_out_is_counted_by_the_sources_that_the_pool_names(tmp_path
     quote = " ".join(f"q{n}" for n in range(13))
     rows = [{"id": f"d{n}", "text": f"{text} {quote}", "source": f"https://{n}.org"} for n, text in enumerate(texts)]
     (tmp_path / "documents" / "part-0.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    data = {"uri": f"{tmp_path}/documents/*.jsonl", **FIELDS}
-    config = {"data": data, "fingerprint": None, "heldout_fraction": 0.2}
-    pool = run_build(build_pool, "pretraining_pool", tmp_path, config, {})
+    pool = making.make_pool(f"{tmp_path}/documents/*.jsonl", tmp_path, 0.2)
     metrics = run_build(
         build, "decontamination", tmp_path, {"ngram": 13, "sets": []}, {"pretraining_pool": pool}
     ).metrics

@@ -1,0 +1,180 @@
+"""`datashop run` and `datashop status`: make what a prompt lacks, and say what there is."""
+
+import sys
+import time
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from datashop_assets.commands.shared import (
+    clear_errors,
+    complain,
+    deployment,
+    duration,
+    json_option,
+    prompt_names,
+    say,
+    stage_names,
+)
+from datashop_assets.core.plan import State
+from datashop_assets.core.status import StepStatus, problems_of
+from datashop_assets.graph import GRAPH
+from datashop_assets.statistics.figure import Figure
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+RUN_EXAMPLES = """\b
+Examples:
+  datashop run mathematics                   the same command goes on after Ctrl-C or a crash
+  datashop run mathematics --until annotations    to read the replies first
+"""
+STATUS_EXAMPLES = """\b
+Examples:
+  datashop status                            a line for every prompt and stage
+  datashop status mathematics                of one prompt
+  datashop status --json | jq -r .prompts.mathematics.data_card.metrics.path
+"""
+COLOURS = {
+    State.CURRENT: "green",
+    State.INCOMPLETE: "yellow",
+    State.STALE: "yellow",
+    State.MISSING: "red",
+    State.BLOCKED: "bold red",
+    State.DAMAGED: "bold red",
+}
+# What a person asks first of a stage that is done.
+HEADLINES = {
+    "annotations": ("coverage",),
+    "encoder": ("auc", "gold_auc"),
+    "filtered_pool": ("gold_precision",),
+    "evaluation": ("verdict",),
+}
+CONTROLS = {"": "plain", "matched_": "matched"}  # matched: with the kept documents' sources and lengths
+
+Stages = Mapping[str, StepStatus]
+
+
+@click.command(epilog=RUN_EXAMPLES)
+@click.argument("prompt", shell_complete=prompt_names)
+@click.option(
+    "--until", metavar="STAGE", shell_complete=stage_names, help="Stop after this stage (and make all that it needs)."
+)
+def run(prompt: str, until: str | None) -> None:
+    """Make every stage of PROMPT that is missing or stale, as one Dagster run.
+
+    The exit code is 1 if a stage failed, or if a gate holds stages back.
+    """
+    from datashop_assets.orchestration.launching import launch
+
+    here = deployment()
+    with clear_errors():
+        if until is not None and until not in GRAPH.names:
+            raise ValueError(f"unknown stage {until!r} for --until; the stages are {', '.join(GRAPH.names)}")
+        plan = here.plan(prompt)
+    wanted = [name for name in (GRAPH.names if until is None else GRAPH.up_to(until)) if name in plan]
+    steps, failed = plan.to_do(wanted), False
+    if not steps and not plan.blocked(wanted):
+        say(f"Nothing to do: all {len(wanted)} stages of {prompt} are current.")
+    elif steps:
+        from datashop_assets.definitions import definitions
+
+        say(f"{prompt}: {len(steps)} of {len(wanted)} stages to make: {', '.join(steps)}")
+        started = time.monotonic()
+        failed = not launch(definitions, plan.prompt, steps)
+        took = duration(time.monotonic() - started)
+        if failed:
+            say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")
+        else:
+            say(f"{prompt}: done after {took}")
+    blocked = here.plan(prompt).blocked(wanted)
+    if not failed:
+        _results(prompt, here.status([prompt]).prompts[prompt], made=steps)
+    elif blocked:
+        say(f"{prompt}: {', '.join(blocked)}: blocked by a gate: {next(iter(blocked.values()))}")
+    sys.exit(1 if failed or blocked else 0)
+
+
+@click.command(epilog=STATUS_EXAMPLES)
+@click.argument("prompts", nargs=-1, shell_complete=prompt_names)
+@json_option
+def status(prompts: tuple[str, ...], as_json: bool) -> None:
+    """Say for every stage of PROMPTS, or of all, what state it is in.
+
+    missing, stale, incomplete (some calls failed), damaged (its folder cannot be read), blocked (by a gate upstream) or
+    current. For damaged and blocked stages the reason and the fix stand below the table.
+    """
+    here = deployment()
+    with clear_errors():
+        for slug in prompts:
+            here.prompts.load(slug)
+        found = here.status(prompts)
+    if as_json:
+        click.echo(found.model_dump_json(indent=2))
+        return
+    for slug, stages in found.prompts.items():
+        _stages(slug, stages)
+    for problem in found.problems.values():
+        complain(problem)
+
+
+def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
+    """The end of a run: what each stage took, the comparison, where things are."""
+    from rich.console import Console
+
+    _stages(slug, stages, made)
+    current = {name: stage for name, stage in stages.items() if stage.state is State.CURRENT}
+    if "evaluation" in current:
+        Console().print(_comparison_table(current["evaluation"].metrics))
+        say(f"Comparison  {current['evaluation'].path}")
+    if "filtered_pool" in current:
+        say(f"Kept        {current['filtered_pool'].path}")
+    if "data_card" in current:
+        say(f"Data card   {current['data_card'].metrics['path']}")
+    say("Look at it  datashop ui, then open http://127.0.0.1:3000")
+
+
+def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
+    """A line for each stage, then what a person must fix: once for all stages that the same gate holds back."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=slug, title_justify="left", box=None, pad_edge=False)
+    for column in ("stage", "state", "rows", "took", ""):
+        table.add_column(column, justify="right" if column in ("rows", "took") else "left", overflow="fold")
+    for name, stage in stages.items():
+        state = "made now" if name in made and stage.state is State.CURRENT else str(stage.state)
+        state += f": {stage.failed_calls} failed" if stage.failed_calls else ""
+        finished = stage.content_digest is not None
+        rows, took = (f"{stage.rows:,}", duration(stage.seconds)) if finished else ("", "")
+        table.add_row(name, Text(state, style=COLOURS[stage.state]), rows, took, _headline(name, stage.metrics))
+    Console().print(table)
+    for problem in problems_of(stages):
+        say(f"{slug}: {', '.join(problem.steps)}: {problem.state}: {problem.reason}\n  Fix: {problem.fix}")
+
+
+def _headline(name: str, metrics: Mapping[str, Any]) -> str:
+    values = {key: metrics.get(key) for key in HEADLINES.get(name, ())}
+    return "  ".join(
+        f"{key} {f'{value:.3f}' if isinstance(value, float) else value}"
+        for key, value in values.items()
+        if value is not None
+    )
+
+
+def _comparison_table(metrics: Mapping[str, Any]) -> "Table":
+    from rich.table import Table
+
+    title = "bits per byte, candidate minus control; below zero is better"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in ("held-out", "control", "difference", "95% over seeds", "verdict"):
+        table.add_column(column, no_wrap=True)
+    for against, name in CONTROLS.items():
+        for kind in ("target", "general"):
+            key = f"{against}{kind}"
+            if (difference := Figure.from_metrics(metrics, f"{key}_bpb_difference")) is not None:
+                interval = "none (one seed)" if difference.low is None else difference.interval("+.3f")
+                table.add_row(kind, name, f"{difference.value:+.3f}", interval, str(metrics.get(f"{key}_verdict", "")))
+    return table

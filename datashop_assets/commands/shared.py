@@ -1,0 +1,76 @@
+"""What commands have in common: the deployment they work on, names that a shell completes, and how they speak.
+
+Colour obeys NO_COLOR, as rich does. Everything but JSON is for people and may change.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from datashop_assets.graph import GRAPH
+from datashop_assets.prompts.parsing import PromptError
+from datashop_assets.prompts.store import SUFFIXES, default_prompts
+from datashop_assets.storage.stage_folder import DamagedStageError
+
+if TYPE_CHECKING:
+    from datashop_assets.deployment import Deployment
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def deployment() -> "Deployment":
+    """Of the environment; ends the command with the fix where a variable is wrong."""
+    from datashop_assets.deployment import Deployment
+
+    with clear_errors():
+        return Deployment.from_environment()
+
+
+@contextmanager
+def clear_errors(*more: type[Exception]) -> Iterator[None]:
+    """Errors that a person can fix are printed without a traceback, and end the command with code 2."""
+    kinds: tuple[type[Exception], ...] = (PromptError, OSError, ValueError, DamagedStageError, *more)
+    try:
+        yield
+    except kinds as error:
+        complain(str(error))
+        sys.exit(2)
+
+
+def prompt_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Slugs of prompts, for a shell that asks. Files are only listed, not read: it must be quick and cannot fail."""
+    try:
+        files = sorted(path for path in default_prompts().iterdir() if path.suffix in SUFFIXES)
+    except (OSError, ValueError):
+        return []
+    return [CompletionItem(path.stem) for path in files if path.stem.startswith(incomplete)]
+
+
+def stage_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in GRAPH.names if name.startswith(incomplete)]
+
+
+def say(text: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(soft_wrap=True, highlight=False).print(Text(text))
+
+
+def complain(text: str) -> None:
+    """In red, on standard error."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text, style="red"))
+
+
+def duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    return f"{minutes} min {int(seconds) % 60} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"

