@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datashop_assets.annotations.design import Design, design_of
-from datashop_assets.annotations.draws import first_round
-from datashop_assets.annotations.question import question_of, rubric_text
-from datashop_assets.annotations.sample import documents, index_of
-from datashop_assets.answers.asking import Asking
-from datashop_assets.answers.store import AnswerStore
+from datashop_assets.annotations.design import Design, design_of, documents, first_round, index_of
+from datashop_assets.annotations.results import AnnotationsConfig, AnnotatorReportConfig
+from datashop_assets.asking.collecting import AnswerCollector
+from datashop_assets.asking.store import AnswerStore
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources, config_json
 from datashop_assets.costs import HOUR, Estimate, PilotSummary, Prices, StageEstimate
 from datashop_assets.excerpts import excerpt
+from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, QuestionRankingConfig
 from datashop_assets.protocols.annotator import AnnotationRequest
+from datashop_assets.rubric.results import rubric_text
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.storage.manifest import MANIFEST, Manifest
@@ -56,38 +56,40 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     steps in `NEEDED` must have been made. Raises `ValueError` where no document is answered.
     """
     assert resources.annotator is not None
-    question = question_of(_config(plan, ANNOTATOR)["asked"], rubric_text(plan["rubric"].output), resources.annotator)
-    asking = Asking(resources.annotator, question, AnswerStore.of(plan.root.answers, question))
+    question = _annotations(plan).question.resolve(_rubric(plan), resources.annotator)
+    collector = AnswerCollector(resources.annotator, question, AnswerStore.of(plan.root.answers, question))
     group = resources.annotator.group or 1
     contents, started = _first_documents(plan, -(-count // group) * group), time.monotonic()
     with resources.progress.bar("pilot", len(contents), "documents") as bar:
         rows = documents(plan["annotation_sample"].output, contents)
-        asking.ask(((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar)
+        collector.ask(((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar)
     seconds = time.monotonic() - started
-    answers = asking.store.answers(contents)
+    answers = collector.store.answers(contents)
     if not answers:
-        raise ValueError(f"no document of the pilot was answered; the last failure: {[*asking.failures.values()][-1:]}")
+        raise ValueError(
+            f"no document of the pilot was answered; the last failure: {[*collector.failures.values()][-1:]}"
+        )
     tokens = [one.tokens_in + one.tokens_out for one in answers.values()]
-    if asking.asked:
-        pace, measured = sum(tokens) * asking.asked / len(answers) / seconds, "by the clock, in this pilot"
+    if collector.asked:
+        pace, measured = sum(tokens) * collector.asked / len(answers) / seconds, "by the clock, in this pilot"
     else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
         pace, measured = sum(tokens) / max(1e-9, sum(one.seconds for one in answers.values())), "from stored answers"
-    return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), asking.asked, measured)
+    return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), collector.asked, measured)
 
 
 def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
     """From characters and a stated pace: nothing is asked."""
-    tokens = stated_tokens(plan, _config(plan, ANNOTATOR)["asked"], rubric_text(plan["rubric"].output), count)
+    tokens = stated_tokens(plan, _annotations(plan).question, _rubric(plan), count)
     return Pilot(tokens, tokens_per_second, count, 0, "as stated; tokens are characters / 4")
 
 
-def stated_tokens(plan: Plan, asked: Mapping[str, Any], prompt: str, count: int) -> Figure:
+def stated_tokens(plan: Plan, question: AnnotationQuestionConfig, rubric: str, count: int) -> Figure:
     """Tokens of one document by its characters, over `count` of the sample; a reply counts with its limit."""
-    own = asked.get(asked["scoring"]) or {}
-    around = len(own.get("question", prompt)) / CHARACTERS_A_TOKEN
-    new = asked["sampling"]["max_tokens"] if asked["scoring"] == "generate" else 1
+    own = question.likelihood
+    around = len(rubric if own is None or question.shows_rubric else own.question) / CHARACTERS_A_TOKEN
+    new = question.sampling.max_tokens if question.scoring == "generate" else 1
     rows = documents(plan["annotation_sample"].output, _first_documents(plan, count))
-    read = [len(excerpt(row["text"], asked["read_characters"], asked["reading"])[0]) for row in rows]
+    read = [len(excerpt(row["text"], question.read_characters, question.reading)[0]) for row in rows]
     return t_interval([around + characters / CHARACTERS_A_TOKEN + new for characters in read]).at_least(0.0)
 
 
@@ -134,13 +136,13 @@ def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Figure | None:
     A second annotator, and one that certifies, is taken to read a document for as many tokens as the pilot. A written
     rubric is made before the pilot.
     """
-    config = _config(plan, name)
-    if name == ANNOTATOR:
+    config = plan[name].config
+    if isinstance(config, AnnotationsConfig):
         design = _design(plan)
         return pilot.tokens.times(design.asked).plus(_first_pass(plan, design))
     asked = 0
-    if name == "annotator_report":
-        asked = config["again"]["documents"] + (config["second"] or {"documents": 0})["documents"]
+    if isinstance(config, AnnotatorReportConfig):
+        asked = config.again.documents + (config.second.documents if config.second else 0)
     elif name == "keep_certificate" and config["asked"]:
         asked = config["keep"]["labels"]
     return pilot.tokens.times(asked) if asked else None
@@ -148,10 +150,10 @@ def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Figure | None:
 
 def _first_pass(plan: Plan, design: Design) -> Figure:
     """Of all documents that the first round left, where an annotator ranks them."""
-    cascade: Mapping[str, Any] = _config(plan, ANNOTATOR).get("cascade") or {}
-    if "asked" not in cascade:
+    cascade = _annotations(plan).cascade
+    if not isinstance(cascade, QuestionRankingConfig):
         return Figure.exact(0.0)
-    one = stated_tokens(plan, cascade["asked"], cascade["prompt"], FIRST_PASS)
+    one = stated_tokens(plan, cascade.question, cascade.prompt, FIRST_PASS)
     return one.times(design.first.size - design.first.drawn)
 
 
@@ -233,8 +235,14 @@ def _first_documents(plan: Plan, count: int) -> set[str]:
 
 
 def _design(plan: Plan) -> Design:
-    return design_of(len(index_of(plan["annotation_sample"].output)), _config(plan, ANNOTATOR))
+    return design_of(len(index_of(plan["annotation_sample"].output)), _annotations(plan))
 
 
-def _config(plan: Plan, name: str) -> dict[str, Any]:
-    return config_json(plan[name].config)
+def _annotations(plan: Plan) -> AnnotationsConfig:
+    config: AnnotationsConfig = plan[ANNOTATOR].config
+    return config
+
+
+def _rubric(plan: Plan) -> str:
+    """What the annotator's question shows; empty where it does not show the rubric."""
+    return rubric_text(plan["rubric"].output if "rubric" in plan[ANNOTATOR].inputs else None)

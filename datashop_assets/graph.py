@@ -1,7 +1,6 @@
 """The graph: every step, in the order in which data flows. Assets, plan, CLI, Python API and card are made from it."""
 
-from datashop_assets.annotations.steps import annotations
-from datashop_assets.annotator_report.steps import annotator_report
+from datashop_assets.annotations.steps import annotations, annotator_report
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.data_card.steps import data_card
 from datashop_assets.documents.steps import annotation_sample, pretraining_pool

@@ -19,6 +19,12 @@ def bar(share: float, width: int = 30) -> str:
     return "█" * round(share * width)
 
 
+def evenly(length: int, most: int) -> list[int]:
+    """Up to `most` places in a sequence of `length`, from one end to the other."""
+    count = min(most, length)
+    return [round(place * (length - 1) / max(1, count - 1)) for place in range(count)]
+
+
 def escaped(text: str, characters: int = CHARACTERS) -> str:
     """The beginning of a text as one line that Markdown and HTML show as it is."""
     line = " ".join(text[: 2 * characters].split())

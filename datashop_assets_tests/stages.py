@@ -24,9 +24,8 @@ def run_build(
     tools: Resources | None = None,
 ) -> StageFolder:
     """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
-    answers, stages = Folder(f"{root}/answers"), Folder(f"{root}/stages")
     output = writer(root, name)
-    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", answers, outputs=stages)
+    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", Folder(f"{root}/answers"))
     return finish(run.output, name, build(run), config)
 
 
@@ -38,19 +37,24 @@ def run_step(
     *,
     name: str = "",
     resources: Resources | None = None,
+    output: StageWriter | None = None,
+    **given: Any,
 ) -> StepOutput[ResultT]:
-    """Builds a step in `root/name` (the step's own name by default) from outputs that lie under the names of theirs."""
+    """Builds a step in `root/name` (the step's own name by default) from outputs that lie under the names of theirs.
+
+    `given` are further fields of the `StepRun`.
+    """
     name = name or step.name
     types = {one.result.step: one.result for one in step.inputs}
     found = {one.manifest.stage: StepOutput(one.folder, types[one.manifest.stage]) for one in inputs}
     run = StepRun(
         config=config,
         inputs=found,
-        output=writer(root, name),
+        output=output or writer(root, name),
         resources=resources or Resources(),
         cache=root / "cache",
         answers=Folder(f"{root}/answers"),
-        outputs=Folder(f"{root}/stages"),
+        **given,
     )
     result = step.build(run)
     return step.output(finish(run.output, step.name, result.model_dump(mode="json"), config_json(config)).folder)

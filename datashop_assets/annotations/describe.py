@@ -1,23 +1,61 @@
-"""What the UI shows of annotations: how documents ended, where scores lie, and replies across the range of scores."""
+"""What the UI shows of annotations and of the annotator's report. Text of documents and replies is escaped."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from datashop_assets.annotations.metrics import servers_of
-from datashop_assets.markdown import escaped, table
+from datashop_assets.annotations.report import PLOT
+from datashop_assets.annotations.results import (
+    Agreement,
+    AnnotationsResult,
+    AnnotatorReportResult,
+    NoAgreement,
+    ScoreSummary,
+)
+from datashop_assets.core.step import StepOutput
+from datashop_assets.markdown import escaped, evenly, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 8  # replies
 WIDTH = 40  # of the longest bar, in blocks
+FIGURES = {
+    "quadratic_kappa": "kappa, quadratic weights",
+    "spearman": "Spearman's rho",
+    "same_score": "same whole score",
+    "mean_difference": "mean difference, points",
+}
 
 
-def describe(folder: StageFolder) -> Mapping[str, str]:
-    """Title -> markdown. Text of documents and replies is escaped."""
+def describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, str]:
+    """Title -> Markdown: how documents ended, where scores lie, and replies across the range of scores."""
     return {
-        "how documents ended": _ended(folder.metrics),
-        "scores": histogram_table(folder.metrics["score_histogram"]),
-        "replies across the scores": replies_table(_across(folder)),
+        "how documents ended": _ended(output.result),
+        "scores": histogram_table(output.result.score_histogram),
+        "replies across the scores": replies_table(_across(output)),
     }
+
+
+def _ended(result: AnnotationsResult) -> str:
+    """Statuses, the reasons behind them, and what the answers cost."""
+    ended = [(status, count) for status, count in result.by_status.items() if count]
+    reasons = [(escaped(reason), count) for reason, count in result.reasons.items()]
+    tables = [table(("status", "documents"), ended)]
+    tables += [table(("without a score because", "documents"), reasons)] if reasons else []
+    said = (
+        f"{result.asked_now} of {result.asked} documents were asked about by this run, the others before. "
+        f"Tokens: {result.tokens_in:,} in, {result.tokens_out:,} out. Cut: {result.cut} documents."
+    )
+    return "\n\n".join([*tables, said, *_servers_said(result.servers)])
+
+
+def _servers_said(servers: Sequence[str]) -> list[str]:
+    """One warning where answers are of servers that differ, else none."""
+    if len(servers) < 2:
+        return []
+    return [
+        f"**Answers are of {len(servers)} servers that differ** ({escaped(', '.join(servers), 400)}): in version, "
+        "options, or the model's revision. If in the last, name it as `annotator.revision`, which asks anew."
+    ]
 
 
 def histogram_table(counts: Sequence[int]) -> str:
@@ -33,12 +71,6 @@ def replies_table(answers: Sequence[Mapping[str, Any]]) -> str:
     """Answers from the lowest score to the highest; those without a score come first."""
     ordered = sorted(answers, key=_rank)
     return "\n".join(["| id | score | status | source | text | reply |", f"|{' --- |' * 6}", *map(_line, ordered)])
-
-
-def evenly(length: int, most: int) -> list[int]:
-    """Up to `most` places in a sequence of `length`, from one end to the other."""
-    count = min(most, length)
-    return [round(place * (length - 1) / max(1, count - 1)) for place in range(count)]
 
 
 def _across(folder: StageFolder) -> list[Mapping[str, Any]]:
@@ -59,24 +91,40 @@ def _rank(answer: Mapping[str, Any]) -> tuple[float, str]:
     return -1.0 if answer["expected_score"] is None else float(answer["expected_score"]), answer["id"]
 
 
-def _ended(metrics: Mapping[str, Any]) -> str:
-    """Statuses, the reasons behind them, and what the answers cost."""
-    ended = [(status, count) for status, count in metrics["by_status"].items() if count]
-    reasons = [(escaped(reason), count) for reason, count in metrics["reasons"].items()]
-    tables = [table(("status", "documents"), ended)]
-    tables += [table(("without a score because", "documents"), reasons)] if reasons else []
-    said = (
-        f"{metrics['asked_now']} of {metrics['asked']} documents were asked about by this run, the others before. "
-        f"Tokens: {metrics['tokens_in']:,} in, {metrics['tokens_out']:,} out. Cut: {metrics['cut']} documents."
-    )
-    return "\n\n".join([*tables, said, *servers_said(metrics)])
+def describe_report(output: StepOutput[AnnotatorReportResult]) -> Mapping[str, str]:
+    """Title -> Markdown: agreement, the picture, and scores by length and source.
+
+    The picture is part of the text, so that no file has to be served.
+    """
+    report = output.result
+    picture = base64.b64encode(output.file(PLOT).read_bytes()).decode()
+    second = report.second_annotator
+    said = "No second annotator is named (`annotator.report.second`)."
+    if second is not None:
+        said = f"{escaped(second.model)}, {second.scoring}. {agreement_table(second.agreement)}"
+    return {
+        "agreement with itself": agreement_table(report.self_agreement),
+        "agreement with a second annotator": said,
+        "picture": f"![scores, by length, by source](data:image/png;base64,{picture})",
+        "score by length": _groups(
+            "characters up to", [(str(one.characters[1]), one.scores) for one in report.by_length]
+        ),
+        "score by source": _groups("source", [(escaped(one.source), one.scores) for one in report.by_source]),
+    }
 
 
-def servers_said(metrics: Mapping[str, Any]) -> list[str]:
-    """One warning where answers are of servers that differ, else none."""
-    if len(servers := servers_of(metrics)) < 2:
-        return []
-    return [
-        f"**Answers are of {len(servers)} servers that differ** ({escaped(', '.join(servers), 400)}): in version, "
-        "options, or the model's revision. If in the last, name it as `annotator.revision`, which asks anew."
+def agreement_table(found: Agreement | NoAgreement) -> str:
+    """Figures with their intervals and the confusion; why there are none where there are none."""
+    if isinstance(found, NoAgreement):
+        return escaped(found.note)
+    rows = [(title, "none" if (one := getattr(found, name)) is None else str(one)) for name, title in FIGURES.items()]
+    confusion = table(("first, second →", *range(6)), ((score, *line) for score, line in enumerate(found.confusion)))
+    said = f"{found.documents} documents have both scores; {found.without_score} have no second one."
+    return f"{said}\n\n{table(('', 'with 95% interval'), rows)}\n\n{confusion}"
+
+
+def _groups(head: str, groups: Sequence[tuple[str, ScoreSummary]]) -> str:
+    rows = [
+        (name, one.documents, one.scored, "none" if one.mean is None else f"{one.mean:.3f}") for name, one in groups
     ]
+    return table((head, "documents", "scored", "mean score"), rows)

@@ -1,4 +1,4 @@
-"""How many documents are drawn in which round, and how much each stands for.
+"""Which documents of the sample are asked about, in which round, and how many of the sample each stands for.
 
 The first round is a simple random draw of n1 from N documents. The second cuts the rest into strata by a pilot
 encoder's score and draws at random within each: nh of Nh. The strata were learned from the first round, so that the
@@ -9,12 +9,30 @@ probability of being in either round is not known exactly. Two totals are, whate
 
 Each is unbiased for the sample, and so is a mixture with a share fixed beforehand: `share` of the first, the rest of
 the second. It is n1 / (n1 + n2), or less where a stratum is nearly exhausted, so that no document stands for less than
-itself.
+itself. Draws are decided by keyed hashes of content, never by order of arrival.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from datashop_assets.annotations.results import AnnotationsConfig
+from datashop_assets.documents.sampling import SAMPLE
+from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.storage.stage_folder import StageFolder
+
+Row = Mapping[str, Any]  # of the sample: id, source, content, and text or characters
+INDEXED = ("id", "source", "content")
+
+
+def index_of(sample: StageFolder) -> list[Row]:
+    """`id`, `source`, `content` and `characters` of every document, in the order of the file. It fits in memory."""
+    return [{name: row[name] for name in INDEXED} | {"characters": len(row["text"])} for row in sample.rows(SAMPLE)]
+
+
+def documents(sample: StageFolder, contents: Container[str]) -> Iterator[Row]:
+    """The rows of the sample with these contents, texts and all, in the order of the file, read in a stream."""
+    return (row for row in sample.rows(SAMPLE) if row["content"] in contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +86,9 @@ class Design:
         return (1 - self.share) / stratum.probability
 
 
-def design_of(size: int, config: Mapping[str, Any]) -> Design:
-    """The design of a sample of `size` under the settings of the stage `annotations`; see `plan_rounds`."""
-    second = config["second_round"]
-    return plan_rounds(size, config["documents"], second["documents"], second["strata"])
+def design_of(size: int, config: AnnotationsConfig) -> Design:
+    """The design of a sample of `size`; see `plan_rounds`."""
+    return plan_rounds(size, config.documents, config.second_round.documents, config.second_round.strata)
 
 
 def plan_rounds(size: int, documents: int, second: int, strata: int) -> Design:
@@ -104,3 +121,42 @@ def _dealt(sizes: list[int], draws: int) -> tuple[Stratum, ...]:
             if drawn[place] < sizes[place] and sum(drawn) < draws:
                 drawn[place] += 1
     return tuple(Stratum(size, count) for size, count in zip(sizes, drawn, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A document to be asked, and how it came to be drawn."""
+
+    row: Row
+    round: int  # 1 or 2
+    stratum: int  # 0 in round 1; in round 2 from 1, the lowest pilot scores, upward
+    draw_probability: float  # in its round, given the round before
+    weight: float  # how many documents of the sample it stands for
+
+
+def first_round(sample: Sequence[Row], design: Design) -> tuple[list[Drawn], list[Row]]:
+    """A simple random draw, and the documents that are left."""
+    shuffled = _shuffled("annotations round 1", sample)
+    chosen, rest = shuffled[: design.first.drawn], shuffled[design.first.drawn :]
+    return [Drawn(row, 1, 0, design.first.probability, design.first_weight) for row in chosen], rest
+
+
+def second_round(rest: Sequence[Row], scores: Sequence[float], design: Design) -> list[Drawn]:
+    """A random draw within each stratum of `scores`, one score a row. Equal scores are cut by chance."""
+    shuffled = _shuffled("annotations ties", rest)
+    score_of = {row["content"]: score for row, score in zip(rest, scores, strict=True)}
+    ordered = sorted(shuffled, key=lambda row: score_of[row["content"]])
+    drawn, start = [], 0
+    for number, stratum in enumerate(design.strata, start=1):
+        drawn += _within(ordered[start : start + stratum.size], number, stratum, design)
+        start += stratum.size
+    return drawn
+
+
+def _within(rows: Sequence[Row], number: int, stratum: Stratum, design: Design) -> list[Drawn]:
+    chosen = _shuffled("annotations round 2", rows)[: stratum.drawn]
+    return [Drawn(row, 2, number, stratum.probability, design.second_weight(stratum)) for row in chosen]
+
+
+def _shuffled(key: str, rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: keyed_hash(key, row["content"]))

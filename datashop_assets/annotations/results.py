@@ -1,10 +1,157 @@
-"""What the steps of this package give."""
+"""What `annotations` and `annotator_report` depend on, and what they give to later steps, the card and the UI."""
 
 from typing import ClassVar
 
-from datashop_assets.core.step import OpenResult
+from pydantic import BaseModel, ConfigDict
+
+from datashop_assets.asking.replies import Parsing
+from datashop_assets.core.step import AnnotatorResult, StepConfig, StepResult
+from datashop_assets.prompts.annotator_settings import (
+    AnnotationQuestionConfig,
+    EncoderRankingConfig,
+    QuestionRankingConfig,
+    ScoringConfig,
+    SecondRound,
+)
+from datashop_assets.statistics.figure import Figure
 
 
-class AnnotationsResult(OpenResult):
+class AnnotationsConfig(StepConfig):
+    question: AnnotationQuestionConfig
+    parsing: Parsing
+    documents: int  # of the first round
+    second_round: SecondRound
+    cascade: EncoderRankingConfig | QuestionRankingConfig | None  # what ranks the sample; None: a pilot encoder
+
+
+class AnnotationDigests(BaseModel):
+    """`generation` names the answers in the store; `parsing` covers how they are read, too."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    generation: str
+    parsing: str
+
+
+class AnnotationsSummary(BaseModel):
+    """What the rows of a set of annotations add up to. Counts are of documents unless they say otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    asked: int
+    not_drawn: int
+    by_status: dict[str, int]
+    reasons: dict[str, int]  # the most frequent ones, of documents without a score
+    by_round: dict[str, int]
+    by_endpoint: dict[str, int]
+    coverage: float  # share of asked that have a score
+    unparsed_share: float  # share of asked whose reply gave none
+    cut: int  # less than all of them was read
+    tokens_in: int
+    tokens_out: int
+    documents_per_second: float | None  # of one request after the other
+    mean_score: float | None  # of the whole sample, by weight
+    mean_entropy: float | None  # bits, of answers that are probabilities
+    score_histogram: list[int]  # in [0, 0.5), [0.5, 1), ... [4.5, 5]
+
+    @property
+    def servers(self) -> list[str]:
+        """What the servers that answered say they are; more than one may be more than one revision of the model."""
+        return sorted({said for endpoint in self.by_endpoint if (said := endpoint.partition(" ")[2])})
+
+
+class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
     volatile: ClassVar[frozenset[str]] = frozenset({"asked_now", "seconds_asking", "documents_per_second"})
+    scoring: str
+    pilot: str  # what the second round was drawn by
+    asked_now: int  # documents that this run sent to the annotator; the others had an answer
+    seconds_asking: float  # of all runs that made it
+    damaged_parts: list[str]  # of the answer store, set aside
+    digests: AnnotationDigests
+
+
+class RepetitionConfig(BaseModel):
+    """How many documents the same annotator is asked about again, with `seed` added to the question's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: int
+    seed: int
+
+
+class SecondAnnotatorConfig(ScoringConfig):
+    """A second annotator, and how many documents it is asked about."""
+
+    documents: int
+
+
+class AnnotatorReportConfig(StepConfig):
+    question: AnnotationQuestionConfig
+    parsing: Parsing
+    again: RepetitionConfig
+    second: SecondAnnotatorConfig | None
+
+
+class ScoreSummary(BaseModel):
+    """Scores of a group of documents: `mean` weighted, `quartiles` of those that have a score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: int
+    scored: int
+    mean: float | None
+    quartiles: tuple[float, float, float] | None
+
+
+class LengthGroup(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    characters: tuple[int, int]  # of the shortest and the longest document
+    scores: ScoreSummary
+
+
+class SourceGroup(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    source: str
+    scores: ScoreSummary
+
+
+class NoAgreement(BaseModel):
+    """Why no agreement is known, and how many documents have two scores all the same."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: int
+    note: str
+
+
+class Agreement(BaseModel):
+    """How well two readings of the same documents agree; a figure is None where it is not defined for these scores.
+
+    All figures are weighted, so that they describe the sample. Scores are whole numbers for kappa, for `same_score` and
+    for the confusion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    asked: int
+    without_score: int  # of those asked: no second score
+    documents: int  # with both scores
+    quadratic_kappa: Figure | None
+    spearman: Figure | None
+    same_score: Figure | None
+    mean_difference: Figure | None  # second minus first, in points
+    confusion: list[list[int]]  # [6, 6] documents, rows by the first score
+
+
+class SecondAgreement(BaseModel):
+    """Who the second annotator is, and how it agrees with the first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str
+    revision: str
+    scoring: str
+    agreement: Agreement | NoAgreement
+
+
+class AnnotatorReportResult(StepResult):
+    step: ClassVar[str] = "annotator_report"
+    scores: ScoreSummary  # of all documents
+    by_length: list[LengthGroup]  # tenths, from the shortest
+    by_source: list[SourceGroup]  # the largest first
+    self_agreement: Agreement | NoAgreement
+    second_annotator: SecondAgreement | None

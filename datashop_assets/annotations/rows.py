@@ -1,16 +1,17 @@
-"""One row for every document that was asked about, whatever came of it."""
+"""One row for every document that was asked about, whatever came of it, and what all rows add up to."""
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
-from datashop_assets.annotations.draws import Drawn
-from datashop_assets.annotations.sample import INDEXED
-from datashop_assets.answers.asking import UNANSWERED
-from datashop_assets.answers.store import key_of
-from datashop_assets.processors.judging import Judge, Judgement
-from datashop_assets.protocols.annotator import Answer, failed_answer
+from datashop_assets.annotations.design import INDEXED, Drawn
+from datashop_assets.annotations.results import AnnotationsSummary
+from datashop_assets.asking.collecting import UNANSWERED
+from datashop_assets.asking.replies import Judge, Judgement
+from datashop_assets.asking.store import key_of
+from datashop_assets.protocols.annotator import Answer, Status, failed_answer
 
 SCHEMA = {
     "id": pl.String,
@@ -36,10 +37,12 @@ SCHEMA = {
     "probability": pl.Float64,  # one over it is how many documents of the sample the row stands for; see design.py
 }
 VOLATILE = ("seconds", "endpoint")
+BINS = 10  # of half a point each
+REASONS = 10  # the most frequent ones are shown
 
 
 def row_of(drawn: Drawn, answers: Mapping[str, Answer], failures: Mapping[str, str], judge: Judge) -> dict[str, Any]:
-    """`answers` and `failures` by key: see `answers.store`."""
+    """`answers` and `failures` by key: see `asking.store`."""
     first = _answer(drawn.row["content"], answers, failures)
     verdict = judge.judge(first)
     if not judge.needs_repair(verdict):
@@ -83,3 +86,44 @@ def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None)
         "draw_probability": drawn.draw_probability,
         "probability": 1 / drawn.weight,
     }
+
+
+def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSummary:
+    """What rows out of a sample of this size add up to, counted in one pass."""
+    statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
+    bins = Counter[int]()
+    sums: defaultdict[str, float] = defaultdict(float)
+    for row in rows:
+        statuses[row["status"]] += 1
+        rounds[str(row["round"])] += 1
+        endpoints[row["endpoint"] or "none"] += 1
+        for name in ("tokens_in", "tokens_out", "seconds", "cut"):
+            sums[name] += row[name]
+        if row["expected_score"] is None:
+            reasons[f"{row['status']}: {row['reason']}"] += 1
+            continue
+        bins[min(BINS - 1, int(2 * row["expected_score"]))] += 1
+        weight = 1 / row["probability"]
+        sums["weight"] += weight
+        sums["weighted"] += weight * row["expected_score"]
+        if row["entropy"] is not None:
+            sums["entropy"] += row["entropy"]
+            sums["with_entropy"] += 1
+    asked, scored = statuses.total(), bins.total()
+    return AnnotationsSummary(
+        asked=asked,
+        not_drawn=sample - asked,
+        by_status={str(status): statuses[status] for status in Status},
+        reasons=dict(reasons.most_common(REASONS)),
+        by_round=dict(sorted(rounds.items())),
+        by_endpoint=dict(sorted(endpoints.items())),
+        coverage=scored / asked,
+        unparsed_share=statuses[Status.UNPARSED] / asked,
+        cut=int(sums["cut"]),
+        tokens_in=int(sums["tokens_in"]),
+        tokens_out=int(sums["tokens_out"]),
+        documents_per_second=round(asked / sums["seconds"], 3) if sums["seconds"] else None,
+        mean_score=round(sums["weighted"] / sums["weight"], 4) if scored else None,
+        mean_entropy=round(sums["entropy"] / sums["with_entropy"], 4) if sums["with_entropy"] else None,
+        score_histogram=[bins[place] for place in range(BINS)],
+    )

@@ -1,28 +1,95 @@
-"""The stage in which the annotator scores the sample."""
+"""The steps in which the annotator scores the sample, and in which it is asked how far it can be trusted.
+
+The gates are checks of `annotations`: which of them stop a run, and at what figure, is said in the prompt file. A check
+whose gate does not block for the prompt's way of scoring warns instead.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.annotations.checks import ANNOTATION_CHECKS
-from datashop_assets.annotations.question import parsing_of
-from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.annotations.results import (
+    AnnotationsConfig,
+    AnnotationsResult,
+    AnnotatorReportConfig,
+    AnnotatorReportResult,
+    RepetitionConfig,
+    SecondAnnotatorConfig,
+)
+from datashop_assets.core.step import ON_ANNOTATOR, Check, CheckContext, CheckResult, Input, StepOutput, StepRun, step
 from datashop_assets.costs import read_prices
 from datashop_assets.documents.results import AnnotationSampleResult
+from datashop_assets.prompts.annotator_settings import BLOCKING, Gate
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
 
+LOOK_AT: dict[Gate, str] = {
+    "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "
+    "calls are asked again by the next run, refusals need another rubric or model.",
+    "unparsed_share": "Few replies hold no score. If many do, look at `raw` of the documents shown and at the end of "
+    "the rubric, which must say how the score is written; another processor reads the same replies for nothing.",
+    "longest_decile_kept": "The longest documents got scores too. If not, look at `reason` of the documents shown: "
+    "read fewer characters, or serve the model with a longer context.",
+    "both_ends_used": "Some documents score low and some high. If not, look at the scores of the documents shown: "
+    "the rubric does not tell them apart, or the sample holds none of one kind.",
+    "length_score_band": "Within a source, length alone does not decide the score. If it does, look at the shortest "
+    "and longest documents shown: too little is read of long ones, or the rubric rewards length.",
+    "spread_within_sources": "Within a source, scores differ. If not, look at the documents shown: the annotator "
+    "judges by where a text comes from, or the source holds one kind only.",
+}
 
-def _annotations(prompt: Prompt) -> dict[str, Any]:
-    settings = prompt.annotator
-    cascade = {"cascade": settings.cascade.config(settings.model)} if settings.cascade else {}
-    return {
-        **cascade,
-        "asked": settings.asked(),
-        "parsing": parsing_of(prompt),
-        "documents": settings.documents,
-        "second_round": settings.second_round.model_dump(),
-    }
+
+def gate_check(gate: Gate) -> Check:
+    """The check for one gate."""
+    always = ", ".join(scoring for scoring, gates in BLOCKING.items() if gate in gates) or "no way of scoring"
+    said = f"{LOOK_AT[gate]} Stops a run by default for: {always}. Thresholds: `annotator.gates` in the prompt file."
+
+    def evaluate(context: CheckContext) -> CheckResult:
+        from datashop_assets.annotations.describe import replies_table
+        from datashop_assets.annotations.gates import documents_of, gate_report
+
+        settings = context.prompt.annotator
+        report = gate_report(gate, settings.gates, context.output)
+        failed = not report.passed and len(report.look_at) > 0
+        return CheckResult(
+            passed=report.passed,
+            blocks=gate in settings.gates.blocks(settings.scoring),
+            description=report.says,
+            figures=report.figures,
+            sample=replies_table(list(documents_of(report, context.output))) if failed else "",
+        )
+
+    return Check(
+        gate,
+        said,
+        evaluate,
+        blocking=True,
+        settings=lambda prompt: [prompt.annotator.scoring, prompt.annotator.gates.model_dump(mode="json")],
+    )
+
+
+def _answered_by_one_server(context: CheckContext) -> CheckResult:
+    result: AnnotationsResult = context.output.result
+    servers = result.servers
+    return CheckResult(passed=len(servers) < 2, description=f"servers: {', '.join(servers) or 'none says what it is'}")
+
+
+ONE_SERVER = Check(
+    "answered_by_one_server",
+    "All answers are of servers that say they are the same (`system_fingerprint`: version, model, options). If not, "
+    "and the model's revision changed, name it as `annotator.revision`: that asks anew.",
+    _answered_by_one_server,
+)
+
+
+def _annotations(prompt: Prompt) -> AnnotationsConfig:
+    settings, scoring = prompt.annotator, prompt.scoring_config
+    return AnnotationsConfig(
+        question=scoring.question,
+        parsing=scoring.parsing,
+        documents=settings.documents,
+        second_round=settings.second_round,
+        cascade=None if settings.cascade is None else settings.cascade.ranking_config(settings.model),
+    )
 
 
 def _limits(prompt: Prompt) -> dict[str, Any]:
@@ -34,29 +101,29 @@ def _limits(prompt: Prompt) -> dict[str, Any]:
     return {**limits, "price_per_hour": read_prices().of("annotations", budget.hardware)[1].price_per_hour}
 
 
-def describe(output: StepOutput[Any]) -> Mapping[str, str]:
-    from datashop_assets.annotations.describe import describe
+def _describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, str]:
+    from datashop_assets.annotations.describe import describe_annotations
 
-    return describe(output)
+    return describe_annotations(output)
 
 
 @step(
     result=AnnotationsResult,
     inputs=(
         AnnotationSampleResult,
-        RubricResult,
+        Input(RubricResult, needed=lambda prompt: prompt.annotator.question_config.shows_rubric),
     ),
     configure=_annotations,
-    version="2",
+    version="3",
     group="2_annotations",
     kinds={"jax", "parquet"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
-    checks=ANNOTATION_CHECKS,
+    checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER),
     limits=_limits,
-    describe=describe,
+    describe=_describe_annotations,
 )
-def annotations(run: StepRun[dict[str, Any]]) -> AnnotationsResult:
+def annotations(run: StepRun[AnnotationsConfig]) -> AnnotationsResult:
     """What the language model says of each sampled document: a score, how it ended, and the raw reply.
 
     Every document that was asked is here, also one that got no score. The second round is drawn at random within
@@ -64,4 +131,57 @@ def annotations(run: StepRun[dict[str, Any]]) -> AnnotationsResult:
     """
     from datashop_assets.annotations.build import build
 
-    return AnnotationsResult.model_validate(build(run))
+    return build(run)
+
+
+def _report(prompt: Prompt) -> AnnotatorReportConfig:
+    settings, report, scoring = prompt.annotator, prompt.annotator.report, prompt.scoring_config
+    second = report.second_question_config(scoring.question)
+    return AnnotatorReportConfig(
+        question=scoring.question,
+        parsing=scoring.parsing,
+        again=RepetitionConfig(documents=report.repeated(settings.scoring), seed=report.seed),
+        second=second
+        and SecondAnnotatorConfig(
+            question=second,
+            parsing=second.parsing(prompt.processor.processor_config),
+            documents=report.second.documents if report.second else 0,
+        ),
+    )
+
+
+def _report_shows_rubric(prompt: Prompt) -> bool:
+    config = _report(prompt)
+    again = config.again.documents > 0 and config.question.shows_rubric
+    return again or (config.second is not None and config.second.question.shows_rubric)
+
+
+def _describe_report(output: StepOutput[AnnotatorReportResult]) -> Mapping[str, str]:
+    from datashop_assets.annotations.describe import describe_report
+
+    return describe_report(output)
+
+
+@step(
+    result=AnnotatorReportResult,
+    inputs=(
+        AnnotationsResult,
+        AnnotationSampleResult,
+        Input(RubricResult, needed=_report_shows_rubric),
+    ),
+    configure=_report,
+    version="2",
+    group="2_annotations",
+    kinds={"json"},
+    resources={"annotator"},
+    placement=ON_ANNOTATOR,
+    describe=_describe_report,
+)
+def annotator_report(run: StepRun[AnnotatorReportConfig]) -> AnnotatorReportResult:
+    """How far the annotator can be trusted: agreement with itself and with a second one, scores by length and source.
+
+    Nothing is made from it. Figures are weighted, so that they describe the whole sample.
+    """
+    from datashop_assets.annotations.report import build
+
+    return build(run)

@@ -151,7 +151,7 @@ def pin(prompt: str) -> None:
 
 
 def _written_rubric(here: "Deployment", slug: str) -> str:
-    from datashop_assets.annotations.question import rubric_text
+    from datashop_assets.rubric.results import rubric_text
 
     rubric = here.plan(slug).get("rubric")
     if rubric is None:

@@ -12,8 +12,9 @@ from datashop_assets.core.checks import check_output, stopping
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import CheckResult, Resources, StepOutput, StepResult, StepRun, config_json
 from datashop_assets.machine import cores
+from datashop_assets.protocols.encoder import TextScorer
 from datashop_assets.storage.leases import lease
-from datashop_assets.storage.manifest import Manifest, content_digest
+from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
 from datashop_assets.storage.stage_folder import DamagedStageError
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -118,11 +119,23 @@ def _build(
         cache=root.cache,
         answers=root.answers,
         limits=planned.limits,
-        outputs=root.stages,
+        scorer=lambda digest: _scorer(plan, digest),
         descriptions=lambda output: plan[output.manifest.stage].step.describe(output),
     )
     result = planned.step.build(run)
     writer.close(_manifest(planned, inputs, writer, result, time.monotonic() - started))
+
+
+def _scorer(plan: Plan, digest: str) -> TextScorer:
+    """The encoder that a finished step of this digest holds; it may have been made for another prompt."""
+    for step in (planned.step for planned in plan.values()):
+        folder = plan.root.stage(step.name, digest)
+        if step.load_scorer is not None and folder.exists(MANIFEST):
+            return step.load_scorer(step.output(folder))
+    raise LookupError(
+        f"no finished encoder {digest} under {plan.root.stages.uri}; `datashop status --json` lists the digests of "
+        "those that are there"
+    )
 
 
 def _manifest(

@@ -19,8 +19,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ConfigDict
+
 from datashop_assets.core.checks import failed_gates
-from datashop_assets.core.step import Step, StepOutput, config_json
+from datashop_assets.core.step import AnnotatorResult, AnsweredBy, Step, StepOutput, config_json
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
@@ -29,7 +31,6 @@ from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError
 
-FAILED_CALLS = "failed_calls"  # of a result: how many documents a further run of the step asks about again
 REVISION = "the annotator's revision"
 
 
@@ -243,31 +244,34 @@ def _seen(
         return replace(blank, state=State.STALE, reason="the prompt, its sources or the code changed")
     now = {name: content for name in manifest.inputs if (content := contents.get(name)) is not None}
     changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
-    changed |= _another_revision(config_json(planned.config), manifest.metrics, annotator)
-    failed = int(manifest.metrics.get(FAILED_CALLS, 0))
+    answers = _Answers.model_validate(manifest.metrics if issubclass(planned.step.result, AnnotatorResult) else {})
+    changed |= _another_revision(answers.answered_by, annotator)
+    failed = answers.failed_calls
     state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT
     reason = f"{' and '.join(changed)} changed" if changed else f"{failed} calls failed" if failed else ""
     return replace(blank, state=state, changed=changed, failed_calls=failed, reason=reason)
 
 
-def _another_revision(
-    config: Mapping[str, Any], metrics: Mapping[str, Any], annotator: ModelNames | None
-) -> dict[str, str]:
+class _Answers(AnnotatorResult):
+    """What the plan reads of the result of any step that asks an annotator."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _another_revision(answered: AnsweredBy | None, annotator: ModelNames | None) -> dict[str, str]:
     """`{REVISION: the one at hand}` where both are known and differ, and the prompt names none; else nothing.
 
     A plan digest holds the revision that a prompt names. Where it names none, the annotator's own counts, which is
     known when it is asked. A model that the annotator at hand does not have says nothing: outputs are made on other
     machines too.
     """
-    answered = metrics.get("question") or {}
-    asked = config.get("asked") or config
-    if annotator is None or not answered.get("revision") or asked.get("revision"):
+    if annotator is None or answered is None or answered.pinned or not answered.revision:
         return {}
     try:
-        _, revision = annotator.identity(answered["model"])
+        _, revision = annotator.identity(answered.model)
     except ValueError:
         return {}
-    return {REVISION: revision} if revision not in ("", answered["revision"]) else {}
+    return {REVISION: revision} if revision not in ("", answered.revision) else {}
 
 
 def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.compute import Compute
+from datashop_assets.protocols.encoder import TextScorer
 from datashop_assets.protocols.progress import Progress, SilentProgress
 from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.storage.folders import Folder
@@ -50,6 +51,22 @@ class StepResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     step: ClassVar[str]  # the name of the step that gives it
     volatile: ClassVar[frozenset[str]] = frozenset()  # fields of one run or machine, not of what is made: times, paces
+
+
+class AnsweredBy(BaseModel):
+    """The model whose answers an output holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    model: str  # in full
+    revision: str  # empty where the annotator knows none
+    pinned: bool  # the prompt names the revision: what another annotator has now is of no concern
+
+
+class AnnotatorResult(StepResult):
+    """The result of a step that asks an annotator: the plan reads from it what makes the step stale or incomplete."""
+
+    answered_by: AnsweredBy | None = None  # None where nobody was asked
+    failed_calls: int = 0  # documents that a further run of the step asks about again
 
 
 ConfigT = TypeVar("ConfigT")
@@ -87,6 +104,10 @@ class Input:
     needed: Callable[[Prompt], bool]
 
 
+def _no_scorer(digest: str) -> TextScorer:
+    raise LookupError(f"no finished encoder {digest}")
+
+
 @dataclass(frozen=True)
 class StepRun(Generic[ConfigT]):
     """All that a build sees. What it depends on is in the plan digest; what is not in the digest is not here."""
@@ -98,8 +119,15 @@ class StepRun(Generic[ConfigT]):
     cache: Path  # a folder of this machine that all steps share, for what can be made again
     answers: Folder  # what annotators answered, by question; it outlives every step
     limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent; no row depends on it
-    outputs: Folder | None = None  # all outputs of the root, for a setting that names a finished one by its digest
+    scorer: Callable[[str], TextScorer] = _no_scorer  # the finished encoder of this digest, of whichever prompt
     descriptions: "Callable[[StepOutput[Any]], Mapping[str, str]]" = lambda _: {}
+
+    @property
+    def annotator(self) -> Annotator:
+        """The annotator at hand. Raises `ValueError` where there is none."""
+        if self.resources.annotator is None:
+            raise ValueError("the questions of this step need an annotator; give one in Resources(annotator=...)")
+        return self.resources.annotator
 
     def input(self, result: type[ResultT]) -> StepOutput[ResultT]:
         """The output of an input. Raises `KeyError` where the prompt's settings make it no input."""
@@ -191,6 +219,7 @@ class Step(Generic[ConfigT, ResultT]):
     checks: tuple[Check, ...]
     describe: Description
     limits: Callable[[Prompt], Mapping[str, Any]]
+    load_scorer: Callable[[StepOutput[Any]], TextScorer] | None  # of a step that trains an encoder
 
     def inputs_of(self, prompt: Prompt) -> tuple[str, ...]:
         """Names of the steps that this prompt's settings make inputs."""
@@ -230,6 +259,7 @@ def step(
     checks: Iterable[Check] = (),
     describe: Description = lambda _: {},
     limits: Callable[[Prompt], Mapping[str, Any]] = lambda _: {},
+    load_scorer: Callable[[StepOutput[Any]], TextScorer] | None = None,
 ) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:
     """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows."""
 
@@ -249,6 +279,7 @@ def step(
             checks=tuple(checks),
             describe=describe,
             limits=limits,
+            load_scorer=load_scorer,
         )
 
     return declare

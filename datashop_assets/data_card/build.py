@@ -11,6 +11,7 @@ import orjson
 import polars as pl
 from markupsafe import Markup
 
+from datashop_assets.annotations.results import AnnotatorReportResult
 from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.data_card import charts, encoder_charts, page
 from datashop_assets.data_card.documents import annotated, browsed, unseen_scores
@@ -93,5 +94,5 @@ def weighted(run: OpenRun) -> pl.DataFrame:
 def own_words(run: OpenRun) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
     said = {name: run.descriptions(run.inputs[name]) for name in OWN_WORDS_SHOWN}
-    beside = ceiling(run.inputs["encoder"], run.inputs["annotator_report"]).said()
+    beside = ceiling(run.inputs["encoder"], run.input(AnnotatorReportResult)).said()
     return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

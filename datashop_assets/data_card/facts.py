@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import OpenRun
 from datashop_assets.data_card.documents import Browsed
 from datashop_assets.data_card.funnel import label_funnel, pool_funnel
@@ -17,6 +18,7 @@ from datashop_assets.data_card.samples import Samples
 from datashop_assets.data_card.scan import Scan
 from datashop_assets.data_card.spending import is_volatile
 from datashop_assets.data_card.yields import yields
+from datashop_assets.rubric.results import RubricResult, read_rubric
 from datashop_assets.storage.stage_folder import StageFolder
 
 
@@ -25,7 +27,7 @@ def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
     compared = run.inputs["evaluation"].table("comparison.parquet").to_dicts()
     return {
         "prompt": dict(run.config),
-        "rubric": rubric(run.inputs["rubric"]),
+        "rubric": read_rubric(run.input(RubricResult)).model_dump(exclude_none=True),
         "models": models(run),
         "stages": {name: stage_facts(folder) for name, folder in run.inputs.items()},
         "funnels": {
@@ -49,12 +51,13 @@ def primary(compared: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 def models(run: OpenRun) -> list[dict[str, str]]:
     """What scored and what was trained: `role`, `model`, `revision`. What is made here has its content's digest."""
-    asked = run.inputs["annotations"].metrics["question"]
+    answered = run.input(AnnotationsResult).result.answered_by
+    assert answered is not None, "annotations are answered by an annotator"
     encoder, settings = run.config["encoder"], run.config["training"]
     start = encoder.get(encoder["kind"], {}).get("model")
     learned = f"{encoder['kind']} from {start}" if start else encoder["kind"]
     found = [
-        {"role": "annotator", "model": asked["model"], "revision": asked["revision"]},
+        {"role": "annotator", "model": answered.model, "revision": answered.revision},
         {"role": "encoder", "model": learned, "revision": run.inputs["encoder"].manifest.content_digest},
     ]
     for name in ("control_lm", "matched_lm", "trained_lm"):
@@ -64,10 +67,6 @@ def models(run: OpenRun) -> list[dict[str, str]]:
             model = f"Llama of {folder.metrics['parameters']:,} weights{begun}"
             found.append({"role": name, "model": model, "revision": folder.manifest.content_digest})
     return found
-
-
-def rubric(folder: StageFolder) -> dict[str, Any]:
-    return orjson.loads(folder.file("rubric.json").read_bytes())  # type: ignore[no-any-return]
 
 
 def report(folder: StageFolder) -> dict[str, Any]:

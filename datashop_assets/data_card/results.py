@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.annotator_report.results import AnnotatorReportResult
+from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
 from datashop_assets.core.step import OpenResult, StepResult
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult

@@ -5,11 +5,11 @@ one reading, so what would predict the annotator's mean answer without error cor
 (Spearman, 1904): an encoder above it has seen labels that it should not have.
 """
 
-import json
 import math
 from dataclasses import dataclass
-from typing import Any
 
+from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement
+from datashop_assets.core.step import StepOutput
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -40,14 +40,14 @@ class Ceiling:
         return f"{encoder}; the annotator with itself {self.annotator} on {self.about}; {mean}."
 
 
-def ceiling(encoder: StageFolder, report: StageFolder) -> Ceiling:
+def ceiling(encoder: StageFolder, report: StepOutput[AnnotatorReportResult]) -> Ceiling:
     """From a finished `encoder` and the `annotator_report` of the same prompt."""
     own = Figure.from_metrics(encoder.metrics, "spearman")
     if own is None:
         raise ValueError(f"{encoder.uri} has no spearman among its metrics; remove it and materialize encoder again")
-    again: dict[str, Any] = json.loads(report.file("annotator_report.json").read_bytes())["self_agreement"]
-    if "spearman" not in again:
-        return Ceiling(own, None, again["note"])
-    if (itself := Figure.from_json(again["spearman"])) is None:
-        return Ceiling(own, None, f"one score for all {again['documents']} documents")
-    return Ceiling(own, itself, f"{again['documents']} documents asked twice")
+    again = report.result.self_agreement
+    if isinstance(again, NoAgreement):
+        return Ceiling(own, None, again.note)
+    if again.spearman is None:
+        return Ceiling(own, None, f"one score for all {again.documents} documents")
+    return Ceiling(own, again.spearman, f"{again.documents} documents asked twice")

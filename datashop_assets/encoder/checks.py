@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.annotator_report.results import AnnotatorReportResult
+from datashop_assets.annotations.results import AnnotatorReportResult
 from datashop_assets.core.step import Check, CheckContext, CheckResult
 from datashop_assets.encoder.ceiling import Ceiling, ceiling
 

@@ -9,6 +9,7 @@ from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.checks import ENCODER_CHECKS
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.protocols.encoder import TextScorer
 from datashop_assets.training_set.results import TrainingSetResult
 
 
@@ -40,6 +41,12 @@ def _embeddings(prompt: Prompt) -> dict[str, Any]:
     model = prompt.encoder.static.model
     read = {"read_characters": prompt.annotator.read_characters, "reading": prompt.annotator.reading}
     return {"asked": True, "model": model, "fingerprint": fingerprint(model), **read}
+
+
+def load_scorer(output: StepOutput[Any]) -> TextScorer:
+    from datashop_assets.encoder.trained import load
+
+    return load(output)
 
 
 def describe(output: StepOutput[Any]) -> Mapping[str, str]:
@@ -77,6 +84,7 @@ def pool_embeddings(run: StepRun[dict[str, Any]]) -> PoolEmbeddingsResult:
     group="3_filter",
     kinds={"fasttext", "jax"},
     checks=ENCODER_CHECKS,
+    load_scorer=load_scorer,
     describe=describe,
 )
 def encoder(run: StepRun[dict[str, Any]]) -> EncoderResult:

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 
-from datashop_assets.annotations.pool_labels import PoolLabels
+import orjson
+
+from datashop_assets.asking.collecting import DocumentScorer
+from datashop_assets.asking.replies import Judge
 from datashop_assets.core.step import OpenRun
 from datashop_assets.documents.pool import pool_shards, read_chosen
+from datashop_assets.prompts.annotator_settings import ScoringConfig
 from datashop_assets.protocols.documents import Document
+from datashop_assets.rubric.results import RubricResult, rubric_text
 from datashop_assets.storage.stage_folder import StageFolder
 
 Place = tuple[str, int]  # shard and row
@@ -15,9 +20,12 @@ def annotator_choice(run: OpenRun, pool: StageFolder, places: set[Place]) -> dic
     """The expected score, 0 to 5, of the document at each place; None where the annotator gave none."""
     if run.resources.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
+    scoring = ScoringConfig.model_validate_json(orjson.dumps(run.config["annotator"]))
+    question = scoring.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
+    scorer = DocumentScorer(run.annotator, question, Judge.of(scoring.parsing), run.answers, run.output.scratch)
     found = list(_read(pool, places))
     with run.resources.progress.bar("asking about held-out documents", len(found), "documents") as bar:
-        scores = PoolLabels(run).expected_scores((document for _, document in found), bar)
+        scores = scorer.scores_of((document for _, document in found), bar)
     return {place: score for (place, _), score in zip(found, scores, strict=True)}
 
 

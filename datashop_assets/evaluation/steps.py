@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.annotations.question import parsing_of
-from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, StepOutput, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, Input, StepOutput, StepRun, step
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.documents.sources import fingerprint
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
@@ -16,16 +15,24 @@ from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult,
 def _targets(prompt: Prompt) -> dict[str, Any]:
     wanted = prompt.evaluation
     named = wanted.targets.model_dump() if wanted.targets else None
-    by_annotator = named is None and not wanted.gold
+    by_annotator = _chosen_by_annotator(prompt)
     return {
         "targets": named and {"data": named, "fingerprint": fingerprint(named)},
         "gold": list(wanted.gold),
         "gold_uri": prompt.pretraining_pool.uri,
         "target_documents": wanted.target_documents,
         "general_documents": wanted.general_documents,
-        "annotator": {"asked": prompt.annotator.asked(), "parsing": parsing_of(prompt)} if by_annotator else None,
+        "annotator": prompt.scoring_config.model_dump(mode="json") if by_annotator else None,
         "positive_from": prompt.labels.positive_from if by_annotator else None,
     }
+
+
+def _chosen_by_annotator(prompt: Prompt) -> bool:
+    return prompt.evaluation.targets is None and not prompt.evaluation.gold
+
+
+def _shows_rubric(prompt: Prompt) -> bool:
+    return _chosen_by_annotator(prompt) and prompt.annotator.question_config.shows_rubric
 
 
 def _evaluation(prompt: Prompt) -> dict[str, Any]:
@@ -42,10 +49,10 @@ def describe(output: StepOutput[Any]) -> Mapping[str, str]:
     result=EvaluationTargetsResult,
     inputs=(
         PretrainingPoolResult,
-        RubricResult,
+        Input(RubricResult, needed=_shows_rubric),
     ),
     configure=_targets,
-    version="2",
+    version="3",
     group="5_comparison",
     kinds={"parquet"},
     resources={"annotator"},

@@ -12,10 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.annotations.pool_labels import PoolLabels
+from datashop_assets.asking.collecting import DocumentScorer
+from datashop_assets.asking.replies import Judge
 from datashop_assets.core.step import Metrics, OpenRun
 from datashop_assets.filtered_pool.certify import Claim, Trial, certify, labels_needed
 from datashop_assets.filtered_pool.draw import Drawn, documents_of, draw
+from datashop_assets.prompts.annotator_settings import ScoringConfig
+from datashop_assets.rubric.results import RubricResult, rubric_text
 from datashop_assets.storage.stage_folder import StageFolder
 
 CERTIFICATE, LABELS = "certificate.json", "labels.parquet"
@@ -103,12 +106,16 @@ class _Label:
     """Labels by place in the random order, as far as they were asked for."""
 
     def __init__(self, run: OpenRun, documents: Mapping[int, Any]) -> None:
-        self._pool_labels, self._documents = PoolLabels(run), documents
+        scoring = ScoringConfig.model_validate_json(json.dumps(run.config["annotator"]))
+        question = scoring.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
+        judge = Judge.of(scoring.parsing)
+        self._scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch)
+        self._documents = documents
         self._positive_from = run.config["positive_from"]
         self.scores: dict[int, float | None] = {}
 
     def ask(self, places: Sequence[int], bar: Any) -> list[bool]:
-        scores = self._pool_labels.expected_scores((self._documents[place] for place in places), bar)
+        scores = self._scorer.scores_of((self._documents[place] for place in places), bar)
         self.scores.update(zip(places, scores, strict=True))
         return [score is not None and score >= self._positive_from for score in scores]
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, StepOutput, StepRun, step
+from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, Input, StepOutput, StepRun, step
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, POOL_SCORES_CHECKS
@@ -25,7 +24,7 @@ def _certificate(prompt: Prompt) -> dict[str, Any]:
     return {
         "asked": True,
         "keep": prompt.keep.rule(),
-        "annotator": {"asked": prompt.annotator.asked(), "parsing": parsing_of(prompt)},
+        "annotator": prompt.scoring_config.model_dump(mode="json"),
         "positive_from": prompt.labels.positive_from,
     }
 
@@ -74,11 +73,11 @@ def pool_scores(run: StepRun[dict[str, Any]]) -> PoolScoresResult:
     inputs=(
         PretrainingPoolResult,
         AnnotationsResult,
-        RubricResult,
+        Input(RubricResult, needed=lambda prompt: prompt.annotator.question_config.shows_rubric),
         PoolScoresResult,
     ),
     configure=_certificate,
-    version="3",
+    version="4",
     group="3_filter",
     kinds={"json"},
     resources={"annotator"},

@@ -7,12 +7,13 @@ depends on; several steps store it in their configuration.
 
 from typing import Annotated, Any, Literal, Self
 
-import orjson
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from datashop_assets.asking.replies import HIGHEST_SCORE, OptionParsing, Parsing, ProcessorConfig, WrittenParsing
 from datashop_assets.excerpts import Part
 from datashop_assets.prompts.section import Characters, Count, Scoring, Section, SectionConfig
 from datashop_assets.prompts.template import AnswerBeginning, Template
+from datashop_assets.protocols.annotator import ModelNames, Question, Reading, Sampling
 
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 RUBRIC_MODEL = "Llama-3.3-70B-Instruct"  # what the field annotates with
@@ -93,6 +94,52 @@ class AnnotationQuestionConfig(SectionConfig):
     def _without_unused_sections(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in serialize(self).items() if value is not None}
 
+    @property
+    def shows_rubric(self) -> bool:
+        """False by likelihood, which has a question of its own, because a small model cannot follow a rubric."""
+        return self.scoring != "likelihood" or self.likelihood is None
+
+    def resolve(self, rubric: str, annotator: ModelNames) -> Question:
+        """The question as it is asked of this annotator; `rubric` is read where the question shows it.
+
+        Raises `ValueError` for a model that the annotator does not have.
+        """
+        model, revision = annotator.identity(self.model)
+        prompt, answer_begins, options = rubric, "", tuple[str, ...]()
+        if self.scoring == "likelihood" and self.likelihood is not None:
+            own = self.likelihood
+            prompt, answer_begins, options = own.question, own.answer_begins, own.options
+        elif self.scoring == "score_token" and self.score_token is not None:
+            scores, answer_begins = self.score_token.options, self.score_token.answer_begins
+            # from the lowest score up, in one order whatever the file's
+            options = tuple(sorted(scores, key=lambda option: (scores[option], option)))
+        return Question(
+            model=model,
+            revision=self.revision or revision,
+            scoring=self.scoring,
+            prompt=prompt,
+            answer_begins=answer_begins,
+            options=options,
+            sampling=Sampling(**self.sampling.model_dump()),
+            reading=Reading(self.read_characters, self.reading),
+        )
+
+    def parsing(self, processor: ProcessorConfig) -> Parsing:
+        """How its answers are read: options by their scores, written replies by `processor`."""
+        if self.scoring == "likelihood" and self.likelihood is not None:
+            targets = self.likelihood.targets
+            return OptionParsing(scores={one: HIGHEST_SCORE * (one in targets) for one in self.likelihood.options})
+        if self.scoring == "score_token" and self.score_token is not None:
+            return OptionParsing(scores=self.score_token.options)
+        return WrittenParsing(processor=processor)
+
+
+class ScoringConfig(SectionConfig):
+    """How documents are given scores: what is asked about each, and how the answer is read."""
+
+    question: AnnotationQuestionConfig
+    parsing: Parsing
+
 
 class EncoderRankingConfig(SectionConfig):
     """A finished encoder step ranks the sample."""
@@ -103,7 +150,7 @@ class EncoderRankingConfig(SectionConfig):
 class QuestionRankingConfig(SectionConfig):
     """A short question about every document ranks the sample."""
 
-    asked: AnnotationQuestionConfig
+    question: AnnotationQuestionConfig
     prompt: str  # in place of the rubric; empty by likelihood
 
 
@@ -143,11 +190,7 @@ class AnnotationCascade(Section):
             read_characters=self.read_characters,
             reading="head",
         )
-        return QuestionRankingConfig(asked=question, prompt=self.prompt or "")
-
-    def config(self, model: str) -> dict[str, Any]:
-        """`ranking_config` as JSON."""
-        return self.ranking_config(model).model_dump(mode="json")
+        return QuestionRankingConfig(question=question, prompt=self.prompt or "")
 
 
 class SecondRound(Section):
@@ -239,11 +282,6 @@ class Report(Section):
         replaced = {name: value for name, value in given.items() if value is not None}
         return first.model_copy(update={**replaced, "revision": self.second.revision})
 
-    def second_asked(self, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """`second_question_config` as JSON, of a first question as JSON."""
-        second = self.second_question_config(AnnotationQuestionConfig.model_validate_json(orjson.dumps(asked)))
-        return None if second is None else second.model_dump(mode="json")
-
 
 class Budget(Section):
     """What may be spent on the answers to one question, over all runs; the first limit that is reached counts.
@@ -312,7 +350,3 @@ class AnnotatorSettings(Section):
             read_characters=self.read_characters,
             reading=self.reading,
         )
-
-    def asked(self) -> dict[str, Any]:
-        """`question_config` as JSON."""
-        return self.question_config.model_dump(mode="json")

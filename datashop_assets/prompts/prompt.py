@@ -12,8 +12,8 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from datashop_assets.processors.replies import MEDU_SCORES
-from datashop_assets.prompts.annotator_settings import AnnotatorSettings
+from datashop_assets.asking.replies import MEDU_SCORES
+from datashop_assets.prompts.annotator_settings import AnnotatorSettings, ScoringConfig
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.parsing import (
     Problem,
@@ -92,6 +92,12 @@ class Prompt(Section):
         if self.evaluation.primary.against == "matched" and not self.training.matched_control:
             raise ValueError("evaluation.primary.against is matched, and training.matched_control is false; change one")
         return self
+
+    @property
+    def scoring_config(self) -> ScoringConfig:
+        """How the annotator gives documents scores, all that it depends on."""
+        question = self.annotator.question_config
+        return ScoringConfig(question=question, parsing=question.parsing(self.processor.processor_config))
 
 
 def load_prompt(path: Path) -> Prompt:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
+from datashop_assets.asking.replies import KNOWN, ProcessorConfig, processor, version_of
 from datashop_assets.datasets import fields_of_preset
-from datashop_assets.processors.replies import KNOWN, processor, version_of
 from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.prompts.section import Address, Characters, Count, Section, SectionConfig, Share
 
@@ -66,14 +66,6 @@ class Writing(Section):
     attempts: Count = 3  # at a call that fails
 
 
-class ProcessorConfig(SectionConfig):
-    """All that the meaning of a written reply depends on."""
-
-    type: str
-    options: dict[str, JsonValue]
-    version: str
-
-
 class ProcessorSettings(Section):
     """How a written reply becomes a score: a known name, or `package.module:Class`. Used by `generate` alone.
 
@@ -100,11 +92,6 @@ class ProcessorSettings(Section):
     def processor_config(self) -> ProcessorConfig:
         """The processor and its version, which for a class of the user's is a digest of its source."""
         return ProcessorConfig(type=self.type, options=self.options, version=version_of(self.type))
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """`processor_config` as JSON."""
-        return self.processor_config.model_dump(mode="json")
 
 
 class Labels(Section):

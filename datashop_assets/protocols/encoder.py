@@ -38,6 +38,14 @@ class Encoder(Protocol):
         ...
 
 
+class TextScorer(Protocol):
+    """A finished encoder as other steps use it: of each text it reads as much as the annotator was shown."""
+
+    def margins(self, texts: Sequence[str]) -> "NDArray[np.float64]":
+        """What documents are ranked by, higher for the positive class, float64 [documents]."""
+        ...
+
+
 @runtime_checkable
 class EmbeddingEncoder(Encoder, Protocol):
     """An encoder whose margins follow from the vectors that `pool_embeddings` holds."""

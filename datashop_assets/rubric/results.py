@@ -1,9 +1,78 @@
-"""What the steps of this package give."""
+"""What the rubric depends on, what the step gives, and how later steps read its text."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from datashop_assets.core.step import OpenResult
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from datashop_assets.core.step import AnnotatorResult, StepConfig, StepOutput
+from datashop_assets.prompts.settings import TargetSet, Writing
+
+RUBRIC_FILE = "rubric.json"
 
 
-class RubricResult(OpenResult):
+class TargetsConfig(BaseModel):
+    """One set of target documents. `fingerprint` tells that its file has changed; None for texts in the prompt file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: TargetSet
+    fingerprint: JsonValue
+
+
+class WritingConfig(BaseModel):
+    """All that a rubric depends on that is written from target documents."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    targets: dict[str, TargetsConfig]
+    settings: Writing
+    model: str
+    revision: str  # empty: the annotator's own
+
+
+class RubricConfig(StepConfig):
+    """A rubric of the prompt file, or how one is written: exactly one of the two is given."""
+
+    text: str | None
+    written: WritingConfig | None = None
+
+
+class Rubric(BaseModel):
+    """What `rubric.json` holds. `text` has `{example}` where the document goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    text: str
+    origin: Literal["given", "written"]
+    sets: dict[str, str] | None = None  # set of target documents -> its description
+
+
+class WritingResult(BaseModel):
+    """What writing a rubric took, and which target documents are not in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    documents: dict[str, int]  # of each set
+    rejected: dict[str, int]  # rows of a set's file that are no documents
+    described: int  # documents
+    left_out: list[str]  # documents without a description, with the reason
+    calls: int
+    by_ending: dict[str, int]  # calls
+    cut: int  # texts of which less than all was read
+    tokens_in: int
+    tokens_out: int
+
+
+class RubricResult(AnnotatorResult):
     step: ClassVar[str] = "rubric"
+    characters: int
+    origin: Literal["given", "written"]
+    writing: WritingResult | None = None  # None where it is given
+    tokens_in: int | None = None  # of the calls that wrote it
+    tokens_out: int | None = None
+
+
+def read_rubric(output: StepOutput[RubricResult]) -> Rubric:
+    """The rubric that a finished step holds."""
+    return Rubric.model_validate_json(output.file(RUBRIC_FILE).read_bytes())
+
+
+def rubric_text(output: StepOutput[RubricResult] | None) -> str:
+    """Its text; empty where the rubric is no input, because no question of the prompt shows it."""
+    return "" if output is None else read_rubric(output).text

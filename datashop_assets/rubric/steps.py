@@ -1,34 +1,33 @@
-"""The stage that says what is asked of every document."""
+"""The step that says what is asked of every document."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
 from datashop_assets.documents.sources import fingerprint
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import TargetSet
-from datashop_assets.rubric.results import RubricResult
+from datashop_assets.rubric.results import RubricConfig, RubricResult, TargetsConfig, WritingConfig
 
 
-def _rubric(prompt: Prompt) -> dict[str, Any]:
+def _rubric(prompt: Prompt) -> RubricConfig:
     """Only a written rubric depends on who writes it."""
     if prompt.targets is None:
-        return {"rubric": prompt.rubric}
-    return {
-        "targets": {name: _set(one) for name, one in sorted(prompt.targets.items())},
-        "writing": prompt.writing.model_dump(mode="json"),
-        "model": prompt.annotator.model,
-        "revision": prompt.annotator.revision,
-    }
+        return RubricConfig(text=prompt.rubric)
+    written = WritingConfig(
+        targets={name: _targets(one) for name, one in sorted(prompt.targets.items())},
+        settings=prompt.writing,
+        model=prompt.annotator.model,
+        revision=prompt.annotator.revision,
+    )
+    return RubricConfig(text=None, written=written)
 
 
-def _set(one: TargetSet) -> dict[str, Any]:
-    named = one.model_dump(mode="json")
-    return {**named, "fingerprint": fingerprint(named) if one.uri else None}
+def _targets(one: TargetSet) -> TargetsConfig:
+    return TargetsConfig(documents=one, fingerprint=fingerprint(one.model_dump(mode="json")) if one.uri else None)
 
 
-def describe(output: StepOutput[Any]) -> Mapping[str, str]:
-    from datashop_assets.rubric.describe import describe
+def describe(output: StepOutput[RubricResult]) -> Mapping[str, str]:
+    from datashop_assets.rubric.writing import describe
 
     return describe(output)
 
@@ -36,18 +35,18 @@ def describe(output: StepOutput[Any]) -> Mapping[str, str]:
 @step(
     result=RubricResult,
     configure=_rubric,
-    version="1",
+    version="2",
     group="2_annotations",
     kinds={"text"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
     describe=describe,
 )
-def rubric(run: StepRun[dict[str, Any]]) -> RubricResult:
+def rubric(run: StepRun[RubricConfig]) -> RubricResult:
     """The rubric as it will be used, with `{example}` where the document goes.
 
     It is given in the prompt file, or the annotator writes it from target documents.
     """
-    from datashop_assets.rubric.build import build
+    from datashop_assets.rubric.writing import build
 
-    return RubricResult.model_validate(build(run))
+    return build(run)

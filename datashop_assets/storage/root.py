@@ -1,7 +1,7 @@
 """The layout of `DATASHOP_ROOT`: where stages, prompts and caches stand.
 
 stages/<stage>/<plan digest>/   what a stage made
-answers/<generation digest>/    what annotators said, by question; see `answers.store`
+answers/<generation digest>/    what annotators said, by question; see `asking.store`
 prompts/<slug>/made/<stage>     the digest of each stage that was made last for this prompt
 prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started from Python
 cache/                          what can be made again (local, also where the root is a bucket)

@@ -6,18 +6,27 @@ from typing import Any
 
 import pytest
 
-from datashop_assets.annotations.build import build
-from datashop_assets.core.plan import FAILED_CALLS
-from datashop_assets.core.step import OpenRun, Resources
+from datashop_assets.annotations.results import AnnotationsResult
+from datashop_assets.asking.replies import ProcessorConfig, WrittenParsing
+from datashop_assets.core.step import StepOutput
+from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.protocols.processor import Parsed
-from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import ASKED, CONFIG, WRITTEN, annotate, make_inputs
-from datashop_assets_tests.stages import finish, writer
+from datashop_assets_tests.annotations.conftest import (
+    CONFIG,
+    LIKELIHOOD,
+    ONE_ROUND,
+    QUESTION,
+    WRITTEN,
+    Inputs,
+    annotate,
+    make_inputs,
+)
+from datashop_assets_tests.stages import writer
 
-Inputs = Mapping[str, StageFolder]
-UPSIDE_DOWN = {"processor": {"type": f"{__name__}:UpsideDown", "options": {"highest": 5}}}
+UPSIDE_DOWN = WrittenParsing(
+    processor=ProcessorConfig(type=f"{__name__}:UpsideDown", options={"highest": 5}, version="1")
+)
 
 
 class UpsideDown:
@@ -34,18 +43,20 @@ class UpsideDown:
 
 def test_another_processor_reads_the_same_replies_and_asks_nothing(tmp_path: Path, inputs: Inputs) -> None:
     before = annotate(tmp_path, "before", WRITTEN, inputs, WordCounter()).table()
-    made = annotate(tmp_path, "after", {**WRITTEN, "parsing": UPSIDE_DOWN}, inputs, again := WordCounter())
+    config = WRITTEN.model_copy(update={"parsing": UPSIDE_DOWN})
+    made = annotate(tmp_path, "after", config, inputs, again := WordCounter())
 
     assert again.requests == []
-    assert made.metrics["asked_now"] == 0
+    assert made.result.asked_now == 0
     assert made.table()["raw"].to_list() == before["raw"].to_list()
     assert made.table()["score"].to_list() == [5 - score for score in before["score"]]
 
 
 def test_more_documents_ask_only_about_the_new_ones(tmp_path: Path, inputs: Inputs) -> None:
+    more, everything = (WRITTEN.model_copy(update={"documents": documents}) for documents in (130, 700))
     annotate(tmp_path, "few", WRITTEN, inputs, first := WordCounter())
-    annotate(tmp_path, "more", {**WRITTEN, "documents": 130}, inputs, second := WordCounter())
-    annotate(tmp_path, "all", {**WRITTEN, "documents": 700}, make_inputs(tmp_path, 700), third := WordCounter())
+    annotate(tmp_path, "more", more, inputs, second := WordCounter())
+    annotate(tmp_path, "all", everything, make_inputs(tmp_path, 700), third := WordCounter())
     asked = [one.text for annotator in (first, second, third) for one in annotator.requests]
 
     assert (len(first.requests), len(second.requests)) == (100, 30)
@@ -58,33 +69,33 @@ def test_more_documents_ask_only_about_the_new_ones(tmp_path: Path, inputs: Inpu
         ({"model": "other"}, "1"),
         ({"revision": "abc"}, "1"),
         ({}, "2"),
-        ({"sampling": {"temperature": 0.5}}, "1"),
+        ({"sampling": SamplingSettings(temperature=0.5)}, "1"),
         ({"read_characters": 81}, "1"),
         ({"reading": "windows"}, "1"),
-        ({"likelihood": {**ASKED["likelihood"], "question": "{example}??"}}, "1"),
+        ({"likelihood": LIKELIHOOD.model_copy(update={"question": "{example}??"})}, "1"),
     ],
 )
 def test_whatever_an_answer_depends_on_asks_again(
     tmp_path: Path, inputs: Inputs, change: Mapping[str, Any], revision: str
 ) -> None:
-    config = {**CONFIG, "second_round": {"documents": 0, "strata": 4}}
+    config = CONFIG.model_copy(update={"second_round": ONE_ROUND})
     before = annotate(tmp_path, "before", config, inputs, WordCounter())
-    config = {**config, "asked": {**ASKED, **change}}
+    config = config.model_copy(update={"question": QUESTION.model_copy(update=change)})
     after = annotate(tmp_path, "after", config, inputs, again := WordCounter(revision=revision))
 
     assert len(again.requests) == 100
-    assert before.metrics["digests"]["generation"] != after.metrics["digests"]["generation"]
+    assert before.result.digests.generation != after.result.digests.generation
 
 
 def test_failed_calls_are_asked_again_and_nothing_else_is(tmp_path: Path, inputs: Inputs) -> None:
     before = annotate(tmp_path, "annotations", CONFIG, inputs, WordCounter(fails_on=("1", "2")))
     rows = before.table()
     failed = set(rows.filter(status="failed")["id"])
-    after = _taken_up(tmp_path, before, inputs, again := WordCounter(fails_on=("2",)))
+    after = _taken_up(tmp_path, inputs, again := WordCounter(fails_on=("2",)))
 
-    assert before.metrics[FAILED_CALLS] == len(failed) > 40
+    assert before.result.failed_calls == len(failed) > 40
     assert {text.text.split()[0] for text in again.requests} == {name.removeprefix("doc-") for name in failed}
-    assert 0 < after.metrics[FAILED_CALLS] < len(failed)
+    assert 0 < after.result.failed_calls < len(failed)
     assert after.table()["id"].to_list() == rows["id"].to_list()  # the draws are kept
     assert after.table()["probability"].to_list() == pytest.approx(rows["probability"].to_list())
     assert after.manifest.content_digest != before.manifest.content_digest
@@ -140,9 +151,8 @@ def test_an_answer_about_what_was_not_asked_stops_the_run(tmp_path: Path, inputs
         annotate(tmp_path, "annotations", WRITTEN, inputs, Twice())
 
 
-def _taken_up(root: Path, made: StageFolder, inputs: Inputs, annotator: WordCounter) -> StageFolder:
-    """What a second run does with a finished stage of which some calls failed."""
+def _taken_up(root: Path, inputs: Inputs, annotator: WordCounter) -> StepOutput[AnnotationsResult]:
+    """What a second run does with a finished output of which some calls failed."""
     output = writer(root, "annotations")
     output.begin({}, reopen=True)
-    run = OpenRun(CONFIG, inputs, output, Resources(annotator=annotator), root / "cache", Folder(f"{root}/answers"))
-    return finish(output, "annotations", build(run), CONFIG)
+    return annotate(root, "annotations", CONFIG, inputs, annotator, output=output)

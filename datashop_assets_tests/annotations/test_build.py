@@ -1,31 +1,27 @@
 """The annotations stage on a sample of made texts, with an annotator that counts words."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from datashop_assets.annotations.describe import describe
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import ASKED, CONFIG, annotate, text_of
+from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, QUESTION, Inputs, annotate, text_of
 
 
-def test_every_drawn_document_ends_in_a_row_with_its_status(tmp_path: Path, inputs: Mapping[str, StageFolder]) -> None:
+def test_every_drawn_document_ends_in_a_row_with_its_status(tmp_path: Path, inputs: Inputs) -> None:
     made = annotate(tmp_path, "annotations", CONFIG, inputs, WordCounter(fails_on=("7 ",)))
     rows = made.table()
 
     assert [shard.name for shard in made.shards] == [f"round{name}.parquet" for name in ("1-000", "2-000")]
-    assert rows["id"].n_unique() == len(rows) == made.metrics["asked"] == 160
-    assert made.metrics["not_drawn"] == 440
-    assert sum(made.metrics["by_status"].values()) == 160
-    assert sum(made.metrics["score_histogram"]) == made.metrics["by_status"]["parsed"]
+    assert rows["id"].n_unique() == len(rows) == made.result.asked == 160
+    assert made.result.not_drawn == 440
+    assert sum(made.result.by_status.values()) == 160
+    assert sum(made.result.score_histogram) == made.result.by_status["parsed"]
     assert (1 / rows["probability"]).sum() == pytest.approx(600)
 
 
-def test_the_second_round_finds_more_positives_and_weights_take_that_out(
-    tmp_path: Path, inputs: Mapping[str, StageFolder]
-) -> None:
+def test_the_second_round_finds_more_positives_and_weights_take_that_out(tmp_path: Path, inputs: Inputs) -> None:
     rows = annotate(tmp_path, "annotations", CONFIG, inputs, WordCounter()).table()
     positive = rows["expected_score"].fill_null(0) >= 2.5
     by_round = [positive.filter(rows["round"] == number).mean() for number in (1, 2)]
@@ -36,7 +32,7 @@ def test_the_second_round_finds_more_positives_and_weights_take_that_out(
     assert weighted == pytest.approx(truth, abs=0.06)
 
 
-def test_a_killed_run_goes_on_to_the_same_content(tmp_path: Path, inputs: Mapping[str, StageFolder]) -> None:
+def test_a_killed_run_goes_on_to_the_same_content(tmp_path: Path, inputs: Inputs) -> None:
     whole = annotate(tmp_path / "whole", "annotations", CONFIG, inputs, WordCounter())
     for dies_after in (30, 60, 40):
         with pytest.raises(KeyboardInterrupt):
@@ -47,7 +43,7 @@ def test_a_killed_run_goes_on_to_the_same_content(tmp_path: Path, inputs: Mappin
     assert len(last.requests) == 160 - 130  # what was answered before is not asked again
 
 
-def test_groups_are_the_same_ones_after_a_run_was_killed(tmp_path: Path, inputs: Mapping[str, StageFolder]) -> None:
+def test_groups_are_the_same_ones_after_a_run_was_killed(tmp_path: Path, inputs: Inputs) -> None:
     with pytest.raises(KeyboardInterrupt):
         annotate(tmp_path, "annotations", CONFIG, inputs, killed := WordCounter(group=16, dies_after=40))
     annotate(tmp_path, "annotations", CONFIG, inputs, last := WordCounter(group=16))
@@ -56,37 +52,33 @@ def test_groups_are_the_same_ones_after_a_run_was_killed(tmp_path: Path, inputs:
     assert len(last.requests) == 160 - 32
 
 
-def test_without_a_second_round_every_document_stands_for_the_same_number(
-    tmp_path: Path, inputs: Mapping[str, StageFolder]
-) -> None:
-    config = {**CONFIG, "second_round": {"documents": 0, "strata": 4}}
+def test_without_a_second_round_every_document_stands_for_the_same_number(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={"second_round": ONE_ROUND})
     made = annotate(tmp_path, "annotations", config, inputs, WordCounter())
 
     assert made.table()["probability"].unique().to_list() == [pytest.approx(100 / 600)]
-    assert made.metrics["pilot"] == "not asked"
+    assert made.result.pilot == "not asked"
 
 
-def test_where_all_answers_are_alike_the_second_round_is_drawn_at_random(
-    tmp_path: Path, inputs: Mapping[str, StageFolder]
-) -> None:
-    config = {**CONFIG, "asked": {**ASKED, "read_characters": 3}}
+def test_where_all_answers_are_alike_the_second_round_is_drawn_at_random(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={"question": QUESTION.model_copy(update={"read_characters": 3})})
     made = annotate(tmp_path, "annotations", config, inputs, WordCounter())
 
-    assert made.metrics["pilot"].startswith("none")
-    assert made.metrics["asked"] == 160
+    assert made.result.pilot.startswith("none")
+    assert made.result.asked == 160
 
 
-def test_a_sample_smaller_than_asked_is_asked_whole(tmp_path: Path, inputs: Mapping[str, StageFolder]) -> None:
-    config = {**CONFIG, "documents": 580}
+def test_a_sample_smaller_than_asked_is_asked_whole(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={"documents": 580})
     made = annotate(tmp_path, "annotations", config, inputs, WordCounter())
 
-    assert (made.metrics["asked"], made.metrics["not_drawn"]) == (600, 0)
+    assert (made.result.asked, made.result.not_drawn) == (600, 0)
     assert made.table()["probability"].unique().to_list() == [pytest.approx(1.0)]
 
 
-def test_what_the_ui_shows_is_escaped(tmp_path: Path, inputs: Mapping[str, StageFolder]) -> None:
-    config = {**CONFIG, "documents": 600}
-    shown = describe(annotate(tmp_path, "annotations", config, inputs, WordCounter(fails_on=("7 ",))))
+def test_what_the_ui_shows_is_escaped(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={"documents": 600})
+    shown = describe_annotations(annotate(tmp_path, "annotations", config, inputs, WordCounter(fails_on=("7 ",))))
     replies = shown["replies across the scores"].splitlines()
 
     assert len(replies) == 2 + 8

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.annotations.design import Design, plan_rounds
-from datashop_assets.annotations.draws import Row, first_round, second_round
+from datashop_assets.annotations.design import Design, Row, first_round, plan_rounds, second_round
 
 COUNTS = {"size": st.integers(1, 3000), "documents": st.integers(1, 1500), "second": st.integers(0, 800)}
 

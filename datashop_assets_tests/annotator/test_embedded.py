@@ -12,9 +12,9 @@ from datashop_assets.excerpts import MARK
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.protocols.annotator import AnnotationRequest, Ended, Question, Reading, Sampling
-from datashop_assets.rubric.build import build
+from datashop_assets.rubric.results import read_rubric
 from datashop_assets.rubric.steps import rubric as rubric_step
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 from resources.annotator.embedded import EmbeddedAnnotator
 
 QUESTION = Question(
@@ -124,11 +124,12 @@ def test_a_rubric_is_written_from_target_documents_by_the_embedded_model(tmp_pat
     }
     config = rubric_step.configure(parse_prompt(fields, "x", "x.yaml"))
     assert config is not None
-    made = run_build(build, "rubric", tmp_path, config, {}, Resources(annotator=EmbeddedAnnotator()))
-    rubric = orjson.loads(made.file("rubric.json").read_bytes())
+    made = run_step(rubric_step, tmp_path, config, resources=Resources(annotator=EmbeddedAnnotator()))
+    rubric, writing = read_rubric(made), made.result.writing
 
-    assert made.metrics["calls"] == 3
-    assert made.metrics["tokens_out"] == 3 * 12
-    assert rubric["text"].count(EXAMPLE) == 1
-    assert rubric["sets"]["targets"] in rubric["text"]
-    assert len(rubric["sets"]["targets"]) > 20
+    assert writing is not None
+    assert (writing.calls, writing.tokens_out) == (3, 3 * 12)
+    assert rubric.text.count(EXAMPLE) == 1
+    assert rubric.sets is not None
+    assert rubric.sets["targets"] in rubric.text
+    assert len(rubric.sets["targets"]) > 20

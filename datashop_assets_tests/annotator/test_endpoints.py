@@ -12,14 +12,14 @@ from pathlib import Path
 import orjson
 import pytest
 
-from datashop_assets.annotations.question import rubric_text
 from datashop_assets.core.step import Resources
-from datashop_assets.prompts.settings import Writing
+from datashop_assets.prompts.settings import TargetSet, Writing
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Sampling
-from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.rubric.results import RubricConfig, TargetsConfig, WritingConfig, rubric_text
+from datashop_assets.rubric.steps import rubric
 from datashop_assets_tests.annotator.fleets import HASTY, QUESTION, Server, annotator, documents, fleet
 from datashop_assets_tests.annotator.hostile_server import MODEL
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 
 KEY = "planted-key-1234567890"
@@ -207,18 +207,20 @@ def test_another_seed_lists_the_options_in_another_order(good: list[Server]) -> 
 
 
 def test_a_rubric_is_written_by_servers_that_misbehave(tmp_path: Path) -> None:
-    targets = {"algebra": ["a ROOT of it", "the RING of it", "a FIELD"], "history": ["the KING"]}
-    writing = Writing().model_dump(mode="json")
-    config = {"targets": {name: {"texts": texts} for name, texts in targets.items()}, "model": MODEL, "revision": ""}
+    texts = {"algebra": ("a ROOT of it", "the RING of it", "a FIELD"), "history": ("the KING",)}
+    targets = {name: TargetsConfig(documents=TargetSet(texts=one), fingerprint=None) for name, one in texts.items()}
+    written = WritingConfig(targets=targets, settings=Writing(), model=MODEL, revision="")
+    config = RubricConfig(text=None, written=written)
     with fleet(2, ills=1.0) as servers:
         tools = Resources(annotator=annotator(servers))
-        made = run_build(build_rubric, "rubric", tmp_path, {**config, "writing": writing}, {}, tools)
+        made = run_step(rubric, tmp_path, config, resources=tools)
         asked = sum(server.requests() for server in servers)
-        again = run_build(build_rubric, "again", tmp_path, {**config, "writing": writing}, {}, tools)
+        again = run_step(rubric, tmp_path, config, name="again", resources=tools)
         assert sum(server.requests() for server in servers) == asked
 
     assert "algebra: FIELD RING ROOT\n\nhistory: KING" in rubric_text(made)
-    assert made.metrics["by_ending"] == {"complete": 6}
+    assert made.result.writing is not None
+    assert made.result.writing.by_ending == {"complete": 6}
     assert rubric_text(again) == rubric_text(made)
 
 

@@ -11,19 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from datashop_assets.annotations.build import build
-from datashop_assets.annotations.question import rubric_text
+from datashop_assets.annotations.steps import annotations
+from datashop_assets.asking.replies import OptionParsing
 from datashop_assets.core.step import Resources
-from datashop_assets.prompts.annotator_settings import SamplingSettings
-from datashop_assets.prompts.settings import Writing
+from datashop_assets.prompts.annotator_settings import SamplingSettings, ScoreToken
+from datashop_assets.prompts.settings import TargetSet, Writing
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
-from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.rubric.results import RubricConfig, TargetsConfig, WritingConfig, read_rubric, rubric_text
+from datashop_assets.rubric.steps import rubric
 from datashop_assets.storage.root import project
-from datashop_assets_tests.annotations.conftest import CONFIG, make_inputs
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, QUESTION, make_inputs
+from datashop_assets_tests.stages import run_step
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.pacing import Policy
@@ -144,36 +144,44 @@ def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(
     assert server._starts == 2
 
 
-def test_a_second_run_of_the_room_asks_nothing(server: VLLMServer, tmp_path: Path) -> None:
-    config = {**CONFIG, "asked": asked_of(DIGITS), "documents": 12, "second_round": {"documents": 0, "strata": 2}}
-    config["parsing"] = {"scores": {option: float(option) for option in DIGITS.options}}
+def test_a_second_run_of_the_step_asks_nothing(server: VLLMServer, tmp_path: Path) -> None:
+    options = {option: float(option) for option in DIGITS.options}
+    question = QUESTION.model_copy(
+        update={
+            "model": MODEL,
+            "scoring": DIGITS.scoring,
+            "likelihood": None,
+            "score_token": ScoreToken(options=options),
+            "read_characters": 500,
+        }
+    )
+    changes = {"parsing": OptionParsing(scores=options), "documents": 12, "second_round": ONE_ROUND}
+    config = CONFIG.model_copy(update={"question": question, **changes})
     inputs = make_inputs(tmp_path, documents=20)
-    first = run_build(build, "first", tmp_path, config, inputs, Resources(annotator=server))
+    first = run_step(annotations, tmp_path, config, inputs, name="first", resources=Resources(annotator=server))
     nobody = VLLMServer(**{**SETTINGS, "python": str(tmp_path / "no such python")})
-    second = run_build(build, "second", tmp_path, config, inputs, Resources(annotator=nobody))
+    second = run_step(annotations, tmp_path, config, inputs, name="second", resources=Resources(annotator=nobody))
 
-    assert (first.metrics["asked_now"], second.metrics["asked_now"]) == (12, 0)
+    assert (first.result.asked_now, second.result.asked_now) == (12, 0)
     assert list(first.all_rows()) == list(second.all_rows())
     assert {row["status"] for row in first.all_rows()} == {"parsed"}
 
 
 def test_a_rubric_is_written_from_target_documents(server: VLLMServer, tmp_path: Path) -> None:
-    targets = {"science": {"texts": [TEXTS["algebra"], TEXTS["cell"]]}, "history": {"texts": [TEXTS["rome"]]}}
-    writing = Writing(sampling=SamplingSettings(temperature=0.0, max_tokens=24)).model_dump(mode="json")
-    config = {"targets": targets, "model": MODEL, "revision": "", "writing": writing}
-    made = run_build(build_rubric, "rubric", tmp_path, config, {}, Resources(annotator=server))
-    sets = orjson.loads(made.file("rubric.json").read_bytes())["sets"]
+    texts = {"science": (TEXTS["algebra"], TEXTS["cell"]), "history": (TEXTS["rome"],)}
+    targets = {name: TargetsConfig(documents=TargetSet(texts=one), fingerprint=None) for name, one in texts.items()}
+    settings = Writing(sampling=SamplingSettings(temperature=0.0, max_tokens=24))
+    written = WritingConfig(targets=targets, settings=settings, model=MODEL, revision="")
+    config = RubricConfig(text=None, written=written)
+    made = run_step(rubric, tmp_path, config, resources=Resources(annotator=server))
+    sets = read_rubric(made).sets
 
-    assert made.metrics["calls"] == 4  # three descriptions, and one merge of two
-    assert made.metrics["question"] == {"model": LIKELIHOOD.model, "revision": LIKELIHOOD.revision}
+    assert made.result.writing is not None
+    assert made.result.writing.calls == 4  # three descriptions, and one merge of two
+    assert made.result.answered_by is not None
+    assert (made.result.answered_by.model, made.result.answered_by.revision) == (LIKELIHOOD.model, LIKELIHOOD.revision)
+    assert sets is not None
     assert all(text and text in rubric_text(made) for text in sets.values())
-
-
-def asked_of(question: Question) -> dict[str, Any]:
-    """The section of a prompt file that asks it."""
-    options = {"options": {option: float(option) for option in question.options}, "answer_begins": ""}
-    asked = {"model": MODEL, "revision": "", "scoring": question.scoring, question.scoring: options}
-    return {**asked, "sampling": {}, "read_characters": 500, "reading": "head"}
 
 
 def test_nothing_is_left_of_it_when_it_is_closed(server: VLLMServer) -> None:

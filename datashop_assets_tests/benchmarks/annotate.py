@@ -19,20 +19,23 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.annotations.build import build
+from datashop_assets.annotations.results import AnnotationsConfig
+from datashop_assets.annotations.steps import annotations
+from datashop_assets.asking.replies import FinalScore, ProcessorConfig, WrittenParsing
 from datashop_assets.core.step import Resources
 from datashop_assets.orchestration import profiles
-from datashop_assets.processors.replies import FinalScore
+from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, SamplingSettings, SecondRound
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
-from datashop_assets.rubric.build import build as build_rubric
+from datashop_assets.rubric.results import RubricConfig
+from datashop_assets.rubric.steps import rubric
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets.storage.root import default_root
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, run_peer
 from datashop_assets_tests.small import LIKELIHOOD
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import run_step, stage_of_rows
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.names import EMBEDDED, SMALL
 from resources.annotator.resource import AnnotatorResource
@@ -98,20 +101,27 @@ def annotate(root: Path, annotator: AnnotatorResource, chosen: Sequence[str]) ->
         {"id": str(place), "text": text, "source": "pool", "content": digest_of_bytes(text.encode())}
         for place, text in enumerate(chosen)
     ]
-    inputs = {
-        "annotation_sample": stage_of_rows(root, "sample", {"sample.parquet": rows}, SAMPLE),
-        "rubric": run_build(build_rubric, "rubric", root, {"rubric": RUBRIC}, {}),
-    }
-    asked = {"model": "smollm2-135m-instruct", "revision": "", "scoring": "generate", "read_characters": CHARACTERS}
-    config = {
-        "asked": {**asked, "reading": "head", "sampling": {"temperature": 0.0, "max_tokens": TOKENS}},
-        "parsing": {"processor": {"type": f"{OnceOnly.__module__}:OnceOnly", "options": {}}},
-        "documents": len(chosen),
-        "second_round": {"documents": 0, "strata": 2},
-    }
+    sample = stage_of_rows(root, "annotation_sample", {"sample.parquet": rows}, SAMPLE)
+    inputs = [sample, run_step(rubric, root, RubricConfig(text=RUBRIC))]
+    question = AnnotationQuestionConfig(
+        model="smollm2-135m-instruct",
+        revision="",
+        scoring="generate",
+        sampling=SamplingSettings(temperature=0.0, max_tokens=TOKENS),
+        read_characters=CHARACTERS,
+        reading="head",
+    )
+    processor = ProcessorConfig(type=f"{OnceOnly.__module__}:OnceOnly", options={}, version="1")
+    config = AnnotationsConfig(
+        question=question,
+        parsing=WrittenParsing(processor=processor),
+        documents=len(chosen),
+        second_round=SecondRound(documents=0, strata=2),
+        cascade=None,
+    )
     started = time.perf_counter()
-    stage = run_build(build, "annotations", root, config, inputs, Resources(annotator=annotator))
-    return time.perf_counter() - started, list(stage.all_rows())
+    made = run_step(annotations, root, config, inputs, resources=Resources(annotator=annotator))
+    return time.perf_counter() - started, list(made.all_rows())
 
 
 def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from datashop_assets.annotations.question import rubric_text
 from datashop_assets.cli import main
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.rubric.results import rubric_text
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.rubric.scribes import Scribbler
 

@@ -9,7 +9,6 @@ from datashop_assets.core.step import Resources
 from datashop_assets.evaluation.build import build
 from datashop_assets.evaluation.targets import build as build_targets
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
-from datashop_assets.rubric.build import build as build_rubric
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import (
@@ -24,7 +23,7 @@ from datashop_assets_tests.small_lm import (
 from datashop_assets_tests.stages import run_build
 
 LIKELIHOOD = {"question": "{example}", "answer_begins": "It is", "options": ["sums", "prose"], "targets": ["sums"]}
-ASKED = {
+QUESTION = {
     "model": "counter",
     "revision": "",
     "scoring": "likelihood",
@@ -39,7 +38,7 @@ BY_ANNOTATOR = {
     "gold_uri": "",
     "target_documents": 60,
     "general_documents": 60,
-    "annotator": {"asked": ASKED, "parsing": {"scores": {"sums": 5, "prose": 0}}},
+    "annotator": {"question": QUESTION, "parsing": {"scores": {"sums": 5, "prose": 0}}},
     "positive_from": 2.5,
 }
 
@@ -76,13 +75,8 @@ def tokens(lm_root: Path, pool: StageFolder) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def rubric(lm_root: Path) -> StageFolder:
-    return run_build(build_rubric, "rubric", lm_root, {"rubric": "Are there sums in {example}?"}, {})
-
-
-@pytest.fixture(scope="session")
-def targets(lm_root: Path, pool: StageFolder, rubric: StageFolder) -> StageFolder:
-    tools, inputs = Resources(annotator=CountsPluses()), {"pretraining_pool": pool, "rubric": rubric}
+def targets(lm_root: Path, pool: StageFolder) -> StageFolder:
+    tools, inputs = Resources(annotator=CountsPluses()), {"pretraining_pool": pool}
     return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, inputs, tools)
 
 

@@ -14,13 +14,14 @@ from datashop_assets.filtered_pool.describe import describe
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import ASKED, CONFIG, make_inputs
+from datashop_assets_tests.annotations.conftest import CONFIG
 from datashop_assets_tests.documents.making import NAMES, write_documents
 from datashop_assets_tests.filtered_pool.pools import gold_pool
 from datashop_assets_tests.stages import run_build, stage_of_rows
 
 RULE = {"precision": 0.8, "delta": 0.1, "labels": 300, "design": "anytime"}
 SCORES = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
+SCORING = CONFIG.model_dump(mode="json", include={"question", "parsing"})
 Made = tuple[Path, dict[str, StageFolder]]
 
 
@@ -45,14 +46,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         "pretraining_pool": pool,
         "pool_scores": stage_of_rows(root, "pool_scores", {"part.parquet": scores}, SCORES),
         "annotations": stage_of_rows(root, "annotations", {"round1.parquet": used}, {"content": pl.String}),
-        "rubric": make_inputs(root)["rubric"],
     }
 
 
 def certified(made: Made, name: str, annotator: WordCounter, **changes: Any) -> StageFolder:
     root, inputs = made
-    asked = {"asked": ASKED, "parsing": CONFIG["parsing"]}
-    config = {"asked": True, "keep": {**RULE, **changes}, "annotator": asked, "positive_from": 2.5}
+    config = {"asked": True, "keep": {**RULE, **changes}, "annotator": SCORING, "positive_from": 2.5}
     return run_build(certificate.build, "keep_certificate", root / name, config, inputs, Resources(annotator=annotator))
 
 
@@ -107,4 +106,4 @@ def test_without_an_annotator_it_says_so(made: Made) -> None:
     root, inputs = made
     with pytest.raises(ValueError, match="need an annotator"):
         run_build(certificate.build, "nobody", root, {"asked": True, "keep": RULE, "positive_from": 2.5,
-                  "annotator": {"asked": ASKED, "parsing": CONFIG["parsing"]}}, inputs)  # fmt: skip
+                  "annotator": SCORING}, inputs)  # fmt: skip

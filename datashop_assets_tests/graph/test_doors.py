@@ -21,6 +21,7 @@ from datashop_assets_tests.graph.conftest import SLUG, Made, digests
 from datashop_assets_tests.small import SETTINGS, experiment
 
 STAGES = [stage.name for stage in GRAPH]
+ANOTHER_READING = {**SETTINGS["annotator"], "read_characters": 300}
 
 
 def terminal(made: Made, root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,8 +82,8 @@ def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resour
     annotations = ranked.run(*GRAPH.up_to("annotations"))["annotations"].output
     means = dict(annotations.table().group_by("round").agg(pl.col("expected_score").mean()).iter_rows())
 
-    assert annotations.metrics["pilot"] == "strata of the first pass's score"
-    assert annotations.metrics["asked_now"] <= 12  # the first round's answers are those of the other prompt
+    assert annotations.result.pilot == "strata of the first pass's score"
+    assert annotations.result.asked_now <= 12  # the first round's answers are those of the other prompt
     assert means[2] > means[1]  # drawn where the encoder ranks high
     assert sum(1 / row["probability"] for row in annotations.all_rows()) == pytest.approx(300)
 
@@ -92,7 +93,8 @@ def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resour
     [
         ({"keep": {"fraction": 0.3}}, ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]),
         ({"encoder": {"epochs": 7}}, STAGES[STAGES.index("encoder") :]),
-        ({"rubric": "Another question about {example}."}, STAGES[STAGES.index("rubric") :]),
+        ({"rubric": "Another question about {example}."}, ["rubric", "data_card"]),  # no likelihood question shows it
+        ({"annotator": ANOTHER_READING}, STAGES[STAGES.index("annotations") :]),
     ],
 )
 def test_an_edit_redoes_what_follows_and_nothing_else(
@@ -102,7 +104,9 @@ def test_an_edit_redoes_what_follows_and_nothing_else(
     after = plan(experiment(SLUG, made.pool, **changes).prompt(), made.root)
     shared = {"pool_tokens", "decontamination", "control_lm"}  # they do not depend on a prompt
     expected = [
-        name for name in redone if name not in shared and not (name == "evaluation_targets" and "rubric" not in changes)
+        name
+        for name in redone
+        if name not in shared and not (name == "evaluation_targets" and "annotator" not in changes)
     ]
     assert [name for name in STAGES if after[name].digest != before[name].digest] == expected
     assert {after[name].state.value for name in expected} == {"stale"}

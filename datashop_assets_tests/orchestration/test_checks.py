@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.annotations.checks import gate_check
 from datashop_assets.annotations.gates import GATES
+from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement, ScoreSummary
+from datashop_assets.annotations.steps import gate_check
 from datashop_assets.core.checks import check_output
 from datashop_assets.core.step import CheckContext, CheckResult
 from datashop_assets.encoder.ceiling import Ceiling
@@ -99,8 +100,16 @@ def against_the_report(workshop: Workshop, *made: str) -> str:
     spearman = {"spearman": 0.7, "spearman_low": 0.6, "spearman_high": 0.8}
     spearman |= {"auc": 0.9, "auc_low": 0.8, "length_auc": 0.5, "source_auc": 0.5}
     workshop.put("numbers", "encoder", spearman)
+    scores = ScoreSummary(documents=0, scored=0, mean=None, quartiles=None)
+    report = AnnotatorReportResult(
+        scores=scores,
+        by_length=[],
+        by_source=[],
+        self_agreement=NoAgreement(documents=0, note="not asked: x"),
+        second_annotator=None,
+    )
     for stage in made:
-        workshop.put_bytes("numbers", stage, "annotator_report.json", b'{"self_agreement": {"note": "not asked: x"}}')
+        workshop.put("numbers", stage, report.model_dump(mode="json"))
     planned = workshop.plan("numbers")
     others = {stage: planned[stage].output for stage in made}
     step = planned["encoder"].step

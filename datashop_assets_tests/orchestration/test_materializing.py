@@ -9,7 +9,7 @@ import pytest
 from datashop_assets.definitions import ASSETS
 from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.protocols.compute import Compute
-from datashop_assets_tests.orchestration.workshop import Workshop
+from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress
 
@@ -104,9 +104,9 @@ def test_an_asset_alone_names_the_stage_it_lacks_and_how_to_get_it(
 
 
 def test_an_input_made_for_an_older_prompt_is_not_taken(workshop: Workshop, instance: dg.DagsterInstance) -> None:
-    workshop.write("numbers", rubric="First {example}")
+    workshop.write("numbers", annotator={"likelihood": {**LIKELIHOOD, "question": "First {example}"}})
     workshop.finish("numbers")
-    workshop.write("numbers", rubric="Second {example}")
+    workshop.write("numbers", annotator={"likelihood": {**LIKELIHOOD, "question": "Second {example}"}})
     said = _failure(made(workshop, instance, "training_set"), "training_set")
     assert "annotations, which was made before the prompt, its sources or code changed" in said
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.annotations.question import parsing_of
 from datashop_assets.annotations.steps import annotations
+from datashop_assets.asking.replies import OptionParsing, ProcessorConfig, WrittenParsing
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt, load_prompt
 
@@ -30,7 +30,7 @@ def load(folder: Path, annotator: str, rest: str = "") -> Prompt:
         ("{scoring: generate, gates: {coverage: 1.5}}", "", ["gates.coverage", "1.5"]),
         ("{scoring: generate, gates: {length_score: [0.5, 0.1]}}", "", ["length_score is a band", "lower end first"]),
         ("{scoring: generate, gates: {blocking: [speed]}}", "", ["gates.blocking", "speed"]),
-        ("{scoring: generate}", "processor: {type: 'os:path'}", ["processor", "is no class but module"]),
+        ("{scoring: generate}", "processor: {type: 'os:path'}", ["processor", "is a module, not a class"]),
         ("{scoring: generate}", "processor: {type: 'gone.away:X'}", ["processor", "cannot be imported", "PYTHONPATH"]),
         ("{scoring: generate}", "processor: {type: medu, options: {a: 1}}", ["processor", "takes no arguments"]),
     ],
@@ -58,11 +58,13 @@ def test_only_what_the_way_of_scoring_uses_is_in_the_configuration(tmp_path: Pat
 
 def test_each_way_of_scoring_has_its_own_parsing(tmp_path: Path) -> None:
     medu = "processor: {type: medu}"
-    by_likelihood = parsing_of(load(tmp_path, f"{{likelihood: {LIKELIHOOD}}}"))["scores"]
-    assert {option for option, score in by_likelihood.items() if score} == {"physics"}
-    assert parsing_of(load(tmp_path, "{scoring: score_token}"))["scores"] == {str(score): score for score in range(6)}
-    written = parsing_of(load(tmp_path, "{scoring: generate}", medu))
-    assert written == {"processor": {"type": "medu", "options": {}, "version": "1"}}
+    by_likelihood = load(tmp_path, f"{{likelihood: {LIKELIHOOD}}}").scoring_config.parsing
+    assert isinstance(by_likelihood, OptionParsing)
+    assert {option for option, score in by_likelihood.scores.items() if score} == {"physics"}
+    by_token = load(tmp_path, "{scoring: score_token}").scoring_config.parsing
+    assert by_token == OptionParsing(scores={str(score): score for score in range(6)})
+    written = load(tmp_path, "{scoring: generate}", medu).scoring_config.parsing
+    assert written == WrittenParsing(processor=ProcessorConfig(type="medu", options={}, version="1"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A rubric written from target documents: described, merged set by set, wrapped, and every call accounted for."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,52 +8,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.core.step import Resources
+from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
-from datashop_assets.rubric.build import build
-from datashop_assets.rubric.describe import describe
+from datashop_assets.rubric.results import RubricResult, WritingResult, rubric_text
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.rubric.wording import wrapped
-from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.rubric.scribes import Scribbler
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 
 LIKELIHOOD = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
 SETS = {"algebra": ["a ROOT", "a RING {x}", "a FIELD"], "history": ["the KING"]}
 
 
-def config_of(targets: Any, **writing: Any) -> Mapping[str, Any]:
+Made = StepOutput[RubricResult]
+
+
+def written(root: Path, targets: Any, annotator: Scribbler, name: str = "rubric", **writing: Any) -> Made:
     fields = {"name": "x", "targets": targets, "writing": writing, "annotator": {"likelihood": LIKELIHOOD}}
-    return rubric.configure(parse_prompt(fields, "x", "x.yaml"))
+    config = rubric.configure(parse_prompt(fields, "x", "x.yaml"))
+    assert config is not None
+    return run_step(rubric, root, config, name=name, resources=Resources(annotator=annotator))
 
 
-def written(root: Path, targets: Any, annotator: Scribbler, **writing: Any) -> StageFolder:
-    return run_build(build, "rubric", root, config_of(targets, **writing), {}, Resources(annotator=annotator))
-
-
-def text_of(made: StageFolder) -> str:
-    return str(orjson.loads(made.file("rubric.json").read_bytes())["text"])
+def writing_of(made: Made) -> WritingResult:
+    assert made.result.writing is not None
+    return made.result.writing
 
 
 def test_every_document_of_every_set_is_in_the_rubric_and_every_call_in_the_accounts(tmp_path: Path) -> None:
     made = written(tmp_path, SETS, Scribbler())
     calls = made.table("calls.parquet")
 
-    assert "algebra: FIELD RING ROOT\n\nhistory: KING" in text_of(made)
-    assert text_of(made).count(EXAMPLE) == 1
+    assert "algebra: FIELD RING ROOT\n\nhistory: KING" in rubric_text(made)
+    assert rubric_text(made).count(EXAMPLE) == 1
     assert sorted(calls["step"]) == ["describe"] * 4 + ["merge 1", "merge 2"]
-    assert made.metrics["described"] == 4
-    assert made.metrics["calls"] == len(calls) == 6
-    assert "6 calls" in describe(made)["how it was written"]
+    assert writing_of(made).described == 4
+    assert writing_of(made).calls == len(calls) == 6
+    assert "6 calls" in rubric.describe(made)["how it was written"]
 
 
 def test_what_was_written_once_is_not_asked_again(tmp_path: Path) -> None:
     first, second = Scribbler(), Scribbler()
-    text = text_of(written(tmp_path, SETS, first))
-    again = run_build(build, "again", tmp_path, config_of(SETS), {}, Resources(annotator=second))
+    text = rubric_text(written(tmp_path, SETS, first))
+    again = written(tmp_path, SETS, second, name="again")
 
-    assert text_of(again) == text
+    assert rubric_text(again) == text
     assert (len(first.asked), second.asked) == (6, [])
 
 
@@ -63,7 +62,7 @@ def test_the_order_of_merging_follows_the_seed_and_not_the_order_in_the_file(tmp
 
     def steps(name: str, listed: list[str], seed: int) -> list[str]:
         annotator = Scribbler()
-        run_build(build, name, tmp_path / name, config_of(listed, seed=seed), {}, Resources(annotator=annotator))
+        written(tmp_path / name, listed, annotator, seed=seed)
         return [text for text in annotator.asked if "Description 1" in text]
 
     assert len(steps("one", texts, 0)) == 4
@@ -76,10 +75,10 @@ def test_a_document_that_cannot_be_described_is_left_out_and_counted_if_enough_r
     annotator = Scribbler(fails="DEAD")
     made = written(tmp_path, texts, annotator)
 
-    assert made.metrics["described"] == 9
-    assert made.metrics["left_out"] == ["targets: targets 10: the line is dead"]
+    assert writing_of(made).described == 9
+    assert writing_of(made).left_out == ["targets: targets 10: the line is dead"]
     assert annotator.asked.count("a DEAD line") == 3  # attempts
-    assert "DEAD" not in text_of(made)
+    assert "DEAD" not in rubric_text(made)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +99,9 @@ def test_a_file_of_targets_is_drawn_from_whatever_its_order(tmp_path: Path) -> N
         for name in ("one", "other")
     ]
 
-    assert text_of(made[0]).split("-----")[0] == text_of(made[1]).split("-----")[0]
-    assert made[0].metrics["documents"] == {"targets": 7}
-    assert made[0].metrics["rejected"] == {"targets": 1}
+    assert rubric_text(made[0]).split("-----")[0] == rubric_text(made[1]).split("-----")[0]
+    assert writing_of(made[0]).documents == {"targets": 7}
+    assert writing_of(made[0]).rejected == {"targets": 1}
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=500), min_size=1, max_size=5))

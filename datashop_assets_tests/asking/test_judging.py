@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.processors.judging import Judge, Judgement, judge_of
-from datashop_assets.processors.replies import processor
+from datashop_assets.asking.replies import Judge, Judgement, OptionParsing, ProcessorConfig, WrittenParsing, processor
 from datashop_assets.protocols.annotator import Answer, Ended, Status
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.storage.root import project
 
-BY_REPLY = judge_of({"processor": {"type": "finalscore0-5", "options": {}}})
-BY_TOKEN = judge_of({"scores": {str(score): score for score in range(6)}})
+BY_REPLY = Judge.of(WrittenParsing(processor=ProcessorConfig(type="finalscore0-5", options={}, version="1")))
+BY_TOKEN = Judge.of(OptionParsing(scores={str(score): score for score in range(6)}))
 
 
 def answer(raw: str = "", ended: Ended = Ended.COMPLETE, probabilities: dict[str, float] | None = None) -> Answer:

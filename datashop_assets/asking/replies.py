@@ -1,20 +1,139 @@
-"""Processors: what reads the score in a written reply, by the name that a prompt file gives it.
+"""From an annotator's answer to a status and a score: the one place where answers are read.
 
-Two come with Datashop: `finalscore0-5` reads the number after the last `Final score:`, `medu` the last of the words
-Great, Good, Okay, Poor and Useless, as 5 to 1. Any other name is the import path of a class of the user's.
+An answer is either a written reply, whose score a processor reads, or the probabilities of the question's options, each
+of which stands for a score. `Judge` gives every answer exactly one status, with a reason unless it is `parsed`.
+
+Two processors come with Datashop: `finalscore0-5` reads the number after the last `Final score:`, `medu` the last of
+the words Great, Good, Okay, Poor and Useless, as 5 to 1. Any other name is the import path of a class of the user's.
 """
 
 import inspect
+import math
 import pkgutil
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from datashop_assets.protocols.annotator import Answer, Ended, Status
 from datashop_assets.protocols.processor import Parsed, Processor
 from datashop_assets.storage.digests import digest_of_bytes
 
 HIGHEST_SCORE = 5
+
+
+class ProcessorConfig(BaseModel):
+    """All that the meaning of a written reply depends on. `version` of a user's class is a digest of its source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    type: str
+    options: dict[str, JsonValue]
+    version: str
+
+
+class WrittenParsing(BaseModel):
+    """A processor reads the score in a written reply."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    processor: ProcessorConfig
+
+
+class OptionParsing(BaseModel):
+    """The answer is a probability for each option: the expected score is the mean of their scores, 0 to 5."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    scores: dict[str, float]
+
+
+Parsing = WrittenParsing | OptionParsing
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How an answer is counted, and its scores from 0 to 5; all None unless the status is parsed or repaired."""
+
+    status: Status
+    reason: str  # empty where the status is `parsed`
+    score: int | None = None
+    expected_score: float | None = None
+    entropy: float | None = None  # in bits, of the probabilities over the options; None for a written reply
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Reads the answers of one way of scoring: written replies by `processor`, probabilities by `scores`."""
+
+    processor: Processor | None
+    scores: Mapping[str, float]  # option -> score
+
+    @classmethod
+    def of(cls, parsing: Parsing) -> "Judge":
+        if isinstance(parsing, OptionParsing):
+            return cls(None, parsing.scores)
+        return cls(processor(parsing.processor.type, parsing.processor.options), {})
+
+    def judge(self, answer: Answer) -> Judgement:
+        """How one answer is counted. A failed call and a refusal are not read."""
+        match answer.ended:
+            case Ended.FAILED:
+                return Judgement(Status.FAILED, answer.reason or "no reason given")
+            case Ended.REFUSED:
+                return Judgement(Status.REFUSED, answer.reason or "refused")
+        if self.processor is None:
+            return self._weighed(answer)
+        if answer.ended is Ended.LENGTH:  # a score before the cut may be one that the model was about to reject
+            return Judgement(Status.TRUNCATED, f"cut off after {answer.tokens_out} tokens; raise sampling.max_tokens")
+        return self._parsed(self.processor, answer.raw)
+
+    def needs_repair(self, judgement: Judgement) -> bool:
+        """Whether one second try, constrained to `answers`, may give a score."""
+        return bool(self.answers) and judgement.status in (Status.UNPARSED, Status.TRUNCATED)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What a second try may answer with."""
+        return tuple(self.processor.answers) if self.processor else ()
+
+    def repaired(self, first: Judgement, second: Answer) -> Judgement:
+        """The judgement after the second try. A second try whose call failed is asked again, so the document failed."""
+        again = self.judge(second)
+        if again.status is Status.FAILED:
+            return Judgement(Status.FAILED, f"{first.status} ({first.reason}), then the second try: {again.reason}")
+        if again.expected_score is None:
+            return Judgement(first.status, f"{first.reason}; the second try: {again.reason}")
+        reason = f"{first.status}: {first.reason}"
+        return Judgement(Status.REPAIRED, reason, again.score, again.expected_score, again.entropy)
+
+    def _parsed(self, processor: Processor, raw: str) -> Judgement:
+        parsed = processor.parse(raw)
+        if parsed.score is None:
+            return Judgement(Status.UNPARSED, parsed.reason or "the processor gives no reason")
+        if not 0 <= parsed.score <= HIGHEST_SCORE:  # also where it is not a number
+            return Judgement(
+                Status.UNPARSED, f"the processor says {parsed.score}, which is not from 0 to {HIGHEST_SCORE}"
+            )
+        return _scored(float(parsed.score), None)
+
+    def _weighed(self, answer: Answer) -> Judgement:
+        probabilities = answer.probabilities
+        if probabilities is None or set(probabilities) != set(self.scores):
+            return Judgement(Status.UNPARSED, "the answer holds no probabilities over the options")
+        total = sum(probabilities.values())
+        if not abs(total - 1) < 1e-3:
+            return Judgement(Status.UNPARSED, f"the probabilities over the options add up to {total}")
+        expected = sum(probability * self.scores[option] for option, probability in probabilities.items())
+        return _scored(expected, -sum(p * math.log2(p) for p in probabilities.values() if p > 0))
+
+
+def _scored(expected: float, entropy: float | None) -> Judgement:
+    expected = round(min(max(expected, 0.0), float(HIGHEST_SCORE)), 5)
+    bits = None if entropy is None else round(entropy, 5)
+    return Judgement(Status.PARSED, "", int(expected + 0.5), expected, bits)
+
+
 MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 
 _DASHES = "\u2013\u2014-"

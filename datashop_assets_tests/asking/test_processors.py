@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datashop_assets.processors.replies import MEDU_SCORES, FinalScore, Medu, processor, version_of
+from datashop_assets.asking.replies import MEDU_SCORES, FinalScore, Medu, processor, version_of
 from datashop_assets.protocols.processor import Parsed
 
 MARKS = st.sampled_from(["", " ", "**", "*", "_", "`", "\n", " **", '"', "> ", "\n\n# "])

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.answers import parts
-from datashop_assets.answers.ordered import answers_in_order
-from datashop_assets.answers.store import AnswerStore, AnswerWriter, from_line, key_of, to_line
+from datashop_assets.asking import store as parts
+from datashop_assets.asking.store import AnswerStore, AnswerWriter, answers_in_order, from_line, key_of, to_line
 from datashop_assets.protocols.annotator import Answer, Ended
 from datashop_assets.storage.folders import Folder
 
@@ -116,7 +115,7 @@ def test_two_processes_add_to_one_store(tmp_path: Path) -> None:
 def test_answers_come_in_the_order_of_the_documents_with_their_second_tries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datashop_assets.answers.ordered.TOGETHER", 10)
+    monkeypatch.setattr("datashop_assets.asking.store.TOGETHER", 10)
     folder, second = Folder(str(tmp_path / "answers")), key_of("d3", ("yes", "no"))
     keep(folder, [*reversed(names(25)), second, "not wanted"])
     lots = list(answers_in_order(AnswerStore(folder), names(25), _scratch(tmp_path)))

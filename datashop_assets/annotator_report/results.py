@@ -1,9 +1,0 @@
-"""What the steps of this package give."""
-
-from typing import ClassVar
-
-from datashop_assets.core.step import OpenResult
-
-
-class AnnotatorReportResult(OpenResult):
-    step: ClassVar[str] = "annotator_report"
