@@ -1,6 +1,7 @@
 """What the pool and the annotation sample are made from, and what they give."""
 
-from typing import ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,18 +24,14 @@ class AnnotationSampleConfig(StepConfig):
     documents: int  # wanted
 
 
-class Size(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@dataclass(frozen=True, slots=True)
+class Size:
     documents: int = 0
     characters: int = 0
     bytes: int = 0  # of the texts, as UTF-8
 
-    def __add__(self, other: Self) -> Self:
-        return type(self)(
-            documents=self.documents + other.documents,
-            characters=self.characters + other.characters,
-            bytes=self.bytes + other.bytes,
-        )
+    def __add__(self, other: "Size") -> "Size":
+        return Size(self.documents + other.documents, self.characters + other.characters, self.bytes + other.bytes)
 
 
 class RejectExample(BaseModel):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from datashop_assets.core.step import Resources
-from datashop_assets.documents.nearness import HeldoutBands
+from datashop_assets.documents.nearness import HELDOUT_BANDS, HeldoutBands
 from datashop_assets.documents.pool import pool_shards
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets_tests.documents.making import make_pool, rows, text, write_documents
 from datashop_assets_tests.stages import LosesEveryWorker
 
@@ -104,6 +105,30 @@ def test_a_build_that_was_killed_goes_on_to_the_same_content(files: str, tmp_pat
     resumed = make_pool(files, tmp_path / "killed", tools=Resources(compute=StopsAfter(3 - items))).manifest
     assert resumed.content_digest == whole.content_digest
     assert resumed.metrics == whole.metrics
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [("put_bytes", "b.bands.npy"), ("put_bytes", HELDOUT_BANDS), ("remove", "b.bands.npy")]
+)
+def test_a_build_that_was_killed_between_index_and_bands_goes_on_to_the_same_content(
+    files: str, tmp_path: Path, method: str, name: str
+) -> None:
+    whole = make_pool(files, tmp_path / "whole").manifest
+    unchanged = getattr(StageWriter, method)
+
+    def dies(output: StageWriter, written: str, *data: bytes, **options: bool) -> None:
+        if written == name:
+            raise KilledError
+        unchanged(output, written, *data, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StageWriter, method, dies)
+        with pytest.raises(KilledError):
+            make_pool(files, tmp_path / "killed")
+    resumed = make_pool(files, tmp_path / "killed").manifest
+    assert resumed.content_digest == whole.content_digest
+    assert resumed.metrics == whole.metrics
+    assert [file.name for file in resumed.files] == [file.name for file in whole.files]
 
 
 def test_the_index_of_a_lost_worker_is_not_made_again(files: str, tmp_path: Path) -> None:
