@@ -17,6 +17,7 @@ from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources, config_json
 from datashop_assets.costs import HOUR, Estimate, PilotSummary, Prices, StageEstimate
 from datashop_assets.excerpts import excerpt
+from datashop_assets.filtered_pool.results import KeepCertificateConfig
 from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, QuestionRankingConfig
 from datashop_assets.protocols.annotator import AnnotationRequest
 from datashop_assets.rubric.results import rubric_text
@@ -143,8 +144,8 @@ def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Figure | None:
     asked = 0
     if isinstance(config, AnnotatorReportConfig):
         asked = config.again.documents + (config.second.documents if config.second else 0)
-    elif name == "keep_certificate" and config["asked"]:
-        asked = config["keep"]["labels"]
+    elif isinstance(config, KeepCertificateConfig):
+        asked = config.rule.labels
     return pilot.tokens.times(asked) if asked else None
 
 

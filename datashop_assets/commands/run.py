@@ -48,7 +48,7 @@ COLOURS = {
 HEADLINES = {
     "annotations": ("coverage",),
     "encoder": ("auc", "gold_auc"),
-    "filtered_pool": ("gold_precision",),
+    "filtered_pool": ("gold.precision",),
     "evaluation": ("verdict",),
 }
 CONTROLS = {"": "plain", "matched_": "matched"}  # matched: with the kept documents' sources and lengths
@@ -156,12 +156,20 @@ def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
 
 
 def _headline(name: str, metrics: Mapping[str, Any]) -> str:
-    values = {key: metrics.get(key) for key in HEADLINES.get(name, ())}
+    values = {path: _value(metrics, path) for path in HEADLINES.get(name, ())}
     return "  ".join(
-        f"{key} {f'{value:.3f}' if isinstance(value, float) else value}"
-        for key, value in values.items()
+        f"{path.replace('.', ' ')} {f'{value:.3f}' if isinstance(value, float) else value}"
+        for path, value in values.items()
         if value is not None
     )
+
+
+def _value(metrics: Mapping[str, Any], path: str) -> Any:
+    """What stands in a result at a path such as `gold.precision`; of a figure its value."""
+    value: Any = metrics
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value.get("value") if isinstance(value, Mapping) else value
 
 
 def _comparison_table(metrics: Mapping[str, Any]) -> "Table":

@@ -98,7 +98,7 @@ def _missing(planned: PlannedStep) -> str:
 
 def _finished(plan: Plan) -> dict[str, StepOutput[Any]]:
     """Outputs of the prompt that checks may read, whether they were there at the time of the plan or not."""
-    read = {one.step for planned in plan.values() for check in planned.step.checks for one in check.reads}
+    read = {name for one in plan.values() for check in one.step.checks for name in check.reads_of(plan.prompt)}
     return {name: one.output for name in read if name in plan and (one := plan.refresh(name)).usable}
 
 

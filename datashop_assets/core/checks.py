@@ -40,7 +40,7 @@ def check_output(
     """
     if not step.checks:
         return {}
-    shown = {one.step: others[one.step] for check in step.checks for one in check.reads if one.step in others}
+    shown = {name: others[name] for check in step.checks for name in check.reads_of(prompt) if name in others}
     read = {name: one.manifest.content_digest for name, one in shown.items()}
     key = _key(step, prompt, output.manifest.content_digest)
     record = _record(root, prompt.slug, step.name)

@@ -176,7 +176,12 @@ class Check:
     evaluate: Callable[[CheckContext], CheckResult]
     blocking: bool = False  # whether it may stop what is downstream; each result says whether it does
     settings: Callable[[Prompt], Any] = lambda _: None
-    reads: tuple[type[StepResult], ...] = ()
+    reads: tuple[type[StepResult] | Input, ...] = ()  # an `Input` for what it reads of some prompts alone
+
+    def reads_of(self, prompt: Prompt) -> tuple[str, ...]:
+        """Names of the steps whose outputs this prompt's check reads."""
+        inputs = (one if isinstance(one, Input) else Input(one, _always) for one in self.reads)
+        return tuple(one.result.step for one in inputs if one.needed(prompt))
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,6 @@ def weighted(run: OpenRun) -> pl.DataFrame:
 
 def own_words(run: OpenRun) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
-    said = {name: run.descriptions(run.inputs[name]) for name in OWN_WORDS_SHOWN}
+    said = {name: run.descriptions(run.inputs[name]) for name in OWN_WORDS_SHOWN if name in run.inputs}
     beside = ceiling(run.inputs["encoder"], run.input(AnnotatorReportResult)).said()
     return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

@@ -53,21 +53,21 @@ def yields(kept: Mapping[str, Sequence[float]], cut: float | None) -> Markup:
 
 
 def sources(by_source: Mapping[str, Mapping[str, int]]) -> Markup:
-    """The share of tokens each source has in the pool and in what is kept."""
-    largest = sorted(by_source, key=lambda name: -by_source[name]["tokens"])[:MIXED]
+    """The share of bytes each source has in the pool and in what is kept."""
+    largest = sorted(by_source, key=lambda name: -by_source[name]["bytes"])[:MIXED]
     shown = {_short(name): by_source[name] for name in reversed(largest)}
     rest = [found for name, found in by_source.items() if name not in largest]
     if rest:
-        shown = {"all others": {key: sum(one[key] for one in rest) for key in ("tokens", "kept_tokens")}} | shown
+        shown = {"all others": {key: sum(one[key] for one in rest) for key in ("bytes", "kept_bytes")}} | shown
     with drawing("Sources before and after", height=1.2 + 0.45 * len(shown)) as made:
         axes = made.axes
-        for place, (key, colour) in enumerate((("kept_tokens", SECOND), ("tokens", FIRST))):
+        for place, (key, colour) in enumerate((("kept_bytes", SECOND), ("bytes", FIRST))):
             total = max(1, sum(found[key] for found in by_source.values()))
             shares = [100 * found[key] / total for found in shown.values()]
             label = "kept" if place == 0 else "pool"
             axes.barh(np.arange(len(shown)) + 0.19 * (2 * place - 1), shares, 0.36, color=colour, label=label)
         axes.set_yticks(np.arange(len(shown)), list(shown))
-        axes.set(xlabel="% of tokens")
+        axes.set(xlabel="% of bytes")
         axes.legend(reverse=True)
     return made.svg
 

@@ -29,19 +29,24 @@ class Step:
 def pool_funnel(inputs: Inputs, trainable: int) -> list[Step]:
     """From the rows of the files to what the candidate reads, in tokens of the pool's tokenizer.
 
-    `trainable` is the number of kept documents that may be trained on. What the candidate holds of them counts a
-    separator a document, which is taken off here.
+    Tokens of what no model is trained on are bytes by the ratio that `pool_tokens` found. `trainable` is the number of
+    kept documents that may be trained on. What the candidate holds of them counts a separator a document, which is
+    taken off here.
     """
     pool, kept, trained = (inputs[name].metrics for name in ("pretraining_pool", "filtered_pool", "trained_lm"))
+    ratio = inputs["pool_tokens"].metrics["bytes_per_token"]
     splits, below = kept["by_split"], kept["documents"] - kept["kept_documents"]
-    training = splits.get("train", {"kept_documents": 0, "kept_tokens": 0})
+    training = splits.get("train", {"kept_documents": 0, "kept_bytes": 0})
+    tokens, kept_tokens, training_tokens = (
+        round(size / ratio) for size in (kept["bytes"], kept["kept_bytes"], training["kept_bytes"])
+    )
     held = {NOT_TRAINED.get(name, name): one["kept_documents"] for name, one in splits.items() if name != "train"}
     return [
         Step("pretraining_pool", "rows in the files", pool["rows"]),
-        Step("pretraining_pool", "documents", pool["documents"], kept["tokens"], dict(pool["rejects"])),
-        Step("pool_scores", "scored by the encoder", inputs["pool_scores"].metrics["documents"], kept["tokens"]),
-        Step("filtered_pool", "kept", kept["kept_documents"], kept["kept_tokens"], {"below the cut": below}),
-        Step("filtered_pool", "kept, for training", training["kept_documents"], training["kept_tokens"], held),
+        Step("pretraining_pool", "documents", pool["documents"], tokens, dict(pool["rejects"])),
+        Step("pool_scores", "scored by the encoder", inputs["pool_scores"].metrics["documents"], tokens),
+        Step("filtered_pool", "kept", kept["kept_documents"], kept_tokens, {"below the cut": below}),
+        Step("filtered_pool", "kept, for training", training["kept_documents"], training_tokens, held),
         Step(
             "decontamination",
             "kept, and may be trained on",

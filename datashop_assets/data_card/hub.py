@@ -31,7 +31,7 @@ def head(facts: Mapping[str, Any]) -> str:
             "annotator": prompt["annotator"]["model"],
             "encoder": prompt["encoder"].get("kind", ""),
             "kept_documents": kept,
-            "kept_tokens": facts["stages"]["filtered_pool"]["metrics"]["kept_tokens"],
+            "kept_bytes": facts["stages"]["filtered_pool"]["metrics"]["kept_bytes"],
         },
     }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---"

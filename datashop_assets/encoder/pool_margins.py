@@ -15,14 +15,20 @@ BATCH = 1024
 Batch = tuple[list[tuple[int, str]], NDArray[np.float64]]  # rows with ids, margins
 
 
-def pool_margins(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
+def pool_margins(
+    encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder | None, shard: str
+) -> Iterator[Batch]:
     """A shard's documents in order, `BATCH` at a time. Batches are the same in every run.
 
-    Raises `ValueError` for a margin that is not a number: no rule could place it, and a threshold would drop it unseen.
+    `embeddings` are read for an encoder that scores vectors. Raises `ValueError` where it has none, and for a margin
+    that is not a number: no rule could place it, and a threshold would drop it unseen.
     """
-    found = (
-        _of_vectors(encoder, pool, embeddings, shard) if encoder.scores_embeddings else _of_texts(encoder, pool, shard)
-    )
+    if not encoder.scores_embeddings:
+        found = _of_texts(encoder, pool, shard)
+    elif embeddings is not None:
+        found = _of_vectors(encoder, pool, embeddings, shard)
+    else:
+        raise ValueError("this encoder scores vectors; give the output of pool_embeddings")
     for documents, margins in found:
         if (bad := np.flatnonzero(np.isnan(margins))).size:
             row, name = documents[int(bad[0])]

@@ -1,27 +1,51 @@
-"""Checks that stop a run before a model is trained on documents that are not those of the rule."""
+"""Scores and kept documents counted again, from what was written, by other means than those that wrote it.
 
-from datashop_assets.core.step import Check, CheckContext, CheckResult
-from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.filtered_pool.results import PoolScoresResult
+Both checks stop a run before a model is trained on documents that are not those of the rule. Memory holds 16,384
+documents' columns.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby, zip_longest
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from datashop_assets.core.step import Check, CheckContext, CheckResult, Input, StepOutput
+from datashop_assets.documents.results import OK, PretrainingPoolResult
+from datashop_assets.filtered_pool.results import (
+    FilteredPoolResult,
+    PoolScoresResult,
+    counts_tokens,
+    documents_name,
+    tokens_name,
+)
+from datashop_assets.prompts.settings import FractionRule, TokenBudgetRule
+from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.results import PoolTokensResult
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CHUNK = 1 << 14  # documents
+RECOUNTED = 100  # documents nearest the cut whose tokens are counted again
 
 
 def pool_fully_scored(context: CheckContext) -> CheckResult:
-    from datashop_assets.filtered_pool.audit import unscored
-
     wrong = unscored(context.required(PretrainingPoolResult), context.output)
-    return _exact(wrong, f"{context.output.manifest.rows} documents, each with one score")
+    return _verdict(wrong, f"{context.output.manifest.rows} documents, each with one score")
 
 
 def keep_count_exact(context: CheckContext) -> CheckResult:
-    from datashop_assets.filtered_pool.audit import miskept
+    output: StepOutput[FilteredPoolResult] = context.output
+    wrong = miskept(output, context.required(PoolScoresResult))
+    if output.result.tokens is not None:
+        wrong += missized(output, context.required(PretrainingPoolResult), context.required(PoolTokensResult))
+    return _verdict(wrong, f"exactly what {output.result.rule!r} keeps")
 
-    rule = context.output.metrics["rule"]
-    wrong = miskept(rule, context.output, context.required(PoolScoresResult), context.required(PoolTokensResult))
-    return _exact(wrong, f"exactly what {rule} keeps")
 
-
-def _exact(wrong: list[str], right: str) -> CheckResult:
+def _verdict(wrong: Sequence[str], right: str) -> CheckResult:
     return CheckResult(passed=not wrong, blocks=True, severity="error", description="; ".join(wrong) or right)
 
 
@@ -40,6 +64,172 @@ FILTERED_POOL_CHECKS = (
         "What is kept is exactly what the rule says, counted again. If not, look at `kept` beside the scores.",
         keep_count_exact,
         blocking=True,
-        reads=(PoolScoresResult, PoolTokensResult),
+        reads=(PretrainingPoolResult, PoolScoresResult, Input(PoolTokensResult, counts_tokens)),
     ),
 )
+
+
+def unscored(pool: StageFolder, scores: StageFolder) -> list[str]:
+    """Shards whose scores are not one for each of their documents, in order; nothing where all is exact."""
+    import polars as pl
+
+    from datashop_assets.documents.pool import pool_shards
+
+    wanted, there = {f"{name}.parquet" for name in pool_shards(pool)}, {shard.name for shard in scores.shards}
+    found = [f"{name} is in the pool only" for name in sorted(wanted - there)]
+    found += [f"{name} is in the scores only" for name in sorted(there - wanted)]
+    for name in sorted(wanted & there):
+        documents, scored, same = 0, 0, True
+        nothing = pl.DataFrame()
+        for rows, others in zip_longest(
+            _documents(pool, name, "row"), _columns(scores, name, "row"), fillvalue=nothing
+        ):
+            documents, scored, same = documents + len(rows), scored + len(others), same and rows.equals(others)
+        if not same:
+            found.append(f"{name} has {documents} documents and {scored} scores, or of other rows")
+    return found
+
+
+def miskept(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> list[str]:
+    """Where the kept documents are not exactly those of the rule; nothing where all is exact."""
+    result, found = filtered.result, list[str]()
+    threshold, form = result.threshold, filtered.manifest.config["format"]
+    for name, chunks in groupby(_decided(filtered, scores), itemgetter(0)):
+        marked, exact = 0, True
+        for _, chunk in chunks:
+            marked += int(chunk["kept"].sum())
+            exact = exact and (threshold is None or chunk["kept"].equals(chunk["score"] >= threshold))
+        written = filtered.manifest.file(documents_name(name.removesuffix(".parquet"), form)).rows
+        if marked != written:
+            found.append(f"{name} marks {marked} documents as kept and {written} were written")
+        if not exact:
+            found.append(f"{name} does not keep exactly the scores from {threshold} upward")
+    return found if threshold is not None else found + _off_budget(result, _sums(filtered, scores))
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the rule is held against: sizes in documents or tokens, and the margins on both sides of the cut."""
+
+    total: int
+    kept: int
+    lowest_kept: float
+    highest_left: float
+    next_size: int  # the largest size among the documents that are left and stand highest
+
+
+def _off_budget(result: FilteredPoolResult, sums: Sums) -> list[str]:
+    match result.rule:
+        case FractionRule() as rule:
+            budget, share = int(Decimal(repr(rule.fraction)) * sums.total), str(rule.fraction)
+        case TokenBudgetRule() as rule:
+            budget, share = rule.budget, "a budget"
+        case _:
+            return [f"{result.rule!r} keeps by score, and no threshold is recorded"]
+    said = f"{share} of {sums.total} {result.unit} are {budget}, {sums.kept} are kept"
+    found = [] if sums.kept <= budget else [said]
+    if sums.kept + sums.next_size <= budget and sums.kept < sums.total:
+        found.append(f"{said}; the next document, of {sums.next_size}, would fit")
+    if sums.lowest_kept < sums.highest_left:
+        found.append(f"margin {sums.lowest_kept} is kept and {sums.highest_left} is left out")
+    return found
+
+
+def _sums(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> Sums:
+    import polars as pl
+
+    total, kept, lowest, highest, size = 0, 0, math.inf, -math.inf, 0
+    for _, chunk in _decided(filtered, scores):
+        inside, left = chunk.filter("kept"), chunk.filter(~pl.col("kept"))
+        total, kept = total + int(chunk["size"].sum()), kept + int(inside["size"].sum())
+        lowest = min(lowest, *inside["margin"])
+        top = max(left["margin"], default=-math.inf)
+        if top >= highest:
+            largest = int(left.filter(pl.col("margin") == top)["size"].max() or 0)  # type: ignore[arg-type]
+            highest, size = top, largest if top > highest else max(size, largest)
+    return Sums(total, kept, lowest, highest, size)
+
+
+def missized(
+    filtered: StepOutput[FilteredPoolResult], pool: StageFolder, tokens: StepOutput[PoolTokensResult]
+) -> list[str]:
+    """Where sizes in tokens are not what the prompt asks for; nothing where they are.
+
+    Estimates are computed again from the index. Of the documents that were counted, the `RECOUNTED` whose scores are
+    nearest the cut are counted again, one at a time.
+    """
+    import numpy as np
+    import polars as pl
+
+    from datashop_assets.documents.pool import pool_shards
+
+    ratio, exact = tokens.result.bytes_per_token, filtered.manifest.config["count"] == "exact"
+    cut, found, nearest = filtered.result.cut_score or 0.0, list[str](), pl.DataFrame()
+    for shard in pool_shards(pool):
+        same = True
+        documents = _documents(pool, f"{shard}.parquet", "row", "bytes")
+        sizes = _columns(filtered, tokens_name(shard), "row", "tokens", "counted")
+        scores = _columns(filtered, f"{shard}.parquet", "score")
+        for known, sized, scored in zip_longest(documents, sizes, scores):
+            if known is None or sized is None or scored is None or not known["row"].equals(sized["row"]):
+                same = False
+                break
+            estimates = np.maximum(np.floor(known["bytes"].to_numpy() / ratio + 0.5), 1)
+            counted = sized["counted"].to_numpy()
+            same = same and bool(
+                counted.all() if exact else (counted | (sized["tokens"].to_numpy() == estimates)).all()
+            )
+            away = (scored["score"] - cut).abs()
+            close = sized.with_columns(away.alias("away"), shard=pl.lit(shard)).filter("counted")
+            nearest = pl.concat([nearest, close]).sort("away", "shard", "row").head(RECOUNTED)
+        if not same:
+            found.append(
+                f"{tokens_name(shard)} does not hold the sizes of the pool's documents; make filtered_pool again"
+            )
+    return found + list(_miscounted(nearest, pool, tokens))
+
+
+def _miscounted(nearest: "pl.DataFrame", pool: StageFolder, tokens: StageFolder) -> Iterator[str]:
+    from tokenizers import Tokenizer
+
+    from datashop_assets.documents.pool import read_chosen
+    from datashop_assets.trained_lm.tokens import TOKENIZER
+
+    tokenizer = Tokenizer.from_file(str(tokens.file(TOKENIZER)))
+    tokenizer.encode_special_tokens = True
+    for (shard,), part in nearest.sort("shard", "row").group_by("shard", maintain_order=True):
+        for counted, (row, document) in zip(part["tokens"], read_chosen(pool, str(shard), part["row"]), strict=True):
+            now = len(tokenizer.encode(document.text, add_special_tokens=False).ids)
+            if now != counted:
+                yield f"row {row} of shard {shard} has {now} tokens, {counted} are recorded; make filtered_pool again"
+
+
+def _decided(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> Iterator[tuple[str, "pl.DataFrame"]]:
+    """Every shard's name with its documents, a chunk at a time: row, score, margin, kept, size.
+
+    Raises `ValueError` or `polars.ShapeError` where steps do not agree.
+    """
+    import polars as pl
+
+    by_tokens = filtered.result.unit == "tokens"
+    for name in (file.name for file in scores.shards):
+        parts = [_columns(scores, name, "row", "score", "margin"), _columns(filtered, name, "kept")]
+        if by_tokens:
+            parts.append(_columns(filtered, tokens_name(name.removesuffix(".parquet")), "tokens"))
+        size = (pl.col("tokens") if by_tokens else pl.lit(1, pl.Int64)).alias("size")
+        for columns in zip(*parts, strict=True):
+            yield name, pl.concat(columns, how="horizontal").with_columns(size)
+
+
+def _documents(pool: StageFolder, name: str, *columns: str) -> "Iterator[pl.DataFrame]":
+    """Columns of a shard's index, rejects left out."""
+    from datashop_assets.storage.shards import rechunked
+
+    frames = _columns(pool, name, *columns, "status")
+    return rechunked((frame.filter(status=OK).select(columns) for frame in frames), CHUNK)
+
+
+def _columns(folder: StageFolder, name: str, *columns: str) -> "Iterator[pl.DataFrame]":
+    from datashop_assets.storage.shards import read_frames
+
+    return read_frames(folder.file(name), columns, CHUNK)

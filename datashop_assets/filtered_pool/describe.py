@@ -1,102 +1,98 @@
-"""Scores, certificate and kept documents as a person browses them."""
+"""Scores, certificate and kept documents as a person browses them: title -> Markdown, in which texts are escaped."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from datashop_assets.filtered_pool.documents import FOLDER
+from datashop_assets.core.step import StepOutput
+from datashop_assets.filtered_pool.results import (
+    DOCUMENTS,
+    FilteredPoolResult,
+    GoldFigures,
+    KeepCertificateResult,
+    PoolScoresResult,
+    Selection,
+)
 from datashop_assets.markdown import bar, escaped, table
-from datashop_assets.statistics.figure import Figure
-from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5
 
 
-def describe(folder: StageFolder) -> Mapping[str, str]:
-    """Title -> markdown, for each of this room's stages. Text of documents is escaped."""
-    match folder.manifest.stage:
-        case "pool_scores":
-            return {"scores": histogram(folder.metrics["histogram"])}
-        case "keep_certificate":
-            return {"certificate": certificate(folder.metrics)}
-        case _:
-            return {"kept": kept(folder.metrics), "at the cut and above": samples(folder)}
-
-
-def certificate(metrics: Mapping[str, Any]) -> str:
-    """What was certified, or what it would need, and every threshold that was tried."""
-    if "trials" not in metrics:
-        return f"State: {metrics['state']}."
-    rule = metrics["rule"]
-    claim = f"precision at least {rule['precision']} with probability {1 - rule['delta']:g}"
-    if metrics["threshold"] is None:
-        said = f"Refused: {claim}. Labels needed: {metrics['needed'] or 'more than any number, at this precision'}."
-    else:
-        said = f"Certified: {claim}, for the {metrics['documents']} documents from a score of {metrics['threshold']}."
-    head = ("threshold", "documents", "labels", "positive", "passed")
-    rows = [
-        tuple(trial[name] for name in ("threshold", "documents", "labels", "positives", "passed"))
-        for trial in metrics["trials"]
-    ]
-    counted = f"{metrics['asked']} labels asked, {metrics['unlabelled']} without a score, counted as negative."
-    return f"{said} {counted}\n\n{table(head, rows)}"
-
-
-def histogram(counts: list[int]) -> str:
+def describe_scores(scores: PoolScoresResult) -> Mapping[str, str]:
     """Documents by score, bars by the square root of the count: most documents score near zero."""
-    longest, width = max(counts) ** 0.5 or 1.0, 1 / len(counts)
+    longest, width = max(scores.histogram) ** 0.5 or 1.0, 1 / len(scores.histogram)
     rows = [
         (f"{place * width:.2f} to {(place + 1) * width:.2f}", count, bar(count**0.5 / longest))
-        for place, count in enumerate(counts)
+        for place, count in enumerate(scores.histogram)
     ]
-    return table(("score", "documents", ""), rows)
+    return {"scores": table(("score", "documents", ""), rows)}
 
 
-def kept(metrics: Mapping[str, Any]) -> str:
-    """What the rule did, by source and by split."""
-    head = ("", "documents", "kept", "tokens", "kept tokens")
-    groups = {"all": metrics, **metrics["by_source"], **metrics["by_split"]}
+def describe_certificate(certificate: KeepCertificateResult) -> Mapping[str, str]:
+    """What was certified, or what it would need, and every threshold that was tried."""
+    claim = f"precision at least {certificate.rule.precision} with probability {1 - certificate.rule.delta:g}"
+    if (passed := certificate.certified) is not None:
+        said = f"Certified: {claim}, for the {passed.documents} documents from a score of {passed.threshold}."
+    else:
+        needed = certificate.labels_needed or "more than any number, at this precision"
+        said = f"Refused: {claim}. Labels needed: {needed}."
+    counted = f"{certificate.labelled} labels asked, {certificate.unlabelled} without a score, counted as negative."
+    head = ("threshold", "documents", "labels", "positive", "passed")
+    rows = [(one.threshold, one.documents, one.labels, one.positives, one.passed) for one in certificate.trials]
+    return {"certificate": f"{said} {counted}\n\n{table(head, rows)}"}
+
+
+def describe_kept(output: StepOutput[FilteredPoolResult]) -> Mapping[str, str]:
+    """What the rule did, by source and by split, and documents at the cut and above."""
+    return {"kept": _kept(output.result), "at the cut and above": _samples(output)}
+
+
+def _kept(result: FilteredPoolResult) -> str:
+    whole = Selection(
+        documents=result.documents,
+        bytes=result.bytes,
+        kept_documents=result.kept_documents,
+        kept_bytes=result.kept_bytes,
+    )
     rows = [
-        (escaped(name), *(f"{one[key]:,}" for key in ("documents", "kept_documents", "tokens", "kept_tokens")))
-        for name, one in groups.items()
+        (escaped(name), *(f"{number:,}" for number in (one.documents, one.kept_documents, one.bytes, one.kept_bytes)))
+        for name, one in {"all": whole, **result.by_source, **result.by_split}.items()
     ]
-    rule = ", ".join(f"{name} {value}" for name, value in metrics["rule"].items())
-    cut = "nothing is kept" if metrics["cut_score"] is None else f"the lowest score kept is {metrics['cut_score']:.4f}"
-    return f"Rule: {rule}; {cut}. {_near(metrics)}{_gold(metrics)}\n\n{table(head, rows)}"
+    rule = ", ".join(f"{name} {value}" for name, value in result.rule.model_dump().items())
+    cut = "nothing is kept" if result.cut_score is None else f"the lowest score kept is {result.cut_score:.4f}"
+    near = ", ".join(
+        f"{escaped(one.id)} ({'kept' if one.kept else 'left out'})" for one in result.near_cut_documents[:SHOWN]
+    )
+    said = [f"Rule: {rule}; {cut}.", f"Within 1e-5 of the cut: {result.near_cut}{near and f', among them {near}'}."]
+    if (sizes := result.tokens) is not None:
+        said.append(
+            f"Kept tokens: {sizes.kept:,} of {sizes.tokens:,}; those of {sizes.counted_documents:,} documents are "
+            f"counted, all others follow from {sizes.bytes_per_token:.3f} bytes a token."
+        )
+    if result.gold is not None:
+        said.append(_gold(result.gold, result.gold_within))
+    return f"{' '.join(said)}\n\n{table(('', 'documents', 'kept', 'bytes', 'kept bytes'), rows)}"
 
 
-def _near(metrics: Mapping[str, Any]) -> str:
-    """Manifests of earlier versions say nothing of it."""
-    found = metrics.get("near_cut_documents", [])
-    named = ", ".join(f"{escaped(one['id'])} ({'kept' if one['kept'] else 'left out'})" for one in found[:SHOWN])
+def _gold(gold: GoldFigures, within: Mapping[str, GoldFigures]) -> str:
+    by_source = ", ".join(f"{escaped(source)} {found.precision.value:.3f}" for source, found in within.items())
     return (
-        f"Within 1e-5 of the cut: {metrics.get('near_cut', 'not counted')}{f', among them {named}' if named else ''}."
+        f"Against gold on held-out documents: precision {gold.precision}, recall {gold.recall}. "
+        f"Precision within {by_source}."
     )
 
 
-def _gold(metrics: Mapping[str, Any]) -> str:
-    if "gold_precision" not in metrics:
-        return ""
-    precision, recall = (Figure.from_metrics(metrics, name) for name in ("gold_precision", "gold_recall"))
-    within = ", ".join(
-        f"{escaped(source)} {found['gold_precision']:.3f}"
-        for source, found in metrics["gold_within"].items()
-        if "gold_precision" in found
-    )
-    return f" Against gold on held-out documents: precision {precision}, recall {recall}. Precision within {within}."
-
-
-def samples(folder: StageFolder) -> str:
+def _samples(output: StepOutput[FilteredPoolResult]) -> str:
     """Of the first 1,000 kept documents those with the lowest scores, then those with the highest."""
-    first = sorted(islice(_kept(folder), 1000), key=lambda row: (row["datashop_score"], str(row)))
+    first = sorted(islice(_documents(output), 1000), key=lambda row: (row["datashop_score"], str(row)))
     chosen = first[:SHOWN] + first[SHOWN:][-SHOWN:]
     return table(("document", "score"), [(escaped(str(_text(row))), f"{row['datashop_score']:.4f}") for row in chosen])
 
 
-def _kept(folder: StageFolder) -> Iterator[Mapping[str, Any]]:
-    for shard in folder.shards:
-        if shard.name.startswith(f"{FOLDER}/") and shard.rows:
-            yield from folder.rows(shard.name)
+def _documents(output: StepOutput[FilteredPoolResult]) -> Iterator[Mapping[str, Any]]:
+    for shard in output.shards:
+        if shard.name.startswith(f"{DOCUMENTS}/") and shard.rows:
+            yield from output.rows(shard.name)
 
 
 def _text(row: Mapping[str, Any]) -> str:

@@ -1,7 +1,10 @@
 """A run of the graph from the terminal: in this process, recorded like any other.
 
-The run carries its code location, so that the UI can execute it again; a run made by `execute_in_process` or
-`dagster job execute` has none. Executing here spares the 10 s and more that a worker of its own takes to start.
+This is the one module that imports from Dagster's private modules. The run must carry its code location, so that the UI
+can execute it again. The public ways either leave that out (`JobDefinition.execute_in_process`, `dagster job execute`)
+or launch through a code server and the daemon (`dagster job launch`: some 8 s of processor time before the first step,
+where this takes 2, and it needs a daemon that runs). `execute_in_process` replaces what is here when it takes a
+`remote_job_origin`.
 """
 
 import logging

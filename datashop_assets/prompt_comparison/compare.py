@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict
 from datashop_assets.core.plan import Plan
 from datashop_assets.costs import seconds_spent
 from datashop_assets.documents.pool import pool_shards, read_chosen
-from datashop_assets.filtered_pool.keep import Shard, find_cut, keep_before
+from datashop_assets.filtered_pool.keep_rule import Flags, Ranked, find_cut, keep_before
+from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import CHARACTERS
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.ranking import spearman
@@ -27,7 +28,6 @@ from datashop_assets.storage.stage_folder import StageFolder
 NEEDED = ("pretraining_pool", "pool_scores", "filtered_pool")
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
 SHOWN = 8  # documents that one prompt keeps and the other drops
-Flags = NDArray[np.bool_]
 
 
 class _Part(BaseModel):
@@ -54,7 +54,7 @@ class Apart(_Part):
 
 
 class SourceShares(_Part):
-    """A source's share of the tokens of the pool, and of what the prompt keeps."""
+    """A source's share of the bytes of the pool, and of what the prompt keeps."""
 
     pool: float
     kept: float
@@ -69,7 +69,7 @@ class CostAndBenefit(_Part):
     auc: float | None
     gold_auc: float | None
     kept_documents: int
-    kept_tokens: int | None
+    kept_bytes: int
     gold_precision: float | None
     gold_recall: float | None
     verdict: str | None
@@ -100,8 +100,8 @@ class ComparedPrompt:
     outputs: Mapping[str, StageFolder]
 
     @property
-    def kept_documents(self) -> int:
-        return int(self.outputs["filtered_pool"].metrics["kept_documents"])
+    def kept(self) -> FilteredPoolResult:
+        return FilteredPoolResult.model_validate(self.outputs["filtered_pool"].metrics)
 
     def scores(self, shard: str) -> pl.DataFrame:
         """row, id, score, margin of every document of a shard, in pool order."""
@@ -110,7 +110,7 @@ class ComparedPrompt:
     def best(self, shards: Sequence[str], documents: int) -> Iterator[Flags]:
         """By shard, which of its documents are among the `documents` best by margin; ties by a hash of the place."""
 
-        def seen() -> Iterator[Shard]:
+        def seen() -> Iterator[Ranked]:
             for name in shards:
                 table = self.scores(name)
                 rows = table["row"].to_list()
@@ -120,7 +120,7 @@ class ComparedPrompt:
                     return np.array([keyed_hash("compare", f"{name} {rows[at]}") for at in places], dtype=np.uint64)
 
                 ones = np.ones(len(table), dtype=np.int64)
-                yield Shard(table["margin"].to_numpy(), table["score"].to_numpy(), ones, ties)
+                yield Ranked(table["margin"].to_numpy(), table["score"].to_numpy(), ones, ties)
 
         return keep_before(find_cut(seen, documents), seen)
 
@@ -143,8 +143,8 @@ def compare(prompts: Sequence[ComparedPrompt]) -> Comparison:
     """Raises `ValueError` where they did not score the same documents."""
     check_one_pool(prompts)
     shards = pool_shards(prompts[0].outputs["pretraining_pool"])
-    documents = int(prompts[0].outputs["pool_scores"].metrics["documents"])
-    at = min(prompt.kept_documents for prompt in prompts)
+    documents = prompts[0].kept.documents
+    at = min(prompt.kept.kept_documents for prompt in prompts)
     tally = _tally(prompts, shards, at, documents)
     common = shared(prompts)
     return Comparison(
@@ -190,17 +190,17 @@ def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAn
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
     metrics: dict[str, Mapping[str, Any]] = {name: output.metrics for name, output in prompt.outputs.items()}
     annotations, encoder, evaluation = (metrics.get(name, {}) for name in ("annotations", "encoder", "evaluation"))
-    kept = metrics["filtered_pool"]
+    kept = prompt.kept
     return CostAndBenefit(
         seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
         tokens_in=annotations.get("tokens_in"),
         tokens_out=annotations.get("tokens_out"),
         auc=encoder.get("auc"),
         gold_auc=encoder.get("gold_auc"),
-        kept_documents=prompt.kept_documents,
-        kept_tokens=kept.get("kept_tokens"),
-        gold_precision=kept.get("gold_precision"),
-        gold_recall=kept.get("gold_recall"),
+        kept_documents=kept.kept_documents,
+        kept_bytes=kept.kept_bytes,
+        gold_precision=None if kept.gold is None else kept.gold.precision.value,
+        gold_recall=None if kept.gold is None else kept.gold.recall.value,
         verdict=evaluation.get("verdict"),
         target_bpb_difference=Figure.from_metrics(evaluation, "target_bpb_difference"),
         matched_target_bpb_difference=Figure.from_metrics(evaluation, "matched_target_bpb_difference"),
@@ -209,10 +209,10 @@ def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAn
 
 
 def _source_shares(prompt: ComparedPrompt) -> dict[str, SourceShares]:
-    by_source = prompt.outputs["filtered_pool"].metrics["by_source"]
-    pool, kept = (sum(one[key] for one in by_source.values()) or 1 for key in ("tokens", "kept_tokens"))
+    kept = prompt.kept
     return {
-        name: SourceShares(pool=one["tokens"] / pool, kept=one["kept_tokens"] / kept) for name, one in by_source.items()
+        name: SourceShares(pool=one.bytes / (kept.bytes or 1), kept=one.kept_bytes / (kept.kept_bytes or 1))
+        for name, one in kept.by_source.items()
     }
 
 

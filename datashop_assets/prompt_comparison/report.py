@@ -12,7 +12,7 @@ TITLES = {
     "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
     "general_bpb_difference": "bits per byte on general documents, minus control",
     "kept_documents": "documents kept",
-    "kept_tokens": "tokens kept",
+    "kept_bytes": "bytes kept",
     "gold_precision": "precision against gold",
     "gold_recall": "recall against gold",
     "auc": "encoder's AUC on unseen labels",
@@ -33,7 +33,7 @@ def report(comparison: Comparison, *, documents: bool = True) -> str:
         _overlap(comparison),
         f"## Rank correlation over {comparison.ranked:,} documents",
         _square(comparison.prompts, comparison.rank_correlation, "{:.3f}"),
-        "## Share of tokens by source",
+        "## Share of bytes by source",
         _sources(comparison),
     ]
     return "\n\n".join([*parts, *(_apart(comparison.apart) if documents else ())]) + "\n"

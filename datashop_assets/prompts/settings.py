@@ -102,6 +102,7 @@ class Labels(Section):
 
 
 Unit = Literal["documents", "tokens"]
+TokenCount = Literal["sample", "exact"]
 CertificateDesign = Literal["anytime", "fixed"]
 
 
@@ -160,6 +161,8 @@ class Keep(Section):
     fraction: Share | None = None
     of: Unit = "documents"
     tokens: Count | None = None
+    # of a rule of tokens: sizes from bytes, by the ratio of a sample, and counted near the cut; or all counted
+    count: TokenCount = "sample"
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     precision: Annotated[float, Field(ge=0.05, lt=1)] | None = None
     delta: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.05

@@ -1,6 +1,6 @@
 """Tests: whether a mean of pairs is zero, many such questions at once, and an exact test of a share.
 
-Tests of weighted or bounded sequences that belong to one claim stand with it (`filtered_pool.certify`).
+Tests of weighted or bounded sequences that belong to one claim stand with it (`filtered_pool.certificate`).
 """
 
 import math

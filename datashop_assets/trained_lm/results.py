@@ -9,6 +9,7 @@ OF_TRAINING = frozenset({"training_seconds", "tokens_per_second"})
 
 class PoolTokensResult(OpenResult):
     step: ClassVar[str] = "pool_tokens"
+    bytes_per_token: float
 
 
 class DecontaminationResult(OpenResult):

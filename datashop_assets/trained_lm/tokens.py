@@ -111,5 +111,5 @@ def _counts(run: OpenRun, shards: list[str]) -> Metrics:
     return {
         "documents": dict(sorted(documents.items())),
         "tokens": dict(sorted(tokens.items())),
-        "bytes_a_token": round(sizes.total() / max(tokens.total(), 1), 3),
+        "bytes_per_token": round(sizes.total() / max(tokens.total(), 1), 3),
     }

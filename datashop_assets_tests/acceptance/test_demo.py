@@ -77,7 +77,7 @@ def test_the_encoder_finds_mathematics_by_gold(demo: Stages) -> None:
 def test_four_in_five_kept_documents_are_mathematics_by_gold(demo: Stages) -> None:
     metrics = demo["filtered_pool"]["metrics"]
     assert metrics["kept_documents"] == demo["filtered_pool"]["rows"] == int(0.082 * 11_709)
-    assert metrics["gold_precision"] >= 0.80
+    assert metrics["gold"]["precision"]["value"] >= 0.80
     assert set(metrics["gold_within"]) == {"docstring", "wikipedia"}
 
 

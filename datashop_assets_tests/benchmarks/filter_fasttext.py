@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.documents.embedded import load_gold
-from datashop_assets.encoder import embeddings
-from datashop_assets.filtered_pool import build as keeping
-from datashop_assets.filtered_pool import certificate, score
+from datashop_assets.filtered_pool import scoring
+from datashop_assets.filtered_pool.results import PoolScoresConfig
+from datashop_assets.filtered_pool.steps import filtered_pool, pool_scores
 from datashop_assets.models.fasttext.classifier import NEGATIVE, POSITIVE, train_supervised
 from datashop_assets.storage.shards import write_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 from datashop_assets_tests.documents import making
-from datashop_assets_tests.filtered_pool.pools import counted_tokens
-from datashop_assets_tests.stages import finish, run_build, writer
+from datashop_assets_tests.filtered_pool.pools import filtering
+from datashop_assets_tests.stages import finish, run_step, writer
 
 TARGETS = {"Mathematics", "sympy", "mpmath"}
 ROUNDS, SHARDS, CHARACTERS = 3, 4, 1500
@@ -119,11 +119,10 @@ def train(root: Path) -> Path:
 
 
 def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
-    """What stands before filtering: the pool's index, its tokens, and an encoder stage with the folded model."""
+    """What stands before filtering: the pool's index, and an encoder stage with the folded model."""
     from datashop_assets.models.fasttext.model_file import read_model, write_model
 
     pool = making.make_pool(f"{root}/pool/*.jsonl.zst", root, 0.0)
-    sized = counted_tokens(root, pool)
     write_model(read_model(model).folded(), root / "model.bin")
     output = writer(root, "encoder")
     output.put_file("model.bin", root / "model.bin")
@@ -132,20 +131,16 @@ def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
     output.put_bytes(
         "encoder.json", json.dumps({"config": config, "files": ["model.bin"], "calibration": curve}).encode()
     )
-    asked = run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
-    encoder = finish(output, "encoder", {}, {})
-    vectors = run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
-    stages = {"pretraining_pool": pool, "pool_tokens": sized, "pool_embeddings": vectors, "encoder": encoder}
-    return {**stages, "keep_certificate": asked}
+    return {"pretraining_pool": pool, "encoder": finish(output, "encoder", {}, {})}
 
 
 def run_ours(root: Path, inputs: dict[str, StageFolder]) -> dict[str, Any]:
     load_before_the_clock_starts(inputs["encoder"].uri)
     started, worked = time.perf_counter(), time.process_time()
-    scores = run_build(score.build, "pool_scores", root, {}, inputs)
+    scores = run_step(pool_scores, root, PoolScoresConfig(), inputs.values())
     scored = time.perf_counter()
-    config = {"keep": {"threshold": THRESHOLD}, "format": "jsonl.zst", "slug": "benchmark", "gold": [], "gold_uri": ""}
-    kept = run_build(keeping.build, "filtered_pool", root, config, {**inputs, "pool_scores": scores})
+    config = filtering({"threshold": THRESHOLD})
+    kept = run_step(filtered_pool, root, config, [inputs["pretraining_pool"], scores])
     ended, processor = time.perf_counter(), time.process_time() - worked
     table = kept.table()
     return {
@@ -161,7 +156,7 @@ def run_ours(root: Path, inputs: dict[str, StageFolder]) -> dict[str, Any]:
 
 def load_before_the_clock_starts(encoder: str) -> None:
     """As the peer's model is. A process loads an encoder once, and a machine compiles the kernel once."""
-    score._loaded(encoder).margins(["compiled"])
+    scoring.loaded(encoder).margins(["compiled"])
 
 
 if __name__ == "__main__":

@@ -19,21 +19,22 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.core.step import Resources
-from datashop_assets.filtered_pool import build as keeping
-from datashop_assets.filtered_pool import score
+from datashop_assets.filtered_pool.results import PoolScoresConfig
+from datashop_assets.filtered_pool.steps import filtered_pool, pool_scores
 from datashop_assets.protocols.compute import Compute
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks import filter_fasttext
 from datashop_assets_tests.benchmarks.sides import print_result
+from datashop_assets_tests.filtered_pool.pools import filtering
 from datashop_assets_tests.resources.ray_cluster import ray_cluster
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 
 SIZES = (1, 4, 16)
 SHARDS = {1: 1, 4: 2, 16: 4}
 ROUNDS = 5  # over the embedded pool, for the smallest one
 CHARACTERS = 4500  # a document: three times those of `filter_fasttext`
-STAGES = ("pretraining_pool", "pool_tokens", "pool_embeddings", "encoder", "keep_certificate")
+STAGES = ("pretraining_pool", "encoder")
 HIGHEST_EXPONENT = 1.05
 
 
@@ -89,15 +90,17 @@ def child(root: Path, how: str) -> None:
     list(compute.map(filter_fasttext.load_before_the_clock_starts, [inputs["encoder"].uri] * 2))
     tools = Resources(compute=compute)
     started = time.perf_counter()
-    scores = run_build(score.build, f"pool_scores-{how}", root, {}, inputs, tools)
-    config = {
-        "keep": {"fraction": 0.1, "of": "documents"},
-        "format": "jsonl.zst",
-        "slug": "b",
-        "gold": [],
-        "gold_uri": "",
-    }
-    kept = run_build(keeping.build, f"filtered-{how}", root, config, {**inputs, "pool_scores": scores}, tools)
+    scores = run_step(
+        pool_scores, root, PoolScoresConfig(), inputs.values(), name=f"pool_scores-{how}", resources=tools
+    )
+    kept = run_step(
+        filtered_pool,
+        root,
+        filtering({"fraction": 0.1, "of": "documents"}),
+        [inputs["pretraining_pool"], scores],
+        name=f"filtered-{how}",
+        resources=tools,
+    )
     seconds = time.perf_counter() - started
     peak = max(highest_memory(0), *compute.map(highest_memory, range(4)))
     print(json.dumps({"seconds": seconds, "peak_bytes": peak, "content": kept.manifest.content_digest}))

@@ -92,7 +92,7 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
     for shown in (table(damaged), cards(damaged)):
         assert f"numbers: encoder: damaged: {encoder['reason']}" in shown
         assert f"Fix: {encoder['fix']}" in shown
-    assert "18 of 19" in cards(damaged)
+    assert "17 of 18" in cards(damaged)
 
 
 def test_a_damaged_stage_stops_a_run_with_its_folder_and_fix(damaged: Workshop) -> None:

@@ -19,7 +19,7 @@ def hostile_cells() -> pl.DataFrame:
 
 
 def test_a_source_called_like_markup_is_a_name() -> None:
-    counts = {name: {"tokens": 10, "kept_tokens": place} for place, name in enumerate(SOURCES)}
+    counts = {name: {"bytes": 10, "kept_bytes": place} for place, name in enumerate(SOURCES)}
     for svg in (charts.scored(hostile_cells(), 0.5), charts.sources(counts)):
         assert not re.search(r"<script|<img", svg)
     assert "&lt;img" in charts.sources(counts)

@@ -21,11 +21,12 @@ def stage(place: Path, name: str, metrics: dict[str, Any], **shards: Any) -> Sta
 
 
 def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
-    split = {"train": {"kept_documents": 7, "kept_tokens": 70}, "heldout": {"kept_documents": 3}}
-    kept = {"documents": 100, "tokens": 900, "kept_documents": 10, "kept_tokens": 95, "by_split": split}
+    split = {"train": {"kept_documents": 7, "kept_bytes": 280}, "heldout": {"kept_documents": 3}}
+    kept = {"documents": 100, "bytes": 3600, "kept_documents": 10, "kept_bytes": 380, "by_split": split}
     inputs = {
         "pretraining_pool": stage(tmp_path, "pool", {"rows": 104, "documents": 100, "rejects": {"empty": 4}}),
         "pool_scores": stage(tmp_path, "scores", {"documents": 100}),
+        "pool_tokens": stage(tmp_path, "tokens", {"bytes_per_token": 4.0}),
         "filtered_pool": stage(tmp_path, "kept", kept),
         "trained_lm": stage(tmp_path, "lm", {"filtered_tokens_held": 65, "filtered_tokens_read": 40}),
     }

@@ -69,7 +69,7 @@ def test_measured_paces_and_times_have_their_units() -> None:
 
 
 def test_the_head_for_a_hub_is_yaml_whatever_the_name() -> None:
-    kept = {"metrics": {"kept_documents": 960, "kept_tokens": 331_086}, "content_digest": "0" * 32}
+    kept = {"metrics": {"kept_documents": 960, "kept_bytes": 1_331_086}, "content_digest": "0" * 32}
     text = head({"prompt": prompt(name='a: "b" # c'), "stages": {"filtered_pool": kept}})
     fields = yaml.safe_load(text.strip("-"))
     assert fields["pretty_name"] == 'a: "b" # c'

@@ -13,51 +13,40 @@ from pathlib import Path
 from datashop_assets.core.build import make_step
 from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import Resources
-from datashop_assets.encoder import embeddings
 from datashop_assets.encoder.build import build as build_encoder
-from datashop_assets.filtered_pool import certificate
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.training_set.build import LABELS, SCHEMA
-from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, counted_tokens, gold_pool, training_rows
+from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, PROMPT, gold_pool, pool_tokenizer, training_rows
 from datashop_assets_tests.small import small_pool
 from datashop_assets_tests.stages import run_build, stage_of_rows
 from resources.compute import LocalCompute, RayCompute
 
-MADE = ("pretraining_pool", "pool_embeddings", "encoder", "pool_tokens", "keep_certificate")
-KEEP = {
-    "keep": {"fraction": 0.2, "of": "tokens"},
-    "format": "jsonl.zst",
-    "slug": "mathematics",
-    "gold": [],
-    "gold_uri": "",
-}
+MADE = ("pretraining_pool", "encoder", "pool_tokens")
+KEEP = {"fraction": 0.2, "of": "tokens", "count": "exact"}
 PROCESSES = "processes"
 
 
 def prepare(root: Path, shards: int) -> None:
-    """A pool of 1,000 real documents, an encoder trained on them, and a count of four characters a token."""
+    """A pool of 1,000 real documents, an encoder and a tokenizer trained on them."""
     (root / "files").mkdir(parents=True)
     pool = gold_pool(root, {**DATA, "uri": small_pool(root / "files", root / "cache", shards)})
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 200)}, SCHEMA)
     run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
-    run_build(embeddings.build, "pool_embeddings", root, {"asked": False}, {"pretraining_pool": pool})
-    run_build(certificate.build, "keep_certificate", root, {"asked": False}, {})
-    counted_tokens(root, pool)
+    pool_tokenizer(root, pool)
 
 
 def make_both(root: Path, wanted: Root, tools: Resources) -> dict[str, Manifest]:
     """Makes the two stages below `wanted` and returns their manifests."""
     steps = {name: PlannedStep(GRAPH.step(name), (), "0" * 32, {}, Folder(str(root / name))) for name in MADE}
-    likelihood = {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}
-    fields = {"name": "Mathematics", "rubric": "{example}", "annotator": {"likelihood": likelihood}}
-    prompt = parse_prompt(fields, "mathematics", "mathematics.yaml")
-    for name, config in (("pool_scores", {}), ("filtered_pool", KEEP)):
-        inputs = GRAPH.step(name).inputs_of(prompt)
-        steps[name] = PlannedStep(GRAPH.step(name), inputs, "1" * 32, config, wanted.stage(name, "1" * 32))
+    prompt = parse_prompt({**PROMPT, "keep": KEEP}, "mathematics", "mathematics.yaml")
+    for name in ("pool_scores", "filtered_pool"):
+        step = GRAPH.step(name)
+        config, folder = step.configure(prompt), wanted.stage(name, "1" * 32)
+        steps[name] = PlannedStep(step, step.inputs_of(prompt), "1" * 32, config, folder)
     plan = Plan(steps, prompt, wanted, None)
     return {name: make_step(name, plan, tools).output.manifest for name in ("pool_scores", "filtered_pool")}
 

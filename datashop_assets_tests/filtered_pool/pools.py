@@ -1,18 +1,23 @@
 """The embedded pool, indexed, and labels from its gold: real documents without an annotator."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
+from datashop_assets.filtered_pool.results import FilteredPoolConfig, FilteredPoolResult
+from datashop_assets.filtered_pool.steps import filtered_pool
+from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.prompts.settings import FractionRule
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.tokenizer import encode, train_tokenizer
+from datashop_assets.trained_lm.tokens import TOKENIZER
 from datashop_assets_tests.documents import making
-from datashop_assets_tests.stages import stage_of_rows
+from datashop_assets_tests.stages import finish, writer
 
 GOLD = ["Mathematics", "sympy", "mpmath"]
 CONFIG = {
@@ -29,7 +34,11 @@ CONFIG = {
     "gold": [],
     "gold_uri": "embedded",
 }
-LENGTHS = {"row": pl.Int64, "length": pl.Int64}
+PROMPT = {
+    "name": "Mathematics",
+    "rubric": "{example}",
+    "annotator": {"likelihood": {"question": "{example}?", "answer_begins": "It is", "targets": ["mathematics"]}},
+}
 DATA = {"uri": "embedded", "text_field": "text", "id_field": "id", "source_field": "source"}
 
 
@@ -40,15 +49,36 @@ def gold_pool(root: Path, data: dict[str, str] | None = None) -> StageFolder:
     return making.make_pool((data or DATA)["uri"], root)
 
 
-def counted_tokens(root: Path, pool: StageFolder) -> StageFolder:
-    """`pool_tokens` as far as filtering reads it: four characters a token."""
-    shards = {
-        f"{shard}.parquet": [
-            {"row": row, "length": len(document.text) // 4} for row, document in read_pool(pool, shard)
-        ]
-        for shard in pool_shards(pool)
-    }
-    return stage_of_rows(root, "pool_tokens", shards, LENGTHS)
+def filtering(keep: dict[str, Any], **changes: Any) -> FilteredPoolConfig:
+    """How `filtered_pool` is configured by a prompt with this section `keep`."""
+    prompt = parse_prompt({**PROMPT, "keep": keep}, "mathematics", "mathematics.yaml")
+    config = filtered_pool.configure(prompt)
+    assert config is not None
+    return config.model_copy(update=changes)
+
+
+def kept_result(**changes: Any) -> FilteredPoolResult:
+    """A result that says nothing but what the test is about."""
+    nothing = dict.fromkeys(("threshold", "total", "budget", "tied_at_cut", "cut", "cut_score", "tokens", "gold"))
+    counts = dict.fromkeys(("near_cut", "documents", "bytes", "kept_documents", "kept_bytes"), 0)
+    parts = {"near_cut_documents": (), "by_source": {}, "by_split": {}, "gold_within": {}}
+    rule = FractionRule(fraction=0.5, of="documents")
+    return FilteredPoolResult.model_validate(
+        {"rule": rule, "unit": "documents", **nothing, **counts, **parts, **changes}
+    )
+
+
+def pool_tokenizer(root: Path, pool: StageFolder, times: float = 1.0) -> StageFolder:
+    """`pool_tokens` as far as filtering reads it: a tokenizer, and the bytes of a token in 500 documents.
+
+    `times` makes that ratio a wrong one.
+    """
+    texts = [document.text for _, document in islice(read_pool(pool, pool_shards(pool)[0]), 500)]
+    tokenizer = train_tokenizer(texts, 400)
+    size, tokens = sum(len(text.encode()) for text in texts), sum(len(one) for one in encode(tokenizer, texts))
+    output = writer(root, "pool_tokens")
+    output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
+    return finish(output, "pool_tokens", {"bytes_per_token": round(times * size / tokens, 3)}, {})
 
 
 def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:

@@ -6,22 +6,23 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.core.step import Resources
+from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.documents.pool import read_index, read_pool
-from datashop_assets.filtered_pool import certificate
-from datashop_assets.filtered_pool.certificate import RefusedError, certified_rule
-from datashop_assets.filtered_pool.describe import describe
+from datashop_assets.filtered_pool.certificate import RefusedError, certified_threshold
+from datashop_assets.filtered_pool.results import KeepCertificateConfig, KeepCertificateResult
+from datashop_assets.filtered_pool.steps import keep_certificate
+from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import CONFIG
+from datashop_assets_tests.annotations.conftest import LIKELIHOOD
 from datashop_assets_tests.documents.making import NAMES, write_documents
 from datashop_assets_tests.filtered_pool.pools import gold_pool
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import run_step, stage_of_rows
 
 RULE = {"precision": 0.8, "delta": 0.1, "labels": 300, "design": "anytime"}
 SCORES = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
-SCORING = CONFIG.model_dump(mode="json", include={"question", "parsing"})
+ANNOTATOR = {"model": "counter", "likelihood": LIKELIHOOD.model_dump(mode="json"), "read_characters": 80}
 Made = tuple[Path, dict[str, StageFolder]]
 
 
@@ -49,22 +50,30 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     }
 
 
-def certified(made: Made, name: str, annotator: WordCounter, **changes: Any) -> StageFolder:
+def configured(**changes: Any) -> KeepCertificateConfig:
+    fields = {"name": "Proofs", "rubric": "{example}", "annotator": ANNOTATOR, "keep": {**RULE, **changes}}
+    config = keep_certificate.configure(parse_prompt(fields, "proofs", "proofs.yaml"))
+    assert config is not None
+    return config
+
+
+def certified(made: Made, name: str, annotator: WordCounter, **changes: Any) -> StepOutput[KeepCertificateResult]:
     root, inputs = made
-    config = {"asked": True, "keep": {**RULE, **changes}, "annotator": SCORING, "positive_from": 2.5}
-    return run_build(certificate.build, "keep_certificate", root / name, config, inputs, Resources(annotator=annotator))
+    resources = Resources(annotator=annotator)
+    return run_step(keep_certificate, root / name, configured(**changes), inputs.values(), resources=resources)
 
 
 @pytest.mark.parametrize("design", ["anytime", "fixed"])
 def test_the_lowest_threshold_that_the_labels_show_is_certified(made: Made, design: str) -> None:
     found = certified(made, design, WordCounter(), design=design)
-    rule = certified_rule(found.metrics["rule"], found)
-    scores = made[1]["pool_scores"].table().filter(pl.col("score") >= rule["threshold"])
+    threshold = certified_threshold(found.result)
+    scores = made[1]["pool_scores"].table().filter(pl.col("score") >= threshold)
     truth = [unit_hash("kind", name.removeprefix("doc-")) < 0.3 for name in scores["id"]]
-    assert found.metrics["state"] == "certified"
+    assert found.result.certified is not None
+    assert found.result.certified.threshold == found.result.threshold == threshold
     assert sum(truth) / len(truth) >= 0.8
-    assert 0.3 <= rule["threshold"] <= 0.6
-    assert "Certified" in describe(found)["certificate"]
+    assert 0.3 <= threshold <= 0.6
+    assert "Certified" in keep_certificate.describe(found)["certificate"]
 
 
 def test_labels_are_fresh_and_drawn_once(made: Made) -> None:
@@ -72,7 +81,7 @@ def test_labels_are_fresh_and_drawn_once(made: Made) -> None:
     labels = found.table("labels.parquet")
     before = {row["content"] for row in made[1]["annotations"].all_rows()}
     texts = {row["content"] for row in read_index(made[1]["pretraining_pool"], "part") if row["row"] in labels["row"]}
-    assert len(counter.requests) == len(labels) == found.metrics["asked"] <= RULE["labels"]
+    assert len(counter.requests) == len(labels) == found.result.labelled <= RULE["labels"]
     assert not texts & before
     assert labels["key"].is_sorted()
 
@@ -83,7 +92,7 @@ def test_asking_again_for_more_asks_nothing_twice_and_draws_the_same(made: Made)
     (root / "more").mkdir()
     (root / "few" / "answers").rename(root / "more" / "answers")
     more = certified(made, "more", many := WordCounter(), labels=300, precision=0.97)
-    assert first.metrics["state"] == "refused"
+    assert first.result.threshold is None
     assert first.table("labels.parquet")["row"].is_in(more.table("labels.parquet")["row"].implode()).all()
     assert not {one.text for one in few.requests} & {one.text for one in many.requests}
 
@@ -91,19 +100,23 @@ def test_asking_again_for_more_asks_nothing_twice_and_draws_the_same(made: Made)
 def test_failed_calls_count_as_negative(made: Made) -> None:
     broken = WordCounter(fails_on=tuple(f"{digit}" for digit in range(1, 10)))
     found = certified(made, "broken", broken)
-    assert found.metrics["state"] == "refused"
-    assert found.metrics["unlabelled"] > 0
+    assert found.result.threshold is None
+    assert found.result.unlabelled > 0
 
 
 def test_a_refusal_says_what_was_seen_and_what_would_help_and_nothing_is_kept(made: Made) -> None:
     found = certified(made, "refused", WordCounter(), labels=20, precision=0.97)
     with pytest.raises(RefusedError, match=r"of 20 labels .* upward 20 are positive.*Raise keep.labels to some \d+"):
-        certified_rule(found.metrics["rule"], found)
-    assert "Refused" in describe(found)["certificate"]
+        certified_threshold(found.result)
+    assert "Refused" in keep_certificate.describe(found)["certificate"]
 
 
 def test_without_an_annotator_it_says_so(made: Made) -> None:
     root, inputs = made
     with pytest.raises(ValueError, match="need an annotator"):
-        run_build(certificate.build, "nobody", root, {"asked": True, "keep": RULE, "positive_from": 2.5,
-                  "annotator": SCORING}, inputs)  # fmt: skip
+        run_step(keep_certificate, root / "nobody", configured(), inputs.values())
+
+
+def test_a_prompt_that_asks_for_no_precision_has_no_certificate() -> None:
+    fields = {"name": "Proofs", "rubric": "{example}", "annotator": ANNOTATOR, "keep": {"threshold": 0.5}}
+    assert keep_certificate.configure(parse_prompt(fields, "proofs", "proofs.yaml")) is None

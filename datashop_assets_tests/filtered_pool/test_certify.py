@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from datashop_assets.filtered_pool.certify import Candidate, Claim, Trial, certify, labels_needed, wealth
+from datashop_assets.filtered_pool.certificate import Candidate, Claim, certify, labels_needed, wealth
+from datashop_assets.filtered_pool.results import Trial
 
 THRESHOLDS = tuple(np.round(np.arange(0.95, 0.0, -0.05), 2))
 DOCUMENTS = 3000

@@ -22,7 +22,7 @@ from datashop_assets_tests.resources.ray_cluster import ray_cluster
 pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
 
 PARTS, KILLS = 5, 10  # half of them at a random time, half when a random number of files is there
-FILES = 40  # at most: 8 shards of scores, then 8 of attributes and 8 of documents with a receipt each
+FILES = 56  # at most: 8 shards of scores, then 8 of tokens, attributes and documents each, with a receipt each
 NOTHING: Seen = {}
 
 

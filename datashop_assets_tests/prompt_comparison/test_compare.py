@@ -19,6 +19,7 @@ from datashop_assets.prompt_comparison.compare import (
 from datashop_assets.prompt_comparison.report import report
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.documents import making
+from datashop_assets_tests.filtered_pool.pools import kept_result
 from datashop_assets_tests.stages import finish, writer
 
 DOCUMENTS = 64  # so that scores are exact in binary
@@ -43,9 +44,12 @@ def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shard
         ]
         output.write_rows(f"part-{shard}.parquet", rows, SCORES)
     scored = finish(output, "pool_scores", {"documents": DOCUMENTS}, {})
-    by_source = {"a": {"tokens": 100, "kept_tokens": 25}, "b": {"tokens": 300, "kept_tokens": 75}}
-    measured = {"kept_documents": kept, "by_source": by_source}
-    filtered = finish(writer(place, "filtered_pool"), "filtered_pool", measured, {})
+    by_source = {
+        "a": {"documents": 16, "bytes": 100, "kept_documents": kept, "kept_bytes": 25},
+        "b": {"documents": 48, "bytes": 300, "kept_documents": 0, "kept_bytes": 75},
+    }
+    result = kept_result(documents=DOCUMENTS, bytes=400, kept_bytes=100, kept_documents=kept, by_source=by_source)
+    filtered = finish(writer(place, "filtered_pool"), "filtered_pool", result.model_dump(mode="json"), {})
     return ComparedPrompt(place.name, {"pretraining_pool": pool, "pool_scores": scored, "filtered_pool": filtered})
 
 

@@ -47,6 +47,7 @@ EXPECTED = {
     "RayCompute",
     "RunLogProgress",
     "StorageResource",
+    "GoogleCloudStorage",
 }
 
 

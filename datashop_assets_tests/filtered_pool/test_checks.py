@@ -1,4 +1,4 @@
-"""The audit agrees with what the stages write, and notices every document that is one too many or too few."""
+"""The checks agree with what the steps write, and notice every document that is one too many or too few."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.filtered_pool.audit import miskept, unscored
+from datashop_assets.core.step import StepOutput
+from datashop_assets.filtered_pool.checks import miskept, unscored
+from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name, unit_of
+from datashop_assets.filtered_pool.steps import filtered_pool
+from datashop_assets.prompts.settings import FractionRule, KeepRule, ThresholdRule
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.documents.making import make_pool, write_documents
+from datashop_assets_tests.filtered_pool.pools import kept_result
 from datashop_assets_tests.stages import finish, stage_of_rows, writer
 
 MARGINS = [[3.0, 1.0, 2.0], [0.5, 2.5, -1.0]]  # two shards of three documents
@@ -16,10 +22,10 @@ TOKENS = [[10, 20, 30], [40, 50, 60]]
 SCHEMAS: Mapping[str, Any] = {
     "scores": {"row": pl.Int64, "score": pl.Float64, "margin": pl.Float64},
     "kept": {"row": pl.Int64, "kept": pl.Boolean},
-    "tokens": {"row": pl.Int64, "length": pl.Int64},
+    "tokens": {"row": pl.Int64, "tokens": pl.Int64, "counted": pl.Boolean},
 }
-HALF = {"fraction": 0.5, "of": "documents"}
-TWO_THIRDS_OF_TOKENS = {"fraction": 0.67, "of": "tokens"}  # 140 of 210
+HALF = FractionRule(fraction=0.5, of="documents")
+TWO_THIRDS_OF_TOKENS = FractionRule(fraction=0.67, of="tokens")  # 140 of 210
 
 
 def scores(root: Path, margins: Sequence[Sequence[float]] = MARGINS) -> StageFolder:
@@ -30,25 +36,24 @@ def scores(root: Path, margins: Sequence[Sequence[float]] = MARGINS) -> StageFol
     return stage_of_rows(root, "pool_scores", shards, SCHEMAS["scores"])
 
 
-def tokens(root: Path) -> StageFolder:
-    shards = {
-        f"part-{n}.parquet": [{"row": r, "length": t} for r, t in enumerate(shard)] for n, shard in enumerate(TOKENS)
-    }
-    return stage_of_rows(root, "pool_tokens", shards, SCHEMAS["tokens"])
-
-
-def filtered(root: Path, kept: Sequence[Sequence[bool]], forgotten: int = 0) -> StageFolder:
+def filtered(
+    root: Path, rule: KeepRule, kept: Sequence[Sequence[bool]], forgotten: int = 0
+) -> StepOutput[FilteredPoolResult]:
     output = writer(root, "filtered_pool")
     for n, flags in enumerate(kept):
         rows = [{"row": r, "kept": flag} for r, flag in enumerate(flags)]
         output.write_rows(f"part-{n}.parquet", rows, SCHEMAS["kept"])
+        sizes = [{"row": r, "tokens": size, "counted": True} for r, size in enumerate(TOKENS[n])]
+        output.write_rows(tokens_name(f"part-{n}"), sizes, SCHEMAS["tokens"])
         chosen = [{"id": str(r)} for r, flag in enumerate(flags) if flag]
         output.write_rows(f"documents/part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
-    return finish(output, "filtered_pool", {}, {"format": "jsonl.zst"})
+    threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
+    metrics = kept_result(rule=rule, unit=unit_of(rule), threshold=threshold).model_dump(mode="json")
+    return filtered_pool.output(finish(output, "filtered_pool", metrics, {"format": "jsonl.zst"}).folder)
 
 
-def audit(root: Path, rule: Mapping[str, Any], kept: Sequence[Sequence[bool]], forgotten: int = 0) -> list[str]:
-    return miskept(rule, filtered(root, kept, forgotten), scores(root), tokens(root))
+def audit(root: Path, rule: KeepRule, kept: Sequence[Sequence[bool]], forgotten: int = 0) -> list[str]:
+    return miskept(filtered(root, rule, kept, forgotten), scores(root))
 
 
 EXACT = [[True, False, True], [False, True, False]]  # margins 3, 2.5, 2: half the documents
@@ -85,19 +90,17 @@ def test_tokens_are_counted_where_the_rule_counts_tokens(tmp_path: Path) -> None
 
 
 def test_a_threshold_keeps_exactly_what_reaches_it(tmp_path: Path) -> None:
-    rule = {"threshold": 0.5, "of": "documents"}  # margins from 2 upward
+    rule = ThresholdRule(threshold=0.5)  # margins from 2 upward
     assert audit(tmp_path / "exact", rule, EXACT) == []
     wrong = audit(tmp_path / "wrong", rule, [[True, False, True], [False, True, True]])
     assert wrong == ["part-1.parquet does not keep exactly the scores from 0.5 upward"]
 
 
 def test_missing_extra_and_shifted_scores_are_named(tmp_path: Path) -> None:
-    index = {"row": pl.Int64, "status": pl.String}
-    output = writer(tmp_path, "pretraining_pool")
-    for name, statuses in {"part-0": ["ok", "no text", "ok"], "part-1": ["ok"], "part-2": ["ok"]}.items():
-        output.write_rows(f"{name}.parquet", [{"row": r, "status": s} for r, s in enumerate(statuses)], index)
-    output.put_bytes("sources.json", b'[{"shard": "part-0"}, {"shard": "part-1"}, {"shard": "part-2"}]')
-    pool = finish(output, "pretraining_pool", {}, {})
+    (tmp_path / "files").mkdir()
+    for name, texts in {"part-0": ["one", None, "two"], "part-1": ["three"], "part-2": ["four"]}.items():
+        write_documents(tmp_path / "files" / f"{name}.jsonl", [{"id": str(r), "text": t} for r, t in enumerate(texts)])
+    pool = make_pool(f"{tmp_path}/files/*.jsonl", tmp_path)
 
     def scored(place: str, **rows: Sequence[int]) -> StageFolder:
         shards = {

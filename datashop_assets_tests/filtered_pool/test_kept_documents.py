@@ -7,14 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
-from datashop_assets.filtered_pool import build as keeping
-from datashop_assets.filtered_pool import certificate, score
+from datashop_assets.core.step import StepOutput
+from datashop_assets.filtered_pool.results import FilteredPoolResult
+from datashop_assets.filtered_pool.scoring import SCHEMA
+from datashop_assets.filtered_pool.steps import filtered_pool
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.filtered_pool.pools import DATA, counted_tokens, gold_pool
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.filtered_pool.pools import DATA, filtering, gold_pool
+from datashop_assets_tests.stages import run_step, stage_of_rows
 
 
-def kept(root: Path, shards: Sequence[Sequence[dict[str, Any]]], form: str) -> StageFolder:
+def kept(root: Path, shards: Sequence[Sequence[dict[str, Any]]], form: str) -> StepOutput[FilteredPoolResult]:
     """What is kept of a pool whose documents score 1 unless one says `score`: all from a half upward."""
     (root / "pool").mkdir()
     for number, rows in enumerate(shards):
@@ -28,14 +30,8 @@ def kept(root: Path, shards: Sequence[Sequence[dict[str, Any]]], form: str) -> S
         ]
         for number, rows in enumerate(shards)
     }
-    inputs = {
-        "pretraining_pool": pool,
-        "pool_scores": stage_of_rows(root, "pool_scores", scored, score.SCHEMA),
-        "pool_tokens": counted_tokens(root, pool),
-        "keep_certificate": run_build(certificate.build, "keep_certificate", root, {"asked": False}, {}),
-    }
-    config = {"keep": {"threshold": 0.5}, "format": form, "slug": "tides", "gold": [], "gold_uri": ""}
-    return run_build(keeping.build, "filtered_pool", root, config, inputs)
+    config = filtering({"threshold": 0.5, "format": form})
+    return run_step(filtered_pool, root, config, [pool, stage_of_rows(root, "pool_scores", scored, SCHEMA)])
 
 
 def documents(filtered: StageFolder) -> list[list[dict[str, Any]]]:

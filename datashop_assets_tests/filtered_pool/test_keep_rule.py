@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.filtered_pool.keep import Shard, Shards, budget_of, decide, margin_keys, margin_of
+from datashop_assets.filtered_pool.keep_rule import (
+    Decision,
+    Ranked,
+    RankedPool,
+    budget_of,
+    decide,
+    margin_keys,
+    margin_of,
+)
+from datashop_assets.prompts.settings import FractionRule, KeepRule, ThresholdRule
 from datashop_assets.storage.digests import keyed_hash
 
 Documents = list[tuple[float, int]]  # margin and size of each, in pool order
@@ -20,23 +29,28 @@ cuts = st.lists(st.integers(0, 60), max_size=4)
 shares = st.floats(0.001, 0.999)
 
 
-def shards_of(pool: Documents, cuts: list[int], same_hash: bool = False) -> Shards:
+def shards_of(pool: Documents, cuts: list[int], same_hash: bool = False) -> RankedPool:
     """The pool as shards that end at `cuts`; a document's hash follows from its place, so shards do not change it."""
     ends = [0, *sorted(min(cut, len(pool)) for cut in cuts), len(pool)]
     hashes = np.array([0 if same_hash else keyed_hash("test", str(n)) % 50 for n in range(len(pool))], np.uint64)
 
-    def shards() -> Iterator[Shard]:
+    def shards() -> Iterator[Ranked]:
         for start, end in pairwise(ends):
             part, ties = pool[start:end], hashes[start:end]
             scores = np.array([margin for margin, _ in part], dtype=np.float64)
             sizes = np.array([size for _, size in part], dtype=np.int64)
-            yield Shard(scores, scores, sizes, lambda chosen, ties=ties: ties[chosen])  # type: ignore[misc]
+            yield Ranked(scores, scores, sizes, lambda chosen, ties=ties: ties[chosen])  # type: ignore[misc]
 
     return shards
 
 
-def kept_of(pool: Documents, rule: dict[str, float], cuts: list[int], same_hash: bool = False) -> list[bool]:
-    flags, _ = decide(rule, shards_of(pool, cuts, same_hash))
+def fraction_of(fraction: float) -> FractionRule:
+    return FractionRule(fraction=fraction, of="documents")
+
+
+def kept_of(pool: Documents, rule: KeepRule, cuts: list[int], same_hash: bool = False) -> list[bool]:
+    threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
+    flags, _ = decide(rule, threshold, shards_of(pool, cuts, same_hash))
     return [bool(flag) for shard in flags for flag in shard]
 
 
@@ -46,7 +60,7 @@ def test_a_fraction_of_documents_keeps_exactly_that_many_rounded_down(
     pool: Documents, fraction: float, cuts: list[int]
 ) -> None:
     ones = [(margin, 1) for margin, _ in pool]
-    kept = kept_of(ones, {"fraction": fraction}, cuts)
+    kept = kept_of(ones, fraction_of(fraction), cuts)
     assert sum(kept) == int(Fraction(repr(fraction)) * len(pool))
 
 
@@ -55,7 +69,7 @@ def test_a_fraction_of_documents_keeps_exactly_that_many_rounded_down(
 def test_what_is_kept_is_the_longest_beginning_of_the_order_that_fits(
     pool: Documents, fraction: float, cuts: list[int], same_hash: bool
 ) -> None:
-    budget = budget_of(fraction, sum(size for _, size in pool))
+    budget = budget_of(fraction_of(fraction), sum(size for _, size in pool))
     ties = [0 if same_hash else keyed_hash("test", str(n)) % 50 for n in range(len(pool))]
     order = sorted(range(len(pool)), key=lambda n: (-pool[n][0], ties[n], n))
     expected, used = set(), 0
@@ -64,7 +78,7 @@ def test_what_is_kept_is_the_longest_beginning_of_the_order_that_fits(
         if used > budget:
             break
         expected.add(place)
-    kept = kept_of(pool, {"fraction": fraction}, cuts, same_hash)
+    kept = kept_of(pool, fraction_of(fraction), cuts, same_hash)
     assert {place for place, flag in enumerate(kept) if flag} == expected
 
 
@@ -73,13 +87,13 @@ def test_what_is_kept_is_the_longest_beginning_of_the_order_that_fits(
 def test_the_sizes_of_shards_change_nothing(
     pool: Documents, fraction: float, cuts: list[int], others: list[int]
 ) -> None:
-    rule = {"fraction": fraction}
+    rule = fraction_of(fraction)
     assert kept_of(pool, rule, cuts) == kept_of(pool, rule, others) == kept_of(pool, rule, [])
 
 
 @given(documents, st.floats(0, 1))
 def test_a_threshold_keeps_every_score_from_it_upward(pool: Documents, threshold: float) -> None:
-    kept = kept_of(pool, {"threshold": threshold}, [5])
+    kept = kept_of(pool, ThresholdRule(threshold=threshold), [5])
     assert kept == [margin >= threshold for margin, _ in pool]
 
 
@@ -98,14 +112,14 @@ def test_a_key_gives_back_its_margin(margin: float) -> None:
 
 def test_a_margin_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="1 margins are not numbers"):
-        kept_of([(float("nan"), 1), (1.0, 1)], {"fraction": 0.5}, [])
+        kept_of([(float("nan"), 1), (1.0, 1)], fraction_of(0.5), [])
 
 
 def test_a_decimal_fraction_is_taken_as_it_is_written() -> None:
-    assert budget_of(0.29, 100) == 29  # 0.29 * 100 is 28.999999999999996 in binary
-    assert budget_of(0.999, 1) == 0
+    assert budget_of(fraction_of(0.29), 100) == 29  # 0.29 * 100 is 28.999999999999996 in binary
+    assert budget_of(fraction_of(0.999), 1) == 0
 
 
 def test_ties_at_the_cut_are_counted() -> None:
-    _, decision = decide({"fraction": 0.5}, shards_of([(1.0, 1)] * 7 + [(2.0, 1)], [3]))
-    assert decision == {"rule": {"fraction": 0.5}, "total": 8, "budget": 4, "tied_at_cut": 7, "cut": 1.0}
+    _, decision = decide(fraction_of(0.5), None, shards_of([(1.0, 1)] * 7 + [(2.0, 1)], [3]))
+    assert decision == Decision(total=8, budget=4, tied_at_cut=7, cut=1.0)
