@@ -236,7 +236,7 @@ def encoder(use: Literal["tuning", "scoring"], devices: Sequence[Any]) -> Progra
 
 
 def _lower_tuning(rules: ShardingRules, devices: Sequence[Any]) -> Any:
-    from datashop_assets.encoder.transformer import loss_of
+    from datashop_assets.encoder_kinds.transformer import loss_of
 
     rows = ROWS * len(devices)
     base = Bert(BERT_BASE, {}, Tokenizer(tokenizer_models.WordLevel()), "mean")

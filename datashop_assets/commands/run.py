@@ -44,10 +44,10 @@ COLOURS = {
     State.BLOCKED: "bold red",
     State.DAMAGED: "bold red",
 }
-# What a person asks first of a stage that is done.
+# What a person asks first of a stage that is done: keys of its result, nested ones joined by a dot.
 HEADLINES = {
     "annotations": ("coverage",),
-    "encoder": ("auc", "gold_auc"),
+    "encoder": ("auc", "gold.auc"),
     "filtered_pool": ("gold.precision",),
     "evaluation": ("verdict",),
 }

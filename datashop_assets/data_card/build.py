@@ -21,7 +21,7 @@ from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import Scan, scan
 from datashop_assets.data_card.spending import spending
 from datashop_assets.documents.pool import pool_shards
-from datashop_assets.encoder.ceiling import ceiling
+from datashop_assets.encoder.results import EncoderResult, ceiling
 
 PAGE = "card.html"
 BROWSER = "documents.html"
@@ -94,5 +94,5 @@ def weighted(run: OpenRun) -> pl.DataFrame:
 def own_words(run: OpenRun) -> dict[str, Mapping[str, str]]:
     """What the rooms show of these stages in the UI: a figure that a room adds is on the card without a change here."""
     said = {name: run.descriptions(run.inputs[name]) for name in OWN_WORDS_SHOWN if name in run.inputs}
-    beside = ceiling(run.inputs["encoder"], run.input(AnnotatorReportResult)).said()
+    beside = ceiling(run.input(EncoderResult), run.input(AnnotatorReportResult)).text()
     return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

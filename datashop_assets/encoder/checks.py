@@ -1,43 +1,44 @@
 """Whether the encoder has learned more than what needs no encoder, and no more than there is to learn."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from datashop_assets.annotations.results import AnnotatorReportResult
-from datashop_assets.core.step import Check, CheckContext, CheckResult
-from datashop_assets.encoder.ceiling import Ceiling, ceiling
+from datashop_assets.core.step import Check, CheckContext, CheckResult, StepOutput
+from datashop_assets.encoder.results import Ceiling, EncoderResult, ceiling
+from datashop_assets.statistics.figure import Figure
 
-BASELINES = ("length", "source")
 UNKNOWN = "annotator_report is not made yet: how well the annotator agrees with itself is not known"
 
 
 def better_than_baselines(context: CheckContext) -> CheckResult:
-    return judged(context.output.metrics)
+    output: StepOutput[EncoderResult] = context.output
+    result = output.result
+    return against_baselines(result.auc, {name: one.value for name, one in result.baseline_auc.items()})
 
 
-def judged(metrics: Mapping[str, Any]) -> CheckResult:
-    """The verdict on the metrics of an encoder: `auc` with `auc_low`, `length_auc`, `source_auc`."""
-    best, name = max((metrics[f"{name}_auc"], name) for name in BASELINES)
-    auc, low = metrics["auc"], metrics["auc_low"]
+def against_baselines(auc: Figure, baselines: dict[str, float]) -> CheckResult:
+    """The verdict on an AUC beside those of baselines by name."""
+    name, best = max(baselines.items(), key=lambda one: one[1])
+    low = auc.value if auc.low is None else auc.low
     return CheckResult(
         passed=low > best,
-        severity="warning" if auc > best else "error",
-        description=f"AUC {auc:.3f} (95% interval from {low:.3f}) on unseen labels; {name} alone reaches {best:.3f}",
-        figures={"auc": auc, **{f"{name}_auc": metrics[f"{name}_auc"] for name in BASELINES}},
+        severity="warning" if auc.value > best else "error",
+        description=f"AUC {auc.value:.3f} (95% interval from {low:.3f}) on unseen labels; {name} alone reaches "
+        f"{best:.3f}",
+        figures={"auc": auc.value, **{f"{name}_auc": value for name, value in baselines.items()}},
     )
 
 
 def beneath_the_ceiling(context: CheckContext) -> CheckResult:
     report = context.read(AnnotatorReportResult)
-    return beside(ceiling(context.output, report)) if report else CheckResult(passed=True, description=UNKNOWN)
+    if report is None:
+        return CheckResult(passed=True, description=UNKNOWN)
+    return against_ceiling(ceiling(context.output, report))
 
 
-def beside(found: Ceiling) -> CheckResult:
-    """The verdict on an encoder and its ceiling."""
+def against_ceiling(found: Ceiling) -> CheckResult:
     figures = {"encoder": found.encoder.value}
     if found.annotator:
         figures["annotator_with_itself"] = found.annotator.value
-    return CheckResult(passed=found.believable, description=found.said(), figures=dict(figures))
+    return CheckResult(passed=found.believable, description=found.text(), figures=dict(figures))
 
 
 ENCODER_CHECKS = (

@@ -1,36 +1,45 @@
-"""The encoder's report: against the annotator's labels, against gold where the pool has it, the annotator beside it.
+"""The encoder's report: against the annotator's labels, and against gold where the pool has it.
 
-Three comparisons, each over all documents and within every source, because a pool of mixed sources flatters any model
-that has only learnt to tell them apart:
-- `labels`: out-of-fold predictions on the annotator's labels, weighted to describe the whole sample;
-- `gold`: the final encoder on the pool's held-out documents, which no annotator was asked about;
-- `annotator`: the annotator's own expected score against gold on the documents that it labelled.
-Beside them `cascade`: what a cascade's first encoder keeps from the second, on labels out of fold.
+Three comparisons: scores out of fold with the annotator's labels; the final encoder with gold on held-out documents,
+which no annotator was asked about; and the annotator's own score with gold. Beside every figure stands what can be
+guessed without reading, from a document's length and from its source: an encoder that does not beat that has learnt the
+mix of sources or the habits of length, not the rubric.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from datashop_assets.encoder.baselines import Baselines
-from datashop_assets.encoder.cascade import was_passed
-from datashop_assets.encoder.folds import floats
-from datashop_assets.encoder.learning import Learnt
-from datashop_assets.encoder.metrics import Sample, summary, with_intervals
-from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.documents.pool import read_chosen
+from datashop_assets.encoder.fitting import FittedCascade, FittedEncoder, floats
+from datashop_assets.encoder.measures import Measures, Sample, by_source, with_intervals
+from datashop_assets.encoder.results import (
+    BASELINES,
+    Baseline,
+    CascadeReport,
+    Comparison,
+    EncoderReport,
+    EncoderResult,
+    GoldResult,
+    LabelError,
+)
+from datashop_assets.encoder_kinds.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
-from datashop_assets.statistics.agreement import precision_recall_f1
+from datashop_assets.statistics import agreement, ranking
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import Array
-from datashop_assets.statistics.ranking import auc
+from datashop_assets.storage.stage_folder import StageFolder
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 HIGHEST_SCORE = 5.0
-SHOWN = (
-    "auc", "spearman", "average_precision", "precision", "recall", "f1", "macro_f1", "length_auc", "source_auc",
-)  # fmt: skip
+ERRORS_SHOWN = 8  # of each side
+BEGINNING = 300  # characters of a document that is shown
 
 
 @dataclass(frozen=True)
@@ -48,42 +57,80 @@ class Gold:
         return None if label is None else int(label in self.targets)
 
 
-def labels_sample(rows: pl.DataFrame, learnt: Learnt, baselines: Mapping[str, Array]) -> Sample:
-    """Out-of-fold scores and baselines, all float64 [documents], beside the labels of a training set."""
+def report_on(
+    fitted: FittedEncoder, rows: pl.DataFrame, sample: Sample, gold: Gold, heldout: Iterator[Document]
+) -> EncoderReport:
+    """All of `report.json`. `sample` is what `labels_sample` gives, `rows` a training set, `heldout` the documents that
+    no annotator was asked about, which are read where there is gold.
+
+    Raises `ValueError` when the encoder ranks unseen labels worse than chance, which no sound training does.
+    """
+    labels = by_source(sample, rows["source"].to_list())
+    assert labels.all.figures is not None  # training sets with too few of a class are refused
+    refuse_useless(labels.all.figures.auc)
+    false_positives, false_negatives = errors_to_read(rows, fitted.scores)
+    return EncoderReport(
+        labels=labels,
+        gold=on_gold(fitted.encoder, baselines_of(rows), heldout, gold) if gold else None,
+        annotator=annotator_on_gold(rows, gold) if gold else None,
+        cascade=None if fitted.cascade is None else on_cascade(fitted.cascade, fitted.margins, rows),
+        false_positives=false_positives,
+        false_negatives=false_negatives,
+    )
+
+
+def refuse_useless(auc: Figure) -> None:
+    if auc.high is not None and auc.high < 0.5:
+        raise ValueError(
+            f"the encoder's AUC on labels it has not seen is {auc.value:.3f} (95% interval {auc.interval()}), worse "
+            "than chance: its training went wrong, so no model is kept"
+        )
+
+
+def headlines(report: EncoderReport) -> EncoderResult:
+    """What the manifest carries of a report."""
+    labels = report.labels.all
+    assert labels.figures is not None
+    return EncoderResult(
+        documents=labels.documents,
+        positives=labels.positives,
+        baseline_auc={name: one.auc for name, one in labels.baselines.items()},
+        **labels.figures.model_dump(exclude={"precision_at_share", "brier"}),
+        gold=_gold_headlines(report.gold, report.annotator) if report.gold and report.annotator else None,
+        cascade=report.cascade,
+    )
+
+
+def _gold_headlines(gold: Comparison, annotator: Comparison) -> GoldResult:
+    own, beside = gold.all.figures, annotator.all.figures
+    return GoldResult(
+        documents=gold.all.documents,
+        positives=gold.all.positives,
+        auc=own.auc if own else None,
+        precision_at_share=own.precision_at_share if own else None,
+        baseline_auc={name: one.auc for name, one in gold.all.baselines.items()},
+        auc_within={source: one.figures.auc for source, one in gold.within.items() if one.figures},
+        annotator_auc=beside.auc if beside else None,
+        annotator_precision_at_share=beside.precision_at_share if beside else None,
+    )
+
+
+def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> Sample:
+    """Scores of the encoder and of the baselines, out of fold, beside the labels of a training set."""
+    baselines = {name: np.zeros(len(rows)) for name in BASELINES}
+    for fold in sorted(set(rows["fold"])):
+        inside, unseen = (rows["fold"] == fold).to_numpy(), rows.filter(pl.col("fold") == fold)
+        others = baselines_of(rows.filter(pl.col("fold") != fold))
+        for name, scores in others.scores(unseen["characters"].to_list(), unseen["source"].to_list()).items():
+            baselines[name][inside] = scores
     label, weight, expected = (floats(rows, name) for name in ("label", "weight", "expected_score"))
-    return Sample(learnt.scores, label, weight, baselines, expected, learnt.margins)
+    return Sample(fitted.scores, label, weight, baselines, expected, fitted.margins)
 
 
-def on_labels(sample: Sample, rows: pl.DataFrame) -> dict[str, Any]:
-    return by_source(sample, rows["source"].to_list())
-
-
-def on_cascade(learnt: Learnt, rows: pl.DataFrame, seed: int = 0) -> dict[str, Any] | None:
-    """What the cascade costs, None where there is none: `recall` is the share of positives that are passed on."""
-    if learnt.cascade is None:
-        return None
-    said = {name: value for name, value in learnt.cascade.items() if name != "alone"}
-    label, weight = floats(rows, "label"), floats(rows, "weight")
-    passed = Sample(was_passed(learnt.margins).astype(np.float64), label, weight)
-    both = Sample(learnt.margins, label, weight, {"second": learnt.cascade["alone"]})
-    figures = with_intervals(_recall, passed, seed) | with_intervals(_aucs, both, seed)
-    return {**said, "metrics": {name: figure.as_json() for name, figure in figures.items()}}
-
-
-def _recall(sample: Sample, weights: Array) -> dict[str, Array]:
-    return {"recall": precision_recall_f1(sample.score, sample.label, weights)[1]}
-
-
-def _aucs(sample: Sample, weights: Array) -> dict[str, Array]:
-    """Of the cascade and of its second encoder where that reads everything, and what passing on costs."""
-    first, second = (auc(scores, sample.label, weights) for scores in (sample.score, sample.baselines["second"]))
-    return {"auc": first, "auc_second_alone": second, "auc_cost": second - first}
-
-
-def on_gold(encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[Document], gold: Gold) -> dict[str, Any]:
+def on_gold(encoder: TrainedEncoder, baselines: "Baselines", documents: Iterator[Document], gold: Gold) -> Comparison:
     """The encoder against gold on held-out documents."""
-    found = [(gold.of(document.id), document) for document in documents]
-    known = [(label, document) for label, document in found if label is not None]
+    labelled = [(gold.of(document.id), document) for document in documents]
+    known = [(label, document) for label, document in labelled if label is not None]
     sources, texts = [document.source for _, document in known], [document.text for _, document in known]
     margins = encoder.margins(texts)
     sample = Sample(
@@ -93,10 +140,10 @@ def on_gold(encoder: TrainedEncoder, baselines: Baselines, documents: Iterator[D
         baselines.scores([len(text) for text in texts], sources),
         margin=margins,
     )
-    return {**by_source(sample, sources), "without_gold": len(found) - len(known)}
+    return by_source(sample, sources, without_gold=len(labelled) - len(known))
 
 
-def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> dict[str, Any]:
+def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> Comparison:
     """The annotator's expected score, as a share of the highest, against gold."""
     labels = [gold.of(identifier) for identifier in rows["id"]]
     known = rows.filter([label is not None for label in labels])
@@ -105,45 +152,91 @@ def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> dict[str, Any]:
         np.array([label for label in labels if label is not None], dtype=np.float64),
         floats(known, "weight"),
     )
-    return {**by_source(sample, known["source"].to_list()), "without_gold": len(rows) - len(known)}
+    return by_source(sample, known["source"].to_list(), without_gold=len(rows) - len(known))
 
 
-def by_source(sample: Sample, sources: list[str]) -> dict[str, Any]:
-    """A summary of all documents, and of each source by itself."""
-    place = np.array(sources)
-    return {
-        "all": summary(sample),
-        "within": {str(source): summary(sample.take(place == source)) for source in np.unique(place)},
-    }
+def heldout_documents(pool: StageFolder) -> Iterator[Document]:
+    for shard in (file.name for file in pool.shards):
+        chosen = (row["row"] for row in pool.rows(shard) if row["split"] == "heldout")
+        yield from (document for _, document in read_chosen(pool, Path(shard).stem, chosen))
 
 
-def headline(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures that a manifest carries, each with its ends: `auc`, `auc_low`, `auc_high`, ..., `gold_auc`, ..."""
-    labels = report["labels"]["all"]
-    found = {"documents": labels["documents"], "positives": labels["positives"]}
-    found |= _named(labels, "", SHOWN)
-    if report["cascade"]:
-        found |= _named(report["cascade"], "cascade_", ("recall", "auc_cost"))
-        found["cascade_passed"] = report["cascade"]["passed"]
-    if report["gold"]:
-        found |= _named(report["gold"]["all"], "gold_", ("auc", "precision_at_share", "length_auc", "source_auc"))
-        found["gold_documents"] = report["gold"]["all"]["documents"]
-        found["gold_positives"] = report["gold"]["all"]["positives"]
-        annotator = _named(report["annotator"]["all"], "annotator_gold_", ("auc", "precision_at_share"))
-        found |= {name.replace("_at_share", ""): value for name, value in annotator.items()}
-        found |= {
-            f"gold_auc_within_{source}": part["metrics"]["auc"]["value"]
-            for source, part in report["gold"]["within"].items()
-            if part["metrics"]
+def on_cascade(fitted: FittedCascade, margins: Array, rows: pl.DataFrame) -> CascadeReport:
+    """What the cascade costs on labels out of fold; `margins` are those of the whole cascade."""
+    label, weight = floats(rows, "label"), floats(rows, "weight")
+    passed = fitted.first >= fitted.cut
+
+    def measures(sample: Sample, weights: Array) -> Measures:
+        whole, alone = (ranking.auc(scores, sample.label, weights) for scores in (margins, fitted.second))
+        recall = agreement.precision_recall_f1(sample.score, sample.label, weights)[1]
+        return {"recall": recall, "auc": whole, "auc_second_alone": alone, "auc_cost": alone - whole}
+
+    return CascadeReport(
+        cut=fitted.cut,
+        passed=int(passed.sum()),
+        documents=len(rows),
+        share=float(np.average(passed, weights=weight)),
+        lost_positives=int((label[~passed] == 1).sum()),
+        positives=int(label.sum()),
+        **with_intervals(measures, Sample(passed.astype(np.float64), label, weight), 0),
+    )
+
+
+def errors_to_read(rows: pl.DataFrame, scores: Array) -> tuple[tuple[LabelError, ...], tuple[LabelError, ...]]:
+    """The documents on which encoder and annotator differ most: false positives with the highest scores out of fold
+    [documents], false negatives with the lowest.
+    """
+    scored = rows.with_columns(score=pl.Series(np.asarray(scores)))
+    highest, lowest = (scored.sort("score", "id", descending=descending) for descending in (True, False))
+    positives = highest.filter((pl.col("label") == 0) & (pl.col("score") >= 0.5))
+    negatives = lowest.filter((pl.col("label") == 1) & (pl.col("score") < 0.5))
+
+    def shown(found: pl.DataFrame) -> tuple[LabelError, ...]:
+        beginning = pl.col("text").str.slice(0, BEGINNING).alias("text")
+        chosen = found.head(ERRORS_SHOWN).select("id", "source", "expected_score", "score", beginning)
+        return tuple(LabelError(**row) for row in chosen.iter_rows(named=True))
+
+    return shown(positives), shown(negatives)
+
+
+def baselines_of(rows: pl.DataFrame) -> "Baselines":
+    lengths, sources = rows["characters"].to_list(), rows["source"].to_list()
+    return Baselines(lengths, sources, floats(rows, "label"), floats(rows, "weight"))
+
+
+class Baselines:
+    """Scores by length alone and by source alone: logistic curves fit on the same labels as the encoder."""
+
+    def __init__(self, lengths: Sequence[int], sources: Sequence[str], labels: Array, weights: Array) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._sources = {source: place for place, source in enumerate(sorted(set(sources)))}
+        scale = weights / weights.mean()
+        # two numbers need no penalty, and under one the curve cannot bend
+        self._length = LogisticRegression(C=1e6, max_iter=1000).fit(_curve(lengths), labels, sample_weight=scale)
+        self._source = LogisticRegression(max_iter=1000).fit(self._one_hot(sources), labels, sample_weight=scale)
+
+    def scores(self, lengths: Sequence[int], sources: Sequence[str]) -> Mapping[Baseline, Array]:
+        """P(positive) by length (characters of whole documents) and by source, each float64 [documents].
+
+        A source never seen gets the average.
+        """
+        return {
+            "length": np.asarray(self._length.predict_proba(_curve(lengths))[:, 1]),
+            "source": np.asarray(self._source.predict_proba(self._one_hot(sources))[:, 1]),
         }
-    return found
+
+    def _one_hot(self, sources: Sequence[str]) -> "sparse.csr_array":
+        """[documents, known sources], of which only the ones are held: a source field may hold a URL."""
+        from scipy import sparse
+
+        columns = [self._sources.get(source, -1) for source in sources]
+        rows = [row for row, column in enumerate(columns) if column >= 0]
+        ones = (np.ones(len(rows)), (rows, [columns[row] for row in rows]))
+        return sparse.csr_array(ones, (len(sources), len(self._sources)))
 
 
-def _named(summary: Mapping[str, Any], prefix: str, names: Collection[str]) -> dict[str, float | None]:
-    figures = {name: Figure.from_json(summary["metrics"].get(name)) for name in names}
-    return {
-        key: value
-        for name, figure in figures.items()
-        if figure is not None
-        for key, value in figure.as_metrics(f"{prefix}{name}").items()
-    }
+def _curve(lengths: Sequence[int]) -> Array:
+    """The logarithm of a length and its square: the share of positives may rise and fall with length."""
+    log = np.log1p(np.asarray(lengths, dtype=np.float64)) / 10
+    return np.stack([log, log**2], axis=1)

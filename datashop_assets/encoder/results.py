@@ -1,13 +1,256 @@
-"""What the steps of this package give."""
+"""What the steps of this package depend on of a prompt, and what they give.
 
-from typing import ClassVar
+`report.json` of an encoder is an `EncoderReport`: every figure, over all documents and within every source, because a
+pool of mixed sources flatters any model that has only learnt to tell them apart. `EncoderResult` is its headlines.
+"""
 
-from datashop_assets.core.step import OpenResult
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement
+from datashop_assets.core.step import StepConfig, StepOutput, StepResult
+from datashop_assets.excerpts import Part
+from datashop_assets.prompts.encoder_settings import EncoderConfig
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.storage.stage_folder import StageFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+REPORT = "report.json"
+OUT_OF_FOLD = "out_of_fold.parquet"  # a row a labelled document, scored by a model that had not seen it
+RELIABILITY, PRECISION_RECALL = "reliability.png", "precision_recall.png"
+Baseline = Literal["length", "source"]  # what can be guessed without reading
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
 
-class PoolEmbeddingsResult(OpenResult):
+class EncoderStepConfig(StepConfig):
+    """`fingerprint` changes when the pretrained model does, for kinds that begin with one."""
+
+    encoder: EncoderConfig
+    fingerprint: JsonValue = None
+    read_characters: int
+    reading: Part
+    gold: tuple[str, ...]
+    gold_uri: str
+
+
+class PoolEmbeddingsConfig(StepConfig):
+    """The embedding and what is read of a text, and nothing else of the prompt."""
+
+    model: str
+    fingerprint: JsonValue
+    read_characters: int
+    reading: Part
+
+
+class PoolEmbeddingsResult(StepResult):
+    """`<shard>.npy`: one matrix [documents, width] float16 a shard, its rows those of the pool's documents in order."""
+
     step: ClassVar[str] = "pool_embeddings"
+    documents: int
+    width: int
+    bytes: int
 
 
-class EncoderResult(OpenResult):
+def pool_vectors(output: StageFolder, shard: str) -> "NDArray[np.float16]":
+    """The matrix of one shard, read from disk as it is used. Raises `KeyError` where there is none."""
+    import numpy as np
+
+    path = output.file(f"{shard}.npy")
+    empty = path.stat().st_size == NPY_HEADER  # of which nothing can be mapped to memory
+    return np.asarray(np.load(path, mmap_mode=None if empty else "r", allow_pickle=False))
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RankingFigures(_Part):
+    """What an encoder and its baselines have in common. `spearman` is with the annotator's expected score, if known."""
+
+    auc: Figure
+    average_precision: Figure
+    f1: Figure  # at a probability of 0.5, as all that takes a side
+    macro_f1: Figure
+    spearman: Figure | None = None
+
+
+class ScoreFigures(RankingFigures):
+    """Every figure of scores. `precision_at_share`: where as many documents are kept as there are positives."""
+
+    precision: Figure
+    recall: Figure
+    precision_at_share: Figure
+    brier: Figure
+
+
+class BaselineFigures(RankingFigures):
+    """A baseline on the same documents, and by how much the encoder's AUC exceeds its."""
+
+    auc_exceeded_by: Figure
+
+
+class Confusion(_Part):
+    """Plain counts of documents at a probability of 0.5, unweighted: how much evidence there is."""
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    true_negatives: int
+
+
+class ReliabilityBin(_Part):
+    """Documents with a probability from `low` to `high`: their mean prediction, and the share of positives."""
+
+    low: float
+    high: float
+    documents: int
+    predicted: float
+    observed: Figure
+
+
+class Summary(_Part):
+    """A scored sample. `figures` is None, with a `note`, where one of the classes has too few documents."""
+
+    documents: int
+    positives: int
+    note: str = ""
+    figures: ScoreFigures | None = None
+    baselines: dict[Baseline, BaselineFigures] = {}
+    confusion: Confusion | None = None
+    reliability: tuple[ReliabilityBin, ...] = ()
+
+
+class Comparison(_Part):
+    """All documents, and those of each source by themselves; `without_gold` were left out for want of a label."""
+
+    all: Summary
+    within: dict[str, Summary]
+    without_gold: int = 0
+
+
+class CascadeReport(_Part):
+    """What a cascade's first encoder keeps from the second, on labels out of fold.
+
+    Of the documents `passed` are passed on, `share` of their weight; `lost_positives` are not. `recall` is the share of
+    positives that are passed on, by weight, and `auc_cost` what is lost to a second encoder that reads everything.
+    """
+
+    cut: float
+    passed: int
+    documents: int
+    share: float
+    lost_positives: int
+    positives: int
+    recall: Figure
+    auc: Figure
+    auc_second_alone: Figure
+    auc_cost: Figure
+
+
+class LabelError(_Part):
+    """A labelled document on which encoder and annotator differ. `text` is data from the pool: escape it."""
+
+    id: str
+    source: str
+    expected_score: float
+    score: float
+    text: str
+
+
+class EncoderReport(_Part):
+    """Three comparisons, and what a person should read.
+
+    `labels`: scores out of fold against the annotator's labels, weighted to describe the whole sample; `gold`: the
+    final encoder on held-out documents, which no annotator was asked about; `annotator`: the annotator's own expected
+    score against gold on the documents that it labelled. The last two are None where the prompt names no gold.
+    """
+
+    labels: Comparison
+    gold: Comparison | None
+    annotator: Comparison | None
+    cascade: CascadeReport | None
+    false_positives: tuple[LabelError, ...]
+    false_negatives: tuple[LabelError, ...]
+
+
+class GoldResult(_Part):
+    """The encoder against gold. A figure is None where one of the classes has too few documents."""
+
+    documents: int
+    positives: int
+    auc: Figure | None
+    precision_at_share: Figure | None
+    baseline_auc: dict[Baseline, Figure]
+    auc_within: dict[str, Figure]  # by source
+    annotator_auc: Figure | None
+    annotator_precision_at_share: Figure | None
+
+
+class EncoderResult(StepResult):
+    """The headlines of the report: figures on labels that the encoder had not seen, and on gold."""
+
     step: ClassVar[str] = "encoder"
+    documents: int
+    positives: int
+    auc: Figure
+    spearman: Figure
+    average_precision: Figure
+    precision: Figure
+    recall: Figure
+    f1: Figure
+    macro_f1: Figure
+    baseline_auc: dict[Baseline, Figure]
+    gold: GoldResult | None
+    cascade: CascadeReport | None
+
+
+def encoder_report(output: StageFolder) -> EncoderReport:
+    """The whole report of a finished encoder. Raises `pydantic.ValidationError` where it is in another form."""
+    return EncoderReport.model_validate_json(output.file(REPORT).read_bytes())
+
+
+class Ceiling(NamedTuple):
+    """Rank correlations with the annotator's expected score: the encoder's, and the annotator's own with itself.
+
+    The report of the annotator has the rank correlation of two readings of the same documents. An encoder is held
+    against one reading, so what would predict the annotator's mean answer without error correlates with it by the root
+    of that (Spearman, 1904): an encoder above it has seen labels that it should not have.
+    """
+
+    encoder: Figure
+    annotator: Figure | None
+    about: str  # the second reading: how many documents, or why there are none
+
+    @property
+    def believable(self) -> bool:
+        """Whether the encoder is not surely above what the annotator's own noise allows."""
+        return (
+            self.annotator is None
+            or self.annotator.high is None
+            or self.encoder.low is None
+            or self.encoder.low <= math.sqrt(max(self.annotator.high, 0.0))
+        )
+
+    def text(self) -> str:
+        encoder = f"Rank correlation with the annotator's score: the encoder {self.encoder} on unseen labels"
+        if self.annotator is None:
+            return f"{encoder}; the annotator with itself: {self.about}."
+        mean = f"{math.sqrt(max(self.annotator.value, 0.0)):.3f} is the most that predicting its mean answer gives"
+        return f"{encoder}; the annotator with itself {self.annotator} on {self.about}; {mean}."
+
+
+def ceiling(encoder: StepOutput[EncoderResult], report: StepOutput[AnnotatorReportResult]) -> Ceiling:
+    """From an encoder and the annotator's report of the same prompt."""
+    own = encoder.result.spearman
+    again = report.result.self_agreement
+    if isinstance(again, NoAgreement):
+        return Ceiling(own, None, again.note)
+    if again.spearman is None:
+        return Ceiling(own, None, f"one score for all {again.documents} documents")
+    return Ceiling(own, again.spearman, f"{again.documents} documents asked twice")

@@ -1,99 +1,120 @@
-"""The stages that train the small model and that embed the pool once for all prompts that score by vectors."""
+"""The steps that train the small model, and that embed the pool once for all prompts that score by vectors."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from datashop_assets.core.step import ON_SHARDS, StepOutput, StepRun, step
+from datashop_assets.core.step import ON_SHARDS, Input, StepOutput, StepRun, step
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.encoder.base_model import fingerprint
 from datashop_assets.encoder.checks import ENCODER_CHECKS
-from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
+from datashop_assets.encoder.results import (
+    OUT_OF_FOLD,
+    PRECISION_RECALL,
+    RELIABILITY,
+    REPORT,
+    EncoderResult,
+    EncoderStepConfig,
+    PoolEmbeddingsConfig,
+    PoolEmbeddingsResult,
+)
+from datashop_assets.encoder_kinds.kinds import fingerprint
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.encoder import TextScorer
-from datashop_assets.training_set.results import TrainingSetResult
+from datashop_assets.training_set.results import LABELS, TrainingSetResult
 
 
-def _model(prompt: Prompt) -> dict[str, Any]:
-    """What tells that the pretrained model has changed, for kinds that begin with one."""
-    match prompt.encoder.kind:
-        case "transformer":
-            return {"fingerprint": fingerprint(prompt.encoder.transformer.model)}
-        case "static":
-            return {"fingerprint": fingerprint(prompt.encoder.static.model)}
-    return {}
-
-
-def _encoder(prompt: Prompt) -> dict[str, Any]:
-    return {
-        **prompt.encoder.config(),
-        **_model(prompt),
-        "read_characters": prompt.annotator.read_characters,
-        "reading": prompt.annotator.reading,
-        "gold": list(prompt.evaluation.gold),
-        "gold_uri": prompt.pretraining_pool.uri,
-    }
-
-
-def _embeddings(prompt: Prompt) -> dict[str, Any]:
-    """Depends on the embedding and on what is read of a text, on nothing else of the prompt."""
+def _pool_embeddings(prompt: Prompt) -> PoolEmbeddingsConfig | None:
     if prompt.encoder.kind != "static":
-        return {"asked": False}
+        return None
     model = prompt.encoder.static.model
-    read = {"read_characters": prompt.annotator.read_characters, "reading": prompt.annotator.reading}
-    return {"asked": True, "model": model, "fingerprint": fingerprint(model), **read}
+    return PoolEmbeddingsConfig(
+        model=model,
+        fingerprint=fingerprint(model),
+        read_characters=prompt.annotator.read_characters,
+        reading=prompt.annotator.reading,
+    )
 
 
-def load_scorer(output: StepOutput[Any]) -> TextScorer:
-    from datashop_assets.encoder.trained import load
+def _describe_embeddings(output: StepOutput[Any]) -> Mapping[str, str]:
+    from datashop_assets.encoder.describe import describe_embeddings
+
+    return describe_embeddings(output)
+
+
+@step(
+    result=PoolEmbeddingsResult,
+    inputs=(PretrainingPoolResult,),
+    configure=_pool_embeddings,
+    version="2",
+    group="3_filter",
+    kinds={"numpy"},
+    resources={"compute"},
+    placement=ON_SHARDS,
+    describe=_describe_embeddings,
+)
+def pool_embeddings(run: StepRun[PoolEmbeddingsConfig]) -> PoolEmbeddingsResult:
+    """A vector for every document of the pool, made once for all prompts whose encoder reads vectors."""
+    from datashop_assets.encoder.embeddings import embed_pool
+
+    return embed_pool(run)
+
+
+def _encoder(prompt: Prompt) -> EncoderStepConfig:
+    pretrained = {"transformer": prompt.encoder.transformer.model, "static": prompt.encoder.static.model}
+    model = pretrained.get(prompt.encoder.kind)
+    return EncoderStepConfig(
+        encoder=prompt.encoder.encoder_config,
+        fingerprint=None if model is None else fingerprint(model),
+        read_characters=prompt.annotator.read_characters,
+        reading=prompt.annotator.reading,
+        gold=prompt.evaluation.gold,
+        gold_uri=prompt.pretraining_pool.uri,
+    )
+
+
+def _load_scorer(output: StepOutput[Any]) -> TextScorer:
+    from datashop_assets.encoder_kinds.trained import load
 
     return load(output)
 
 
-def describe(output: StepOutput[Any]) -> Mapping[str, str]:
+def _describe_encoder(output: StepOutput[Any]) -> Mapping[str, str]:
     from datashop_assets.encoder.describe import describe
 
     return describe(output)
 
 
 @step(
-    result=PoolEmbeddingsResult,
-    inputs=(PretrainingPoolResult,),
-    configure=_embeddings,
-    version="1",
-    group="3_filter",
-    kinds={"numpy"},
-    resources={"compute"},
-    placement=ON_SHARDS,
-    describe=describe,
-)
-def pool_embeddings(run: StepRun[dict[str, Any]]) -> PoolEmbeddingsResult:
-    """A vector for every document of the pool, made once for all prompts whose encoder reads vectors."""
-    from datashop_assets.encoder.embeddings import build
-
-    return PoolEmbeddingsResult.model_validate(build(run))
-
-
-@step(
     result=EncoderResult,
-    inputs=(
-        TrainingSetResult,
-        PretrainingPoolResult,
-    ),
+    inputs=(TrainingSetResult, Input(PretrainingPoolResult, needed=lambda prompt: bool(prompt.evaluation.gold))),
     configure=_encoder,
-    version="4",
+    version="5",
     group="3_filter",
     kinds={"fasttext", "jax"},
     checks=ENCODER_CHECKS,
-    load_scorer=load_scorer,
-    describe=describe,
+    load_scorer=_load_scorer,
+    describe=_describe_encoder,
 )
-def encoder(run: StepRun[dict[str, Any]]) -> EncoderResult:
+def encoder(run: StepRun[EncoderStepConfig]) -> EncoderResult:
     """A small model that scores a document as the annotator would, with a report on labels it has not seen.
 
     fastText, a BERT-type transformer, or a head on static embeddings, as the prompt says.
 
     Beside every figure stands what length alone and source alone would reach.
     """
-    from datashop_assets.encoder.build import build
+    from datashop_assets.documents.embedded import load_gold
+    from datashop_assets.encoder.describe import draw_precision_recall, draw_reliability
+    from datashop_assets.encoder.fitting import PREDICTED, fit_encoder, predictions
+    from datashop_assets.encoder.report import Gold, headlines, heldout_documents, labels_sample, report_on
 
-    return EncoderResult.model_validate(build(run))
+    rows = run.input(TrainingSetResult).table(LABELS)
+    fitted = fit_encoder(run.config, rows, run.cache, run.output.scratch)
+    sample = labels_sample(rows, fitted)
+    pool = run.optional_input(PretrainingPoolResult)
+    gold = Gold(load_gold(run.cache, run.config.gold_uri) if pool else {}, run.config.gold)
+    report = report_on(fitted, rows, sample, gold, heldout_documents(pool) if pool else iter(()))
+    fitted.encoder.save(run.output, run.config.encoder)
+    run.output.write_rows(OUT_OF_FOLD, predictions(fitted, rows), PREDICTED)
+    run.output.put_bytes(REPORT, report.model_dump_json(indent=1).encode())
+    run.output.put_bytes(RELIABILITY, draw_reliability(report.labels.all.reliability), identity=False)
+    run.output.put_bytes(PRECISION_RECALL, draw_precision_recall(sample), identity=False)
+    return headlines(report)

@@ -15,11 +15,10 @@ import polars as pl
 from datashop_assets.core.step import StepRun
 from datashop_assets.documents.pool import map_shards, pool_shards
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.encoder import trained
-from datashop_assets.encoder.cascade import was_passed
-from datashop_assets.encoder.pool_margins import Batch, pool_margins
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
-from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.encoder_kinds import trained
+from datashop_assets.encoder_kinds.trained import TrainedEncoder, was_passed
+from datashop_assets.filtered_pool.pool_margins import Batch, pool_margins
 from datashop_assets.filtered_pool.pool_table import read_written
 from datashop_assets.filtered_pool.results import PoolScoresConfig, PoolScoresResult
 from datashop_assets.storage.folders import Folder

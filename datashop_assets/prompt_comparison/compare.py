@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from datashop_assets.core.plan import Plan
 from datashop_assets.costs import seconds_spent
 from datashop_assets.documents.pool import pool_shards, read_chosen
+from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.filtered_pool.keep_rule import Flags, Ranked, find_cut, keep_before
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import CHARACTERS
@@ -189,14 +190,16 @@ def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
 def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
     metrics: dict[str, Mapping[str, Any]] = {name: output.metrics for name, output in prompt.outputs.items()}
-    annotations, encoder, evaluation = (metrics.get(name, {}) for name in ("annotations", "encoder", "evaluation"))
+    annotations, evaluation = (metrics.get(name, {}) for name in ("annotations", "evaluation"))
+    encoder = EncoderResult.model_validate(metrics["encoder"]) if "encoder" in metrics else None
+    gold_auc = encoder.gold.auc if encoder and encoder.gold else None
     kept = prompt.kept
     return CostAndBenefit(
         seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
         tokens_in=annotations.get("tokens_in"),
         tokens_out=annotations.get("tokens_out"),
-        auc=encoder.get("auc"),
-        gold_auc=encoder.get("gold_auc"),
+        auc=encoder.auc.value if encoder else None,
+        gold_auc=gold_auc.value if gold_auc else None,
         kept_documents=kept.kept_documents,
         kept_bytes=kept.kept_bytes,
         gold_precision=None if kept.gold is None else kept.gold.precision.value,

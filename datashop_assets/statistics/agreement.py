@@ -33,6 +33,12 @@ def brier(score: Array, label: Array, weights: Array) -> Array:
     return ratio(weights @ (score - label) ** 2, weights.sum(axis=1))
 
 
+def log_loss(score: Array, label: Array, weight: Array) -> float:
+    """Weighted mean of minus the log of the probability given to what was true, in nats; for one weighting [N]."""
+    clipped = np.clip(score, 1e-6, 1 - 1e-6)
+    return float(np.average(-np.log(np.where(label == 1, clipped, 1 - clipped)), weights=weight))
+
+
 def confusion(first: Array, second: Array, weights: Array) -> Array:
     """[R, 6, 6]: the weight of documents with each pair of whole scores, rows by the first."""
     pair = np.eye(CLASSES * CLASSES)[whole(first) * CLASSES + whole(second)]

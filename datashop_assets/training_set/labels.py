@@ -4,13 +4,29 @@ Two weights stand apart. `weight` is one over the probability of being drawn: me
 sample. `repeat` is how often the encoder reads the document: it evens out rare positives and touches no metric.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import polars as pl
+
 from datashop_assets.protocols.annotator import Status
 from datashop_assets.storage.digests import digest_of_bytes, keyed_hash
+from datashop_assets.training_set.results import SourceLabels, TrainingSetResult
 
 Row = dict[str, Any]
+SCHEMA = {
+    "id": pl.String,
+    "source": pl.String,
+    "text": pl.String,
+    "characters": pl.Int64,  # of the whole document, of which `text` may be a part
+    "expected_score": pl.Float64,
+    "label": pl.Int8,
+    "weight": pl.Float64,
+    "repeat": pl.Int32,
+    "fold": pl.Int8,
+}
+LEFT_OUT_SCHEMA = {"id": pl.String, "source": pl.String, "status": pl.String, "reason": pl.String}
 USABLE = (Status.PARSED, Status.REPAIRED)
 FOLDS = 5  # each fold trains on 80% of the labels; ten folds cost twice the time for the same intervals
 LARGEST_REPEAT = 5  # beyond it an encoder learns single documents by heart
@@ -73,3 +89,22 @@ def importance(row: Mapping[str, Any]) -> float:
             "and at most 1: run the annotations again"
         )
     return 1.0 / float(row["probability"])
+
+
+def counts(rows: Sequence[Row], left_out: Sequence[Row]) -> TrainingSetResult:
+    """What there is to say of a training set and of what it leaves out."""
+    positives = [row for row in rows if row["label"]]
+    total = sum(row["weight"] for row in rows)
+    return TrainingSetResult(
+        annotated=len(rows) + len(left_out),
+        documents=len(rows),
+        positives=len(positives),
+        positive_share=sum(row["weight"] for row in positives) / total if total else None,
+        positive_repeat=positives[0]["repeat"] if positives else 1,
+        left_out=dict(Counter(row["status"] for row in left_out)),
+        by_source={
+            source: SourceLabels(documents=count, positives=sum(row["source"] == source for row in positives))
+            for source, count in sorted(Counter(row["source"] for row in rows).items())
+        },
+        by_fold=tuple(sum(row["fold"] == fold for row in rows) for fold in range(FOLDS)),
+    )

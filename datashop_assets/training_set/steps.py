@@ -1,22 +1,26 @@
-"""The stage that turns scores into labels."""
+"""The step that turns scores into labels."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import StepOutput, StepRun, step
+from datashop_assets.markdown import escaped, table
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.training_set.results import TrainingSetResult
+from datashop_assets.training_set.results import LABELS, LEFT_OUT, TrainingSetConfig, TrainingSetResult
 
 
-def _training_set(prompt: Prompt) -> dict[str, Any]:
-    return prompt.labels.model_dump()
+def _training_set(prompt: Prompt) -> TrainingSetConfig:
+    return TrainingSetConfig(positive_from=prompt.labels.positive_from, balance=prompt.labels.balance)
 
 
-def describe(output: StepOutput[Any]) -> Mapping[str, str]:
-    from datashop_assets.training_set.describe import describe
-
-    return describe(output)
+def describe(output: StepOutput[TrainingSetResult]) -> Mapping[str, str]:
+    """Title -> Markdown: labels by source, and what was left out."""
+    result = output.result
+    rows = [(escaped(name), one.documents, one.positives) for name, one in result.by_source.items()]
+    labels = table(("source", "documents", "positives"), [*rows, ("all", result.documents, result.positives)])
+    left_out = ", ".join(f"{count} {status}" for status, count in result.left_out.items()) or "none"
+    share = f"Weighted by importance, {result.positive_share or 0.0:.1%} are positive."
+    return {"labels": f"{labels}\n\n{share} Left out of {result.annotated} annotated: {left_out}."}
 
 
 @step(
@@ -28,11 +32,15 @@ def describe(output: StepOutput[Any]) -> Mapping[str, str]:
     kinds={"parquet"},
     describe=describe,
 )
-def training_set(run: StepRun[dict[str, Any]]) -> TrainingSetResult:
+def training_set(run: StepRun[TrainingSetConfig]) -> TrainingSetResult:
     """The labels the encoder learns from, with weights and folds.
 
     A label is positive from a given expected score. Weights undo the second round's uneven draw.
     """
-    from datashop_assets.training_set.build import build
+    from datashop_assets.training_set.labels import LEFT_OUT_SCHEMA, SCHEMA, counts, labelled, split_usable
 
-    return TrainingSetResult.model_validate(build(run))
+    used, left_out = split_usable(run.input(AnnotationsResult).all_rows())
+    rows = labelled(used, run.config.positive_from, run.config.balance)
+    run.output.write_rows(LABELS, rows, SCHEMA)
+    run.output.write_rows(LEFT_OUT, left_out, LEFT_OUT_SCHEMA, beside=True)
+    return counts(rows, left_out)

@@ -12,6 +12,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, LlamaConfig
 
 from datashop_assets.core.plan import PlannedStep
+from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.evaluation.build import build as evaluate
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
@@ -66,12 +67,16 @@ def test_every_document_is_accounted_for(demo: Stages) -> None:
 
 
 def test_the_encoder_finds_mathematics_by_gold(demo: Stages) -> None:
-    metrics = demo["encoder"]["metrics"]
-    assert metrics["gold_auc"] >= 0.97
-    assert metrics["gold_auc_low"] > max(metrics["gold_length_auc_high"], metrics["gold_source_auc_high"])
-    assert metrics["gold_auc_within_wikipedia"] > 0.9
-    assert metrics["gold_auc_within_docstring"] > 0.9
-    assert metrics["annotator_gold_auc"] > 0.97
+    gold = EncoderResult.model_validate(demo["encoder"]["metrics"]).gold
+    assert gold is not None
+    assert gold.auc is not None
+    assert gold.auc.low is not None
+    assert gold.auc.value >= 0.97
+    assert gold.auc.low > max(gold.baseline_auc["length"].high or 1.0, gold.baseline_auc["source"].high or 1.0)
+    assert gold.auc_within["wikipedia"].value > 0.9
+    assert gold.auc_within["docstring"].value > 0.9
+    assert gold.annotator_auc is not None
+    assert gold.annotator_auc.value > 0.97
 
 
 def test_four_in_five_kept_documents_are_mathematics_by_gold(demo: Stages) -> None:

@@ -164,7 +164,8 @@ def kill_server(annotator: VLLMServer) -> None:
         os.kill(one, signal.SIGKILL)
 
 
-DOCUMENTS = [AnnotationRequest(str(number), f"worth {number % 6}", "made") for number in range(4000)]  # more than are answered before a kill is noticed
+# more than are answered before a kill is noticed
+DOCUMENTS = [AnnotationRequest(str(number), f"worth {number % 6}", "made") for number in range(4000)]
 
 
 def test_a_server_starts_with_the_first_question_comes_back_when_it_is_killed_and_ends_with_close(

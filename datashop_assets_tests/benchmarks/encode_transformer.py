@@ -17,8 +17,8 @@ import jax
 import numpy as np
 import orjson
 
-from datashop_assets.encoder.base_model import folder_of
-from datashop_assets.encoder.transformer import embedder
+from datashop_assets.encoder_kinds.kinds import pretrained_folder
+from datashop_assets.encoder_kinds.transformer import embedder
 from datashop_assets.models.bert.weights import load_bert
 from datashop_assets.models.sharding import workers
 from datashop_assets.prompts.encoder_settings import MINILM
@@ -47,7 +47,7 @@ def matmul_rate() -> float:
 
 def main(documents: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        folder = folder_of(MINILM, Path(scratch))
+        folder = pretrained_folder(MINILM, Path(scratch))
         texts = texts_of(Path(scratch) / "cache", documents)
         bert = load_bert(folder)
         running = embedder(bert, LONGEST)

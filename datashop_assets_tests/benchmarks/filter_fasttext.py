@@ -8,7 +8,6 @@ it stands, and the model is the same file of the stock library. Documents are th
 the one before and after it, in three orders, some 1.5 kB each.
 """
 
-import json
 import os
 import random
 import sys
@@ -19,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.documents.embedded import load_gold
+from datashop_assets.encoder_kinds.trained import DESCRIPTION, PlattCurve, StoredEncoder
 from datashop_assets.filtered_pool import scoring
 from datashop_assets.filtered_pool.results import PoolScoresConfig
 from datashop_assets.filtered_pool.steps import filtered_pool, pool_scores
 from datashop_assets.models.fasttext.classifier import NEGATIVE, POSITIVE, train_supervised
+from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.storage.shards import write_rows
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.documents import embedded_rows
@@ -126,11 +127,15 @@ def prepare(root: Path, model: Path) -> dict[str, StageFolder]:
     write_model(read_model(model).folded(), root / "model.bin")
     output = writer(root, "encoder")
     output.put_file("model.bin", root / "model.bin")
-    config = {"kind": "fasttext", "read_characters": 1 << 30, "reading": "head", "each_word_once": False}
-    curve = {"kind": "Calibration", "slope": 1.0, "intercept": 0.0}
-    output.put_bytes(
-        "encoder.json", json.dumps({"config": config, "files": ["model.bin"], "calibration": curve}).encode()
+    stored = StoredEncoder(
+        config=EncoderSettings().encoder_config,
+        read_characters=1 << 30,
+        reading="head",
+        files=("model.bin",),
+        calibration=PlattCurve(slope=1.0, intercept=0.0),
+        each_word_once=False,
     )
+    output.put_bytes(DESCRIPTION, stored.model_dump_json().encode())
     return {"pretraining_pool": pool, "encoder": finish(output, "encoder", {}, {})}
 
 

@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_pool
-from datashop_assets.encoder import embeddings
-from datashop_assets.encoder.static import StaticEncoder, StaticKind
+from datashop_assets.encoder.results import PoolEmbeddingsConfig, pool_vectors
+from datashop_assets.encoder.steps import pool_embeddings
+from datashop_assets.encoder_kinds.kinds import pretrained_folder
+from datashop_assets.encoder_kinds.static import StaticEncoder, StaticKind
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.benchmarks.sides import print_result
 from datashop_assets_tests.filtered_pool.pools import gold_pool
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 
-PROMPTS, LABELS, READ = 10, 600, {"read_characters": 500, "reading": "head"}
+PROMPTS, LABELS = 10, 600
+CONFIG = PoolEmbeddingsConfig(model=MINILM, fingerprint=MINILM, read_characters=500, reading="head")
 
 
 def embedded(root: Path, name: str, pool: StageFolder) -> StageFolder:
-    config = {"asked": True, "model": MINILM, **READ}
-    return run_build(embeddings.build, name, root, config, {"pretraining_pool": pool})
+    return run_step(pool_embeddings, root, CONFIG, [pool], name=name)
 
 
 def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncoder:
@@ -36,11 +38,11 @@ def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncod
     labels = [int(label == topic) for _, label in sample]
     ones = [1] * len(sample)
     told = Labelled([text for text, _ in sample], labels, [5.0 * one for one in labels], [1.0] * len(sample), ones)
-    return StaticKind({"model": MINILM}, root / "cache").fit(told, seed=0, folder=root / "heads" / topic)
+    return StaticKind(pretrained_folder(MINILM, root / "cache")).fit(told, seed=0, folder=root / "heads" / topic)
 
 
 def scored(encoder: StaticEncoder, vectors: StageFolder, shards: list[str]) -> NDArray[np.float64]:
-    return np.concatenate([encoder.margin_of(embeddings.vectors_of(vectors, shard)) for shard in shards])
+    return np.concatenate([encoder.margin_of(pool_vectors(vectors, shard)) for shard in shards])
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from datashop_assets.data_card.samples import samples
 from datashop_assets.data_card.scan import scan
 from datashop_assets.documents import pool as reading
 from datashop_assets.documents.pool import pool_shards, read_index
-from datashop_assets.encoder.build import heldout
+from datashop_assets.encoder.report import heldout_documents
 from datashop_assets.prompt_comparison.compare import SHOWN, compare
 from datashop_assets_tests.data_card.cards import browsable, card_run, names
 from datashop_assets_tests.prompt_comparison.test_compare import DOCUMENTS, indexed, prompt
@@ -33,7 +33,7 @@ def test_gold_reads_held_out_documents(tmp_path: Path, texts_read: list[str]) ->
     pool = indexed(tmp_path, 2)
     rows = [row for shard in pool_shards(pool) for row in read_index(pool, shard)]
     wanted = [row["id"] for row in rows if row["split"] == "heldout"]
-    assert [document.id for document in heldout(pool)] == wanted
+    assert [document.id for document in heldout_documents(pool)] == wanted
     assert 0 < len(texts_read) == len(wanted) < len(rows)
 
 

@@ -1,6 +1,5 @@
 """The encoder on real documents: its report, its baselines, what it refuses, and that it repeats."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,86 +7,118 @@ import numpy as np
 import polars as pl
 import pytest
 
-from datashop_assets.encoder import trained
-from datashop_assets.encoder.build import build, refuse_useless
+from datashop_assets.core.step import StepOutput
+from datashop_assets.encoder import steps
 from datashop_assets.encoder.describe import describe
-from datashop_assets.encoder.kinds import kind_of
+from datashop_assets.encoder.results import BASELINES, EncoderResult, EncoderStepConfig, RankingFigures, encoder_report
+from datashop_assets.encoder_kinds.trained import load
 from datashop_assets.statistics.figure import Figure
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets.training_set.labels import SCHEMA
+from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import finish, run_step, stage_of_rows, writer
+
+Built = tuple[Path, StepOutput[EncoderResult]]
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StageFolder]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     root = tmp_path_factory.mktemp("encoder")
-    inputs = {
-        "pretraining_pool": gold_pool(root),
-        "training_set": stage_of_rows(root, "training_set", {LABELS: training_rows(root, 500)}, SCHEMA),
-    }
-    return root, run_build(build, "encoder", root, {**CONFIG, "gold": GOLD, "gold_uri": "embedded"}, inputs)
+    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 500)}, SCHEMA)
+    config = CONFIG.model_copy(update={"gold": tuple(GOLD)})
+    return root, run_step(steps.encoder, root, config, [gold_pool(root), labels])
 
 
-def test_it_beats_length_and_source_on_labels_and_on_gold(built: tuple[Path, StageFolder]) -> None:
-    metrics = built[1].metrics
-    assert metrics["auc_low"] > max(metrics["length_auc"], metrics["source_auc"])
-    assert metrics["gold_auc"] > 0.95
-    assert metrics["gold_auc"] > max(metrics["gold_source_auc"], metrics["gold_length_auc"])
+def estimates(result: EncoderResult) -> dict[str, Figure]:
+    """Every figure of a result, of nested ones by their path."""
+    found = {name: value for name, value in result if isinstance(value, Figure)}
+    found |= {f"baseline_auc.{name}": value for name, value in result.baseline_auc.items()}
+    assert result.gold is not None
+    found |= {f"gold.{name}": value for name, value in result.gold if isinstance(value, Figure)}
+    found |= {f"gold.auc_within.{name}": value for name, value in result.gold.auc_within.items()}
+    return found | {f"gold.baseline_auc.{name}": value for name, value in result.gold.baseline_auc.items()}
 
 
-def test_every_figure_has_an_interval_around_it(built: tuple[Path, StageFolder]) -> None:
-    metrics = built[1].metrics
-    named = [name.removesuffix("_low") for name in metrics if name.endswith("_low")]
-    assert {"auc", "spearman", "precision", "gold_auc", "gold_precision_at_share", "annotator_gold_auc"} <= set(named)
-    for name in named:
-        assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"]
+def test_it_beats_length_and_source_on_labels_and_on_gold(built: Built) -> None:
+    figures = estimates(built[1].result)
+    auc, gold = figures["auc"], figures["gold.auc"]
+    assert auc.low is not None
+    assert auc.low > max(figures[f"baseline_auc.{name}"].value for name in BASELINES)
+    assert gold.value > 0.95
+    assert gold.value > max(figures[f"gold.baseline_auc.{name}"].value for name in BASELINES)
 
 
-def test_length_alone_and_source_alone_stand_beside_every_figure(built: tuple[Path, StageFolder]) -> None:
-    metrics = json.loads(built[1].file("report.json").read_text())["labels"]["all"]["metrics"]
-    for figure in ("auc", "average_precision", "f1", "macro_f1", "spearman"):
-        for baseline in ("length", "source"):
-            assert metrics[f"{baseline}_{figure}"]["value"] < metrics[figure]["low"], (baseline, figure)
+def test_every_figure_has_an_interval_around_it(built: Built) -> None:
+    figures = estimates(built[1].result)
+    named = {"auc", "spearman", "precision", "gold.auc", "gold.precision_at_share", "gold.annotator_auc"}
+    assert named | {"gold.auc_within.docstring", "gold.auc_within.wikipedia"} <= set(figures)
+    for figure in figures.values():
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low <= figure.value <= figure.high
+
+
+def test_length_alone_and_source_alone_stand_beside_every_figure(built: Built) -> None:
+    summary = encoder_report(built[1]).labels.all
+    own = dict[str, Figure](summary.figures or ())
+    for name in RankingFigures.model_fields:
+        for baseline in BASELINES:
+            low = own[name].low
+            assert low is not None
+            assert dict[str, Figure](summary.baselines[baseline])[name].value < low, (name, baseline)
     assert "average precision of source alone" in describe(built[1])["on labels it has not seen"]
 
 
-def test_the_annotator_stands_beside_it(built: tuple[Path, StageFolder]) -> None:
-    assert built[1].metrics["annotator_gold_auc"] == 1.0  # the labels of this test are gold itself
-    assert built[1].metrics["annotator_gold_precision"] == 1.0
+def test_the_annotator_stands_beside_it(built: Built) -> None:
+    gold = built[1].result.gold
+    assert gold is not None
+    assert gold.annotator_auc is not None
+    assert gold.annotator_precision_at_share is not None
+    assert gold.annotator_auc.value == 1.0  # the labels of this test are gold itself
+    assert gold.annotator_precision_at_share.value == 1.0
 
 
-def test_the_report_holds_every_source_by_itself(built: tuple[Path, StageFolder]) -> None:
-    report = json.loads(built[1].file("report.json").read_text())
-    for part in ("labels", "gold", "annotator"):
-        within = report[part]["within"]
-        assert set(within) == {"wikipedia", "docstring"}
-        assert sum(one["documents"] for one in within.values()) == report[part]["all"]["documents"]
-    assert report["gold"]["without_gold"] > 0
+def test_the_report_holds_every_source_by_itself(built: Built) -> None:
+    report = encoder_report(built[1])
+    for part in (report.labels, report.gold, report.annotator):
+        assert part is not None
+        assert set(part.within) == {"wikipedia", "docstring"}
+        assert sum(one.documents for one in part.within.values()) == part.all.documents
+    assert report.gold is not None
+    assert report.gold.without_gold > 0
 
 
-def test_what_is_loaded_scores_as_what_was_trained(built: tuple[Path, StageFolder]) -> None:
+def test_what_is_loaded_scores_as_what_was_trained(built: Built) -> None:
     root, encoder = built
-    loaded = trained.load(encoder)
-    rows = StageFolder((encoder.folder.__class__)(str(root / "training_set"))).table(LABELS)
+    loaded = load(encoder)
+    rows = StageFolder(Folder(str(root / "training_set"))).table(LABELS)
     margins = loaded.margins(rows["text"].to_list())
     score = loaded.calibration.probability(margins)
     assert np.corrcoef(score, rows["label"].to_numpy())[0, 1] > 0.8
     assert loaded.margins(["prime " * 1000]) == loaded.margins(["prime " * 1000 + "a king"])  # beyond what is read
 
 
-def test_building_again_gives_the_same_content(built: tuple[Path, StageFolder], tmp_path: Path) -> None:
+def test_an_encoder_that_was_described_otherwise_is_refused_with_its_place(tmp_path: Path) -> None:
+    output = writer(tmp_path, "encoder")
+    output.put_bytes("encoder.json", b'{"config": {"kind": "fasttext"}, "files": []}')
+    old = finish(output, "encoder", {}, {})
+    with pytest.raises(ValueError, match=r"encoder/encoder\.json is not in the form of this version"):
+        load(old)
+
+
+def test_building_again_without_gold_gives_the_same_content(built: Built, tmp_path: Path) -> None:
     root, first = built
-    folder = first.folder.__class__
-    inputs = {name: StageFolder(folder(str(root / name))) for name in ("pretraining_pool", "training_set")}
-    again = run_build(build, "encoder", tmp_path, {**CONFIG, "gold": [], "gold_uri": "embedded"}, inputs)
+    again = run_step(steps.encoder, tmp_path, CONFIG, [StageFolder(Folder(str(root / "training_set")))])
     content = {file.name: file.content for file in first.manifest.files}
     for file in again.manifest.files:
         if file.identity and file.name != "report.json":
             assert file.content == content[file.name]
+    assert again.result.gold is None
 
 
-def test_it_is_shown_with_intervals_and_escaped_names(built: tuple[Path, StageFolder]) -> None:
+def test_it_is_shown_with_intervals_and_escaped_names(built: Built) -> None:
     shown = describe(built[1])
     assert set(shown) == {
         "on labels it has not seen", "on held-out gold", "the annotator on gold", "reliability", "least certain",
@@ -104,20 +135,15 @@ def test_too_few_of_one_class_is_refused_with_counts(tmp_path: Path, positives: 
         | {"characters": 9, "weight": 1.0, "repeat": 1, "fold": n % 5}
         for n in range(300)
     ]
-    inputs = {"training_set": stage_of_rows(tmp_path, "training_set", {LABELS: rows}, SCHEMA)}
+    labels = stage_of_rows(tmp_path, "training_set", {LABELS: rows}, SCHEMA)
     with pytest.raises(ValueError, match=f"{positives} positives and {300 - positives} negatives"):
-        run_build(build, "encoder", tmp_path, CONFIG, inputs)
-
-
-def test_worse_than_chance_is_refused() -> None:
-    refuse_useless(Figure(value=0.48, low=0.4, high=0.56))
-    with pytest.raises(ValueError, match="worse than chance"):
-        refuse_useless(Figure(value=0.4, low=0.35, high=0.45))
+        run_step(steps.encoder, tmp_path, CONFIG, [labels])
 
 
 def test_an_unknown_kind_is_refused() -> None:
+    stored = CONFIG.model_dump(mode="json")
     with pytest.raises(ValueError, match="'word2vec'"):
-        kind_of({**CONFIG, "kind": "word2vec"})
+        EncoderStepConfig.model_validate({**stored, "encoder": {**stored["encoder"], "kind": "word2vec"}})
 
 
 def test_schema_names_every_column_that_is_learnt_from() -> None:

@@ -11,27 +11,37 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from datashop_assets.core.step import Resources
+from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.documents.pool import pool_shards, read_pool
-from datashop_assets.encoder import embeddings, trained
-from datashop_assets.encoder.base_model import fingerprint
-from datashop_assets.encoder.build import build
-from datashop_assets.encoder.cascade import cut_of, was_passed
-from datashop_assets.encoder.describe import describe
-from datashop_assets.encoder.pool_margins import pool_margins
+from datashop_assets.encoder import steps
+from datashop_assets.encoder.describe import describe, describe_embeddings
+from datashop_assets.encoder.embeddings import vectors_of
+from datashop_assets.encoder.results import (
+    EncoderResult,
+    EncoderStepConfig,
+    PoolEmbeddingsConfig,
+    PoolEmbeddingsResult,
+    encoder_report,
+)
+from datashop_assets.encoder_kinds.kinds import fingerprint
+from datashop_assets.encoder_kinds.trained import load, was_passed
+from datashop_assets.filtered_pool.pool_margins import pool_margins
+from datashop_assets.graph import plan
 from datashop_assets.models.tuning import TuningSettings
-from datashop_assets.prompts.encoder_settings import EncoderSettings, Transformer
+from datashop_assets.prompts.encoder_settings import MINILM, EncoderSettings, Transformer
 from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_set.build import LABELS, SCHEMA
-from datashop_assets_tests import stages
+from datashop_assets.training_set.labels import SCHEMA
+from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.filtered_pool.pools import gold_pool
+from datashop_assets_tests.graph.golden_plans import prompt_of
 from datashop_assets_tests.models.tiny_bert import write_tiny
-from datashop_assets_tests.stages import LosesEveryWorker, run_build, stage_of_rows
+from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows
 
 MATHEMATICS = ("theorem", "integral", "prime", "number", "proof")
 OTHERS = ("king", "river", "album", "village", "battle")
-READ = {"read_characters": 200, "reading": "head"}
+EMBEDDING = PoolEmbeddingsConfig(model=MINILM, fingerprint=MINILM, read_characters=200, reading="head")
 
 
 def labelled(documents: int = 120) -> list[dict[str, Any]]:
@@ -55,12 +65,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def built(root: Path, name: str, settings: Mapping[str, Any]) -> StageFolder:
+def built(root: Path, name: str, settings: Mapping[str, Any]) -> StepOutput[EncoderResult]:
     if (root / name / "manifest.json").exists():
-        return StageFolder(Folder(str(root / name)))
-    config = EncoderSettings.model_validate_json(json.dumps(settings)).config()
-    inputs = {"training_set": StageFolder(Folder(str(root / "training_set")))}
-    return run_build(build, name, root, {**config, **READ, "gold": [], "gold_uri": "embedded"}, inputs)
+        return steps.encoder.output(Folder(str(root / name)))
+    config = EncoderStepConfig(
+        encoder=EncoderSettings.model_validate_json(json.dumps(settings)).encoder_config,
+        read_characters=200,
+        reading="head",
+        gold=(),
+        gold_uri="embedded",
+    )
+    return run_step(steps.encoder, root, config, [StageFolder(Folder(str(root / "training_set")))], name=name)
 
 
 def transformer(root: Path, **more: Any) -> dict[str, Any]:
@@ -83,14 +98,14 @@ TUNED = pytest.param("tuned", marks=pytest.mark.faults)  # compiling a step of a
 @pytest.mark.parametrize("name", ["frozen", TUNED, "static", "cascade"])
 def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
     encoder = built(root, name, settings_of(root, name))
-    assert encoder.metrics["auc"] > 0.8
-    loaded = trained.load(encoder)
+    assert encoder.result.auc.value > 0.8
+    loaded = load(encoder)
     texts = ["prime number theorem proof", "the king of the village", ""]
     margins = loaded.margins(texts)
     assert margins[0] > margins[1]
     scores = loaded.calibration.probability(margins)
     assert ((scores >= 0) & (scores <= 1)).all()
-    np.testing.assert_array_equal(trained.load(encoder).margins(texts), margins)
+    np.testing.assert_array_equal(load(encoder).margins(texts), margins)
     assert {"reliability", "precision and recall", "false positives"} <= set(describe(encoder))
 
 
@@ -106,7 +121,7 @@ def test_a_build_that_was_killed_after_its_folds_gives_the_same_content(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = built(root, "frozen", settings_of(root, "frozen"))
-    monkeypatch.setattr("datashop_assets.encoder.learning.fit_calibration", _killed)
+    monkeypatch.setattr("datashop_assets.encoder.fitting.fit_calibration", _killed)
     with pytest.raises(InterruptedError):
         built(root, "again", settings_of(root, "frozen"))
     monkeypatch.undo()
@@ -120,7 +135,7 @@ def _killed(*_: Any) -> None:
 
 def test_a_cascade_puts_what_it_does_not_pass_beneath_everything_else(root: Path) -> None:
     encoder = built(root, "cascade", settings_of(root, "cascade"))
-    loaded = trained.load(encoder)
+    loaded = load(encoder)
     texts = [row["text"] for row in labelled()]
     margins = loaded.margins(texts)
     passed = was_passed(margins)
@@ -133,19 +148,16 @@ def test_a_cascade_puts_what_it_does_not_pass_beneath_everything_else(root: Path
 
 def test_a_cascade_says_what_it_costs(root: Path) -> None:
     encoder = built(root, "cascade", settings_of(root, "cascade"))
-    found = json.loads(encoder.file("report.json").read_text())["cascade"]
-    assert found["passed"] + found["lost_positives"] <= found["documents"]
-    recall = found["metrics"]["recall"]
-    assert recall["low"] <= recall["value"] <= recall["high"] <= 1
+    found = encoder_report(encoder).cascade
+    assert found is not None
+    assert found == encoder.result.cascade
+    assert found.passed + found.lost_positives <= found.documents
+    assert found.recall.low is not None
+    assert found.recall.high is not None
+    assert found.recall.low <= found.recall.value <= found.recall.high <= 1
     assert "positives passed on" in describe(encoder)["cascade"]
     margins = encoder.table("out_of_fold.parquet")["margin"].to_numpy()
-    assert int(was_passed(margins).sum()) == found["passed"]
-
-
-def test_the_cut_passes_the_share_that_was_asked_for() -> None:
-    first, weights = np.array([3.0, 1.0, 2.0, 0.0]), np.array([1.0, 1.0, 1.0, 5.0])
-    assert cut_of(first, weights, 0.25) == 2.0
-    assert cut_of(first, weights, 0.9) == 0.0
+    assert int(was_passed(margins).sum()) == found.passed
 
 
 @pytest.fixture(scope="module")
@@ -160,15 +172,14 @@ def pool(root: Path) -> StageFolder:
     return gold_pool(root, data)
 
 
-def embedded(root: Path, pool: StageFolder) -> StageFolder:
+def embedded(root: Path, pool: StageFolder) -> StepOutput[PoolEmbeddingsResult]:
     if (root / "pool_embeddings" / "manifest.json").exists():
-        return StageFolder(Folder(str(root / "pool_embeddings")))
-    config = {"asked": True, "model": "all-minilm-l6-v2", **READ}
-    return run_build(embeddings.build, "pool_embeddings", root, config, {"pretraining_pool": pool})
+        return steps.pool_embeddings.output(Folder(str(root / "pool_embeddings")))
+    return run_step(steps.pool_embeddings, root, EMBEDDING, [pool])
 
 
 def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: StageFolder) -> None:
-    loaded = trained.load(built(root, "static", settings_of(root, "static")))
+    loaded = load(built(root, "static", settings_of(root, "static")))
     assert loaded.scores_embeddings
     vectors = embedded(root, pool)
     for shard in pool_shards(pool):
@@ -183,7 +194,7 @@ def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: S
 def test_a_margin_that_is_not_a_number_is_named_with_its_row(
     root: Path, pool: StageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = trained.load(built(root, "static", settings_of(root, "static")))
+    loaded = load(built(root, "static", settings_of(root, "static")))
     monkeypatch.setattr(loaded.model, "_bias", np.where(np.arange(60) == 7, np.nan, 0.0))
     with pytest.raises(ValueError, match=r"row 7 of shard a \('a7'\) has no number as its margin"):
         list(pool_margins(loaded, pool, embedded(root, pool), "a"))
@@ -194,11 +205,10 @@ def test_memory_holds_what_is_read_of_long_documents(root: Path, tmp_path: Path)
     (tmp_path / "long.jsonl").write_text(line * 150)  # 33 MB
     data = {"uri": str(tmp_path / "long.jsonl"), "text_field": "text", "id_field": "id", "source_field": "source"}
     long = gold_pool(tmp_path, data)
-    loaded = replace(trained.load(built(root, "static", settings_of(root, "static"))), model=OfLength())
-    job = embeddings.EmbedJob("", "", tmp_path, 200, "head", "", "", stages.writer(tmp_path, "none"))
+    loaded = replace(load(built(root, "static", settings_of(root, "static"))), model=OfLength())
     tracemalloc.start()
     found = np.concatenate([margins for _, margins in pool_margins(loaded, long, long, "long")])
-    vectors = list(embeddings._embedded(OfLength(), read_pool(long, "long"), job))  # type: ignore[arg-type]
+    vectors = list(vectors_of(OfLength(), read_pool(long, "long"), EMBEDDING))  # type: ignore[arg-type]
     assert tracemalloc.get_traced_memory()[1] < 5e6
     tracemalloc.stop()
     assert found.tolist() == vectors[0].tolist() == [204.0] * 150
@@ -217,22 +227,21 @@ class OfLength:
 
 def test_embeddings_say_what_they_are(root: Path, pool: StageFolder) -> None:
     found = embedded(root, pool)
-    assert found.metrics == {"state": "made", "documents": 120, "width": 384, "bytes": 120 * 384 * 2}
-    assert "120 documents" in describe(found)["embeddings"]
+    assert found.result == PoolEmbeddingsResult(documents=120, width=384, bytes=120 * 384 * 2)
+    assert "120 documents" in describe_embeddings(found)["embeddings"]
 
 
 def test_vectors_of_a_lost_worker_are_not_made_again(root: Path, pool: StageFolder) -> None:
-    config, tools = (
-        {"asked": True, "model": "all-minilm-l6-v2", **READ},
-        Resources(compute=LosesEveryWorker(root / "again-vectors")),
-    )
-    again = run_build(embeddings.build, "again-vectors", root, config, {"pretraining_pool": pool}, tools)
+    resources = Resources(compute=LosesEveryWorker(root / "again-vectors"))
+    again = run_step(steps.pool_embeddings, root, EMBEDDING, [pool], name="again-vectors", resources=resources)
     assert again.manifest.content_digest == embedded(root, pool).manifest.content_digest
 
 
-def test_embeddings_that_nobody_asked_for_say_so(root: Path, pool: StageFolder) -> None:
-    found = run_build(embeddings.build, "not_asked", root, {"asked": False}, {"pretraining_pool": pool})
-    assert found.metrics == {"state": "not asked"}
+def test_only_an_encoder_of_vectors_has_the_pool_embedded(tmp_path: Path) -> None:
+    static, fasttext = (plan(prompt_of(kind), Root(str(tmp_path))) for kind in ("static", "transformer"))
+    assert "pool_embeddings" in static["pool_scores"].inputs
+    assert "pool_embeddings" not in fasttext
+    assert "pool_embeddings" not in fasttext["pool_scores"].inputs
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -13,16 +13,17 @@ from pathlib import Path
 from datashop_assets.core.build import make_step
 from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import Resources
-from datashop_assets.encoder.build import build as build_encoder
+from datashop_assets.encoder.steps import encoder
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
-from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets.training_set.labels import SCHEMA
+from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, PROMPT, gold_pool, pool_tokenizer, training_rows
 from datashop_assets_tests.small import small_pool
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import run_step, stage_of_rows
 from resources.compute import LocalCompute, RayCompute
 
 MADE = ("pretraining_pool", "encoder", "pool_tokens")
@@ -35,7 +36,7 @@ def prepare(root: Path, shards: int) -> None:
     (root / "files").mkdir(parents=True)
     pool = gold_pool(root, {**DATA, "uri": small_pool(root / "files", root / "cache", shards)})
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 200)}, SCHEMA)
-    run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
+    run_step(encoder, root, CONFIG, [labels])
     pool_tokenizer(root, pool)
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
+from datashop_assets.encoder.results import EncoderStepConfig
 from datashop_assets.filtered_pool.results import FilteredPoolConfig, FilteredPoolResult
 from datashop_assets.filtered_pool.steps import filtered_pool
+from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.settings import FractionRule
 from datashop_assets.storage.digests import keyed_hash
@@ -20,20 +22,13 @@ from datashop_assets_tests.documents import making
 from datashop_assets_tests.stages import finish, writer
 
 GOLD = ["Mathematics", "sympy", "mpmath"]
-CONFIG = {
-    "kind": "fasttext",
-    "calibration": "platt",
-    "dimensions": 8,
-    "epochs": 5,
-    "learning_rate": 0.5,
-    "min_subword": 3,
-    "max_subword": 5,
-    "buckets": 20_000,
-    "read_characters": 1000,
-    "reading": "head",
-    "gold": [],
-    "gold_uri": "embedded",
-}
+CONFIG = EncoderStepConfig(
+    encoder=EncoderSettings(dimensions=8, buckets=20_000).encoder_config,
+    read_characters=1000,
+    reading="head",
+    gold=(),
+    gold_uri="embedded",
+)
 PROMPT = {
     "name": "Mathematics",
     "rubric": "{example}",

@@ -15,7 +15,7 @@ import pytest
 
 from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.documents.pool import pool_shards, read_index
-from datashop_assets.encoder.build import build as build_encoder
+from datashop_assets.encoder.steps import encoder
 from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresConfig, PoolScoresResult
 from datashop_assets.filtered_pool.scoring import SCHEMA as SCORES
 from datashop_assets.filtered_pool.steps import filtered_pool, pool_scores
@@ -23,10 +23,11 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import project
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_set.build import LABELS, SCHEMA
+from datashop_assets.training_set.labels import SCHEMA
+from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.benchmarks.sides import PEERS
 from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, filtering, gold_pool, training_rows
-from datashop_assets_tests.stages import LosesEveryWorker, run_build, run_step, stage_of_rows
+from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows
 
 SCORE = """
 import sys
@@ -73,8 +74,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("filtered")
     pool = gold_pool(root)
     labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 400)}, SCHEMA)
-    encoder = run_build(build_encoder, "encoder", root, CONFIG, {"training_set": labels, "pretraining_pool": pool})
-    run_step(pool_scores, root, PoolScoresConfig(), [encoder, pool])
+    run_step(pool_scores, root, PoolScoresConfig(), [run_step(encoder, root, CONFIG, [labels]), pool])
     return root
 
 

@@ -30,7 +30,7 @@ NETWORK = """
 import sys
 from pathlib import Path
 import jax, numpy as np
-from datashop_assets.encoder.transformer import loss_of
+from datashop_assets.encoder_kinds.transformer import loss_of
 from datashop_assets.models.bert.model import JaxEmbedder
 from datashop_assets.models.bert.weights import load_bert
 from datashop_assets_tests.models.test_tuning import SHORT, read, start, tune

@@ -11,11 +11,12 @@ from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreeme
 from datashop_assets.annotations.steps import gate_check
 from datashop_assets.core.checks import check_output
 from datashop_assets.core.step import CheckContext, CheckResult
-from datashop_assets.encoder.ceiling import Ceiling
-from datashop_assets.encoder.checks import beside, judged
+from datashop_assets.encoder.checks import against_baselines, against_ceiling
+from datashop_assets.encoder.results import Ceiling
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.annotator_settings import Gate
 from datashop_assets.statistics.figure import Figure
+from datashop_assets_tests.encoder.made import encoder_result
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 SCHEMA = {
@@ -79,7 +80,7 @@ def test_what_must_not_be_built_upon_stops_the_run() -> None:
     ],
 )
 def test_an_encoder_is_held_against_the_better_baseline(auc: float, low: float, passes: bool, severity: str) -> None:
-    result = judged({"auc": auc, "auc_low": low, "length_auc": 0.70, "source_auc": 0.82})
+    result = against_baselines(Figure(value=auc, low=low, high=1.0), {"length": 0.70, "source": 0.82})
     assert (result.passed, result.severity) == (passes, severity)
     assert "source alone reaches 0.820" in result.description
 
@@ -90,16 +91,14 @@ def figure(value: float, spread: float = 0.05) -> Figure:
 
 @pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
 def test_an_encoder_surely_above_what_the_annotators_noise_allows_is_a_warning(encoder: float, passes: bool) -> None:
-    result = beside(Ceiling(figure(encoder), figure(0.64), "50 documents asked twice"))
+    result = against_ceiling(Ceiling(figure(encoder), figure(0.64), "50 documents asked twice"))
     assert (result.passed, result.severity) == (passes, "warning")
     assert "0.640 (0.590 to 0.690) on 50 documents asked twice; 0.800 is the most" in result.description
 
 
 def against_the_report(workshop: Workshop, *made: str) -> str:
     workshop.write("numbers")
-    spearman = {"spearman": 0.7, "spearman_low": 0.6, "spearman_high": 0.8}
-    spearman |= {"auc": 0.9, "auc_low": 0.8, "length_auc": 0.5, "source_auc": 0.5}
-    workshop.put("numbers", "encoder", spearman)
+    workshop.put("numbers", "encoder", encoder_result(spearman=figure(0.7, 0.1)).model_dump(mode="json"))
     scores = ScoreSummary(documents=0, scored=0, mean=None, quartiles=None)
     report = AnnotatorReportResult(
         scores=scores,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.training_set.build import build
-from datashop_assets.training_set.describe import describe
 from datashop_assets.training_set.labels import FOLDS, LARGEST_REPEAT, folds_of, labelled, positive_repeat, split_usable
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets.training_set.results import TrainingSetConfig
+from datashop_assets.training_set.steps import describe, training_set
+from datashop_assets_tests.stages import run_step, stage_of_rows
 
 SCHEMA = {
     **dict.fromkeys(("id", "source", "text", "status", "reason"), pl.String),
@@ -96,14 +96,13 @@ def test_the_stage_accounts_for_every_annotation(tmp_path: Path) -> None:
     rows = [annotation(n, 5.0 if n % 4 == 0 else 0.5, probability=0.25 if n % 4 else 0.5) for n in range(20)]
     rows += [annotation(20, None), annotation(21, None, status="unparsed", reason="no number")]
     annotations = stage_of_rows(tmp_path, "annotations", {"round1-000.parquet": rows}, SCHEMA)
-    made = run_build(
-        build, "training_set", tmp_path, {"positive_from": 2.5, "balance": True}, {"annotations": annotations}
-    )
+    made = run_step(training_set, tmp_path, TrainingSetConfig(positive_from=2.5, balance=True), [annotations])
     assert made.table("training_set.parquet")["id"].to_list() == [f"doc{n}" for n in range(20)]
     assert made.table("left_out.parquet")["reason"].to_list() == ["", "no number"]
-    assert made.metrics["annotated"] == 22
-    assert made.metrics["left_out"] == {"failed": 1, "unparsed": 1}
-    assert made.metrics["positives"] == 5
-    assert made.metrics["positive_share"] == pytest.approx(5 * 2 / (5 * 2 + 15 * 4))
-    assert made.metrics["by_fold"] == [4] * 5
+    result = made.result
+    assert result.annotated == 22
+    assert result.left_out == {"failed": 1, "unparsed": 1}
+    assert result.positives == 5
+    assert result.positive_share == pytest.approx(5 * 2 / (5 * 2 + 15 * 4))
+    assert result.by_fold == (4,) * 5
     assert "1 failed, 1 unparsed" in describe(made)["labels"]

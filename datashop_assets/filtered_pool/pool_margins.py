@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.documents.pool import read_index, read_pool
-from datashop_assets.encoder.embeddings import vectors_of
-from datashop_assets.encoder.trained import TrainedEncoder
+from datashop_assets.encoder.results import pool_vectors
+from datashop_assets.encoder_kinds.trained import TrainedEncoder
 from datashop_assets.storage.stage_folder import StageFolder
 
 BATCH = 1024
@@ -45,7 +45,7 @@ def _of_texts(encoder: TrainedEncoder, pool: StageFolder, shard: str) -> Iterato
 
 
 def _of_vectors(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
-    vectors, index, start = vectors_of(embeddings, shard), read_index(pool, shard), 0
+    vectors, index, start = pool_vectors(embeddings, shard), read_index(pool, shard), 0
     while batch := [(entry["row"], entry["id"]) for entry in islice(index, BATCH)]:
         yield batch, encoder.margins_of(np.asarray(vectors[start : start + len(batch)]))
         start += len(batch)

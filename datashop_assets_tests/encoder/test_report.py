@@ -1,11 +1,14 @@
-"""What length alone and source alone say of a document."""
+"""What length alone and source alone say of a document, and which errors are shown."""
 
 import tracemalloc
 
 import numpy as np
+import polars as pl
 import pytest
 
-from datashop_assets.encoder.baselines import Baselines
+from datashop_assets.encoder.describe import errors_table
+from datashop_assets.encoder.report import Baselines, errors_to_read, refuse_useless
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.ranking import auc
 
 
@@ -33,3 +36,20 @@ def test_memory_does_not_grow_with_the_square_of_sources() -> None:
     Baselines([9] * 3000, sources, labels, np.ones(3000)).scores([9] * 3000, sources)
     assert tracemalloc.get_traced_memory()[1] < 20e6  # 3,000 times 3,000 numbers are 72 MB
     tracemalloc.stop()
+
+
+def test_the_errors_to_read_are_the_surest_ones() -> None:
+    rows = pl.DataFrame({"id": list("abcd"), "source": ["s"] * 4, "text": ["<b>", "y" * 999, "z", "w"]}).with_columns(
+        label=pl.Series([0, 0, 1, 1]), expected_score=pl.Series([1.0, 1.0, 4.0, 4.0])
+    )
+    positives, negatives = errors_to_read(rows, np.array([0.6, 0.9, 0.2, 0.8]))
+    assert [one.id for one in positives] == ["b", "a"]
+    assert [one.id for one in negatives] == ["c"]
+    assert len(positives[0].text) == 300
+    assert "<b>" not in errors_table(positives)
+
+
+def test_worse_than_chance_is_refused() -> None:
+    refuse_useless(Figure(value=0.48, low=0.4, high=0.56))
+    with pytest.raises(ValueError, match="worse than chance"):
+        refuse_useless(Figure(value=0.4, low=0.35, high=0.45))

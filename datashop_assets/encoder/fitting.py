@@ -1,0 +1,247 @@
+"""From labels to an encoder: margins out of fold, a calibration curve on them, and one model on all labels.
+
+With few labels none can be set aside, so every labelled document is scored by a model that did not see its fold. The
+folds' models train side by side, a thread each: fastText waits for a process of its own, JAX lets go of Python.
+
+Platt's logistic curve is two numbers and keeps every difference in rank. An isotonic curve fits closer where labels are
+thousands; with some fifty positives it is a staircase. Either is a choice of the prompt, or the one with the lower
+log-loss on labels that it was not fit on. Documents are kept by margin, so ties of a staircase decide nothing.
+Sources: Platt, Probabilistic outputs for support vector machines, 1999 (with its smoothed targets); Zadrozny and Elkan,
+Transforming classifier scores into accurate multiclass probability estimates, 2002.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from datashop_assets.encoder.results import EncoderStepConfig
+from datashop_assets.encoder_kinds.kinds import FastTextKind, kind_of
+from datashop_assets.encoder_kinds.trained import (
+    CascadeCalibration,
+    CascadeEncoder,
+    Curve,
+    IsotonicCurve,
+    PlattCurve,
+    TrainedEncoder,
+    cascade_margins,
+)
+from datashop_assets.prompts.encoder_settings import Calibration, CascadeEncoderConfig
+from datashop_assets.protocols.encoder import Encoder, EncoderKind, Labelled
+from datashop_assets.statistics.agreement import log_loss
+from datashop_assets.statistics.intervals import Array
+from datashop_assets.storage.writing import on_disk
+
+SEED = 0
+CURVE_FOLDS = 5  # of documents that a curve is fit on, to choose among curves
+FEWEST = 5  # documents of each class: with fewer an interval says nothing
+PREDICTED = {
+    "id": pl.String,
+    "source": pl.String,
+    "label": pl.Int8,
+    "expected_score": pl.Float64,
+    "margin": pl.Float64,
+    "score": pl.Float64,
+}
+FitCurve = Callable[[Array, Array, Array], Curve]
+
+
+@dataclass(frozen=True)
+class FittedCascade:
+    """What the two encoders of a cascade say of the labelled documents, out of fold."""
+
+    first: Array  # margins [documents]
+    second: Array  # margins of the second encoder where it reads everything [documents]
+    cut: float
+
+
+@dataclass(frozen=True)
+class FittedEncoder:
+    """An encoder fit on all labels, and what models that had not seen them say of the labels."""
+
+    encoder: TrainedEncoder
+    margins: Array  # [documents], out of fold
+    scores: Array  # P(positive) [documents], of them
+    cascade: FittedCascade | None = None
+
+
+def fit_encoder(config: EncoderStepConfig, rows: pl.DataFrame, cache: Path, scratch: Path) -> FittedEncoder:
+    """Fits the encoder that a prompt asks for on the rows of a training set.
+
+    Margins out of fold are kept in `scratch` for a build that is killed later. Raises `ValueError` where a class has
+    fewer than `FEWEST` documents, and where the encoder has learnt nothing.
+    """
+    positives = int(rows["label"].sum())
+    if min(positives, len(rows) - positives) < FEWEST:
+        raise ValueError(
+            f"the training set has {positives} positives and {len(rows) - positives} negatives; an encoder needs at "
+            f"least {FEWEST} of each. Raise annotator.documents, or change labels.positive_from in the prompt"
+        )
+    kind = kind_of(config.encoder, cache)
+    kind.prepare(rows["text"].to_list(), scratch)
+    margins = out_of_fold(kind, rows, scratch)
+    labels, weights = floats(rows, "label"), floats(rows, "weight")
+    if isinstance(config.encoder, CascadeEncoderConfig):
+        return _fit_cascade(config, rows, kind, margins, scratch)
+    curve = fit_calibration(config.encoder.calibration, margins, labels, weights)
+    model = _fit(kind, rows, scratch / "final")
+    encoder = TrainedEncoder(model, curve, config.read_characters, config.reading)
+    return FittedEncoder(encoder, margins, probability_of_fitted(curve, margins, labels, weights))
+
+
+def _fit_cascade(
+    config: EncoderStepConfig, rows: pl.DataFrame, kind: EncoderKind, second: Array, scratch: Path
+) -> FittedEncoder:
+    """`kind` is the second encoder's, `second` its margins out of fold where it reads everything.
+
+    The curve is fit on what is passed on. What is not has one probability: the share of positives found there, and
+    no more than the least of what is passed on.
+    """
+    cascade = config.encoder
+    assert isinstance(cascade, CascadeEncoderConfig)
+    first_kind = FastTextKind(cascade)
+    first = out_of_fold(first_kind, rows, scratch / "first")
+    labels, weights = floats(rows, "label"), floats(rows, "weight")
+    cut = cut_of(first, weights, cascade.cascade.passes)
+    passed = first >= cut
+    chosen = (second[passed], labels[passed], weights[passed])
+    curve = fit_calibration(cascade.calibration, *chosen)
+    share = float(np.average(labels[~passed], weights=weights[~passed])) if not passed.all() else 0.0
+    beneath = min(share, float(curve.probability(second[passed]).min()))
+    scores = np.full(len(rows), beneath)
+    scores[passed] = probability_of_fitted(curve, *chosen)
+    model = CascadeEncoder(
+        _fit(first_kind, rows, scratch / "first" / "final"), _fit(kind, rows, scratch / "final"), cut
+    )
+    calibration = CascadeCalibration(curve, beneath)
+    encoder = TrainedEncoder(model, calibration, config.read_characters, config.reading)
+    return FittedEncoder(encoder, cascade_margins(first, second, cut), scores, FittedCascade(first, second, cut))
+
+
+def predictions(fitted: FittedEncoder, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """A row of `PREDICTED` for every labelled document, out of fold."""
+    columns = rows.select("id", "source", "label", "expected_score").iter_rows(named=True)
+    for row, margin, score in zip(columns, fitted.margins, fitted.scores, strict=True):
+        yield {**row, "margin": float(margin), "score": float(np.clip(score, 0.0, 1.0))}
+
+
+def cut_of(first: Array, weights: Array, passes: float) -> float:
+    """The margin at or above which `passes` of the weight lies, or as little more as ties allow."""
+    order = np.argsort(-first, kind="stable")
+    share = np.cumsum(weights[order]) / weights.sum()
+    return float(first[order][np.searchsorted(share, passes)])
+
+
+def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, scratch: Path) -> Array:
+    """Margins of documents by models that did not see their fold, float64 [documents], in the order of `rows`."""
+    path = scratch / "margins.npy"
+    if path.exists():
+        return np.asarray(np.load(path))
+
+    def unseen(fold: int) -> Array:
+        model = _fit(kind, rows.filter(pl.col("fold") != fold), scratch / f"fold-{fold}")
+        return model.margin(rows.filter(pl.col("fold") == fold)["text"].to_list())
+
+    folds, margins = sorted(set(rows["fold"])), np.zeros(len(rows))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for fold, found in zip(folds, threads.map(unseen, folds), strict=True):
+            margins[(rows["fold"] == fold).to_numpy()] = found
+    with on_disk(path) as file:
+        np.save(file, margins)
+    return margins
+
+
+def _fit(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> Encoder:
+    columns = ("text", "label", "expected_score", "weight", "repeat")
+    return kind.fit(Labelled(*(rows[name].to_list() for name in columns)), seed=SEED, folder=folder)
+
+
+def floats(rows: pl.DataFrame, column: str) -> Array:
+    return rows[column].cast(pl.Float64).to_numpy()
+
+
+def fit_calibration(kind: Calibration, margins: Array, labels: Array, weights: Array) -> Curve:
+    """Fits the curve that `kind` names, all arrays [documents], labels 0 and 1.
+
+    Raises `ValueError` when a higher margin does not mean more positives.
+    """
+    platt = fit_platt(margins, labels, weights)
+    if kind == "platt":
+        return platt
+    if kind == "best":
+        curves: tuple[FitCurve, FitCurve] = (fit_isotonic, fit_platt)
+        losses = [log_loss(_across_folds(fit, margins, labels, weights), labels, weights) for fit in curves]
+        if losses[0] >= losses[1]:
+            return platt
+    return fit_isotonic(margins, labels, weights)
+
+
+def fit_platt(margins: Array, labels: Array, weights: Array) -> PlattCurve:
+    """Raises `ValueError` when a higher margin does not mean more positives."""
+    from sklearn.linear_model import LogisticRegression
+
+    targets = _smoothed(labels)
+    both = LogisticRegression(C=1e6, max_iter=1000)
+    scale = float(np.std(margins)) or 1.0  # the solver stops early on margins far from unit size
+    both.fit(
+        np.tile(margins / scale, 2).reshape(-1, 1),
+        np.repeat([1, 0], len(margins)),
+        sample_weight=np.concatenate([weights * targets, weights * (1 - targets)]) / weights.mean(),
+    )
+    slope = float(both.coef_[0, 0]) / scale
+    if slope <= 0:
+        raise ValueError(
+            f"on labels it has not seen, a higher margin of the encoder means fewer positives (slope {slope:.3g}, "
+            f"{labels.sum():.0f} positives of {len(labels)}): it has learnt nothing. Annotate more documents, or ask a "
+            "question that the annotator can answer"
+        )
+    return PlattCurve(slope=slope, intercept=float(both.intercept_[0]))
+
+
+def fit_isotonic(margins: Array, labels: Array, weights: Array) -> IsotonicCurve:
+    """By pooling adjacent violators, on Platt's smoothed targets, so that no probability is 0 or 1."""
+    from sklearn.isotonic import IsotonicRegression
+
+    curve = IsotonicRegression(out_of_bounds="clip").fit(margins, _smoothed(labels), sample_weight=weights)
+    return IsotonicCurve(margins=curve.X_thresholds_.tolist(), probabilities=curve.y_thresholds_.tolist())
+
+
+def probability_of_fitted(curve: Curve, margins: Array, labels: Array, weights: Array) -> Array:
+    """P(positive) of the documents that `curve` was fit on, as good as it is on others, float64 [documents].
+
+    A staircase bends to each of their labels, so they are given by staircases that were fit on other documents. Of 600
+    labels with 70 positives, their own one showed an AUC of 0.773 for 0.752, and a precision of 0.71 for 0.53. Platt's
+    two numbers hardly bend.
+    """
+    if isinstance(curve, IsotonicCurve):
+        return _across_folds(fit_isotonic, margins, labels, weights)
+    return curve.probability(margins)
+
+
+def _across_folds(fit: FitCurve, margins: Array, labels: Array, weights: Array) -> Array:
+    """Probabilities by curves fit on the other folds, dealt out at random within each label.
+
+    Dealt out in the order of margins instead, every fold would have the same share of positives at every margin, and a
+    staircase that follows chance would look as good as the truth.
+    """
+    order = np.lexsort((np.random.default_rng(0).random(len(labels)), labels))
+    folds: NDArray[np.int64] = np.empty(len(labels), dtype=np.int64)
+    folds[order] = np.arange(len(labels)) % CURVE_FOLDS
+    probability = np.zeros(len(labels))
+    for fold in range(CURVE_FOLDS):
+        inside, unseen = folds != fold, folds == fold
+        curve = fit(margins[inside], labels[inside], weights[inside])
+        probability[unseen] = curve.probability(margins[unseen])
+    return probability
+
+
+def _smoothed(labels: Array) -> Array:
+    """Platt's targets: as if one more document of each class had been seen."""
+    positives, negatives = float(labels.sum()), float((1 - labels).sum())
+    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
