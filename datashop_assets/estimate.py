@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from datashop_assets.annotations.design import Design, design_of, documents, first_round, index_of
 from datashop_assets.annotations.results import AnnotationsConfig, AnnotatorReportConfig
 from datashop_assets.asking.collecting import AnswerCollector
@@ -26,7 +28,7 @@ from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.training_documents.settings import TrainingSettings
 
 NEEDED = ("pretraining_pool", "annotation_sample", "rubric")  # what an estimate is made from
 ANNOTATOR = "annotations"  # where it runs, all that asks the annotator does
@@ -109,7 +111,7 @@ def make_estimate(plan: Plan, pilot: Pilot, prices: Prices, hardware: str | None
             tokens, hours = asked, asked.times(1 / pace / HOUR) if pace else None
             source = f"{pilot.documents} documents: {pilot.measured}"
         else:
-            trained = trained_tokens(name, config_json(planned.config), plan.prompt.training.vocabulary)
+            trained = trained_tokens(name, config_json(planned.config))
             tokens = None if trained is None else Figure.exact(trained)
             seconds, source = _seconds(planned, plan, prices, place)
             hours = seconds and seconds.times(1 / HOUR)
@@ -192,20 +194,30 @@ def work(name: str, config: Mapping[str, Any], pool: int, vocabulary: int) -> fl
     Tokens trained times weights for language models, documents of the pool for what reads all of it, one for all
     others; none for a stage that a prompt does not ask for.
     """
-    if (tokens := trained_tokens(name, config, vocabulary)) is not None:
-        settings = TrainingSettings.from_config(config, vocabulary)
-        return float(tokens) * (1 if settings.anneal else settings.llama(vocabulary).parameters)
+    if (settings := _training(name, config)) is not None:
+        weights = 1 if settings.anneal else settings.llama(vocabulary).parameters
+        return float(settings.tokens) * settings.seeds * weights
+    if name in BY_TOKENS:
+        return 0.0
     if config.get("asked") is False:
         return 0.0
     return float(pool) if name in BY_POOL else 1.0
 
 
-def trained_tokens(name: str, config: Mapping[str, Any], vocabulary: int) -> int | None:
+def trained_tokens(name: str, config: Mapping[str, Any]) -> int | None:
     """Tokens of all seeds of a language-model stage; None for any other stage."""
-    if name not in BY_TOKENS or "steps" not in config:
+    settings = _training(name, config)
+    return None if settings is None else settings.tokens * settings.seeds
+
+
+def _training(name: str, config: Mapping[str, Any]) -> TrainingSettings | None:
+    """None of a stage that trains no language model, and of one that was made with settings of another form."""
+    if name not in BY_TOKENS:
         return None
-    settings = TrainingSettings.from_config(config, vocabulary)
-    return settings.tokens * settings.seeds
+    try:
+        return TypeAdapter(TrainingSettings).validate_python(config["settings"])
+    except (KeyError, ValidationError):
+        return None
 
 
 def _finished(root: Root, name: str) -> Iterator[Manifest]:

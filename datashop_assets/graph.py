@@ -11,7 +11,8 @@ from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.storage.root import Root
-from datashop_assets.trained_lm.steps import control_lm, decontamination, matched_lm, pool_tokens, trained_lm
+from datashop_assets.trained_lm.steps import control_lm, matched_lm, trained_lm
+from datashop_assets.training_documents.steps import decontamination, pool_tokens
 from datashop_assets.training_set.steps import training_set
 
 GRAPH = Graph(
@@ -24,11 +25,11 @@ GRAPH = Graph(
         annotator_report,
         training_set,
         encoder,
+        decontamination,
         pool_tokens,
         pool_scores,
         keep_certificate,
         filtered_pool,
-        decontamination,
         control_lm,
         matched_lm,
         trained_lm,

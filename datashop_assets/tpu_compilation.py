@@ -30,8 +30,8 @@ from datashop_assets.models.sharding import MeshShape, ShardingRules
 from datashop_assets.models.tuning import Run, TuningSettings
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import project
-from datashop_assets.trained_lm.program import Training
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training import Training
+from datashop_assets.training_documents.settings import TrainingSettings
 
 LIBTPU = ".tools/libtpu/libtpu/libtpu.so"
 QUICK = {"exec_time_optimization_effort": -1.0, "memory_fitting_effort": -1.0}  # 20 s of a core where all takes 180 s

@@ -1,6 +1,7 @@
 """Language models of 30,000 weights on sums and sentences: small enough to train in a test, real in every part."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,21 @@ import numpy as np
 import orjson
 import polars as pl
 
-from datashop_assets.core.step import Resources
+from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.build import build_candidate, build_control, build_matched
-from datashop_assets.trained_lm.decontamination import build as build_decontamination
-from datashop_assets.trained_lm.tokens import build as build_tokens
-from datashop_assets.trained_lm.training_pool import TrainingPool
+from datashop_assets.trained_lm.results import (
+    CandidateConfig,
+    ControlConfig,
+    ControlLMResult,
+    MatchedLMResult,
+    TrainedLMResult,
+)
+from datashop_assets.trained_lm.steps import control_lm, matched_lm, trained_lm
+from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult
+from datashop_assets.training_documents.settings import DecontaminationConfig, PoolTokensConfig, TrainingSettings
+from datashop_assets.training_documents.steps import decontamination, pool_tokens
 from datashop_assets_tests.documents import making
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import run_step, stage_of_rows
 from resources.trainers import LocalTrainer
 
 FIELDS = {"text_field": "text", "id_field": "id", "source_field": "source"}
@@ -57,10 +65,6 @@ def make_pool(root: Path, given: Iterable[Mapping[str, Any]] | None = None) -> S
     return making.make_pool(f"{folder}/*.jsonl", root, 0.2)
 
 
-def make_tokens(root: Path, pool: StageFolder, vocabulary: int = 384) -> StageFolder:
-    return run_build(build_tokens, "pool_tokens", root, {"vocabulary": vocabulary}, {"pretraining_pool": pool})
-
-
 def make_filtered(root: Path, pool: StageFolder, kept: Callable[[Mapping[str, Any]], bool]) -> StageFolder:
     """What `filtered_pool` says of every document: kept or not."""
     shards = {
@@ -73,24 +77,62 @@ def make_filtered(root: Path, pool: StageFolder, kept: Callable[[Mapping[str, An
     return stage_of_rows(root, "filtered_pool", shards, KEPT)
 
 
-def decontaminate(root: Path, pool: StageFolder, words: int = 13) -> StageFolder:
-    config = {"ngram": words, "sets": []}
-    return run_build(build_decontamination, "decontamination", root, config, {"pretraining_pool": pool})
+def decontaminate(root: Path, pool: StageFolder, words: int = 13) -> StepOutput[DecontaminationResult]:
+    return run_step(decontamination, root, DecontaminationConfig(ngram=words, sets=()), [pool])
 
 
-def train_control(root: Path, pool: TrainingPool, **changes: Any) -> StageFolder:
-    return run_build(build_control, "control_lm", root, {**TRAINING, **changes}, inputs_of(pool), TOOLS)
+def tokens_config(settings: TrainingSettings, vocabulary: int | None = 384, **changes: Any) -> PoolTokensConfig:
+    """What `pool_tokens` draws for runs with these settings."""
+    given = {
+        "vocabulary": vocabulary,
+        "checkpoint": None,
+        "seeds": settings.seeds,
+        "shared_tokens": settings.tokens - settings.own_tokens,
+        "own_tokens": settings.own_tokens,
+        "filtered_share": settings.filtered_share,
+    }
+    return PoolTokensConfig.model_validate({**given, **changes})
 
 
-def train_candidate(root: Path, pool: TrainingPool, filtered: StageFolder, **changes: Any) -> StageFolder:
-    inputs = {"filtered_pool": filtered, **inputs_of(pool)}
-    return run_build(build_candidate, "trained_lm", root, {**TRAINING, **changes}, inputs, TOOLS)
+@dataclass(frozen=True)
+class TokenizedPool:
+    """A pool, and what is made of it for every prompt."""
+
+    pool: StageFolder
+    decontamination: StepOutput[DecontaminationResult]
+    tokens: StepOutput[PoolTokensResult]
+
+    @property
+    def outputs(self) -> list[StageFolder]:
+        return [self.pool, self.decontamination, self.tokens]
 
 
-def train_matched(root: Path, pool: TrainingPool, filtered: StageFolder, **changes: Any) -> StageFolder:
-    inputs = {"filtered_pool": filtered, **inputs_of(pool)}
-    return run_build(build_matched, "matched_lm", root, {**TRAINING, **changes}, inputs, TOOLS)
+def tokenize_pool(root: Path, pool: StageFolder, vocabulary: int = 384, **changes: Any) -> TokenizedPool:
+    """`changes` of the training settings."""
+    index = decontaminate(root, pool)
+    config = tokens_config(TrainingSettings(**{**TRAINING, **changes}), vocabulary)
+    return TokenizedPool(pool, index, run_step(pool_tokens, root, config, [pool, index]))
 
 
-def inputs_of(pool: TrainingPool) -> dict[str, StageFolder]:
-    return {"pool_tokens": pool.tokens, "decontamination": pool.decontamination}
+def train_control(root: Path, pool: TokenizedPool, **changes: Any) -> StepOutput[ControlLMResult]:
+    config = ControlConfig(settings=TrainingSettings(**{**TRAINING, **changes}), checkpoint=None)
+    return run_step(control_lm, root, config, [pool.tokens], resources=TOOLS)
+
+
+def train_candidate(
+    root: Path, pool: TokenizedPool, filtered: StageFolder, max_epochs: float = 4.0, **changes: Any
+) -> StepOutput[TrainedLMResult]:
+    config = candidate_config(max_epochs, **changes)
+    return run_step(trained_lm, root, config, [*pool.outputs, filtered], resources=TOOLS)
+
+
+def train_matched(
+    root: Path, pool: TokenizedPool, filtered: StageFolder, max_epochs: float = 4.0, **changes: Any
+) -> StepOutput[MatchedLMResult]:
+    config = candidate_config(max_epochs, **changes)
+    return run_step(matched_lm, root, config, [*pool.outputs, filtered], resources=TOOLS)
+
+
+def candidate_config(max_epochs: float = 4.0, **changes: Any) -> CandidateConfig:
+    settings = TrainingSettings(**{**TRAINING, **changes})
+    return CandidateConfig(settings=settings, checkpoint=None, max_epochs=max_epochs)

@@ -66,8 +66,7 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
     Better, worse or not distinguishable by paired differences over seeds, corrected for the number of comparisons. The
     harness is in an environment of its own: `make peers`.
     """
-    from datashop_assets.evaluation.harness import scores
-    from datashop_assets.evaluation.tasks import compared, table
+    from datashop_assets.evaluation.harness import compared, scores, table
 
     here = deployment()
     with clear_errors(RuntimeError):
@@ -75,18 +74,18 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
             model: [scores(folder, names, python=shipped(PEERS), include=include, limit=limit) for folder in seeds]
             for model, seeds in _seeds(here.plan(prompt)).items()
         }
-        rows = compared(found, names)
+        measures = compared(found, names)
+    rows = [measure.model_dump(mode="json") for measure in measures]
     whole = orjson.dumps({"scores": found, "compared": rows}, option=orjson.OPT_INDENT_2)
-    click.echo(whole if as_json else table(rows))
+    click.echo(whole if as_json else table(measures))
 
 
 def _seeds(plan: "Plan") -> dict[str, list[Path]]:
     """The folders of every seed, by model. Raises `ValueError` where the models are not made as the prompt says."""
-    from datashop_assets.trained_lm.export import model_folder, seeds_of
+    from datashop_assets.trained_lm.results import model_folder, seeds_of
 
     planned = {name: plan[step] for name, step in MODELS.items() if step in plan}
     if missing := [one.step.name for one in planned.values() if not one.usable]:
         raise ValueError(f"{', '.join(missing)}: not made as the prompt file says now; run the prompt first")
     outputs = {name: one.output for name, one in planned.items()}
-    made = {name: one for name, one in outputs.items() if one.metrics.get("status") != "not asked"}
-    return {name: [model_folder(one, seed) for seed in seeds_of(one)] for name, one in made.items()}
+    return {name: [model_folder(one, seed) for seed in seeds_of(one)] for name, one in outputs.items()}

@@ -19,8 +19,8 @@ from datashop_assets.commands.shared import (
 )
 from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of
+from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.graph import GRAPH
-from datashop_assets.statistics.figure import Figure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -51,7 +51,7 @@ HEADLINES = {
     "filtered_pool": ("gold.precision",),
     "evaluation": ("verdict",),
 }
-CONTROLS = {"": "plain", "matched_": "matched"}  # matched: with the kept documents' sources and lengths
+CONTROLS = {"control": "plain", "matched": "matched"}  # matched: with the kept documents' sources and lengths
 
 Stages = Mapping[str, StepStatus]
 
@@ -126,7 +126,7 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
     _stages(slug, stages, made)
     current = {name: stage for name, stage in stages.items() if stage.state is State.CURRENT}
     if "evaluation" in current:
-        Console().print(_comparison_table(current["evaluation"].metrics))
+        Console().print(_comparison_table(EvaluationResult.model_validate(current["evaluation"].metrics)))
         say(f"Comparison  {current['evaluation'].path}")
     if "filtered_pool" in current:
         say(f"Kept        {current['filtered_pool'].path}")
@@ -172,17 +172,14 @@ def _value(metrics: Mapping[str, Any], path: str) -> Any:
     return value.get("value") if isinstance(value, Mapping) else value
 
 
-def _comparison_table(metrics: Mapping[str, Any]) -> "Table":
+def _comparison_table(evaluation: EvaluationResult) -> "Table":
     from rich.table import Table
 
     title = "bits per byte, candidate minus control; below zero is better"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in ("held-out", "control", "difference", "95% over seeds", "verdict"):
         table.add_column(column, no_wrap=True)
-    for against, name in CONTROLS.items():
-        for kind in ("target", "general"):
-            key = f"{against}{kind}"
-            if (difference := Figure.from_metrics(metrics, f"{key}_bpb_difference")) is not None:
-                interval = "none (one seed)" if difference.low is None else difference.interval("+.3f")
-                table.add_row(kind, name, f"{difference.value:+.3f}", interval, str(metrics.get(f"{key}_verdict", "")))
+    for one in evaluation.measures:
+        interval = "none (one seed)" if one.difference.low is None else one.difference.interval("+.3f")
+        table.add_row(one.kind, CONTROLS[one.against], f"{one.difference.value:+.3f}", interval, one.verdict)
     return table

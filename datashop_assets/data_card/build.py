@@ -56,7 +56,7 @@ def build(run: OpenRun) -> Metrics:
     return {
         "path": f"{run.output.folder.uri}/{PAGE}",
         "verdict": compared["verdict"],
-        "matched_verdict": compared.get(f"matched_{known['primary']['kind']}_verdict", "not asked"),
+        "matched_verdict": known["matched"]["verdict"] if known["matched"] else "not asked",
         "kept_documents": known["stages"]["filtered_pool"]["metrics"]["kept_documents"],
         "browsed_documents": len(documents.rows),
         "documents": documents.documents,

@@ -4,7 +4,7 @@ Whatever a stage counted is here as it counted it (`stages.<name>.metrics`), so 
 change of the card. Times and costs are apart, in `spending`: they are no part of the card's content digest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,25 +18,29 @@ from datashop_assets.data_card.samples import Samples
 from datashop_assets.data_card.scan import Scan
 from datashop_assets.data_card.spending import is_volatile
 from datashop_assets.data_card.yields import yields
+from datashop_assets.evaluation.results import EvaluationResult, read_measures
 from datashop_assets.rubric.results import RubricResult, read_rubric
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
 
 
 def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
     """Everything but times and costs."""
-    compared = run.inputs["evaluation"].table("comparison.parquet").to_dicts()
+    evaluation = run.input(EvaluationResult)
+    compared = [measure.row() for measure in read_measures(evaluation)]
     return {
         "prompt": dict(run.config),
         "rubric": read_rubric(run.input(RubricResult)).model_dump(exclude_none=True),
         "models": models(run),
         "stages": {name: stage_facts(folder) for name, folder in run.inputs.items()},
         "funnels": {
-            "pool": [asdict(step) for step in pool_funnel(run.inputs, found.trainable)],
+            "pool": [asdict(step) for step in pool_funnel(run.inputs)],
             "labels": [asdict(step) for step in label_funnel(run.inputs)],
         },
         "encoder": report(run.inputs["encoder"]),
         "comparison": compared,
-        "primary": primary(compared),
+        "primary": evaluation.result.primary.row(),
+        "matched": _matched(evaluation.result),
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),
         "yields": yields(found.cells),
@@ -44,9 +48,11 @@ def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
     }
 
 
-def primary(compared: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The one measure that the verdict goes by; where none is named, the first: all target documents."""
-    return next((row for row in compared if row.get("primary")), compared[0])
+def _matched(evaluation: EvaluationResult) -> Mapping[str, Any] | None:
+    """Beside a primary measure against the plain control the same against the matched one; None where there is none."""
+    primary = evaluation.primary
+    measure = evaluation.measure("matched", primary.kind) if primary.against == "control" else None
+    return None if measure is None else measure.row()
 
 
 def models(run: OpenRun) -> list[dict[str, str]]:
@@ -60,12 +66,11 @@ def models(run: OpenRun) -> list[dict[str, str]]:
         {"role": "annotator", "model": answered.model, "revision": answered.revision},
         {"role": "encoder", "model": learned, "revision": run.inputs["encoder"].manifest.content_digest},
     ]
-    for name in ("control_lm", "matched_lm", "trained_lm"):
-        folder = run.inputs[name]
-        if "parameters" in folder.metrics:
-            begun = f", annealed from {settings['anneal_from']}" if settings["anneal_from"] else ""
-            model = f"Llama of {folder.metrics['parameters']:,} weights{begun}"
-            found.append({"role": name, "model": model, "revision": folder.manifest.content_digest})
+    begun = f", annealed from {settings['anneal_from']}" if settings["anneal_from"] else ""
+    for output in (run.input(ControlLMResult), run.optional_input(MatchedLMResult), run.input(TrainedLMResult)):
+        if output is not None:
+            model = f"Llama of {output.result.models.parameters:,} weights{begun}"
+            found.append({"role": output.result.step, "model": model, "revision": output.manifest.content_digest})
     return found
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.results import TrainedLMResult
 
 Inputs = Mapping[str, StageFolder]
-NOT_TRAINED = {"heldout": "held out"}
 SCORED = ("parsed", "repaired")
 
 
@@ -26,35 +26,28 @@ class Step:
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-def pool_funnel(inputs: Inputs, trainable: int) -> list[Step]:
+def pool_funnel(inputs: Inputs) -> list[Step]:
     """From the rows of the files to what the candidate reads, in tokens of the pool's tokenizer.
 
-    Tokens of what no model is trained on are bytes by the ratio that `pool_tokens` found. `trainable` is the number of
-    kept documents that may be trained on. What the candidate holds of them counts a separator a document, which is
-    taken off here.
+    Tokens of what no model is trained on are bytes by the ratio that `pool_tokens` found. As many kept documents are
+    drawn and checked as the candidate's seeds read, together.
     """
-    pool, kept, trained = (inputs[name].metrics for name in ("pretraining_pool", "filtered_pool", "trained_lm"))
     ratio = inputs["pool_tokens"].metrics["bytes_per_token"]
-    splits, below = kept["by_split"], kept["documents"] - kept["kept_documents"]
-    training = splits.get("train", {"kept_documents": 0, "kept_bytes": 0})
-    tokens, kept_tokens, training_tokens = (
-        round(size / ratio) for size in (kept["bytes"], kept["kept_bytes"], training["kept_bytes"])
-    )
-    held = {NOT_TRAINED.get(name, name): one["kept_documents"] for name, one in splits.items() if name != "train"}
+    pool, kept = (inputs[name].metrics for name in ("pretraining_pool", "filtered_pool"))
+    trained = TrainedLMResult.model_validate(inputs["trained_lm"].metrics)
+    checked, below = trained.own.checked, kept["documents"] - kept["kept_documents"]
+    heldout = kept["kept_documents"] - trained.kept_documents
+    tokens, kept_tokens = (round(kept[name] / ratio) for name in ("bytes", "kept_bytes"))
+    not_drawn = trained.kept_documents - checked.drawn
     return [
         Step("pretraining_pool", "rows in the files", pool["rows"]),
         Step("pretraining_pool", "documents", pool["documents"], tokens, dict(pool["rejects"])),
         Step("pool_scores", "scored by the encoder", inputs["pool_scores"].metrics["documents"], tokens),
         Step("filtered_pool", "kept", kept["kept_documents"], kept_tokens, {"below the cut": below}),
-        Step("filtered_pool", "kept, for training", training["kept_documents"], training_tokens, held),
-        Step(
-            "decontamination",
-            "kept, and may be trained on",
-            trainable,
-            trained["filtered_tokens_held"] - trainable,
-            {"share text with evaluation documents": training["kept_documents"] - trainable},
-        ),
-        Step("trained_lm", "read by the candidate, per seed", None, trained["filtered_tokens_read"]),
+        Step("trained_lm", "kept, for training", trained.kept_documents, None, {"held out": heldout}),
+        Step("trained_lm", "drawn for the candidate", checked.drawn, None, {"not drawn": not_drawn}),
+        Step("trained_lm", "may be read", checked.documents, checked.tokens, checked.left_out),
+        Step("trained_lm", "read by the candidate, per seed", None, trained.own.tokens_read),
     ]
 
 

@@ -9,13 +9,8 @@ from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.trained_lm.results import (
-    ControlLMResult,
-    DecontaminationResult,
-    MatchedLMResult,
-    PoolTokensResult,
-    TrainedLMResult,
-)
+from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
+from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult
 from datashop_assets.training_set.results import TrainingSetResult
 
 CARD_INPUTS: tuple[type[StepResult], ...] = (

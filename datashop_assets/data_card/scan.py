@@ -12,10 +12,8 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import OpenRun
-from datashop_assets.documents.split import Split
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.writing import on_disk
-from datashop_assets.trained_lm.decontamination import left_out
 
 BINS = 100  # of the score from 0 to 1
 SHOWN = 8  # documents of each kind of sample
@@ -32,7 +30,6 @@ class Scan:
     best: Sequence[dict[str, Any]]
     above: Sequence[dict[str, Any]]  # the lowest scores kept
     below: Sequence[dict[str, Any]]  # the highest scores rejected
-    trainable: int  # kept, of the split `train`, and without text of evaluation documents
 
     @property
     def samples(self) -> list[dict[str, Any]]:
@@ -41,13 +38,13 @@ class Scan:
 
 def scan(run: OpenRun, shards: Sequence[str]) -> Scan:
     """Scans every shard that an interrupted run has not scanned yet, and puts the parts together."""
-    pool, kept, shared = (run.inputs[name] for name in ("pretraining_pool", "filtered_pool", "decontamination"))
+    pool, kept = (run.inputs[name] for name in ("pretraining_pool", "filtered_pool"))
     parts = []
     with run.resources.progress.bar("data card: scores", len(shards), "shards") as bar:
         for shard in shards:
             place = run.output.scratch / f"{shard}.scan.json"
             if not place.exists():
-                scanned = scan_shard(attributes(pool, kept, shard), left_out(shared, shard))
+                scanned = scan_shard(attributes(pool, kept, shard))
                 with on_disk(place) as file:
                     file.write(orjson.dumps(scanned))
             parts.append(orjson.loads(place.read_bytes()))
@@ -65,8 +62,7 @@ def attributes(pool: StageFolder, kept: StageFolder, shard: str) -> pl.DataFrame
     )
 
 
-def scan_shard(table: pl.DataFrame, shared: Iterable[int] = ()) -> Scanned:
-    """`shared` are the rows that share text with evaluation documents."""
+def scan_shard(table: pl.DataFrame) -> Scanned:
     cells = table.group_by(CELL).agg(documents=pl.len().cast(pl.Int64), bytes=pl.col("bytes").sum()).sort(CELL)
     named = table.select(NAMED)
     return {
@@ -74,7 +70,6 @@ def scan_shard(table: pl.DataFrame, shared: Iterable[int] = ()) -> Scanned:
         "best": _first(named, descending=True),
         "above": _first(named.filter("kept"), descending=False),
         "below": _first(named.filter(~pl.col("kept")), descending=True),
-        "trainable": len(table.filter(~pl.col("row").is_in(list(shared)), kept=True, split=Split.TRAIN)),
     }
 
 
@@ -88,7 +83,6 @@ def merged(parts: Iterable[Scanned]) -> Scan:
         list(_of(parts, "best", descending=True)),
         list(_of(parts, "above", descending=False)),
         list(_of(parts, "below", descending=True)),
-        sum(part["trainable"] for part in parts),
     )
 
 

@@ -10,6 +10,7 @@ from datashop_assets.costs import ESTIMATE_FILE, HOUR, seconds_spent
 from datashop_assets.data_card.results import CARD_INPUTS
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.results import TrainedModels
 
 VOLATILE = {result.step: result.volatile for result in CARD_INPUTS}
 
@@ -47,8 +48,9 @@ def _stage(folder: StageFolder, line: Mapping[str, Any] | None) -> dict[str, Any
 
 def _tokens(metrics: Mapping[str, Any]) -> int | None:
     """What an annotator read and wrote, or what language models of all seeds were trained on."""
-    if "final_loss" in metrics:
-        return int(metrics["tokens"]) * len(metrics["final_loss"])
+    if "models" in metrics:
+        models = TrainedModels.model_validate(metrics["models"])
+        return models.tokens * models.seeds
     return sum(metrics.get(name) or 0 for name in ("tokens_in", "tokens_out")) or None
 
 

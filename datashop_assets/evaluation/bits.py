@@ -1,11 +1,14 @@
 """How many bits a language model needs for each document.
 
-Bits over UTF-8 bytes compare models whatever their tokenizer. On a CPU a model has one thread and as many run at once
-as there are cores; the demo's models read 70,000 tokens a second and core.
+Bits over UTF-8 bytes compare models whatever their tokenizer. A document longer than what a model sees at once is read
+in several windows, each beginning with the last token of the one before. Windows are packed into rows with little left
+empty; one sees nothing else of its row, so that a document's loss does not depend on the others. On a CPU a model has
+one thread and as many run at once as there are cores; the demo's models read 70,000 tokens a second and core.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from datashop_assets.evaluation.windows import NOBODY, Windows, packed
 from datashop_assets.models.llama.model import Llama, LlamaConfig, parts_of, token_losses
 from datashop_assets.models.llama.weights import folder_config, load_folder
 from datashop_assets.models.sharding import compiler_options, workers
 
 BATCH_TOKENS = 4096  # tokens read at once
+NOBODY = -1
+Window = tuple[int, np.ndarray]  # a document's index and the tokens of one window, one more than it predicts
 
 
 def document_bits(
@@ -32,8 +36,8 @@ def document_bits(
 ) -> np.ndarray:
     """models: M folders of one configuration; documents: N arrays of tokens -> bits, float64 [M, N].
 
-    `end` is read before every document and is not counted. `advance` is told of every model done. `length`: tokens that
-    a model sees at once, by default all that it can. Raises `FloatingPointError` where a model's bits are no number.
+    `end` is read before every document and is not counted. `advance` is called for every model done. `length`: tokens
+    that a model sees at once, by default all that it can. Raises `FloatingPointError` where bits are no number.
     """
     first = folder_config(models[0])
     length = min(length or first.max_position_embeddings, first.max_position_embeddings)
@@ -55,15 +59,6 @@ def document_bits(
         return np.stack(list(pool.map(one, models)))
 
 
-def _check_finite(folder: Path, bits: np.ndarray) -> None:
-    """A last step may leave weights that are no numbers, and an interval that is none would seem to hold zero."""
-    if bad := int((~np.isfinite(bits)).sum()):
-        raise FloatingPointError(
-            f"{folder}: the loss of {bad} of {len(bits)} documents is no number; lower training.learning_rate or raise "
-            "training.warmup_fraction, and train again"
-        )
-
-
 @lru_cache(maxsize=4)
 def compiled(config: LlamaConfig, batch: int, length: int) -> Callable[..., jax.Array]:
     """Weights and four arrays [batch, length] (tokens, targets, segments, positions) -> nats [batch, length]."""
@@ -79,7 +74,7 @@ def compiled(config: LlamaConfig, batch: int, length: int) -> Callable[..., jax.
     return jax.jit(nats).lower(weights, row, row, row, row).compile(compiler_options())
 
 
-def _bits(weights: Any, windows: Windows, program: Callable[..., jax.Array], batch: int) -> np.ndarray:
+def _bits(weights: Any, windows: "Windows", program: Callable[..., jax.Array], batch: int) -> np.ndarray:
     """Bits of every prediction that counts for a document, float64 [predictions]."""
     nats = np.empty(windows.tokens.shape, dtype=np.float64)
     for first in range(0, len(nats), batch):
@@ -88,3 +83,62 @@ def _bits(weights: Any, windows: Windows, program: Callable[..., jax.Array], bat
         nats[rows] = program(weights, *read)
     bits: np.ndarray = nats[windows.owners != NOBODY] / np.log(2)
     return bits
+
+
+def _check_finite(folder: Path, bits: np.ndarray) -> None:
+    """A last step may leave weights that are no numbers, and an interval that is none would seem to hold zero."""
+    if bad := int((~np.isfinite(bits)).sum()):
+        raise FloatingPointError(
+            f"{folder}: the loss of {bad} of {len(bits)} documents is no number; lower training.learning_rate or raise "
+            "training.warmup_fraction, and train again"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """R rows of T tokens."""
+
+    tokens: np.ndarray  # [R, T] int32: what is read
+    targets: np.ndarray  # [R, T] int32: what is to be predicted there
+    owners: np.ndarray  # [R, T] int32: the document that the prediction counts for, or NOBODY
+    segments: np.ndarray  # [R, T] int32
+    positions: np.ndarray  # [R, T] int32
+
+    @classmethod
+    def empty(cls, rows: int, length: int) -> "Windows":
+        zeros = [np.zeros((rows, length), dtype=np.int32) for _ in range(4)]
+        return cls(zeros[0], zeros[1], np.full((rows, length), NOBODY, dtype=np.int32), zeros[2], zeros[3])
+
+
+def packed(documents: Sequence[np.ndarray], length: int, end: int, multiple: int) -> Windows:
+    """Every token of every document is predicted exactly once. The number of rows is a multiple of `multiple`."""
+    pieces = [
+        (index, whole[begin : begin + length + 1])
+        for index, tokens in enumerate(documents)
+        for whole in [np.concatenate([np.array([end], dtype=np.int32), tokens])]
+        for begin in range(0, len(tokens), length)
+    ]
+    rows = list(_filled(sorted(pieces, key=lambda piece: (len(piece[1]), piece[0])), length))
+    windows = Windows.empty(-(-len(rows) // multiple) * multiple, length)
+    for row, found in enumerate(rows):
+        begin = 0
+        for segment, (index, tokens) in enumerate(found, start=1):
+            place = (row, slice(begin, begin + len(tokens) - 1))
+            windows.tokens[place], windows.targets[place] = tokens[:-1], tokens[1:]
+            windows.owners[place], windows.segments[place] = index, segment
+            windows.positions[place] = np.arange(len(tokens) - 1)
+            begin += len(tokens) - 1
+    return windows
+
+
+def _filled(pieces: list[Window], length: int) -> Iterator[list[Window]]:
+    """Rows of pieces, shortest first given: the longest that is left, then the shortest ones while they fit."""
+    first, last = 0, len(pieces) - 1
+    while first <= last:
+        row, free = [pieces[last]], length - len(pieces[last][1]) + 1
+        last -= 1
+        while first <= last and len(pieces[first][1]) - 1 <= free:
+            row.append(pieces[first])
+            free -= len(pieces[first][1]) - 1
+            first += 1
+        yield row

@@ -1,95 +1,102 @@
-"""The stages that choose what the comparison is measured on, and measure it."""
+"""The steps that choose what the comparison is measured on, and measure it."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, Input, StepOutput, StepRun, step
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.documents.sources import fingerprint
-from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
+from datashop_assets.documents.sources import DocumentSource
+from datashop_assets.evaluation.results import (
+    EvaluationConfig,
+    EvaluationResult,
+    EvaluationTargetsConfig,
+    EvaluationTargetsResult,
+    TargetScoringConfig,
+)
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, PoolTokensResult, TrainedLMResult
+from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
+from datashop_assets.training_documents.results import PoolTokensResult
 
 
-def _targets(prompt: Prompt) -> dict[str, Any]:
-    wanted = prompt.evaluation
-    named = wanted.targets.model_dump() if wanted.targets else None
-    by_annotator = _chosen_by_annotator(prompt)
-    return {
-        "targets": named and {"data": named, "fingerprint": fingerprint(named)},
-        "gold": list(wanted.gold),
-        "gold_uri": prompt.pretraining_pool.uri,
-        "target_documents": wanted.target_documents,
-        "general_documents": wanted.general_documents,
-        "annotator": prompt.scoring_config.model_dump(mode="json") if by_annotator else None,
-        "positive_from": prompt.labels.positive_from if by_annotator else None,
-    }
-
-
-def _chosen_by_annotator(prompt: Prompt) -> bool:
+def _annotator_chooses(prompt: Prompt) -> bool:
     return prompt.evaluation.targets is None and not prompt.evaluation.gold
 
 
 def _shows_rubric(prompt: Prompt) -> bool:
-    return _chosen_by_annotator(prompt) and prompt.annotator.question_config.shows_rubric
+    return _annotator_chooses(prompt) and prompt.annotator.question_config.shows_rubric
 
 
-def _evaluation(prompt: Prompt) -> dict[str, Any]:
-    return {"primary": prompt.evaluation.primary.model_dump()}
+def _targets(prompt: Prompt) -> EvaluationTargetsConfig:
+    wanted, named = prompt.evaluation, prompt.evaluation.targets
+    asked = TargetScoringConfig(scoring=prompt.scoring_config, positive_from=prompt.labels.positive_from)
+    return EvaluationTargetsConfig(
+        targets=DocumentSource.of(named) if named else None,
+        gold=wanted.gold,
+        gold_uri=prompt.pretraining_pool.uri,
+        target_documents=wanted.target_documents,
+        general_documents=wanted.general_documents,
+        annotator=asked if _annotator_chooses(prompt) else None,
+    )
 
 
-def describe(output: StepOutput[Any]) -> Mapping[str, str]:
-    from datashop_assets.evaluation.describe import describe
+def _evaluation(prompt: Prompt) -> EvaluationConfig:
+    return EvaluationConfig(primary=prompt.evaluation.primary)
 
-    return describe(output)
+
+def _describe_targets(output: StepOutput[EvaluationTargetsResult]) -> Mapping[str, str]:
+    from datashop_assets.evaluation.report import describe_targets
+
+    return describe_targets(output)
+
+
+def _describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, str]:
+    from datashop_assets.evaluation.report import describe_evaluation
+
+    return describe_evaluation(output)
 
 
 @step(
     result=EvaluationTargetsResult,
-    inputs=(
-        PretrainingPoolResult,
-        Input(RubricResult, needed=_shows_rubric),
-    ),
+    inputs=(PretrainingPoolResult, Input(RubricResult, needed=_shows_rubric)),
     configure=_targets,
     version="3",
     group="5_comparison",
     kinds={"parquet"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
-    describe=describe,
+    describe=_describe_targets,
 )
-def evaluation_targets(run: StepRun[dict[str, Any]]) -> EvaluationTargetsResult:
+def evaluation_targets(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTargetsResult:
     """The held-out documents that the comparison is measured on: targets of the prompt, and others.
 
     Chosen by the prompt's own documents, else by gold labels, else by the annotator, never by the encoder.
     """
     from datashop_assets.evaluation.targets import build
 
-    return EvaluationTargetsResult.model_validate(build(run))
+    return build(run)
 
 
 @step(
     result=EvaluationResult,
     inputs=(
         ControlLMResult,
-        MatchedLMResult,
+        Input(MatchedLMResult, needed=lambda prompt: prompt.training.matched_control),
         TrainedLMResult,
         PoolTokensResult,
         EvaluationTargetsResult,
     ),
     configure=_evaluation,
-    version="3",
+    version="4",
     group="5_comparison",
     kinds={"jax", "parquet"},
     placement=ON_TRAINER,
-    describe=describe,
+    describe=_describe_evaluation,
 )
-def evaluation(run: StepRun[dict[str, Any]]) -> EvaluationResult:
+def evaluation(run: StepRun[EvaluationConfig]) -> EvaluationResult:
     """Bits per byte of candidate and control on held-out documents, with intervals over seeds.
 
     The unit of inference is the seed; it is conditional on this annotator, encoder and kept set.
     """
-    from datashop_assets.evaluation.build import build
+    from datashop_assets.evaluation.comparison import build
 
-    return EvaluationResult.model_validate(build(run))
+    return build(run)

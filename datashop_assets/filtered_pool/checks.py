@@ -23,7 +23,7 @@ from datashop_assets.filtered_pool.results import (
 )
 from datashop_assets.prompts.settings import FractionRule, TokenBudgetRule
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.results import PoolTokensResult
+from datashop_assets.training_documents.results import PoolTokensResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -193,7 +193,7 @@ def _miscounted(nearest: "pl.DataFrame", pool: StageFolder, tokens: StageFolder)
     from tokenizers import Tokenizer
 
     from datashop_assets.documents.pool import read_chosen
-    from datashop_assets.trained_lm.tokens import TOKENIZER
+    from datashop_assets.training_documents.results import TOKENIZER
 
     tokenizer = Tokenizer.from_file(str(tokens.file(TOKENIZER)))
     tokenizer.encode_special_tokens = True

@@ -43,7 +43,7 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import DOCUMENT_ROWS
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
-from datashop_assets.trained_lm.results import PoolTokensResult
+from datashop_assets.training_documents.results import PoolTokensResult
 
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "split": pl.String, "kept": pl.Boolean}
 LISTED = 100  # documents near the cut, in pool order; the attributes hold the scores of all

@@ -37,6 +37,7 @@ from datashop_assets.filtered_pool.keep_rule import (
     total_size,
 )
 from datashop_assets.filtered_pool.results import PoolScoresResult, tokens_name
+from datashop_assets.models.tokenizer import BATCH, encode
 from datashop_assets.prompts.settings import KeepRule, TokenCount
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import keyed_hash
@@ -45,9 +46,7 @@ from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets.storage.writing import replacing
-from datashop_assets.trained_lm.results import PoolTokensResult
-from datashop_assets.trained_lm.tokenizer import BATCH, encode
-from datashop_assets.trained_lm.tokens import TOKENIZER
+from datashop_assets.training_documents.results import TOKENIZER, PoolTokensResult
 
 CHUNK = 1 << 14  # documents
 INDEX = ("row", "id", "source", "split", "content", "bytes")

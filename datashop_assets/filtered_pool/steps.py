@@ -19,7 +19,7 @@ from datashop_assets.filtered_pool.results import (
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import PrecisionRule
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.trained_lm.results import PoolTokensResult
+from datashop_assets.training_documents.results import PoolTokensResult
 
 
 def _scores_vectors(prompt: Prompt) -> bool:

@@ -18,6 +18,7 @@ from datashop_assets.core.plan import Plan
 from datashop_assets.costs import seconds_spent
 from datashop_assets.documents.pool import pool_shards, read_chosen
 from datashop_assets.encoder.results import EncoderResult
+from datashop_assets.evaluation.results import Against, EvaluationResult, Kind
 from datashop_assets.filtered_pool.keep_rule import Flags, Ranked, find_cut, keep_before
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import CHARACTERS
@@ -74,9 +75,9 @@ class CostAndBenefit(_Part):
     gold_precision: float | None
     gold_recall: float | None
     verdict: str | None
-    target_bpb_difference: Figure | None
-    matched_target_bpb_difference: Figure | None
-    general_bpb_difference: Figure | None
+    target_difference: Figure | None  # of bits per byte, candidate minus the plain control, on its own targets
+    matched_target_difference: Figure | None  # minus the matched control
+    general_difference: Figure | None
 
 
 class Comparison(_Part):
@@ -103,6 +104,12 @@ class ComparedPrompt:
     @property
     def kept(self) -> FilteredPoolResult:
         return FilteredPoolResult.model_validate(self.outputs["filtered_pool"].metrics)
+
+    @property
+    def evaluation(self) -> EvaluationResult | None:
+        """None where it has not been made."""
+        output = self.outputs.get(EvaluationResult.step)
+        return None if output is None else EvaluationResult.model_validate(output.metrics)
 
     def scores(self, shard: str) -> pl.DataFrame:
         """row, id, score, margin of every document of a shard, in pool order."""
@@ -190,7 +197,7 @@ def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
 def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
     metrics: dict[str, Mapping[str, Any]] = {name: output.metrics for name, output in prompt.outputs.items()}
-    annotations, evaluation = (metrics.get(name, {}) for name in ("annotations", "evaluation"))
+    annotations, evaluation = metrics.get("annotations", {}), prompt.evaluation
     encoder = EncoderResult.model_validate(metrics["encoder"]) if "encoder" in metrics else None
     gold_auc = encoder.gold.auc if encoder and encoder.gold else None
     kept = prompt.kept
@@ -204,11 +211,16 @@ def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAn
         kept_bytes=kept.kept_bytes,
         gold_precision=None if kept.gold is None else kept.gold.precision.value,
         gold_recall=None if kept.gold is None else kept.gold.recall.value,
-        verdict=evaluation.get("verdict"),
-        target_bpb_difference=Figure.from_metrics(evaluation, "target_bpb_difference"),
-        matched_target_bpb_difference=Figure.from_metrics(evaluation, "matched_target_bpb_difference"),
-        general_bpb_difference=Figure.from_metrics(evaluation, "general_bpb_difference"),
+        verdict=None if evaluation is None else evaluation.verdict,
+        target_difference=_difference(evaluation, "control", Kind.TARGET),
+        matched_target_difference=_difference(evaluation, "matched", Kind.TARGET),
+        general_difference=_difference(evaluation, "control", Kind.GENERAL),
     )
+
+
+def _difference(evaluation: EvaluationResult | None, against: Against, kind: Kind) -> Figure | None:
+    measure = None if evaluation is None else evaluation.measure(against, kind)
+    return None if measure is None else measure.difference
 
 
 def _source_shares(prompt: ComparedPrompt) -> dict[str, SourceShares]:

@@ -8,9 +8,9 @@ from datashop_assets.statistics.figure import Figure
 
 TITLES = {
     "verdict": "verdict on its own targets, against control",
-    "target_bpb_difference": "bits per byte on its own targets, minus control",
-    "matched_target_bpb_difference": "the same, minus the control of its own mix of sources",
-    "general_bpb_difference": "bits per byte on general documents, minus control",
+    "target_difference": "bits per byte on its own targets, minus control",
+    "matched_target_difference": "the same, minus the control of its own mix of sources",
+    "general_difference": "bits per byte on general documents, minus control",
     "kept_documents": "documents kept",
     "kept_bytes": "bytes kept",
     "gold_precision": "precision against gold",

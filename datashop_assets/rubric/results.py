@@ -2,9 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import AnnotatorResult, StepConfig, StepOutput
+from datashop_assets.documents.sources import Fingerprint
 from datashop_assets.prompts.settings import TargetSet, Writing
 
 RUBRIC_FILE = "rubric.json"
@@ -15,7 +16,7 @@ class TargetsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     documents: TargetSet
-    fingerprint: JsonValue
+    fingerprint: Fingerprint | None
 
 
 class WritingConfig(BaseModel):

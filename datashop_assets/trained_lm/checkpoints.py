@@ -1,8 +1,9 @@
-"""Checkpoints of a training run, written by orbax: whole or not at all, the newest ones kept.
+"""Checkpoints that a run writes and resumes from, and the models that it exports.
 
-They live in a stage's scratch folder, which outlives a killed process, or in a folder or bucket that outlives the
-machine and that a cluster's workers all see. A resumed run takes the same steps to the bit. A checkpoint holds whole
-arrays, so that it can be read onto another mesh than the one that wrote it.
+They are written by orbax, whole or not at all, the newest ones kept. They live in a step's scratch folder, which
+outlives a killed process, or in a folder or bucket that outlives the machine and that a cluster's workers all see. A
+resumed run takes the same steps to the bit. A checkpoint holds whole arrays, so that it can be read onto another mesh
+than the one that wrote it.
 """
 
 import time
@@ -13,8 +14,13 @@ from typing import Any, Self
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from tokenizers import Tokenizer
 
+from datashop_assets.models.llama.model import Llama
+from datashop_assets.models.llama.weights import save_folder
 from datashop_assets.protocols.trainer import Checkpointing
+from datashop_assets.storage.stage_writer import StageWriter
+from datashop_assets.trained_lm.results import SEED
 
 SECONDS = 10.0  # between two checkpoints, and
 SPARED = 20  # times as long as the last one took: at most a twentieth of a run is spent on them
@@ -80,3 +86,14 @@ def _agreed(due: bool) -> bool:
     from jax.experimental import multihost_utils
 
     return bool(multihost_utils.broadcast_one_to_all(np.bool_(due)))
+
+
+def export(output: StageWriter, seed: int, model: Llama, tokenizer: Tokenizer, separator: str) -> None:
+    """Puts a model into the step's output, as a folder that Hugging Face tools open.
+
+    The separator stands at the begin of texts, and so at their end.
+    """
+    folder = output.scratch / "export" / f"{SEED}{seed}"
+    save_folder(model, folder, tokenizer, {"bos_token": separator, "eos_token": separator})
+    for path in sorted(folder.iterdir()):
+        output.put_file(f"{SEED}{seed}/{path.name}", path)

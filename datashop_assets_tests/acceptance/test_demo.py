@@ -13,14 +13,17 @@ from transformers import AutoConfig, AutoTokenizer, LlamaConfig
 
 from datashop_assets.core.plan import PlannedStep
 from datashop_assets.encoder.results import EncoderResult
-from datashop_assets.evaluation.build import build as evaluate
+from datashop_assets.evaluation.results import EvaluationResult, Kind
+from datashop_assets.evaluation.steps import evaluation
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_resources
 from datashop_assets.storage.root import default_root
-from datashop_assets.trained_lm.build import build_candidate, build_matched
+from datashop_assets.trained_lm.results import MatchedLMResult
+from datashop_assets.trained_lm.steps import trained_lm
+from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult
 from datashop_assets_tests.acceptance.golden_contents import EVERYWHERE, GOLDEN, processor
-from datashop_assets_tests.stages import run_build, stage_of_rows
+from datashop_assets_tests.stages import run_step, stage_of_rows
 
 pytestmark = pytest.mark.timeout(900)
 Stages = dict[str, dict[str, Any]]
@@ -87,25 +90,31 @@ def test_four_in_five_kept_documents_are_mathematics_by_gold(demo: Stages) -> No
 
 
 def test_the_trained_model_beats_the_control_on_mathematics(demo: Stages) -> None:
-    metrics = demo["evaluation"]["metrics"]
-    assert metrics["verdict"] == "better"
-    assert metrics["target_bpb_difference_low"] < metrics["target_bpb_difference"]
-    assert metrics["target_bpb_difference"] < metrics["target_bpb_difference_high"] < 0
-    assert metrics["seeds"] == 5
+    result = EvaluationResult.model_validate(demo["evaluation"]["metrics"])
+    difference = result.primary.difference
+    assert result.verdict == "better"
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < difference.value < difference.high < 0
+    assert result.seeds == 5
 
 
 def test_the_gain_is_shown_against_a_control_with_the_same_mix_too(demo: Stages) -> None:
-    metrics = demo["evaluation"]["metrics"]
-    assert metrics["matched_target_verdict"] in {"better", "worse", "not distinguishable"}
-    assert metrics["matched_target_bpb_difference"] > metrics["target_bpb_difference"]  # the mix is a part of the gain
-    matched = demo["matched_lm"]["metrics"]
-    assert all(abs(held / matched["filtered_tokens_held"] - 1) < 0.05 for held in matched["matched_tokens_held"])
+    result = EvaluationResult.model_validate(demo["evaluation"]["metrics"])
+    measure = result.measure("matched", Kind.TARGET)
+    assert measure is not None
+    assert measure.verdict in {"better", "worse", "not distinguishable"}
+    assert measure.difference.value > result.primary.difference.value  # the mix is a part of the gain
+    matched = MatchedLMResult.model_validate(demo["matched_lm"]["metrics"])
+    for held, kept in zip(matched.own.tokens_held, matched.kept_tokens_held, strict=True):
+        assert abs(held / kept - 1) < 0.05
 
 
 def test_what_overlaps_with_the_evaluation_is_counted_and_left_out(demo: Stages) -> None:
-    metrics = demo["decontamination"]["metrics"]
-    assert 0 < metrics["left_out"] == sum(metrics["left_out_by_source"].values()) < 300
-    assert metrics["evaluation_documents"] == demo["pool_tokens"]["metrics"]["documents"]["heldout"]
+    drawn = PoolTokensResult.model_validate(demo["pool_tokens"]["metrics"]).documents
+    assert 0 < sum(drawn.left_out.values()) == sum(drawn.left_out_by_source.values()) < 300
+    index = DecontaminationResult.model_validate(demo["decontamination"]["metrics"])
+    assert index.heldout_documents == demo["pretraining_pool"]["metrics"]["by_split"]["heldout"]["documents"]
 
 
 def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
@@ -116,21 +125,16 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
         shard.name: ({"row": row["row"], "kept": True} for row in pool.rows(shard.name)) for shard in pool.shards
     }
     kept = stage_of_rows(tmp_path, "filtered_pool", everything, {"row": pl.Int64, "kept": pl.Boolean})
-    clean = planned["decontamination"].output
-    inputs = {"filtered_pool": kept, "pool_tokens": tokens, "decontamination": clean}
-    other = run_build(build_candidate, "trained_lm", tmp_path, planned["trained_lm"].config, inputs, local_resources())
-    compared = {
-        "control_lm": planned["control_lm"].output,
-        "matched_lm": run_build(build_matched, "matched_lm", tmp_path, {"asked": False}, {}),
-        "trained_lm": other,
-        "pool_tokens": tokens,
-        "evaluation_targets": planned["evaluation_targets"].output,
-    }
-    metrics = run_build(
-        evaluate, "evaluation", tmp_path, planned["evaluation"].config, compared, local_resources()
-    ).metrics
-    assert metrics["verdict"] == "not distinguishable"
-    assert metrics["target_bpb_difference_low"] < 0 < metrics["target_bpb_difference_high"]
+    inputs = [pool, kept, tokens, planned["decontamination"].output]
+    other = run_step(trained_lm, tmp_path, planned["trained_lm"].config, inputs, resources=local_resources())
+    compared = [planned["control_lm"].output, other, tokens, planned["evaluation_targets"].output]
+    config = planned["evaluation"].config
+    result = run_step(evaluation, tmp_path, config, compared, resources=local_resources()).result
+    difference = result.primary.difference
+    assert result.verdict == "not distinguishable"
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < 0 < difference.high
 
 
 def test_every_seed_is_exported_as_transformers_has_it(planned: dict[str, PlannedStep]) -> None:

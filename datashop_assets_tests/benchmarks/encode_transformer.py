@@ -22,7 +22,7 @@ from datashop_assets.encoder_kinds.transformer import embedder
 from datashop_assets.models.bert.weights import load_bert
 from datashop_assets.models.sharding import workers
 from datashop_assets.prompts.encoder_settings import MINILM
-from datashop_assets.trained_lm.rates import device_rate
+from datashop_assets.trained_lm.training import device_rate
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 

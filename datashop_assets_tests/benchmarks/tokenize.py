@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from tokenizers import Tokenizer
 
+from datashop_assets.models.tokenizer import encode, train_tokenizer
 from datashop_assets.storage.root import default_root
-from datashop_assets.trained_lm.tokenizer import encode, train_tokenizer
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import print_result
 

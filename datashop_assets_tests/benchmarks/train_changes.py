@@ -12,7 +12,7 @@ from unittest.mock import patch
 import jax
 
 from datashop_assets.models import sharding
-from datashop_assets.trained_lm import program
+from datashop_assets.trained_lm import training
 from datashop_assets_tests.benchmarks.lm_sizes import DEMO, of
 from datashop_assets_tests.benchmarks.training_here import random_batch, settings
 
@@ -23,7 +23,7 @@ Change = dict[str, float]
 def pace(look_every: int = STEPS) -> float:
     """Of one seed, with a look at the loss, which waits for the device, every so many steps."""
     wanted = settings(DEMO, STEPS)
-    made = program.compiled(wanted.llama(DEMO["vocabulary"]), wanted)
+    made = training.compiled(wanted.llama(DEMO["vocabulary"]), wanted)
     state, batch = made.start(0), random_batch(DEMO)
     begun = time.perf_counter()
     for step in range(STEPS):
@@ -36,7 +36,7 @@ def pace(look_every: int = STEPS) -> float:
 
 def fresh(work: Callable[[], float]) -> float:
     """Compiled anew, run twice, the better of both."""
-    program.compiled.cache_clear()
+    training.compiled.cache_clear()
     return max(work() for _ in range(2))
 
 
@@ -55,7 +55,7 @@ def looks() -> Change:
 
 
 def losses() -> Change:
-    with patch.object(program, "parts_of", lambda *sizes: 4):
+    with patch.object(training, "parts_of", lambda *sizes: 4):
         parts = fresh(pace)
     return {"four parts": parts, "one part, as for the demo": fresh(pace)}
 
@@ -67,9 +67,9 @@ def layers() -> Change:
 def _compiling(depth: int) -> float:
     sizes = of(depth, 64 * depth // 2, 32 if depth < 16 else 64, 1024, 128, 8)
     wanted = settings(sizes, STEPS)
-    program.compiled.cache_clear()
+    training.compiled.cache_clear()
     begun = time.perf_counter()
-    program.compiled(wanted.llama(sizes["vocabulary"]), wanted)
+    training.compiled(wanted.llama(sizes["vocabulary"]), wanted)
     return time.perf_counter() - begun
 
 

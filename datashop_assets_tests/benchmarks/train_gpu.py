@@ -11,8 +11,8 @@ from typing import Any
 import jax
 
 from datashop_assets.tpu_compilation import DEPTHS, VOCABULARY
-from datashop_assets.trained_lm.rates import device_rate
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training import device_rate
+from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets_tests.benchmarks import lm_sizes
 from datashop_assets_tests.benchmarks.sides import PEERS, print_result, run_peer
 from datashop_assets_tests.benchmarks.training_here import LEARNING_RATE, agreement, prepare, settings, train

@@ -10,8 +10,8 @@ from flax import nnx
 
 from datashop_assets.models.llama.model import Llama
 from datashop_assets.models.llama.weights import save_folder
-from datashop_assets.trained_lm.program import WEIGHT_DECAY, Batch, compiled, schedule
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training import WEIGHT_DECAY, Batch, compiled, schedule
+from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets_tests.benchmarks.lm_sizes import Sizes
 
 LEARNING_RATE = 0.006
@@ -20,7 +20,7 @@ LEARNING_RATE = 0.006
 def settings(sizes: Sizes, steps: int, **changes: Any) -> TrainingSettings:
     config = {"depth": sizes["depth"], "length": sizes["length"], "batch": sizes["batch"], "steps": steps, "seeds": 1}
     config |= {"learning_rate": LEARNING_RATE, "warmup_fraction": 0.1, "filtered_share": 0.3, **changes}
-    return TrainingSettings.from_config(config)
+    return TrainingSettings(**config)
 
 
 def prepare(folder: Path, sizes: Sizes, steps: int, **changes: Any) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_blocked_stages_are_shown_with_the_gate_and_the_fix_once(blocked: Worksh
 def test_every_entry_point_knows_the_revision_of_the_annotator_at_hand(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answered = {"question": {"model": "smollm2-135m-instruct", "revision": "an older one"}}
+    answered = {"answered_by": {"model": "smollm2-135m-instruct", "revision": "an older one", "pinned": False}}
     workshop.finish("numbers", "pretraining_pool", "annotation_sample", "rubric")
     workshop.put("numbers", "annotations", answered)
     reason = "the annotator's revision changed"

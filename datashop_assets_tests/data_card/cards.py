@@ -61,7 +61,6 @@ def card_run(place: Path, documents: int = 40, shards: int = 2) -> OpenRun:
         "filtered_pool": _kept(place, made, shards),
         "annotations": _answers(place, made),
         "encoder": _encoder(place, made),
-        "decontamination": _shared(place, shards),
         "pool_scores": finish(writer(place, "pool_scores"), "pool_scores", {"documents": documents}, {}),
     }
     return OpenRun(
@@ -101,14 +100,6 @@ def _kept(place: Path, made: list[dict[str, str]], shards: int) -> StageFolder:
         ]
         output.write_rows(f"{name}.parquet", decided, ATTRIBUTES)
     return finish(output, "filtered_pool", {}, {})
-
-
-def _shared(place: Path, shards: int) -> StageFolder:
-    """The first document of each shard shares text with an evaluation document."""
-    output = writer(place, "decontamination")
-    for name in names(shards):
-        output.write_rows(f"{name}.parquet", [{"row": 0}], {"row": pl.Int64})
-    return finish(output, "decontamination", {}, {})
 
 
 def _answers(place: Path, made: list[dict[str, str]]) -> StageFolder:

@@ -8,6 +8,8 @@ import polars as pl
 
 from datashop_assets.data_card.funnel import Step, label_funnel, pool_funnel
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.trained_lm.results import OwnDocuments, TrainedLMResult, TrainedModels
+from datashop_assets.training_documents.results import DrawnDocuments
 from datashop_assets_tests.stages import finish, writer
 
 ROW = {"id": pl.String, "status": pl.String, "tokens_in": pl.Int64}
@@ -21,19 +23,36 @@ def stage(place: Path, name: str, metrics: dict[str, Any], **shards: Any) -> Sta
 
 
 def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
-    split = {"train": {"kept_documents": 7, "kept_bytes": 280}, "heldout": {"kept_documents": 3}}
-    kept = {"documents": 100, "bytes": 3600, "kept_documents": 10, "kept_bytes": 380, "by_split": split}
+    kept = {"documents": 100, "bytes": 3600, "kept_documents": 10, "kept_bytes": 380}
+    models = TrainedModels(seeds=2, length=8, parameters=7, tokens=80, training_flops=1, final_loss=[1.0, 2.0])
+    checked = DrawnDocuments(
+        documents=5, bytes=240, tokens=60, left_out={"near a held-out document": 1}, left_out_by_source={"web": 1}
+    )
+    trained = TrainedLMResult(
+        models=models,
+        own=OwnDocuments(checked=checked, tokens_read=40, tokens_held=[41, 44], epochs=0.5),
+        kept_documents=7,
+        kept_tokens=77,
+        training_seconds=1.0,
+        tokens_per_second=80,
+    )
     inputs = {
         "pretraining_pool": stage(tmp_path, "pool", {"rows": 104, "documents": 100, "rejects": {"empty": 4}}),
         "pool_scores": stage(tmp_path, "scores", {"documents": 100}),
         "pool_tokens": stage(tmp_path, "tokens", {"bytes_per_token": 4.0}),
         "filtered_pool": stage(tmp_path, "kept", kept),
-        "trained_lm": stage(tmp_path, "lm", {"filtered_tokens_held": 65, "filtered_tokens_read": 40}),
+        "trained_lm": stage(tmp_path, "lm", trained.model_dump(mode="json")),
     }
-    steps = pool_funnel(inputs, trainable=5)
+    steps = pool_funnel(inputs)
     assert nothing_is_lost(steps)
-    assert [(step.documents, step.tokens) for step in steps[3:]] == [(10, 95), (7, 70), (5, 60), (None, 40)]
-    assert steps[4].lost == {"held out": 3}
+    assert [(step.documents, step.tokens) for step in steps[3:]] == [
+        (10, 95),
+        (7, None),
+        (6, None),
+        (5, 60),
+        (None, 40),
+    ]
+    assert [step.lost for step in steps[4:7]] == [{"held out": 3}, {"not drawn": 1}, {"near a held-out document": 1}]
 
 
 def test_the_sample_to_the_labels(tmp_path: Path) -> None:

@@ -36,15 +36,10 @@ def test_counts_and_samples_do_not_depend_on_how_the_pool_is_cut(shards: int) ->
     found = merged(parts)
     assert found.cells["documents"].sum() == 1000
     assert found.cells["bytes"].sum() == sum(range(1000))
-    assert found.cells.filter("kept")["documents"].sum() == found.trainable == 100
+    assert found.cells.filter("kept")["documents"].sum() == 100
     assert [row["id"] for row in found.best] == [f"d{n}" for n in range(999, 999 - SHOWN, -1)]
     assert [row["id"] for row in found.above] == [f"d{n}" for n in range(900, 900 + SHOWN)]
     assert [row["id"] for row in found.below] == [f"d{n}" for n in range(899, 899 - SHOWN, -1)]
-
-
-def test_what_shares_text_with_evaluation_documents_may_not_be_trained_on() -> None:
-    whole = pool(1000).with_columns(split=pl.when(pl.col("row") == 999).then(pl.lit("heldout")).otherwise("split"))
-    assert merged([scan_shard(whole, shared=[5, 900, 901])]).trainable == 97
 
 
 def test_a_killed_scan_goes_on_after_the_last_shard(tmp_path: Path) -> None:

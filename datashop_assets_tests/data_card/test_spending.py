@@ -12,6 +12,7 @@ from datashop_assets.data_card.facts import stage_facts
 from datashop_assets.data_card.spending import is_volatile, spending
 from datashop_assets.encoder.results import GoldResult
 from datashop_assets.storage.root import Root
+from datashop_assets.trained_lm.results import TrainedModels
 from datashop_assets_tests.data_card.cards import card_run
 from datashop_assets_tests.encoder.made import CASCADE, GOOD, encoder_result
 from datashop_assets_tests.stages import finish, writer
@@ -47,7 +48,8 @@ def test_an_estimate_stands_beside_what_was_spent(tmp_path: Path) -> None:
 
 def test_tokens_of_language_models_are_those_of_all_seeds(tmp_path: Path) -> None:
     made = card_run(tmp_path)
-    trained = finish(writer(tmp_path, "lm"), "trained_lm", {"tokens": 100, "final_loss": [1.0, 2.0, 3.0]}, {})
+    models = TrainedModels(seeds=3, length=8, parameters=7, tokens=100, training_flops=1, final_loss=[1.0, 2.0, 3.0])
+    trained = finish(writer(tmp_path, "lm"), "trained_lm", {"models": models.model_dump()}, {})
     assert spending(replace(made, inputs={"trained_lm": trained}))["stages"]["trained_lm"]["tokens"] == 300
 
 

@@ -3,24 +3,32 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
-from datashop_assets.core.step import Resources
-from datashop_assets.evaluation.build import build
-from datashop_assets.evaluation.targets import build as build_targets
+from datashop_assets.core.step import Resources, StepOutput
+from datashop_assets.evaluation.results import (
+    EvaluationConfig,
+    EvaluationResult,
+    EvaluationTargetsConfig,
+    EvaluationTargetsResult,
+    TargetScoringConfig,
+)
+from datashop_assets.evaluation.steps import evaluation, evaluation_targets
+from datashop_assets.prompts.annotator_settings import ScoringConfig
+from datashop_assets.prompts.settings import Primary
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.training_pool import TrainingPool
 from datashop_assets_tests.small_lm import (
-    decontaminate,
+    TokenizedPool,
     make_filtered,
     make_pool,
-    make_tokens,
+    tokenize_pool,
     train_candidate,
     train_control,
     train_matched,
 )
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 
 LIKELIHOOD = {"question": "{example}", "answer_begins": "It is", "options": ["sums", "prose"], "targets": ["sums"]}
 QUESTION = {
@@ -32,15 +40,19 @@ QUESTION = {
     "read_characters": 400,
     "reading": "head",
 }
-BY_ANNOTATOR = {
-    "targets": None,
-    "gold": [],
-    "gold_uri": "",
-    "target_documents": 60,
-    "general_documents": 60,
-    "annotator": {"question": QUESTION, "parsing": {"scores": {"sums": 5, "prose": 0}}},
-    "positive_from": 2.5,
-}
+BY_ANNOTATOR = EvaluationTargetsConfig(
+    targets=None,
+    gold=(),
+    gold_uri="",
+    target_documents=60,
+    general_documents=60,
+    annotator=TargetScoringConfig(
+        scoring=ScoringConfig.model_validate_json(
+            orjson.dumps({"question": QUESTION, "parsing": {"scores": {"sums": 5, "prose": 0}}})
+        ),
+        positive_from=2.5,
+    ),
+)
 
 
 class CountsPluses:
@@ -70,19 +82,14 @@ def pool(lm_root: Path) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def tokens(lm_root: Path, pool: StageFolder) -> StageFolder:
-    return make_tokens(lm_root, pool)
+def targets(lm_root: Path, pool: StageFolder) -> StepOutput[EvaluationTargetsResult]:
+    resources = Resources(annotator=CountsPluses())
+    return run_step(evaluation_targets, lm_root, BY_ANNOTATOR, [pool], resources=resources)
 
 
 @pytest.fixture(scope="session")
-def targets(lm_root: Path, pool: StageFolder) -> StageFolder:
-    tools, inputs = Resources(annotator=CountsPluses()), {"pretraining_pool": pool}
-    return run_build(build_targets, "evaluation_targets", lm_root, BY_ANNOTATOR, inputs, tools)
-
-
-@pytest.fixture(scope="session")
-def training_pool(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> TrainingPool:
-    return TrainingPool(tokens, decontaminate(lm_root, pool))
+def tokenized(lm_root: Path, pool: StageFolder) -> TokenizedPool:
+    return tokenize_pool(lm_root, pool)
 
 
 @pytest.fixture(scope="session")
@@ -92,15 +99,20 @@ def sums(lm_root: Path, pool: StageFolder) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def evaluation(
-    lm_root: Path, training_pool: TrainingPool, sums: StageFolder, tokens: StageFolder, targets: StageFolder
-) -> StageFolder:
-    """Sums are a source of their own, so that the matched control reads sums too, drawn at random."""
-    inputs = {
-        "control_lm": train_control(lm_root, training_pool),
-        "matched_lm": train_matched(lm_root, training_pool, sums),
-        "trained_lm": train_candidate(lm_root, training_pool, sums),
-        "pool_tokens": tokens,
-        "evaluation_targets": targets,
-    }
-    return run_build(build, "evaluation", lm_root, {"primary": {"documents": "target", "against": "control"}}, inputs)
+def models(lm_root: Path, tokenized: TokenizedPool, sums: StageFolder) -> list[StageFolder]:
+    """Control, matched control and candidate. Sums are a source of their own, so that the matched control reads sums
+    too, drawn at random.
+    """
+    return [
+        train_control(lm_root, tokenized),
+        train_matched(lm_root, tokenized, sums),
+        train_candidate(lm_root, tokenized, sums),
+    ]
+
+
+@pytest.fixture(scope="session")
+def evaluated(
+    lm_root: Path, models: list[StageFolder], tokenized: TokenizedPool, targets: StageFolder
+) -> StepOutput[EvaluationResult]:
+    config = EvaluationConfig(primary=Primary(documents="target", against="control"))
+    return run_step(evaluation, lm_root, config, [*models, tokenized.tokens, targets])

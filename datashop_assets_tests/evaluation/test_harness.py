@@ -7,8 +7,7 @@ import pytest
 
 from datashop_assets.evaluation.harness import scores
 from datashop_assets.storage.root import project
-from datashop_assets.trained_lm.training_pool import TrainingPool
-from datashop_assets_tests.small_lm import train_control
+from datashop_assets_tests.small_lm import TokenizedPool, train_control
 
 PEERS = project() / ".venv-peers/bin/python"
 TASK = """
@@ -28,7 +27,7 @@ metric_list:
 
 @pytest.mark.peers
 def test_the_harness_scores_an_exported_model(
-    training_pool: TrainingPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tokenized: TokenizedPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model has read words and never this punctuation, so that it finds words likelier."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # all that is needed is here
@@ -36,7 +35,7 @@ def test_the_harness_scores_an_exported_model(
     data = tmp_path / "rows.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "next_words.yaml").write_text(TASK.format(data=data))
-    control = train_control(tmp_path, training_pool, seeds=1)
+    control = train_control(tmp_path, tokenized, seeds=1)
     folder = control.files("seed-0/")["seed-0/config.json"].parent
     found = scores(folder, ["next_words"], python=PEERS, include=tmp_path)
     assert found["next_words"]["acc,none"] == 1.0

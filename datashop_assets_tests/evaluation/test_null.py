@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datashop_assets.evaluation.compare import Verdict, corrected_verdict, verdict
+from datashop_assets.evaluation.results import Verdict
 from datashop_assets.statistics.comparison import holm, paired_p_value
 from datashop_assets.statistics.intervals import LEVEL, t_interval
 
@@ -22,7 +22,7 @@ def differences(seeds: int, measures: int = 1) -> np.ndarray:
 
 @pytest.mark.parametrize("seeds", [2, 5])
 def test_not_distinguishable_comes_out_at_the_nominal_rate(seeds: int) -> None:
-    found = [verdict(t_interval(each[:, 0])) for each in differences(seeds)]
+    found = [Verdict.by_interval(t_interval(each[:, 0])) for each in differences(seeds)]
     # three standard errors of a share of 0.95 in 4,000 trials
     assert np.mean([each is Verdict.SAME for each in found]) == pytest.approx(LEVEL, abs=0.0104)
 
@@ -31,7 +31,7 @@ def test_of_many_measures_none_is_called_different_at_the_nominal_rate_or_better
     quiet, alone = 0, 0
     for each in differences(5, measures=8)[:1000]:
         p = [paired_p_value(column) or 0.0 for column in each.T]
-        quiet += all(corrected_verdict(1.0, one) is Verdict.SAME for one in holm(p))
+        quiet += all(Verdict.by_corrected_p(1.0, one) is Verdict.SAME for one in holm(p))
         alone += all(one > 1 - LEVEL for one in p)
     assert quiet / 1000 >= LEVEL - 0.014
     assert alone / 1000 < 0.9  # without the correction

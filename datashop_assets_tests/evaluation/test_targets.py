@@ -6,19 +6,21 @@ from typing import Any
 import orjson
 import pytest
 
+from datashop_assets.core.step import StepOutput
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
-from datashop_assets.evaluation import targets as room
-from datashop_assets.evaluation.describe import describe
-from datashop_assets.evaluation.targets import TARGETS, build
+from datashop_assets.documents.sources import DocumentSource
+from datashop_assets.evaluation import targets as module
+from datashop_assets.evaluation.results import TARGETS, EvaluationTargetsResult
+from datashop_assets.evaluation.steps import evaluation_targets
+from datashop_assets.prompts.settings import Data
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.evaluation.conftest import BY_ANNOTATOR
-from datashop_assets_tests.small_lm import FIELDS
-from datashop_assets_tests.stages import run_build
+from datashop_assets_tests.stages import run_step
 
 
-def choose(root: Path, pool: StageFolder, **changes: Any) -> StageFolder:
-    config = {**BY_ANNOTATOR, **changes}
-    return run_build(build, "evaluation_targets", root, config, {"pretraining_pool": pool})
+def choose(root: Path, pool: StageFolder, **changes: Any) -> StepOutput[EvaluationTargetsResult]:
+    config = BY_ANNOTATOR.model_copy(update={"annotator": None, **changes})
+    return run_step(evaluation_targets, root, config, [pool])
 
 
 def of_split(pool: StageFolder, *splits: str) -> dict[str, str]:
@@ -27,26 +29,30 @@ def of_split(pool: StageFolder, *splits: str) -> dict[str, str]:
     return {row["id"]: row["source"] for row in rows if row["split"] in splits}
 
 
-def test_the_annotator_chooses_among_held_out_documents(pool: StageFolder, targets: StageFolder) -> None:
+def test_the_annotator_chooses_among_held_out_documents(
+    pool: StageFolder, targets: StepOutput[EvaluationTargetsResult]
+) -> None:
     heldout = of_split(pool, "heldout")
     for row in targets.rows(TARGETS):
         assert heldout[row["id"]] == row["source"]
         assert row["kind"] == ("target" if row["source"] == "sums" else "general")
-    assert targets.metrics["targets_from"] == "annotator"
-    assert targets.metrics["asked"] == 120
-    assert targets.metrics["without_score"] == 0
+    assert targets.result.targets_from == "annotator"
+    assert targets.result.asked == 120
+    assert targets.result.without_score == 0
 
 
 def test_gold_labels_choose_among_held_out_documents(
     pool: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = of_split(pool, "train", "heldout", "near_heldout")
-    monkeypatch.setattr(room, "load_gold", lambda cache, uri: labels)
-    chosen = choose(tmp_path, pool, gold=["sums"], target_documents=10, general_documents=15)
+    monkeypatch.setattr(module, "load_gold", lambda cache, uri: labels)
+    chosen = choose(tmp_path, pool, gold=("sums",), target_documents=10, general_documents=15)
     rows = list(chosen.rows(TARGETS))
+    texts = {one.id: one.text for shard in pool_shards(pool) for _, one in read_pool(pool, shard)}
+    assert all(row["text"] == texts[row["id"]] for row in rows)
     assert [(row["kind"], row["source"]) for row in rows] == [("target", "sums")] * 10 + [("general", "sentences")] * 15
     assert {row["id"] for row in rows} <= of_split(pool, "heldout").keys()
-    assert "10" in describe(chosen)["documents by kind and source"]
+    assert "10" in evaluation_targets.describe(chosen)["documents by kind and source"]
 
 
 def test_named_documents_are_used_unless_the_pool_trains_on_them(pool: StageFolder, tmp_path: Path) -> None:
@@ -54,22 +60,22 @@ def test_named_documents_are_used_unless_the_pool_trains_on_them(pool: StageFold
     copied = next(one.text for shard in pool_shards(pool) for _, one in read_pool(pool, shard) if one.id in train)
     rows = [{"id": "new", "text": "4 + 4 = 8", "source": "mine"}, {"id": "copy", "text": copied}, {"id": "none"}]
     (tmp_path / "mine.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    named = {"data": {"uri": str(tmp_path / "mine.jsonl"), **FIELDS}, "fingerprint": None}
+    named = DocumentSource.of(Data(uri=str(tmp_path / "mine.jsonl")))
     chosen = choose(tmp_path, pool, targets=named)
     targets = [row for row in chosen.rows(TARGETS) if row["kind"] == "target"]
     assert [(row["id"], row["text"], row["shard"]) for row in targets] == [("new", "4 + 4 = 8", None)]
-    assert (chosen.metrics["in_training_part"], chosen.metrics["targets_rejected"]) == (1, 1)
-    assert chosen.metrics["general_documents"] == 60
+    assert (chosen.result.in_training_part, chosen.result.targets_rejected) == (1, 1)
+    assert chosen.result.general_documents == 60
 
 
 def test_gold_labels_of_a_pool_that_has_none_are_refused(pool: StageFolder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'my.jsonl' has no gold labels; name documents in evaluation.targets"):
-        choose(tmp_path, pool, gold=["sums"], gold_uri="my.jsonl")
+        choose(tmp_path, pool, gold=("sums",), gold_uri="my.jsonl")
 
 
 def test_no_target_document_at_all_is_refused(
     pool: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "load_gold", lambda cache, uri: {"elsewhere": "songs"})
+    monkeypatch.setattr(module, "load_gold", lambda cache, uri: {"elsewhere": "songs"})
     with pytest.raises(ValueError, match=r"no target document to compare on .*; correct evaluation.targets or"):
-        choose(tmp_path, pool, gold=["songs"])
+        choose(tmp_path, pool, gold=("songs",))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.evaluation.windows import NOBODY, packed
+from datashop_assets.evaluation.bits import NOBODY, packed
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 99), max_size=50), min_size=1, max_size=20)

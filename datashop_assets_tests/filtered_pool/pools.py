@@ -10,14 +10,14 @@ from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.encoder.results import EncoderStepConfig
 from datashop_assets.filtered_pool.results import FilteredPoolConfig, FilteredPoolResult
 from datashop_assets.filtered_pool.steps import filtered_pool
+from datashop_assets.models.tokenizer import encode, train_tokenizer
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.settings import FractionRule
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.tokenizer import encode, train_tokenizer
-from datashop_assets.trained_lm.tokens import TOKENIZER
+from datashop_assets.training_documents.results import TOKENIZER
 from datashop_assets_tests.documents import making
 from datashop_assets_tests.stages import finish, writer
 

@@ -19,8 +19,7 @@ from datashop_assets.filtered_pool.steps import filtered_pool
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.results import PoolTokensResult
-from datashop_assets.trained_lm.tokens import TOKENIZER
+from datashop_assets.training_documents.results import TOKENIZER, PoolTokensResult
 from datashop_assets_tests.filtered_pool.pools import DATA, filtering, gold_pool, pool_tokenizer
 from datashop_assets_tests.small import small_pool
 from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows

@@ -27,7 +27,7 @@ WORK = {  # stage -> what its workers do, as Ray names it
     "annotation_sample": "first_of_file",
     "pool_scores": "score_shard",
     "filtered_pool": "write_kept",
-    "decontamination": "read_shard",
+    "pool_tokens": "tokenize_shard",
     "control_lm": "TrainWorker",
     "matched_lm": "TrainWorker",
     "trained_lm": "TrainWorker",

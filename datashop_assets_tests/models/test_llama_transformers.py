@@ -14,7 +14,7 @@ from datashop_assets.models.attention import RopeScaling
 from datashop_assets.models.llama.model import Llama, LlamaConfig
 from datashop_assets.models.llama.weights import load_folder, save_folder
 from datashop_assets.storage.root import project
-from datashop_assets.trained_lm.checkpoint_start import Start
+from datashop_assets.training_documents.checkpoint import Start
 
 PEERS = project() / ".venv-peers/bin/python"
 SMALL = LlamaConfig(64, 32, 48, 2, 4, 2, 8, max_position_embeddings=64)  # grouped queries, tied

@@ -11,8 +11,8 @@ from flax import nnx
 from datashop_assets.models.attention import RopeScaling, kernel_of, splash
 from datashop_assets.models.llama.model import HELD, Llama, LlamaConfig, parts_of, token_losses
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.program import Batch, Training, schedule
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training import Batch, Training, schedule
+from datashop_assets.training_documents.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
     depth=1, length=32, batch=4, steps=10, seeds=1, learning_rate=0.01, warmup_fraction=0.1, filtered_share=0.5

@@ -10,7 +10,7 @@ import pytest
 from jax.tree_util import tree_leaves as leaves
 
 from datashop_assets.protocols.trainer import Checkpointing
-from datashop_assets.trained_lm.loop import train_seeds
+from datashop_assets.trained_lm.training import train_seeds
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.trained_lm.meshes import SETTINGS, VOCABULARY, rows
 from resources.trainers import LocalTrainer, RayTrainer

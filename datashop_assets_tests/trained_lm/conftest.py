@@ -1,12 +1,13 @@
-"""A pool, its tokens and a control, made once for all tests of this room."""
+"""A pool, its tokens and a control, made once for all tests of this package."""
 
 from pathlib import Path
 
 import pytest
 
+from datashop_assets.core.step import StepOutput
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.training_pool import TrainingPool
-from datashop_assets_tests.small_lm import decontaminate, make_filtered, make_pool, make_tokens, train_control
+from datashop_assets.trained_lm.results import ControlLMResult
+from datashop_assets_tests.small_lm import TokenizedPool, make_filtered, make_pool, tokenize_pool, train_control
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +21,16 @@ def pool(lm_root: Path) -> StageFolder:
 
 
 @pytest.fixture(scope="session")
-def tokens(lm_root: Path, pool: StageFolder) -> StageFolder:
-    return make_tokens(lm_root, pool)
-
-
-@pytest.fixture(scope="session")
 def sums(lm_root: Path, pool: StageFolder) -> StageFolder:
     """A filtered pool that keeps what is a sum."""
     return make_filtered(lm_root, pool, lambda row: row["source"] == "sums")
 
 
 @pytest.fixture(scope="session")
-def training_pool(lm_root: Path, pool: StageFolder, tokens: StageFolder) -> TrainingPool:
-    """What may be trained on: of these documents, all of the split `train`."""
-    return TrainingPool(tokens, decontaminate(lm_root, pool))
+def tokenized(lm_root: Path, pool: StageFolder) -> TokenizedPool:
+    return tokenize_pool(lm_root, pool)
 
 
 @pytest.fixture(scope="session")
-def control(lm_root: Path, training_pool: TrainingPool) -> StageFolder:
-    return train_control(lm_root, training_pool)
+def control(lm_root: Path, tokenized: TokenizedPool) -> StepOutput[ControlLMResult]:
+    return train_control(lm_root, tokenized)

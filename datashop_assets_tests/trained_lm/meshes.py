@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from datashop_assets.protocols.trainer import Checkpointing
-from datashop_assets.trained_lm.loop import train_seeds
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.settings import TrainingSettings
+from datashop_assets.trained_lm.training import train_seeds
+from datashop_assets.training_documents.settings import TrainingSettings
 
 STEPS = int(os.environ.get("STEPS", "20"))
 SETTINGS = TrainingSettings(

@@ -1,51 +1,45 @@
-"""Going on from a checkpoint: its tokenizer, its weights, down to a learning rate of zero."""
+"""Training on from a checkpoint: its tokenizer, its weights, down to a learning rate of zero."""
 
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from datashop_assets.prompts.settings import Training
-from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.trained_lm.build import build_control
-from datashop_assets.trained_lm.checkpoint_names import checkpoint_fingerprint
-from datashop_assets.trained_lm.checkpoint_start import Start, check_length
-from datashop_assets.trained_lm.curve import CURVE
-from datashop_assets.trained_lm.steps import _start
-from datashop_assets.trained_lm.tokenizer import encode
-from datashop_assets.trained_lm.tokens import build as build_tokens
-from datashop_assets.trained_lm.tokens import read_tokenizer
-from datashop_assets.trained_lm.training_pool import TrainingPool
-from datashop_assets_tests.small_lm import TOOLS, TRAINING, inputs_of
-from datashop_assets_tests.stages import run_build
+from datashop_assets.core.step import StepOutput
+from datashop_assets.models.tokenizer import encode
+from datashop_assets.trained_lm.results import CURVE, ControlConfig, ControlLMResult
+from datashop_assets.trained_lm.steps import control_lm
+from datashop_assets.training_documents.checkpoint import Start
+from datashop_assets.training_documents.results import read_tokenizer
+from datashop_assets.training_documents.settings import Checkpoint, TrainingSettings
+from datashop_assets.training_documents.steps import pool_tokens
+from datashop_assets_tests.small_lm import TOOLS, TRAINING, TokenizedPool, tokens_config
+from datashop_assets_tests.stages import run_step
 
 
 @pytest.fixture(scope="module")
-def folder(control: StageFolder) -> Path:
+def folder(control: StepOutput[ControlLMResult]) -> Path:
     """A Hugging Face folder: the control's first seed."""
     return control.files("seed-0/")["seed-0/config.json"].parent
 
 
-def section(folder: Path) -> dict[str, Any]:
-    return {**TRAINING, "checkpoint": _start(Training(anneal_from=str(folder))), "steps": 20, "seeds": 1}
+def anneal_from(folder: Path) -> ControlConfig:
+    short = {**TRAINING, "depth": 0, "steps": 20, "seeds": 1, "anneal": True}
+    return ControlConfig(settings=TrainingSettings(**short), checkpoint=Checkpoint.named(str(folder)))
 
 
 def test_an_anneal_begins_where_the_checkpoint_ended(
-    control: StageFolder, folder: Path, pool: StageFolder, training_pool: TrainingPool, tmp_path: Path
+    control: StepOutput[ControlLMResult], folder: Path, tokenized: TokenizedPool, tmp_path: Path
 ) -> None:
-    config = section(folder)
-    tokens = run_build(
-        build_tokens, "pool_tokens", tmp_path, {"checkpoint": config["checkpoint"]}, {"pretraining_pool": pool}
-    )
-    again, separator = read_tokenizer(tokens)
-    assert again.get_vocab() == read_tokenizer(training_pool.tokens)[0].get_vocab()
-    assert separator == "<|endoftext|>"
-    inputs = inputs_of(TrainingPool(tokens, training_pool.decontamination))
-    annealed = run_build(build_control, "control_lm", tmp_path, config, inputs, TOOLS)
+    config = anneal_from(folder)
+    drawn = tokens_config(config.settings, vocabulary=None, checkpoint=config.checkpoint)
+    tokens = run_step(pool_tokens, tmp_path, drawn, [tokenized.pool, tokenized.decontamination])
+    assert read_tokenizer(tokens).get_vocab() == read_tokenizer(tokenized.tokens).get_vocab()
+    assert tokens.result.separator == "<|endoftext|>"
+    annealed = run_step(control_lm, tmp_path, config, [tokens], resources=TOOLS)
     before, after = (each.table(CURVE).filter(seed=0)["loss"].to_list() for each in (control, annealed))
     assert abs(after[0] - np.mean(before[-10:])) < 0.3
     assert before[0] - after[0] > 1
@@ -54,7 +48,7 @@ def test_an_anneal_begins_where_the_checkpoint_ended(
     assert rates[-1] == pytest.approx(TRAINING["learning_rate"] / 18, rel=1e-4)  # and zero a step later
 
 
-def test_tokens_of_another_tokenizer_are_refused(folder: Path, training_pool: TrainingPool, tmp_path: Path) -> None:
+def test_tokens_of_another_tokenizer_are_refused(folder: Path, tokenized: TokenizedPool, tmp_path: Path) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
     words = json.loads((other / "tokenizer.json").read_text())
     vocabulary = words["model"]["vocab"]
@@ -62,15 +56,17 @@ def test_tokens_of_another_tokenizer_are_refused(folder: Path, training_pool: Tr
     vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
     (other / "tokenizer.json").write_text(json.dumps(words))
     with pytest.raises(ValueError, match=r"made by another tokenizer than that of .*; materialize pool_tokens"):
-        run_build(build_control, "control_lm", tmp_path, section(other), inputs_of(training_pool), TOOLS)
+        run_step(control_lm, tmp_path, anneal_from(other), [tokenized.tokens], resources=TOOLS)
 
 
-def test_rows_longer_than_the_checkpoint_reads_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_rows_longer_than_the_checkpoint_reads_are_refused(
+    folder: Path, tokenized: TokenizedPool, tmp_path: Path
+) -> None:
     short = shutil.copytree(folder, tmp_path / "short")
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 32}))
     with pytest.raises(ValueError, match=r"training.length is 64, .* max_position_embeddings 32; lower it"):
-        check_length(Start.named(str(short)).config(), 64)
+        Start.named(str(short)).check(read_tokenizer(tokenized.tokens), 64)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -112,9 +108,9 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Pat
 def test_every_file_that_is_read_of_a_folder_is_in_its_fingerprint(folder: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(folder, tmp_path / "copied")
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
-        before = checkpoint_fingerprint(str(copied))
+        before = Checkpoint.named(str(copied)).fingerprint
         os.utime(copied / name, ns=(0, 0))
-        assert checkpoint_fingerprint(str(copied)) != before, name
+        assert Checkpoint.named(str(copied)).fingerprint != before, name
 
 
 def test_a_name_that_is_nothing_here_is_refused_with_how_to_fetch_it() -> None:

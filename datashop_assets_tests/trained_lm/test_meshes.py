@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from datashop_assets.models.sharding import AXES, MeshShape, ShardingRules
-from datashop_assets.trained_lm.program import compiled
+from datashop_assets.trained_lm.training import compiled
 from datashop_assets_tests.trained_lm.meshes import SETTINGS
 
 TOLERANCE = 1e-4  # nats, over 20 steps in float32: sums over devices are added in another order

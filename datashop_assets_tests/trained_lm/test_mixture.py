@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.trained_lm.mixture import Rows, epochs_of, mixed, pack
-from datashop_assets.trained_lm.settings import TrainingSettings
-from datashop_assets.trained_lm.training_pool import Piece
+from datashop_assets.training_documents.settings import TrainingSettings
+from datashop_assets.training_documents.tokens import Piece
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=30), min_size=1, max_size=20)
@@ -19,7 +19,10 @@ def run_of(steps: int, batch: int, share: float) -> TrainingSettings:
 
 
 def keyed(documents: list[list[int]]) -> list[tuple[int, Piece]]:
-    return [(key, Piece(f"d{key}", np.array(tokens, dtype=np.int32))) for key, tokens in enumerate(documents)]
+    return [
+        (key, Piece(f"d{key}", "web", 4 * len(tokens), np.array(tokens, dtype=np.int32)))
+        for key, tokens in enumerate(documents)
+    ]
 
 
 @settings(deadline=None, max_examples=60)

@@ -5,25 +5,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.evaluation.compare import Losses, Verdict, compare, verdict
-from datashop_assets.evaluation.heldout import Heldout
-from datashop_assets.evaluation.measures import SOURCES, measures
+from datashop_assets.evaluation.comparison import SOURCES, EvaluationDocument, Losses, compared, measures
+from datashop_assets.evaluation.results import Kind, Measure, Verdict
+from datashop_assets.prompts.settings import Primary
 from datashop_assets.statistics.figure import Figure
 
 BITS = st.lists(st.lists(st.floats(1, 1e4), min_size=3, max_size=3), min_size=2, max_size=6)
+
+NOTHING = np.zeros(3, dtype=np.int32)  # tokens, which are not read here
+
+
+def compare(losses: Losses) -> Measure:
+    return compared(losses, "control", Kind.TARGET, "", False)
+
+
+def document(name: str, kind: Kind, source: str, size: int) -> EvaluationDocument:
+    return EvaluationDocument(name, kind, source, size, NOTHING)
 
 
 def test_bits_are_totalled_before_they_are_divided() -> None:
     losses = Losses(np.array([[10.0, 90.0]]), np.array([[20.0, 70.0]]), np.array([1, 99]))
     found = compare(losses)
     assert (found.control, found.trained) == (1.0, 0.9)
-    assert found.over_seeds.value == pytest.approx(-0.1)
+    assert found.difference.value == pytest.approx(-0.1)
     assert (found.documents, found.bytes) == (2, 100)
 
 
 def test_one_seed_has_no_interval_and_no_verdict() -> None:
     found = compare(Losses(np.array([[10.0, 20.0]]), np.array([[5.0, 6.0]]), np.array([4, 4])))
-    assert (found.over_seeds.low, found.over_seeds.high) == (None, None)
+    assert (found.difference.low, found.difference.high) == (None, None)
     assert found.verdict == "no verdict: one seed has no interval"
 
 
@@ -38,7 +48,7 @@ def test_one_seed_has_no_interval_and_no_verdict() -> None:
     ],
 )
 def test_a_verdict_needs_an_interval_without_zero(low: float, high: float, wanted: Verdict) -> None:
-    assert verdict(Figure(value=(low + high) / 2, low=low, high=high)) is wanted
+    assert Verdict.by_interval(Figure(value=(low + high) / 2, low=low, high=high)) is wanted
 
 
 def test_the_interval_over_documents_is_narrow_where_documents_agree_and_seeds_do_not() -> None:
@@ -56,8 +66,8 @@ def test_exchanging_the_models_turns_the_sign(one: list[list[float]], two: list[
     seeds = min(len(one), len(two))
     first, second, sizes = np.array(one[:seeds]), np.array(two[:seeds]), np.array([10, 20, 30])
     forth, back = compare(Losses(first, second, sizes)), compare(Losses(second, first, sizes))
-    assert forth.over_seeds.value == pytest.approx(-back.over_seeds.value)
-    assert forth.over_seeds.low == pytest.approx(-(back.over_seeds.high or 0.0))
+    assert forth.difference.value == pytest.approx(-back.difference.value)
+    assert forth.difference.low == pytest.approx(-(back.difference.high or 0.0))
     opposite = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
     assert back.verdict is opposite.get(forth.verdict, forth.verdict)
 
@@ -68,18 +78,32 @@ def test_losses_of_other_seeds_or_documents_are_refused() -> None:
 
 
 def test_a_verdict_that_no_document_would_decide_is_refused() -> None:
-    documents = [Heldout("d", "target", "s", 10, np.zeros(3, dtype=np.int32))]
+    documents = [document("d", Kind.TARGET, "s", 10)]
     bits = {"control": np.ones((2, 1)), "trained": np.ones((2, 1))}
     with pytest.raises(ValueError, match=r"primary.documents is 'general', and none of the 1 held-out documents is"):
-        measures(bits, documents, {"documents": "general", "against": "control"})
+        measures(bits, documents, Primary(documents="general", against="control"))
 
 
 def test_sources_that_are_addresses_do_not_each_make_a_measure() -> None:
     random = np.random.default_rng(0)
-    large = [Heldout(f"l{n}", "target", "books", 900, np.zeros(3, dtype=np.int32)) for n in range(20)]
-    small = [Heldout(f"s{n}", "target", f"https://{n}.org", 90, np.zeros(3, dtype=np.int32)) for n in range(300)]
+    large = [document(f"l{n}", Kind.TARGET, "books", 900) for n in range(20)]
+    small = [document(f"s{n}", Kind.TARGET, f"https://{n}.org", 90) for n in range(300)]
     bits = {"control": random.uniform(1, 2, (5, 320)), "trained": random.uniform(1, 2, (5, 320))}
-    rows = measures(bits, [*small, *large], {"documents": "target", "against": "control"})
+    rows = measures(bits, [*small, *large], Primary(documents="target", against="control"))
     assert len(rows) == 1 + SOURCES + 1
-    counts = {row["source"]: row["documents"] for row in rows}
+    counts = {row.source: row.documents for row in rows}
     assert (counts[""], counts["books"], counts["(other sources)"]) == (320, 20, 300 - SOURCES + 1)
+
+
+def test_a_measure_comes_back_from_its_row_in_the_table() -> None:
+    [found] = measures(
+        {"control": np.ones((2, 1)), "trained": np.array([[0.5], [0.6]])},
+        [document("d", Kind.TARGET, "s", 10)],
+        Primary(documents="target", against="control"),
+    )[:1]
+    again = Measure.of_row(found.row())
+    assert again.difference.interval() == found.difference.interval()
+    assert again.over_documents.interval() == found.over_documents.interval()
+    assert again.model_dump(exclude={"difference", "over_documents"}) == found.model_dump(
+        exclude={"difference", "over_documents"}
+    )

@@ -1,4 +1,4 @@
-"""A checkpoint to go on from: its sizes, its tokenizer, the token that stands before a document, its weights."""
+"""A checkpoint to train on from: its sizes, its tokenizer, the token that stands before a document, its weights."""
 
 import json
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from datashop_assets.models.llama.gguf_file import GGUF
 from datashop_assets.models.llama.model import Llama, LlamaConfig
 from datashop_assets.models.llama.weights import folder_config, load_folder
-from datashop_assets.trained_lm.checkpoint_names import checkpoint_path
-from datashop_assets.trained_lm.tokenizer import END
+from datashop_assets.models.tokenizer import END
+from datashop_assets.training_documents.settings import checkpoint_path
 
 SEPARATORS = ("eos_token", "bos_token")  # of tokenizer_config.json, in the order in which they are taken
 
@@ -46,6 +46,21 @@ class Start:
             )
         return tokenizer
 
+    def check(self, tokenizer: Tokenizer, length: int) -> None:
+        """Raises `ValueError` where documents were tokenized by another tokenizer, and where rows of `length` tokens
+        are longer than what the checkpoint reads, and its users would read, at once.
+        """
+        if self.tokenizer().get_vocab() != tokenizer.get_vocab():
+            raise ValueError(
+                f"pool_tokens was made by another tokenizer than that of {self.path}; "
+                "materialize pool_tokens for this prompt again"
+            )
+        if length > (most := self.config().max_position_embeddings):
+            raise ValueError(
+                f"training.length is {length}, and the checkpoint's max_position_embeddings {most}; lower it to that "
+                "or less"
+            )
+
     def separator(self, tokenizer: Tokenizer) -> str:
         """The token that stands before every document. Raises `ValueError` where the tokenizer names none."""
         if tokenizer.token_to_id(END) is not None:
@@ -75,21 +90,3 @@ class Start:
         tokenizer.no_truncation()  # a folder keeps how texts were last cut and filled up
         tokenizer.no_padding()
         return tokenizer
-
-
-def check_length(config: LlamaConfig, length: int) -> None:
-    """Raises `ValueError` where rows are longer than what the checkpoint reads, and its users would read, at once."""
-    if length > config.max_position_embeddings:
-        raise ValueError(
-            f"training.length is {length}, and the checkpoint's max_position_embeddings "
-            f"{config.max_position_embeddings}; lower it to that or less"
-        )
-
-
-def check_tokens(start: Start, tokenizer: Tokenizer) -> None:
-    """Raises `ValueError` where the pool was not tokenized by this checkpoint's tokenizer."""
-    if start.tokenizer().get_vocab() != tokenizer.get_vocab():
-        raise ValueError(
-            f"pool_tokens was made by another tokenizer than that of {start.path}; "
-            "materialize pool_tokens for this prompt again"
-        )

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from datashop_assets.trained_lm.tokenizer import END, encode, end_token, train_tokenizer
+from datashop_assets.models.tokenizer import END, encode, end_token, train_tokenizer
 
 TEXTS = ["the keeper of the light walks to the tower", "one + one = two", "the wind over the water"] * 20
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.trained_lm.draws import Draw, row_keys, scramble
+from datashop_assets.statistics.draws import Draw, row_keys, scramble
 
 ITEMS = st.dictionaries(st.integers(0, 2**64 - 1), st.integers(1, 50), max_size=60)
 
