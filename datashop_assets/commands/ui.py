@@ -52,12 +52,9 @@ def home() -> None:
 
 
 def _prepare_home() -> None:
-    import dagster as dg
-
     from datashop_assets.orchestration.home import dagster_home
-    from datashop_assets.orchestration.run_locks import end_dead_runs
+    from datashop_assets.orchestration.run_locks import end_dead_runs_here
 
     place = dagster_home()
-    with dg.DagsterInstance.get() as instance:
-        ended = end_dead_runs(instance)
+    ended = end_dead_runs_here()
     say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))

@@ -20,8 +20,8 @@ import orjson
 import polars as pl
 import zstandard
 
+from datashop_assets.data_packages import data_file
 from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST
-from datashop_assets.documents.packages import data_file
 from datashop_assets.storage.digests import RowsDigest, digest_of, keyed_hash
 
 SHARDS = 4

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import fsspec
 from pydantic import JsonValue
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 from datashop_assets.prompts.encoder_settings import (
     MINILM,
     EncoderConfig,

@@ -45,7 +45,7 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import read_frames, rechunked
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
-from datashop_assets.storage.writing import replacing
+from datashop_assets.storage.writing import on_disk
 from datashop_assets.training_documents.results import TOKENIZER, PoolTokensResult
 
 CHUNK = 1 << 14  # documents
@@ -114,7 +114,7 @@ def join(pool: StepOutput[PretrainingPoolResult], scores: StepOutput[PoolScoresR
         place = scratch / f"{name}.arrow"
         if place.exists():
             continue
-        with replacing(place) as ready, pa.OSFile(str(ready), "wb") as file, pa.ipc.new_file(file, arrow) as writer:
+        with on_disk(place) as file, pa.ipc.new_file(file, arrow) as writer:
             for chunk in side_by_side(name, pool, scores):
                 writer.write_table(chunk.to_arrow().cast(arrow).combine_chunks(), max_chunksize=CHUNK)
     return PoolTable(names, scratch)

@@ -8,23 +8,26 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from datashop_assets.core.step import StepRun
-from datashop_assets.documents.pool import map_shards, pool_shards
+from datashop_assets.documents.pool import map_shards, pool_shards, read_index, read_pool
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
+from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult, pool_vectors
 from datashop_assets.encoder_kinds import trained
 from datashop_assets.encoder_kinds.trained import TrainedEncoder, was_passed
-from datashop_assets.filtered_pool.pool_margins import Batch, pool_margins
 from datashop_assets.filtered_pool.pool_table import read_written
 from datashop_assets.filtered_pool.results import PoolScoresConfig, PoolScoresResult
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
+Batch = tuple[list[tuple[int, str]], NDArray[np.float64]]  # rows with ids, margins
+BATCH = 1024  # documents scored together
 BINS = 20
 SCHEMA = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
 
@@ -74,6 +77,42 @@ def loaded(uri: str) -> TrainedEncoder:
 @lru_cache(maxsize=1)
 def _cached(uri: str, content: str) -> TrainedEncoder:  # noqa: ARG001, another content is another encoder
     return trained.load(StageFolder(Folder(uri)))
+
+
+def pool_margins(
+    encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder | None, shard: str
+) -> Iterator[Batch]:
+    """A shard's documents in order, `BATCH` at a time. Batches are the same in every run.
+
+    `embeddings` are read for an encoder that scores vectors. Raises `ValueError` where it has none, and for a margin
+    that is not a number: no rule could place it, and a threshold would drop it unseen.
+    """
+    if not encoder.scores_embeddings:
+        found = _of_texts(encoder, pool, shard)
+    elif embeddings is not None:
+        found = _of_vectors(encoder, pool, embeddings, shard)
+    else:
+        raise ValueError("this encoder scores vectors; give the output of pool_embeddings")
+    for documents, margins in found:
+        if (bad := np.flatnonzero(np.isnan(margins))).size:
+            row, name = documents[int(bad[0])]
+            raise ValueError(
+                f"row {row} of shard {shard} ({name!r}) has no number as its margin; train the encoder again"
+            )
+        yield documents, margins
+
+
+def _of_texts(encoder: TrainedEncoder, pool: StageFolder, shard: str) -> Iterator[Batch]:
+    read = ((row, document.id, encoder.read(document.text)) for row, document in read_pool(pool, shard))
+    while batch := list(islice(read, BATCH)):
+        yield [(row, name) for row, name, _ in batch], encoder.model.margin([text for *_, text in batch])
+
+
+def _of_vectors(encoder: TrainedEncoder, pool: StageFolder, embeddings: StageFolder, shard: str) -> Iterator[Batch]:
+    vectors, index, start = pool_vectors(embeddings, shard), read_index(pool, shard), 0
+    while batch := [(entry["row"], entry["id"]) for entry in islice(index, BATCH)]:
+        yield batch, encoder.margins_of(np.asarray(vectors[start : start + len(batch)]))
+        start += len(batch)
 
 
 def _scored(encoder: TrainedEncoder, batches: Iterator[Batch]) -> Iterator[pl.DataFrame]:

@@ -38,6 +38,12 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in dead]
 
 
+def end_dead_runs_here() -> list[str]:
+    """`end_dead_runs` of the instance that `DAGSTER_HOME` names."""
+    with dg.DagsterInstance.get() as instance:
+        return end_dead_runs(instance)
+
+
 def _lock(instance: dg.DagsterInstance, run_id: str) -> Path:
     folder = Path(instance.root_directory) / "run_locks"
     folder.mkdir(parents=True, exist_ok=True)

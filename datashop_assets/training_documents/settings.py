@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import StepConfig
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.prompts.settings import Training
 from datashop_assets.storage.digests import digest_of

@@ -14,7 +14,7 @@ from flax import nnx
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ray import serve
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 from datashop_assets.models.llama.gguf_file import GGUF
 from resources.annotator.names import EMBEDDED, SMALL
 

@@ -92,7 +92,8 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
     for shown in (table(damaged), cards(damaged)):
         assert f"numbers: encoder: damaged: {encoder['reason']}" in shown
         assert f"Fix: {encoder['fix']}" in shown
-    assert "17 of 18" in cards(damaged)
+    stages = len(damaged.plan("numbers"))
+    assert f"{stages - 1} of {stages}" in cards(damaged)
 
 
 def test_a_damaged_stage_stops_a_run_with_its_folder_and_fix(damaged: Workshop) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets.data_packages import data_file
 from datashop_assets.datasets import EMBEDDED_DIGEST
 from datashop_assets.documents import embedded
 from datashop_assets.documents.embedded import DOCUMENTS, LEADS, embedded_pool, load_gold
-from datashop_assets.documents.packages import data_file
 from datashop_assets.documents.reading import read_documents
 from datashop_assets.documents.sources import Fields, find_source_files
 from datashop_assets.protocols.documents import Document

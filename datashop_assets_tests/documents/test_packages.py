@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 
 
 def test_the_annotators_weights_are_installed() -> None:

@@ -25,7 +25,7 @@ from datashop_assets.encoder.results import (
 )
 from datashop_assets.encoder_kinds.kinds import fingerprint
 from datashop_assets.encoder_kinds.trained import load, was_passed
-from datashop_assets.filtered_pool.pool_margins import pool_margins
+from datashop_assets.filtered_pool.scoring import pool_margins
 from datashop_assets.graph import plan
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder_settings import MINILM, EncoderSettings, Transformer

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 from datashop_assets.models.llama.gguf_file import GGUF, halves
 
 FIXTURE = json.loads(Path(__file__).with_name("smollm2_logits.json").read_text())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from resources.annotator.names import EMBEDDED, identity_of
 from resources.annotator.resource import AnnotatorResource

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from datashop_assets.documents.packages import data_file
+from datashop_assets.data_packages import data_file
 
 SPECIAL_TOKENS = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
 
