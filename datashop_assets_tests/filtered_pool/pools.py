@@ -10,14 +10,14 @@ from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.encoder.results import EncoderStepConfig
 from datashop_assets.filtered_pool.results import FilteredPoolConfig, FilteredPoolResult
 from datashop_assets.filtered_pool.steps import filtered_pool
-from datashop_assets.models.tokenizer import encode, train_tokenizer
+from datashop_assets.models.tokenizer import END, encode, train_tokenizer
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.settings import FractionRule
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_documents.results import TOKENIZER
+from datashop_assets.training_documents.results import TOKENIZER, DrawnDocuments, PoolTokensResult
 from datashop_assets_tests.documents import making
 from datashop_assets_tests.stages import finish, writer
 
@@ -73,7 +73,13 @@ def pool_tokenizer(root: Path, pool: StageFolder, times: float = 1.0) -> StageFo
     size, tokens = sum(len(text.encode()) for text in texts), sum(len(one) for one in encode(tokenizer, texts))
     output = writer(root, "pool_tokens")
     output.put_bytes(TOKENIZER, tokenizer.to_str().encode())
-    return finish(output, "pool_tokens", {"bytes_per_token": round(times * size / tokens, 3)}, {})
+    result = PoolTokensResult(
+        vocabulary=tokenizer.get_vocab_size(),
+        separator=END,
+        bytes_per_token=round(times * size / tokens, 3),
+        documents=DrawnDocuments(documents=0, bytes=0, tokens=0, left_out={}, left_out_by_source={}),
+    )
+    return finish(output, "pool_tokens", result.model_dump(mode="json"), {})
 
 
 def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
