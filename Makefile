@@ -84,7 +84,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@$(BIN)/python infra/update-cluster-configs.py --check
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
-test: check libtpu ## make check, then every test but those of the other targets; two rooms at a time
+test: check libtpu ## make check, then every test but those of the other targets; two packages at a time
 	@$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
@@ -118,7 +118,7 @@ test-ui: env ## the UI and the pages in a real Chromium, which must be installed
 docs: env ## the documentation, in site/; a warning is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-format: env ## format and mend what can be mended by a machine
+format: env ## format, and fix what a machine can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 

@@ -17,6 +17,7 @@ from datashop_assets.prompts.section import Section
 from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
 from datashop_assets.statistics.figure import Figure
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -115,9 +116,11 @@ class Estimate(BaseModel):
         root.prompt(slug).write(ESTIMATE_FILE, self.model_dump_json(indent=2).encode())
 
 
-def last_estimate(slug: str, root: Root) -> Estimate | None:
-    """The last one that was made of the prompt; None where none was, or by another version of Datashop."""
-    folder = root.prompt(slug)
+def last_estimate(folder: Folder) -> Estimate | None:
+    """The last one that was made of the prompt of this folder; None where none was, or by another version of Datashop.
+
+    The folder is `Root.prompt(slug)`.
+    """
     if not folder.exists(ESTIMATE_FILE):
         return None
     try:
@@ -136,7 +139,7 @@ def beside_estimate(output: StageFolder, slug: str, root: Root) -> dict[str, str
 
     An estimate that was made when the stage was current says nothing of what it takes.
     """
-    estimate = last_estimate(slug, root)
+    estimate = last_estimate(root.prompt(slug))
     stage = estimate.stages.get(output.manifest.stage) if estimate else None
     if estimate is None or stage is None or stage.state is State.CURRENT:
         return {}

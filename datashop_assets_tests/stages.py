@@ -4,29 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from datashop_assets.core.step import Metrics, OpenRun, Resources, Step, StepOutput, StepResult, StepRun, config_json
+from datashop_assets.core.step import Resources, Step, StepOutput, StepResult, StepRun, config_json
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
 
-Build = Callable[[OpenRun], Metrics]
 ConfigT = TypeVar("ConfigT")
 ResultT = TypeVar("ResultT", bound=StepResult)
-
-
-def run_build(
-    build: Build,
-    name: str,
-    root: Path,
-    config: Mapping[str, Any],
-    inputs: Mapping[str, StageFolder],
-    tools: Resources | None = None,
-) -> StageFolder:
-    """Builds a stage in `root/name`, with `root/cache` as cache. A killed build is gone on with when called again."""
-    output = writer(root, name)
-    run = OpenRun(config, inputs, output, tools or Resources(), root / "cache", Folder(f"{root}/answers"))
-    return finish(run.output, name, build(run), config)
 
 
 def run_step(
@@ -54,6 +39,7 @@ def run_step(
         resources=resources or Resources(),
         cache=root / "cache",
         answers=Folder(f"{root}/answers"),
+        prompt_folder=Folder(f"{root}/prompt"),
         **given,
     )
     result = step.build(run)
@@ -96,7 +82,7 @@ def writer(root: Path, name: str) -> StageWriter:
     return StageWriter(Folder(str(root / name)), scratch)
 
 
-def finish(output: StageWriter, name: str, metrics: Metrics, config: Mapping[str, Any]) -> StageFolder:
+def finish(output: StageWriter, name: str, metrics: dict[str, Any], config: Mapping[str, Any]) -> StageFolder:
     files = output.files()
     output.close(
         Manifest(

@@ -132,7 +132,7 @@ def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root, tmp_path
     assert "| EUR |" in shown["estimate and spent"]
     assert "| 40 |" in shown["estimate and spent"]  # two hours at 20
     assert beside_estimate(output, "other", root) == {}
-    kept = last_estimate("words", root)
+    kept = last_estimate(root.prompt("words"))
     assert kept is not None
     assert kept.model_dump() == estimate.model_dump()
 

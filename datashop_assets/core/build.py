@@ -118,6 +118,7 @@ def _build(
         resources=resources,
         cache=root.cache,
         answers=root.answers,
+        prompt_folder=root.prompt(plan.prompt.slug),
         limits=planned.limits,
         scorer=lambda digest: _scorer(plan, digest),
         descriptions=lambda output: plan[output.manifest.stage].step.describe(output),

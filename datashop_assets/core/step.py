@@ -22,7 +22,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -118,6 +118,7 @@ class StepRun(Generic[ConfigT]):
     resources: Resources
     cache: Path  # a folder of this machine that all steps share, for what can be made again
     answers: Folder  # what annotators answered, by question; it outlives every step
+    prompt_folder: Folder  # what is kept beside the prompt, such as its last estimate; no row depends on it
     limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent; no row depends on it
     scorer: Callable[[str], TextScorer] = _no_scorer  # the finished encoder of this digest, of whichever prompt
     descriptions: "Callable[[StepOutput[Any]], Mapping[str, str]]" = lambda _: {}
@@ -238,16 +239,10 @@ def _always(_: Prompt) -> bool:
     return True
 
 
-@overload
-def config_json(config: Mapping[str, Any]) -> dict[str, Any]: ...
-@overload
-def config_json(config: object) -> dict[str, Any]: ...
 def config_json(config: object) -> dict[str, Any]:
     """A configuration as it goes into the plan digest and the manifest."""
     if isinstance(config, StepConfig):
         return config.model_dump(mode="json")
-    if isinstance(config, Mapping):
-        return dict(config)
     raise TypeError(f"{config!r} is not a step's configuration: make it a StepConfig")
 
 
@@ -288,13 +283,3 @@ def step(
         )
 
     return declare
-
-
-class OpenResult(StepResult):
-    """A result whose fields are not declared yet."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-OpenRun = StepRun[dict[str, Any]]
-Metrics = dict[str, Any]

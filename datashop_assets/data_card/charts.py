@@ -1,17 +1,95 @@
-"""The charts of a data card, each from figures that the stages wrote."""
+"""The charts of a data card, each from figures that the steps wrote.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+A chart is SVG that stands inside a page: text stays text, and colours are the page's, light or dark. matplotlib writes
+colours as hex numbers. Each name below has a number of its own, which is replaced by the page's CSS variable of that
+name.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from datashop_assets.data_card.drawing import FIRST, INK, MUTED, SECOND, THIRD, drawing
-from datashop_assets.data_card.scan import BINS
-from datashop_assets.data_card.yields import binned
+from datashop_assets.data_card.documents import BINS, binned
+from datashop_assets.filtered_pool.results import Selection
+from datashop_assets.statistics.ranking import precision_recall_curve
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, LINE, FIRST, SECOND, THIRD = (f"#0{n}0{n}0{n}" for n in range(1, 7))
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", FIRST: "first", SECOND: "second", THIRD: "third"}
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text, not outlines: a third of the size, and it can be searched
+    "text.parse_math": False,  # a source called `$x$` is a name
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+}
+REM = 6.6  # of the page's text to an inch of a chart: letters are as large in both
+FONTS = re.compile(r" font-family: [^;]*;")  # thirteen of them on every text; the page names its own
+OUTER = re.compile(r' (?:width|height)="[^"]*pt"')
 MIXED = 8  # sources that have a bar of their own; the rest are one
+
+
+class Drawing:
+    """A chart being drawn: `axes` while it is, `svg` afterwards."""
+
+    def __init__(self, axes: "Axes") -> None:
+        self.axes = axes
+        self.svg = Markup("")
+
+
+@contextmanager
+def drawing(name: str, width: float = 4.6, height: float = 2.9) -> Iterator[Drawing]:
+    """A chart of `width` by `height` inches. `name` is read aloud and makes the ids unique."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    # A font without some sign is no fault: the reader's own font draws the text.
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
+        figure = Figure(figsize=(width, height), layout="constrained")
+        made = Drawing(figure.add_subplot())
+        yield made
+        made.svg = _svg(figure, name)
+
+
+def _svg(figure: "Figure", name: str) -> Markup:
+    """The figure without its XML head, as wide as the page allows and no wider than drawn, its ids prefixed."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    head, rest = text.split(">", 1)
+    label = Markup(' role="img" aria-label="{}" style="max-width: {:.1f}rem">').format(
+        name, REM * figure.get_figwidth()
+    )
+    text = (
+        OUTER.sub("", head) + str(label) + FONTS.sub("", re.sub(r"<metadata>.*?</metadata>", "", rest, flags=re.DOTALL))
+    )
+    prefix = re.sub(r"\W+", "-", name)
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    for number, variable in VARIABLES.items():
+        text = text.replace(number, f"var(--{variable})")
+    return Markup(text)  # noqa: S704 - matplotlib escapes what it writes; the test with hostile names holds it
 
 
 def annotated(counts: Sequence[int]) -> Markup:
@@ -52,19 +130,18 @@ def yields(kept: Mapping[str, Sequence[float]], cut: float | None) -> Markup:
     return made.svg
 
 
-def sources(by_source: Mapping[str, Mapping[str, int]]) -> Markup:
+def sources(by_source: Mapping[str, Selection]) -> Markup:
     """The share of bytes each source has in the pool and in what is kept."""
-    largest = sorted(by_source, key=lambda name: -by_source[name]["bytes"])[:MIXED]
-    shown = {_short(name): by_source[name] for name in reversed(largest)}
+    largest = sorted(by_source, key=lambda name: -by_source[name].bytes)[:MIXED]
+    shown = {_short(name): (by_source[name].kept_bytes, by_source[name].bytes) for name in reversed(largest)}
     rest = [found for name, found in by_source.items() if name not in largest]
     if rest:
-        shown = {"all others": {key: sum(one[key] for one in rest) for key in ("bytes", "kept_bytes")}} | shown
+        shown = {"all others": (sum(one.kept_bytes for one in rest), sum(one.bytes for one in rest))} | shown
+    totals = sum(one.kept_bytes for one in by_source.values()), sum(one.bytes for one in by_source.values())
     with drawing("Sources before and after", height=1.2 + 0.45 * len(shown)) as made:
         axes = made.axes
-        for place, (key, colour) in enumerate((("kept_bytes", SECOND), ("bytes", FIRST))):
-            total = max(1, sum(found[key] for found in by_source.values()))
-            shares = [100 * found[key] / total for found in shown.values()]
-            label = "kept" if place == 0 else "pool"
+        for place, (label, colour) in enumerate((("kept", SECOND), ("pool", FIRST))):
+            shares = [100 * found[place] / max(1, totals[place]) for found in shown.values()]
             axes.barh(np.arange(len(shown)) + 0.19 * (2 * place - 1), shares, 0.36, color=colour, label=label)
         axes.set_yticks(np.arange(len(shown)), list(shown))
         axes.set(xlabel="% of bytes")
@@ -85,6 +162,37 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
         names = [_measure(row) for row in shown]
         axes.set_yticks(range(len(shown)), names)
         axes.set(xlabel="bits per byte, candidate minus control")
+    return made.svg
+
+
+def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
+    """Predicted and observed share of positives, with 95% intervals."""
+    with drawing("Reliability") as made:
+        made.axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.8, linestyle="--")
+        where, observed = [one["predicted"] for one in bins], [one["observed"] for one in bins]
+        made.axes.errorbar(where, [one["value"] for one in observed], _arms(observed), fmt="o", color=FIRST, capsize=2)
+        made.axes.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1.02), ylim=(0, 1.02))
+    return made.svg
+
+
+def precision_recall(unseen: pl.DataFrame) -> Markup:
+    """Precision at every recall on unseen labels."""
+    with drawing("Precision by recall") as made:
+        if 0 < unseen["label"].sum() < len(unseen):
+            recall, precision = precision_recall_curve(
+                *(unseen[name].to_numpy() for name in ("score", "label", "weight"))
+            )
+            made.axes.step(recall, precision, where="pre", color=FIRST)
+        made.axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    return made.svg
+
+
+def agreement(unseen: pl.DataFrame) -> Markup:
+    """Annotator against encoder on labelled documents that the encoder had not seen."""
+    with drawing("Annotator and encoder") as made:
+        axes = made.axes
+        axes.plot(unseen["expected_score"], unseen["score"], "o", color=FIRST, alpha=0.35, markersize=3)
+        axes.set(xlabel="annotator's expected score", ylabel="encoder's score", ylim=(0, 1.02))
     return made.svg
 
 
@@ -124,3 +232,9 @@ def _cut(axes: Any, cut: float | None) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
+
+
+def _arms(observed: Sequence[Mapping[str, float]]) -> list[list[float]]:
+    """Lengths of the error bars below and above."""
+    below = [max(0.0, one["value"] - one["low"]) for one in observed]
+    return [below, [max(0.0, one["high"] - one["value"]) for one in observed]]

@@ -1,46 +1,51 @@
-"""What a card says, as JSON: the prompt, what it was made with, how far each stage got, what was measured.
+"""What a card says, as JSON: the prompt, what it was made with, how far each step got, what was measured and spent.
 
-Whatever a stage counted is here as it counted it (`stages.<name>.metrics`), so a figure that a stage adds needs no
-change of the card. Times and costs are apart, in `spending`: they are no part of the card's content digest.
+Whatever a step counted is here as it counted it (`stages.<name>.metrics`), so a figure that a step adds needs no change
+of the card. Times and costs are apart, in `spending`: they are no part of the card's content digest.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
+import polars as pl
 
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.core.step import OpenRun
-from datashop_assets.data_card.documents import Browsed
-from datashop_assets.data_card.funnel import label_funnel, pool_funnel
-from datashop_assets.data_card.samples import Samples
-from datashop_assets.data_card.scan import Scan
-from datashop_assets.data_card.spending import is_volatile
-from datashop_assets.data_card.yields import yields
-from datashop_assets.evaluation.results import EvaluationResult, read_measures
+from datashop_assets.core.plan import State
+from datashop_assets.core.step import StepOutput, StepResult
+from datashop_assets.costs import HOUR, StageEstimate, last_estimate, seconds_spent
+from datashop_assets.data_card.documents import Browsed, Samples, Scan, yields
+from datashop_assets.data_card.results import CardRun
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
+from datashop_assets.encoder.results import REPORT, EncoderResult
+from datashop_assets.evaluation.results import EvaluationResult, Measure, read_measures
+from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
 from datashop_assets.rubric.results import RubricResult, read_rubric
-from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
+from datashop_assets.training_documents.results import PoolTokensResult
+from datashop_assets.training_set.results import LABELS, TrainingSetResult
+
+SCORED = ("parsed", "repaired")
 
 
-def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
+def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
     """Everything but times and costs."""
     evaluation = run.input(EvaluationResult)
-    compared = [measure.row() for measure in read_measures(evaluation)]
+    matched = against_matched(evaluation.result)
     return {
-        "prompt": dict(run.config),
+        "prompt": run.config.model_dump(mode="json"),
         "rubric": read_rubric(run.input(RubricResult)).model_dump(exclude_none=True),
         "models": models(run),
-        "stages": {name: stage_facts(folder) for name, folder in run.inputs.items()},
+        "stages": {name: stage_facts(output) for name, output in run.inputs.items()},
         "funnels": {
-            "pool": [asdict(step) for step in pool_funnel(run.inputs)],
-            "labels": [asdict(step) for step in label_funnel(run.inputs)],
+            "pool": [asdict(step) for step in pool_funnel(run)],
+            "labels": [asdict(step) for step in label_funnel(run)],
         },
-        "encoder": report(run.inputs["encoder"]),
-        "comparison": compared,
+        "encoder": report(run.input(EncoderResult)),
+        "comparison": [measure.row() for measure in read_measures(evaluation)],
         "primary": evaluation.result.primary.row(),
-        "matched": _matched(evaluation.result),
+        "matched": None if matched is None else matched.row(),
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),
         "yields": yields(found.cells),
@@ -48,25 +53,24 @@ def facts(run: OpenRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
     }
 
 
-def _matched(evaluation: EvaluationResult) -> Mapping[str, Any] | None:
+def against_matched(evaluation: EvaluationResult) -> Measure | None:
     """Beside a primary measure against the plain control the same against the matched one; None where there is none."""
     primary = evaluation.primary
-    measure = evaluation.measure("matched", primary.kind) if primary.against == "control" else None
-    return None if measure is None else measure.row()
+    return evaluation.measure("matched", primary.kind) if primary.against == "control" else None
 
 
-def models(run: OpenRun) -> list[dict[str, str]]:
+def models(run: CardRun) -> list[dict[str, str]]:
     """What scored and what was trained: `role`, `model`, `revision`. What is made here has its content's digest."""
     answered = run.input(AnnotationsResult).result.answered_by
     assert answered is not None, "annotations are answered by an annotator"
-    encoder, settings = run.config["encoder"], run.config["training"]
-    start = encoder.get(encoder["kind"], {}).get("model")
-    learned = f"{encoder['kind']} from {start}" if start else encoder["kind"]
+    encoder, checkpoint = run.config.encoder, run.config.training.anneal_from
+    start = {"transformer": encoder.transformer.model, "static": encoder.static.model}.get(encoder.kind)
+    learned = f"{encoder.kind} from {start}" if start else encoder.kind
     found = [
         {"role": "annotator", "model": answered.model, "revision": answered.revision},
-        {"role": "encoder", "model": learned, "revision": run.inputs["encoder"].manifest.content_digest},
+        {"role": "encoder", "model": learned, "revision": run.input(EncoderResult).manifest.content_digest},
     ]
-    begun = f", annealed from {settings['anneal_from']}" if settings["anneal_from"] else ""
+    begun = f", annealed from {checkpoint}" if checkpoint else ""
     for output in (run.input(ControlLMResult), run.optional_input(MatchedLMResult), run.input(TrainedLMResult)):
         if output is not None:
             model = f"Llama of {output.result.models.parameters:,} weights{begun}"
@@ -74,20 +78,122 @@ def models(run: OpenRun) -> list[dict[str, str]]:
     return found
 
 
-def report(folder: StageFolder) -> dict[str, Any]:
+def report(encoder: StepOutput[EncoderResult]) -> dict[str, Any]:
     """The encoder's own report; empty where an encoder wrote none."""
-    if "report.json" not in {file.name for file in folder.manifest.files}:
+    if REPORT not in {file.name for file in encoder.manifest.files}:
         return {}
-    return orjson.loads(folder.file("report.json").read_bytes())  # type: ignore[no-any-return]
+    return orjson.loads(encoder.file(REPORT).read_bytes())  # type: ignore[no-any-return]
 
 
-def stage_facts(folder: StageFolder) -> dict[str, Any]:
-    """What a stage is and what it measured, without its times and costs."""
-    manifest = folder.manifest
+def stage_facts(output: StepOutput[StepResult]) -> dict[str, Any]:
+    """What a step is and what it measured, without its times and costs."""
+    manifest, result = output.manifest, output.result
     return {
         "plan_digest": manifest.plan_digest,
         "content_digest": manifest.content_digest,
         "code_version": manifest.code_version,
         "rows": manifest.rows,
-        "metrics": {key: value for key, value in manifest.metrics.items() if not is_volatile(manifest.stage, key)},
+        "metrics": result.model_dump(mode="json", exclude=set(result.volatile)),
     }
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is left after a step. `lost` are those that the step before had and this one has not, by reason.
+
+    `documents` or `tokens` are None where nothing counts them.
+    """
+
+    stage: str
+    what: str
+    documents: int | None
+    tokens: int | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+def pool_funnel(run: CardRun) -> list[Step]:
+    """From the rows of the files to what the candidate reads, in tokens of the pool's tokenizer.
+
+    Tokens of what no model is trained on are bytes by the ratio that `pool_tokens` found. As many kept documents are
+    drawn and checked as the candidate's seeds read, together.
+    """
+    pool, scores = run.input(PretrainingPoolResult).result, run.input(PoolScoresResult).result
+    kept, trained = run.input(FilteredPoolResult).result, run.input(TrainedLMResult).result
+    rejects = {str(reason): count for reason, count in pool.rejects.items()}
+    ratio = run.input(PoolTokensResult).result.bytes_per_token
+    tokens, kept_tokens = round(kept.bytes / ratio), round(kept.kept_bytes / ratio)
+    checked, below = trained.own.checked, kept.documents - kept.kept_documents
+    heldout, not_drawn = kept.kept_documents - trained.kept_documents, trained.kept_documents - checked.drawn
+    return [
+        Step("pretraining_pool", "rows in the files", pool.rows),
+        Step("pretraining_pool", "documents", pool.documents, tokens, rejects),
+        Step("pool_scores", "scored by the encoder", scores.documents, tokens),
+        Step("filtered_pool", "kept", kept.kept_documents, kept_tokens, {"below the cut": below}),
+        Step("trained_lm", "kept, for training", trained.kept_documents, None, {"held out": heldout}),
+        Step("trained_lm", "drawn for the candidate", checked.drawn, None, {"not drawn": not_drawn}),
+        Step("trained_lm", "may be read", checked.documents, checked.tokens, checked.left_out),
+        Step("trained_lm", "read by the candidate, per seed", None, trained.own.tokens_read),
+    ]
+
+
+def label_funnel(run: CardRun) -> list[Step]:
+    """From the documents that may be annotated to the labels that the encoder learns from, in tokens that were read."""
+    sample, answers = run.input(AnnotationSampleResult).result, run.input(AnnotationsResult).result
+    labels, read = run.input(TrainingSetResult).result, tokens_read(run)
+    unscored = {status: count for status, count in answers.by_status.items() if status not in SCORED}
+    scored, near = answers.asked - sum(unscored.values()), sample.near_heldout
+    passed_over = {"near a held-out document": near, "not drawn": sample.available - near - sample.documents}
+    return [
+        Step("annotation_sample", "could be drawn", sample.available),
+        Step("annotation_sample", "drawn", sample.documents, lost=passed_over),
+        Step("annotations", "asked", answers.asked, read["asked"], {"not asked": answers.not_drawn}),
+        Step("annotations", "scored", scored, read["scored"], unscored),
+        Step("training_set", "labels for the encoder", labels.documents, read["labels"], labels.left_out),
+    ]
+
+
+def tokens_read(run: CardRun) -> dict[str, int]:
+    """Tokens that the annotator read of documents `asked`, `scored`, and used as `labels`."""
+    used = run.input(TrainingSetResult).table(LABELS, ["id"])["id"].unique()
+    rows = run.input(AnnotationsResult).table(columns=["id", "status", "tokens_in"])
+    groups = {"asked": rows, "scored": rows.filter(pl.col("status").is_in(SCORED))}
+    groups["labels"] = rows.filter(pl.col("id").is_in(used.implode()))
+    return {name: int(group["tokens_in"].sum()) for name, group in groups.items()}
+
+
+def spending(run: CardRun) -> dict[str, Any]:
+    """`{"currency": ..., "stages": {name: {...}}}`: seconds, tokens and money of each step, as estimated and as spent;
+    when it was made, on what, and whatever figures of time and cost it wrote. `currency` is None without an estimate.
+    """
+    estimate = last_estimate(run.prompt_folder)
+    expected = {} if estimate is None else estimate.stages
+    stages = {name: _spent(output, expected.get(name)) for name, output in run.inputs.items()}
+    return {"currency": None if estimate is None else estimate.currency, "stages": stages}
+
+
+def _spent(output: StepOutput[StepResult], expected: StageEstimate | None) -> dict[str, Any]:
+    """An estimate made when the step was there already says nothing of what it would take."""
+    manifest, result, seconds = output.manifest, output.result, seconds_spent(output)
+    if expected is not None and expected.state is State.CURRENT:
+        expected = None
+    estimated = expected and expected.model_dump(mode="json", include={"hours", "tokens", "money"})
+    return {
+        "seconds": seconds,
+        "tokens": _tokens(result),
+        "money": None if expected is None else seconds / HOUR * expected.price_per_hour,
+        "estimated": estimated,
+        "finished_at": manifest.finished_at,
+        "machine": manifest.machine,
+        "versions": manifest.versions,
+        "metrics": result.model_dump(mode="json", include=set(result.volatile)),
+    }
+
+
+def _tokens(result: StepResult) -> int | None:
+    """What an annotator read and wrote, or what language models of all seeds were trained on."""
+    match result:
+        case AnnotationsResult() | RubricResult():
+            return (result.tokens_in or 0) + (result.tokens_out or 0) or None
+        case ControlLMResult() | MatchedLMResult() | TrainedLMResult():
+            return result.models.tokens * result.models.seeds
+    return None

@@ -6,27 +6,41 @@ whose hash the policy holds. A text that got through the escaping would still no
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from datashop_assets.data_card.wording import FILTERS
+from datashop_assets.markdown import escaped
+from datashop_assets.statistics.figure import Figure
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {scripts}; "
     "base-uri 'none'; form-action 'none'"
 )
+# The hub's size categories: the name, and the number of documents it goes up to.
+SIZES = {
+    "n<1K": 1_000,
+    "1K<n<10K": 10_000,
+    "10K<n<100K": 100_000,
+    "100K<n<1M": 1_000_000,
+    "1M<n<10M": 10_000_000,
+    "10M<n<100M": 100_000_000,
+    "100M<n<1B": 1_000_000_000,
+    "1B<n<10B": 10_000_000_000,
+}
+Stored = Mapping[str, float | None]  # value, low, high
 
 
 def card(
     facts: Mapping[str, Any], spent: Mapping[str, Any], charts: Mapping[str, Markup], said: Mapping[str, Any]
 ) -> str:
-    """The card. `said` is stage -> title -> Markdown, as the rooms describe themselves."""
+    """The card. `said` is stage -> title -> Markdown, as the steps describe themselves."""
     policy = POLICY.format(scripts="'none'")
     return (
         _templates()
@@ -52,14 +66,123 @@ def browser(facts: Mapping[str, Any], payload: str) -> str:
     )
 
 
-def hub(facts: Mapping[str, Any], head: str) -> str:
+def hub(facts: Mapping[str, Any]) -> str:
     """The card as Markdown for a dataset hub, below its YAML head."""
-    return _templates().get_template("card.md").render(**facts, head=head)
+    return _templates().get_template("card.md").render(**facts, head=hub_head(facts))
+
+
+def hub_head(facts: Mapping[str, Any]) -> str:
+    """The head with its fences. It claims no licence: that of a filtered pool is that of its documents."""
+    prompt, kept = facts["prompt"], facts["stages"]["filtered_pool"]["metrics"]["kept_documents"]
+    fields = {
+        "pretty_name": prompt["name"],
+        "task_categories": ["text-generation"],
+        "tags": ["pretraining", "data-filtering", "datashop", prompt["slug"]],
+        "size_categories": [size_category(kept)],
+        "datashop": {
+            "filtered_pool": facts["stages"]["filtered_pool"]["content_digest"],
+            "annotator": prompt["annotator"]["model"],
+            "encoder": prompt["encoder"].get("kind", ""),
+            "kept_documents": kept,
+            "kept_bytes": facts["stages"]["filtered_pool"]["metrics"]["kept_bytes"],
+        },
+    }
+    return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---"
+
+
+def size_category(documents: int) -> str:
+    return next((name for name, most in SIZES.items() if documents < most), "10B<n<100B")
 
 
 def markdown(text: str) -> Markup:
     """Markdown as HTML. HTML inside it stays text, and links go nowhere but to pictures in the page."""
     return Markup(_markdown().render(text))  # noqa: S704 - the renderer escapes
+
+
+def number(value: Any, digits: int = 3, sign: bool = False) -> str:
+    """A figure as a person reads it; `n/a` where there is none."""
+    if value is None:
+        return "n/a"
+    if isinstance(value, float):
+        return f"{value:{'+' if sign else ''}.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.3g}%" if whole else "n/a"
+
+
+def took(seconds: float) -> str:
+    """A duration in the unit that suits it."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def hours(found: Stored | None) -> str:
+    """An estimate of hours as a duration with its interval."""
+    return ranged(found, lambda value: took(value * 3600))
+
+
+def amount(found: Stored | None) -> str:
+    """An estimate of tokens or money with its interval."""
+    return ranged(found, figure)
+
+
+def figure(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def ranged(found: Stored | None, said: Callable[[float], str]) -> str:
+    known = Figure.from_json(found)
+    return "unknown" if known is None else known.text(said)
+
+
+def interval(found: Stored | None) -> str:
+    """A measured figure with its interval."""
+    return "" if found is None else ranged(found, number)
+
+
+def percent(part: float) -> str:
+    return share(part, 1.0)
+
+
+def pace(value: Any, name: str) -> str:
+    """A measured pace or time, whose unit is in its name: `tokens_per_second`, `training_seconds`."""
+    if name.endswith("_per_second"):
+        return f"{figure(value)} {name.removesuffix('_per_second').replace('_', ' ')}/s"
+    words = [word for word in name.split("_") if word != "seconds"]
+    return f"{' '.join(words)} {took(value) if 'seconds' in name.split('_') else number(value)}"
+
+
+def moment(finished_at: str) -> str:
+    """`2026-11-26T08:02:08+00:00` to the minute."""
+    return f"{finished_at[:16].replace('T', ' ')} UTC"
+
+
+def rule(keep: Mapping[str, Any]) -> str:
+    """The keep rule of a prompt file as a sentence's beginning."""
+    if keep["fraction"] is not None:
+        return f"the {share(keep['fraction'], 1.0)} of {keep['of']} that score highest"
+    if keep["tokens"] is not None:
+        return f"the highest scores that fit into {number(keep['tokens'])} tokens"
+    if keep["threshold"] is not None:
+        return f"every score from {keep['threshold']:g} upward"
+    return (
+        f"every score from the lowest threshold that is certified to have a precision of at least "
+        f"{keep['precision']:g} (delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"
+    )
+
+
+def cell(text: Any) -> str:
+    """Text of others as one line of a Markdown table, where it is no markup."""
+    return escaped(str(text))
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    one.__name__: one
+    for one in (number, took, share, hours, amount, figure, cell, interval, percent, pace, moment, rule)
+}
 
 
 @cache

@@ -1,13 +1,26 @@
-"""What the steps of this package give."""
+"""What the card depends on of a prompt, and what it gives."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
 from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
-from datashop_assets.core.step import OpenResult, StepResult
+from datashop_assets.core.step import StepConfig, StepResult, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
-from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult
+from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult, Verdict
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
+from datashop_assets.prompts.annotator_settings import AnnotatorSettings
+from datashop_assets.prompts.encoder_settings import EncoderSettings
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.prompts.settings import (
+    Data,
+    Evaluation,
+    Keep,
+    Labels,
+    ProcessorSettings,
+    Targets,
+    Training,
+    Writing,
+)
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
 from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult
@@ -35,5 +48,42 @@ CARD_INPUTS: tuple[type[StepResult], ...] = (
 )
 
 
-class DataCardResult(OpenResult):
+class DataCardConfig(StepConfig):
+    """All that a prompt says, because the card shows every setting; not `automatic`, which changes no figure."""
+
+    slug: str
+    name: str
+    about: str
+    rubric: str | None
+    targets: Targets | None
+    writing: Writing
+    pretraining_pool: Data
+    annotation_sample: Data
+    heldout_fraction: float
+    annotator: AnnotatorSettings
+    processor: ProcessorSettings
+    labels: Labels
+    encoder: EncoderSettings
+    keep: Keep
+    training: Training
+    evaluation: Evaluation
+
+    @classmethod
+    def of(cls, prompt: Prompt) -> Self:
+        return cls.model_validate({name: getattr(prompt, name) for name in cls.model_fields})
+
+
+CardRun = StepRun[DataCardConfig]
+
+
+class DataCardResult(StepResult):
+    """Where the page is, what it says first, and how many documents it holds."""
+
     step: ClassVar[str] = "data_card"
+    path: str  # of the page
+    verdict: Verdict
+    matched_verdict: Verdict | Literal["not asked"]  # against the control with the same mix of sources and lengths
+    kept_documents: int
+    browsed_documents: int  # in the browser, of `documents`
+    documents: int  # of the pool, and annotated ones that are not in it
+    samples: int  # documents shown on the page

@@ -122,7 +122,10 @@ _plans: dict[tuple[str, str], Plan] = {}  # of this process's run: one plan a ru
 
 
 def _plan_of_run(context: dg.AssetExecutionContext, graph: Graph, slug: str, prompts: PromptStore) -> Plan:
-    """The plan that this run began with: an edit of the prompt file in mid-run belongs to the next run."""
+    """The plan that this process of the run began with: an edit of the prompt file in mid-run belongs to the next run.
+
+    With an executor of processes each step has a process, and so a plan, of its own.
+    """
     key = (context.run.run_id, slug)
     if key not in _plans:
         _plans.clear()

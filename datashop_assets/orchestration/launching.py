@@ -2,9 +2,8 @@
 
 This is the one module that imports from Dagster's private modules. The run must carry its code location, so that the UI
 can execute it again. The public ways either leave that out (`JobDefinition.execute_in_process`, `dagster job execute`)
-or launch through a code server and the daemon (`dagster job launch`: some 8 s of processor time before the first step,
-where this takes 2, and it needs a daemon that runs). `execute_in_process` replaces what is here when it takes a
-`remote_job_origin`.
+or launch through a code server and the daemon (`dagster job launch`, which takes 8 s of processor time before it
+returns, and needs a daemon that runs). `execute_in_process` replaces what is here when it takes a `remote_job_origin`.
 """
 
 import logging

@@ -138,7 +138,7 @@ class EncoderSettings(Section):
     kind: Literal["fasttext", "transformer", "static"] = "fasttext"
     calibration: Calibration = "platt"  # best: the lower loss on labels out of fold
     dimensions: Annotated[int, Field(ge=2, le=1000)] = 16  # 4 and 64 reach the same AUC
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 5  # more where labels are few: models/fasttext.py
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 5  # more where labels are few: `models/fasttext`
     learning_rate: Annotated[float, Field(gt=0, le=5)] = 0.5
     min_subword: Annotated[int, Field(ge=0, le=10)] = 3
     max_subword: Annotated[int, Field(ge=0, le=10)] = 5

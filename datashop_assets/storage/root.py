@@ -3,6 +3,7 @@
 stages/<stage>/<plan digest>/   what a stage made
 answers/<generation digest>/    what annotators said, by question; see `asking.store`
 prompts/<slug>/made/<stage>     the digest of each stage that was made last for this prompt
+prompts/<slug>/checks/<stage>   what the checks said of each, and what that depends on
 prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started from Python
 cache/                          what can be made again (local, also where the root is a bucket)
 """

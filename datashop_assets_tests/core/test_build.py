@@ -1,14 +1,16 @@
 """Making a step: what is reused, what is refused and why, and what its checks leave behind."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from datashop_assets.core.build import BlockedError, MissingInputError, make_step
-from datashop_assets.core.step import Resources
+from datashop_assets.core.plan import Graph, make_plan
+from datashop_assets.core.step import Resources, StepRun
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError
-from datashop_assets_tests.core.small_graph import plan
+from datashop_assets_tests.core.small_graph import NumbersConfig, NumbersResult, numbers, plan, prompt
 
 TOO_FEW = {"annotator": {"documents": 5, "gates": {"ends": 6}}}
 
@@ -23,6 +25,17 @@ def test_a_step_is_built_once_and_then_reused(root: Root) -> None:
     assert (first.reused, second.reused) == (False, True)
     assert first.output.result == second.output.result
     assert first.checks == second.checks
+
+
+def test_a_build_is_given_the_folder_of_its_prompt(root: Root) -> None:
+    given: list[str] = []
+
+    def build(run: StepRun[NumbersConfig]) -> NumbersResult:
+        given.append(run.prompt_folder.uri)
+        return numbers.build(run)
+
+    make_step("numbers", make_plan(Graph((replace(numbers, build=build),)), prompt(), root), Resources())
+    assert given == [root.prompt("small").uri]
 
 
 def test_an_input_that_was_never_made_is_named_with_the_fix(root: Root) -> None:

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from datashop_assets.data_card import charts
-from datashop_assets.data_card.scan import CELL, merged, scan_shard
-from datashop_assets.data_card.yields import yields
+from datashop_assets.data_card.documents import CELL, merged, scan_shard, yields
+from datashop_assets.filtered_pool.results import Selection
 from datashop_assets_tests.data_card.cards import SOURCES
 from datashop_assets_tests.data_card.test_scan import pool
 
@@ -19,7 +19,9 @@ def hostile_cells() -> pl.DataFrame:
 
 
 def test_a_source_called_like_markup_is_a_name() -> None:
-    counts = {name: {"bytes": 10, "kept_bytes": place} for place, name in enumerate(SOURCES)}
+    counts = {
+        name: Selection(documents=1, bytes=10, kept_documents=1, kept_bytes=place) for place, name in enumerate(SOURCES)
+    }
     for svg in (charts.scored(hostile_cells(), 0.5), charts.sources(counts)):
         assert not re.search(r"<script|<img", svg)
     assert "&lt;img" in charts.sources(counts)

@@ -2,28 +2,23 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from datashop_assets.data_card.funnel import Step, label_funnel, pool_funnel
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.data_card.facts import Step, label_funnel, pool_funnel
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
+from datashop_assets.filtered_pool.results import PoolScoresResult
 from datashop_assets.trained_lm.results import OwnDocuments, TrainedLMResult, TrainedModels
-from datashop_assets.training_documents.results import DrawnDocuments
-from datashop_assets_tests.stages import finish, writer
+from datashop_assets.training_documents.results import DrawnDocuments, PoolTokensResult
+from datashop_assets.training_set.results import TrainingSetResult
+from datashop_assets_tests.data_card.cards import annotations_result, finished, run_of
+from datashop_assets_tests.filtered_pool.pools import kept_result
+from datashop_assets_tests.stages import writer
 
 ROW = {"id": pl.String, "status": pl.String, "tokens_in": pl.Int64}
 
 
-def stage(place: Path, name: str, metrics: dict[str, Any], **shards: Any) -> StageFolder:
-    output = writer(place, name)
-    for shard, (rows, schema) in shards.items():
-        output.write_rows(f"{shard}.parquet", rows, schema)
-    return finish(output, name, metrics, {})
-
-
 def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
-    kept = {"documents": 100, "bytes": 3600, "kept_documents": 10, "kept_bytes": 380}
     models = TrainedModels(seeds=2, length=8, parameters=7, tokens=80, training_flops=1, final_loss=[1.0, 2.0])
     checked = DrawnDocuments(
         documents=5, bytes=240, tokens=60, left_out={"near a held-out document": 1}, left_out_by_source={"web": 1}
@@ -36,14 +31,26 @@ def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
         training_seconds=1.0,
         tokens_per_second=80,
     )
-    inputs = {
-        "pretraining_pool": stage(tmp_path, "pool", {"rows": 104, "documents": 100, "rejects": {"empty": 4}}),
-        "pool_scores": stage(tmp_path, "scores", {"documents": 100}),
-        "pool_tokens": stage(tmp_path, "tokens", {"bytes_per_token": 4.0}),
-        "filtered_pool": stage(tmp_path, "kept", kept),
-        "trained_lm": stage(tmp_path, "lm", trained.model_dump(mode="json")),
-    }
-    steps = pool_funnel(inputs)
+    pool = PretrainingPoolResult(
+        files=1,
+        heldout_fraction=0.3,
+        rows=104,
+        documents=100,
+        rejected=4,
+        rejects={"no text": 4},
+        reject_examples=[],
+        by_split={},
+        by_source={},
+    )
+    nothing = DrawnDocuments(documents=0, bytes=0, tokens=0, left_out={}, left_out_by_source={})
+    results = [
+        pool,
+        PoolScoresResult(documents=100, positive=0, not_passed=0, histogram=()),
+        PoolTokensResult(vocabulary=300, separator="<|endoftext|>", bytes_per_token=4.0, documents=nothing),
+        kept_result(documents=100, bytes=3600, kept_documents=10, kept_bytes=380),
+        trained,
+    ]
+    steps = pool_funnel(run_of(tmp_path, *(finished(writer(tmp_path, one.step), one) for one in results)))
     assert nothing_is_lost(steps)
     assert [(step.documents, step.tokens) for step in steps[3:]] == [
         (10, 95),
@@ -58,19 +65,40 @@ def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
 def test_the_sample_to_the_labels(tmp_path: Path) -> None:
     statuses = ["parsed", "repaired", "refused", "parsed"]
     rows = [{"id": f"d{n}", "status": status, "tokens_in": 10 + n} for n, status in enumerate(statuses)]
-    answers = {"asked": 4, "not_drawn": 6, "by_status": {"parsed": 2, "repaired": 1, "refused": 1, "failed": 0}}
+    by_status = {"parsed": 2, "repaired": 1, "refused": 1, "failed": 0}
     labels = [{"id": name} for name in ("d0", "d0", "d3")]  # a rare one stands twice
-    inputs = {
-        "annotation_sample": stage(tmp_path, "sample", {"available": 50, "documents": 10, "near_heldout": 2}),
-        "annotations": stage(tmp_path, "answers", answers, one=(rows[:2], ROW), two=(rows[2:], ROW)),
-        "training_set": stage(
-            tmp_path,
-            "labels",
-            {"documents": 2, "left_out": {"no label": 1}},
-            training_set=(labels, {"id": pl.String}),
-        ),
-    }
-    steps = label_funnel(inputs)
+    sample = AnnotationSampleResult(
+        documents=10,
+        requested=10,
+        available=50,
+        heldout=0,
+        near_heldout=2,
+        repeated=None,
+        rejected=0,
+        rejects={},
+        reject_examples=[],
+    )
+    training_set = TrainingSetResult(
+        annotated=4,
+        documents=2,
+        positives=1,
+        positive_share=0.5,
+        positive_repeat=2,
+        left_out={"no label": 1},
+        by_source={},
+        by_fold=(),
+    )
+    answers, labelled = writer(tmp_path, "annotations"), writer(tmp_path, "training_set")
+    answers.write_rows("one.parquet", rows[:2], ROW)
+    answers.write_rows("two.parquet", rows[2:], ROW)
+    labelled.write_rows("training_set.parquet", labels, {"id": pl.String})
+    run = run_of(
+        tmp_path,
+        finished(writer(tmp_path, "annotation_sample"), sample),
+        finished(answers, annotations_result(asked=4, not_drawn=6, by_status=by_status)),
+        finished(labelled, training_set),
+    )
+    steps = label_funnel(run)
     assert nothing_is_lost(steps)
     assert [step.tokens for step in steps[2:]] == [10 + 11 + 12 + 13, 10 + 11 + 13, 10 + 13]
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from datashop_assets.data_card import page, wording
-from datashop_assets.data_card.hub import head, size_category
+from datashop_assets.data_card import page
+from datashop_assets.data_card.page import hub_head, size_category
+from datashop_assets.data_card.results import DataCardConfig
+from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets_tests.data_card.cards import SCRIPT, browsable, card_run, prompt
 
 
@@ -32,18 +34,24 @@ def test_the_browser_runs_one_script_whose_hash_its_policy_names(tmp_path: Path)
     assert not re.search(r"(?:src|href)=\"(?!card\.html)", html)
 
 
+def test_every_setting_of_a_prompt_is_on_its_card() -> None:
+    fields = {"name": "Tides", "rubric": "{example}", "annotator": {"scoring": "generate"}, "automatic": False}
+    asked = parse_prompt(fields, "tides", "test")
+    assert DataCardConfig.of(asked).model_dump(mode="json") == asked.model_dump(mode="json", exclude={"automatic"})
+
+
 def test_figures_that_are_not_there_are_said_to_be_so() -> None:
-    assert [wording.number(value) for value in (None, 0.12345, 1234, "better")] == ["n/a", "0.123", "1,234", "better"]
-    assert wording.number(-0.3, 3, sign=True) == "-0.300"
-    assert wording.share(1, 0) == "n/a"
-    assert [wording.took(value) for value in (3.0, 240.0, 7200.0)] == ["3.0 s", "4.0 min", "2.0 h"]
+    assert [page.number(value) for value in (None, 0.12345, 1234, "better")] == ["n/a", "0.123", "1,234", "better"]
+    assert page.number(-0.3, 3, sign=True) == "-0.300"
+    assert page.share(1, 0) == "n/a"
+    assert [page.took(value) for value in (3.0, 240.0, 7200.0)] == ["3.0 s", "4.0 min", "2.0 h"]
 
 
 def test_estimates_are_said_with_their_intervals() -> None:
-    assert wording.hours({"value": 2.0, "low": 1.0, "high": 3.0}) == "2.0 h (60.0 min to 3.0 h)"
-    assert wording.amount({"value": 1000.0, "low": 1000, "high": 1000}) == "1,000"
-    assert wording.amount({"value": 0.5, "low": None, "high": None}) == "0.5"
-    assert wording.hours(None) == "unknown"
+    assert page.hours({"value": 2.0, "low": 1.0, "high": 3.0}) == "2.0 h (60.0 min to 3.0 h)"
+    assert page.amount({"value": 1000.0, "low": 1000, "high": 1000}) == "1,000"
+    assert page.amount({"value": 0.5, "low": None, "high": None}) == "0.5"
+    assert page.hours(None) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -57,20 +65,20 @@ def test_estimates_are_said_with_their_intervals() -> None:
     ],
 )
 def test_a_keep_rule_is_said_in_words(keep: dict[str, float | str], said: str) -> None:
-    assert said in wording.rule(prompt(keep=keep)["keep"])
+    assert said in page.rule(prompt(keep=keep)["keep"])
 
 
 def test_measured_paces_and_times_have_their_units() -> None:
-    assert wording.pace(28_713.4, "tokens_per_second") == "28,713 tokens/s"
-    assert wording.pace(111.3, "seconds_asking") == "asking 1.9 min"
-    assert wording.pace(0.41, "mfu") == "mfu 0.410"
-    assert wording.interval({"value": 0.9, "low": 0.8, "high": 0.95}) == "0.900 (0.800 to 0.950)"
-    assert wording.moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04 UTC"
+    assert page.pace(28_713.4, "tokens_per_second") == "28,713 tokens/s"
+    assert page.pace(111.3, "seconds_asking") == "asking 1.9 min"
+    assert page.pace(0.41, "mfu") == "mfu 0.410"
+    assert page.interval({"value": 0.9, "low": 0.8, "high": 0.95}) == "0.900 (0.800 to 0.950)"
+    assert page.moment("2026-01-02T03:04:05+00:00") == "2026-01-02 03:04 UTC"
 
 
 def test_the_head_for_a_hub_is_yaml_whatever_the_name() -> None:
     kept = {"metrics": {"kept_documents": 960, "kept_bytes": 1_331_086}, "content_digest": "0" * 32}
-    text = head({"prompt": prompt(name='a: "b" # c'), "stages": {"filtered_pool": kept}})
+    text = hub_head({"prompt": prompt(name='a: "b" # c'), "stages": {"filtered_pool": kept}})
     fields = yaml.safe_load(text.strip("-"))
     assert fields["pretty_name"] == 'a: "b" # c'
     assert fields["size_categories"] == ["n<1K"]

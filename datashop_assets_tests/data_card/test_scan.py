@@ -5,9 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from datashop_assets.data_card.documents import annotated
-from datashop_assets.data_card.samples import samples
-from datashop_assets.data_card.scan import SHOWN, Scan, merged, scan, scan_shard
+from datashop_assets.data_card.documents import SHOWN, Scan, annotated, merged, samples, scan, scan_shard
 from datashop_assets_tests.data_card.cards import card_run, names
 
 

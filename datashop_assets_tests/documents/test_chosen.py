@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datashop_assets.data_card.documents import annotated
-from datashop_assets.data_card.samples import samples
-from datashop_assets.data_card.scan import scan
+from datashop_assets.data_card.documents import annotated, samples, scan
 from datashop_assets.documents import pool as reading
 from datashop_assets.documents.pool import pool_shards, read_index
 from datashop_assets.encoder.report import heldout_documents
@@ -45,7 +43,7 @@ def test_a_comparison_reads_the_documents_that_it_shows(tmp_path: Path, texts_re
         prompt(tmp_path / "down", pool, rising[::-1], DOCUMENTS // 2, 2),
     ]
     found = compare(sides)
-    assert [len(one["documents"]) for one in found["apart"]] == [SHOWN, SHOWN]
+    assert [len(one.documents) for one in found.apart] == [SHOWN, SHOWN]
     assert len(texts_read) == 2 * SHOWN < DOCUMENTS
 
 
