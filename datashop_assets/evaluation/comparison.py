@@ -38,8 +38,8 @@ from datashop_assets.evaluation.results import (
 from datashop_assets.models.tokenizer import encode, end_token
 from datashop_assets.prompts.settings import Primary
 from datashop_assets.statistics.comparison import holm, paired_p_value
-from datashop_assets.statistics.figure import Figure
-from datashop_assets.statistics.intervals import LEVEL, Array, Draws, bootstrap, t_interval
+from datashop_assets.statistics.figure import LEVEL, Figure
+from datashop_assets.statistics.intervals import Array, Draws, bootstrap, t_interval
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult, model_folder, seeds_of
 from datashop_assets.training_documents.results import PoolTokensResult, read_tokenizer
 

@@ -10,8 +10,7 @@ from datashop_assets.core.step import StepConfig, StepOutput, StepResult
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.prompts.annotator_settings import ScoringConfig
 from datashop_assets.prompts.settings import Primary
-from datashop_assets.statistics.figure import Figure
-from datashop_assets.statistics.intervals import LEVEL
+from datashop_assets.statistics.figure import LEVEL, Figure
 
 TARGETS = "targets.parquet"
 COMPARISON = "comparison.parquet"

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 SPEC = ".3f"
 NO_INTERVAL = "none"
 
+LEVEL = 0.95
+
 
 class Figure(BaseModel):
     """An estimate and its 95% interval; `low` and `high` are both None where nothing says how sure it is.

@@ -15,7 +15,6 @@ from datashop_assets.statistics.figure import Figure
 
 Array = NDArray[np.float64]
 Draws = NDArray[np.int64]  # [R, N]
-LEVEL = 0.95
 ENDS = (0.025, 0.975)  # quantiles
 Z = 1.959963984540054  # standard deviations of a normal distribution to the end of its interval
 ROUNDED_Z = 1.96  # as reports of an encoder were made with: the fifth digit of an end is no reason to train again

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import StepConfig
@@ -17,6 +16,9 @@ from datashop_assets.prompts.settings import Training
 from datashop_assets.storage.digests import digest_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from datashop_assets.models.llama.model import LlamaConfig
 
 WIDTH_A_LAYER = 32
@@ -124,10 +126,12 @@ class TrainingSettings:
         return round(self.rows * self.filtered_share) * self.length
 
     @property
-    def own_rows(self) -> np.ndarray:
+    def own_rows(self) -> "NDArray[np.bool_]":
         """Bool [rows]: which rows are of a model's own stream, exactly round(rows * filtered_share), spread evenly."""
+        import numpy as np
+
         own, index = self.own_tokens // self.length, np.arange(self.rows, dtype=np.int64)
-        mine: np.ndarray = (index + 1) * own // self.rows > index * own // self.rows
+        mine: NDArray[np.bool_] = (index + 1) * own // self.rows > index * own // self.rows
         return mine
 
     def llama(self, vocabulary: int) -> "LlamaConfig":

@@ -10,6 +10,7 @@ from flax import nnx
 
 from datashop_assets.models.attention import RopeScaling, kernel_of, splash
 from datashop_assets.models.llama.model import HELD, Llama, LlamaConfig, parts_of, token_losses
+from datashop_assets.prompts.settings import Training as TrainingSection
 from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.training import Batch, Training, schedule
 from datashop_assets.training_documents.settings import TrainingSettings
@@ -125,9 +126,9 @@ def test_short_waves_are_left_and_long_ones_stretched() -> None:
 
 
 def test_the_dial_gives_tokens_by_size() -> None:
-    section = {"length": 128, "batch": 8, "seeds": 1, "learning_rate": 0.01, "warmup_fraction": 0.1}
-    section |= {"filtered_share": 0.3, "steps": "optimal", "depth": 2}
-    settings = TrainingSettings.from_config(section, 1024)
+    settings = TrainingSettings.of(
+        TrainingSection(length=128, batch=8, seeds=1, steps="optimal", depth=2, vocabulary=1024)
+    )
     config = settings.llama(1024)
     leaves = jax.tree.leaves(nnx.eval_shape(lambda: nnx.state(Llama(config, rngs=nnx.Rngs(0)))))
     weights = config.parameters

@@ -8,7 +8,8 @@ from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets_tests.orchestration.workshop import Workshop
 
-ALL = [stage.name for stage in GRAPH]
+OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the prompt of the tests does not ask for
+ALL = [name for name in GRAPH.names if name not in OPTIONAL]
 
 
 class Daemon:

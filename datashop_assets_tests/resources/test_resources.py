@@ -71,7 +71,9 @@ def test_every_resource_is_dagsters_own_with_a_description_of_itself_and_of_ever
     for name, each in found.items():
         assert each.__doc__, name
         for field, info in each.model_fields.items():
-            assert info.description, f"{name}.{field}"
+            # Dagster takes the description off a field that is a resource itself, and shows that resource's own
+            nested = "resource_dependency" in info.metadata
+            assert info.description or nested, f"{name}.{field}"
 
 
 @pytest.mark.parametrize("annotator", ["embedded", "server", "endpoints", "ray-serve"])
