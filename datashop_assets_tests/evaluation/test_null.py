@@ -5,7 +5,8 @@ import pytest
 
 from datashop_assets.evaluation.results import Verdict
 from datashop_assets.statistics.comparison import holm, paired_p_value
-from datashop_assets.statistics.intervals import LEVEL, t_interval
+from datashop_assets.statistics.figure import LEVEL
+from datashop_assets.statistics.intervals import t_interval
 
 TRIALS = 4000
 
