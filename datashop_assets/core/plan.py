@@ -14,7 +14,7 @@ what its checks said, stands in files beside it.
 | current | what the prompt asks for now | nothing |
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -288,6 +288,3 @@ def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:
             f"{planned.step.name} {planned.digest}"
         )
     return manifest, ""
-
-
-PlanPrompt = Callable[[Prompt, Root, ModelNames | None], Plan]
