@@ -79,11 +79,11 @@ class Design:
     @property
     def first_weight(self) -> float:
         """How many documents of the sample one of the first round stands for, at least 1."""
-        return self.share / self.first.probability + (1 - self.share)
+        return max(1.0, self.share / self.first.probability + (1 - self.share))
 
     def second_weight(self, stratum: Stratum) -> float:
         """How many one of this stratum stands for, at least 1. First and second weights add up to the sample."""
-        return (1 - self.share) / stratum.probability
+        return max(1.0, (1 - self.share) / stratum.probability)  # (1 - (1 - p)) / p rounds below 1 for some p
 
 
 def design_of(size: int, config: AnnotationsConfig) -> Design:

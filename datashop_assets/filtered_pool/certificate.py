@@ -45,7 +45,7 @@ from datashop_assets.filtered_pool.results import (
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.rubric.results import RubricResult, rubric_text
-from datashop_assets.statistics.comparison import share_p_value
+from datashop_assets.statistics.comparison import at_least, share_p_value
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -64,6 +64,7 @@ SCHEMA = {
     "positive": pl.Boolean,
 }
 BETS = 10  # bettors, for precisions from halfway above `p` to 1
+ROUNDING = 1e-12  # of a quotient of logarithms
 STEP = 16  # labels asked for together
 FROM_P = 0.8  # of `delta`: the level of the sequence that begins at score `p`
 FOR_ITS_FIRST = 0.7  # of the labels, at most: the rest is for the other sequence
@@ -206,7 +207,8 @@ class Claim:
     @property
     def fewest(self) -> int:
         """Labels without an error that a test of this level needs: p = 0.9 and delta = 0.05 need 29."""
-        return math.ceil(math.log(self.delta) / math.log(self.precision))
+        labels = math.log(self.delta) / math.log(self.precision)
+        return math.ceil(labels * (1 - ROUNDING))  # 0.1 and 0.001 need 3, and the quotient is 3 but for its last digit
 
     def at(self, share: float) -> "Claim":
         """The same at a share of its level."""
@@ -278,7 +280,7 @@ def wealth(draws: Bools, documents: int, precision: float) -> Reals:
     bets = np.minimum(bets, 1 / np.maximum(expected, 1e-12))
     gains = np.log(np.maximum(1 + bets * (draws - expected), 0) + 1e-300)
     total = np.logaddexp.reduce(np.cumsum(gains, axis=1), axis=0) - math.log(BETS)
-    reached = np.cumsum(draws) >= documents * precision
+    reached = np.cumsum(draws) >= at_least(documents, precision)
     return np.asarray(np.where(reached, np.inf, np.exp(np.minimum(total, 700))))
 
 

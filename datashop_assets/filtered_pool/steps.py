@@ -85,7 +85,7 @@ def _describe_certificate(output: StepOutput[KeepCertificateResult]) -> Mapping[
         PoolScoresResult,
     ),
     configure=_certificate,
-    version="4",
+    version="5",
     group="3_filter",
     kinds={"json"},
     resources={"annotator"},

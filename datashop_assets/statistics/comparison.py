@@ -5,24 +5,28 @@ Tests of weighted or bounded sequences that belong to one claim stand with it (`
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from datashop_assets.statistics.intervals import Array, spread
+
+ROUNDING = 1e-12  # of bits a byte and shares, which are near 1
 
 
 def paired_p_value(differences: Array, grain: float = 0.0) -> float | None:
     """Two-sided p of the paired t test that the mean of differences [S] is zero; None for a single one.
 
     It agrees with `t_interval`, which knows `grain` too; scipy's `ttest_1samp` gives no number where all are alike.
+    A mean or a spread within `ROUNDING` of zero is zero: what sums leave in their last digits is no difference.
     """
     from scipy import stats
 
     if len(differences) < 2:
         return None
     mean, deviation = float(differences.mean()), spread(differences, grain)
-    if not deviation:
-        return 0.0 if mean else 1.0
+    if deviation <= ROUNDING:
+        return 0.0 if abs(mean) > ROUNDING else 1.0
     return float(2 * stats.t.sf(abs(mean) / deviation * len(differences) ** 0.5, len(differences) - 1))
 
 
@@ -45,5 +49,9 @@ def share_p_value(positives: int, labels: int, documents: int, share: float) -> 
     """
     from scipy import stats
 
-    below = math.ceil(documents * share) - 1
-    return float(stats.hypergeom.sf(positives - 1, documents, below, labels))
+    return float(stats.hypergeom.sf(positives - 1, documents, at_least(documents, share) - 1, labels))
+
+
+def at_least(documents: int, share: float) -> int:
+    """The fewest of `documents` that are a `share` of them, which counts as it is written: 0.07 of 100 are 7, not 8."""
+    return math.ceil(documents * Fraction(repr(share)))

@@ -29,6 +29,7 @@ SCHEMA = {
 LEFT_OUT_SCHEMA = {"id": pl.String, "source": pl.String, "status": pl.String, "reason": pl.String}
 USABLE = (Status.PARSED, Status.REPAIRED)
 FOLDS = 5  # each fold trains on 80% of the labels; ten folds cost twice the time for the same intervals
+ROUNDING = 1e-9  # of a stored probability
 LARGEST_REPEAT = 5  # beyond it an encoder learns single documents by heart
 
 
@@ -82,13 +83,16 @@ def positive_repeat(labels: Sequence[int]) -> int:
 
 
 def importance(row: Mapping[str, Any]) -> float:
-    """One over the probability that the row's document was drawn."""
-    if not 0 < row["probability"] <= 1:
+    """One over the probability that the row's document was drawn, at least 1.
+
+    Rows are stored whose weight was rounded below 1: a probability that exceeds 1 by rounding alone counts as 1.
+    """
+    if not 0 < row["probability"] <= 1 + ROUNDING:
         raise ValueError(
             f"annotation {row['id']!r} says it was drawn with probability {row['probability']!r}; it must be above 0 "
             "and at most 1: run the annotations again"
         )
-    return 1.0 / float(row["probability"])
+    return max(1.0, 1.0 / float(row["probability"]))
 
 
 def counts(rows: Sequence[Row], left_out: Sequence[Row]) -> TrainingSetResult:

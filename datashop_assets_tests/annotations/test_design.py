@@ -21,8 +21,16 @@ def test_weights_are_at_least_one_and_add_up_to_the_sample(size: int, documents:
     assert design.first.drawn == min(documents, size)
     assert sum(stratum.drawn for stratum in design.strata) == min(second, size - design.first.drawn)
     assert sum(stratum.size for stratum in design.strata) in (0, size - design.first.drawn)
-    assert min(weights) >= 1 - 1e-9
+    assert min(weights) >= 1
     assert design.first.drawn * design.first_weight + sum(stands_for) == pytest.approx(size)
+
+
+@pytest.mark.parametrize(("documents", "second", "strata"), [(450, 150, 4), (300, 300, 4), (400, 200, 7)])
+def test_no_sample_size_gives_a_weight_that_rounds_below_one(documents: int, second: int, strata: int) -> None:
+    for size in range(601, 4001):
+        design = plan_rounds(size, documents, second, strata)
+        for weight in (design.first_weight, *map(design.second_weight, design.strata)):
+            assert 0 < 1 / weight <= 1, size
 
 
 def test_the_top_eighth_gets_a_quarter_of_the_second_round() -> None:

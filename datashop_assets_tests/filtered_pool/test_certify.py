@@ -168,6 +168,13 @@ def test_29_labels_without_an_error_are_the_fewest_for_nine_in_ten() -> None:
     assert certify(claim, one, lambda places: [True] * len(places), 29)[0].passed
 
 
+def test_the_fewest_labels_are_exact_where_logarithms_divide_evenly() -> None:
+    assert 0.1 * 0.1 * 0.1 > 0.001
+    assert Claim(precision=0.1, delta=0.001).fewest == 3
+    assert Claim(precision=0.5, delta=0.125).fewest == 3
+    assert Claim(precision=0.3, delta=0.09).fewest == 2
+
+
 def test_at_a_true_precision_of_85_percent_80_percent_takes_some_150_labels_half_of_the_time() -> None:
     claim, passed = Claim(0.8, 0.05, anytime=False), {}
     for labels in (140, 170):

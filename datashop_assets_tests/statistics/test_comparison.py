@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from datashop_assets.statistics.comparison import holm, paired_p_value, share_p_value
+from datashop_assets.statistics.comparison import at_least, holm, paired_p_value, share_p_value
 from datashop_assets.statistics.intervals import t_interval
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -36,6 +36,12 @@ def test_seeds_that_are_all_alike_have_a_p_and_a_single_one_has_none() -> None:
     assert paired_p_value(np.array([0.1])) is None
 
 
+def test_what_sums_leave_in_their_last_digits_is_no_difference() -> None:
+    left_over = 0.1 + 0.2 - 0.3
+    assert left_over != 0
+    assert paired_p_value(np.array([left_over, left_over, left_over])) == 1.0
+
+
 def test_holm_by_hand() -> None:
     # sorted .005, .01, .03, .04, times 4, 3, 2, 1, and never below the one before
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
@@ -58,7 +64,12 @@ def test_holm_calls_seldom_any_of_true_nulls_a_difference() -> None:
 @given(st.integers(1, 60), st.integers(1, 200), st.floats(0.05, 0.99))
 def test_a_share_is_tested_by_fishers_exact_hypergeometric_tail(labels: int, documents: int, share: float) -> None:
     labels = min(labels, documents)
-    below = int(np.ceil(documents * share)) - 1
+    below = at_least(documents, share) - 1
     for positives in {0, labels // 2, labels}:
         tail = sum(stats.hypergeom.pmf(k, documents, below, labels) for k in range(positives, labels + 1))
         assert share_p_value(positives, labels, documents, share) == pytest.approx(tail, abs=1e-9)
+
+
+@given(st.integers(1, 1000), st.integers(1, 10_000))
+def test_a_share_of_documents_counts_as_it_is_written(thousandths: int, documents: int) -> None:
+    assert at_least(documents, thousandths / 1000) == -(-documents * thousandths // 1000)

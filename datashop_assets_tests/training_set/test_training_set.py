@@ -55,6 +55,11 @@ def test_a_weight_is_one_over_the_probability_of_being_drawn() -> None:
     assert labelled([annotation(1, 1.0, probability=0.04)], 2.5, balance=False)[0]["weight"] == 25.0
 
 
+def test_a_stored_probability_that_was_rounded_above_one_counts_as_one() -> None:
+    """Annotations are paid for: rows of samples such as 1,066 documents hold (1 - (1 - p)) / p, a digit off."""
+    assert labelled([annotation(1, 1.0, probability=1.0000000000000002)], 2.5, balance=False)[0]["weight"] == 1.0
+
+
 @pytest.mark.parametrize("probability", [0.0, -1.0, 1.5, float("nan")])
 def test_an_impossible_probability_names_its_annotation(probability: float) -> None:
     with pytest.raises(ValueError, match="'doc7'"):
