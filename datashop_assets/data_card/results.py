@@ -10,17 +10,9 @@ from datashop_assets.evaluation.results import EvaluationResult, EvaluationTarge
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings
 from datashop_assets.prompts.encoder_settings import EncoderSettings
+from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.settings import (
-    Data,
-    Evaluation,
-    Keep,
-    Labels,
-    ProcessorSettings,
-    Targets,
-    Training,
-    Writing,
-)
+from datashop_assets.prompts.settings import Data, Evaluation, Labels, ProcessorSettings, Targets, Training, Writing
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
 from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult

@@ -21,7 +21,7 @@ from datashop_assets.filtered_pool.results import (
     documents_name,
     tokens_name,
 )
-from datashop_assets.prompts.settings import FractionRule, TokenBudgetRule
+from datashop_assets.prompts.keep_settings import FractionRule, TokenBudgetRule
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_documents.results import PoolTokensResult
 

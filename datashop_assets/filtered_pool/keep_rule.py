@@ -17,13 +17,12 @@ another machine might decide otherwise.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datashop_assets.prompts.settings import FractionRule, KeepRule, TokenBudgetRule
+from datashop_assets.prompts.keep_settings import SizeRule
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,16 +85,15 @@ class Decision:
         return documents.filter((pl.col(by) - self.cut).abs() <= NEAR)
 
 
-def decide(rule: KeepRule, threshold: float | None, pool: RankedPool) -> tuple[Iterator[Flags], Decision]:
+def decide(rule: SizeRule | float, pool: RankedPool) -> tuple[Iterator[Flags], Decision]:
     """Which documents are kept, [documents] for each part of the pool, and what the rule comes to.
 
-    `threshold` is the score from which a rule of scores keeps everything; None for a rule that selects by size.
+    `rule` is a rule by size, or the score from which everything is kept.
     """
-    if threshold is not None:
-        kept = (part.scores >= threshold for part in pool())
-        return kept, Decision(threshold=threshold, cut=threshold)
+    if isinstance(rule, float):
+        return (part.scores >= rule for part in pool()), Decision(threshold=rule, cut=rule)
     total = total_size(pool)
-    budget = budget_of(rule, total)
+    budget = rule.allows(total)
     cut = find_cut(pool, budget)
     if cut is None:
         return keep_before(cut, pool), Decision(total=total, budget=budget, tied_at_cut=0)
@@ -106,16 +104,6 @@ def decide(rule: KeepRule, threshold: float | None, pool: RankedPool) -> tuple[I
 
 def total_size(pool: RankedPool) -> int:
     return sum(int(part.sizes.sum()) for part in pool())
-
-
-def budget_of(rule: KeepRule, total: int) -> int:
-    """How much of `total` a rule of sizes allows. A fraction counts as it is written in decimal: 0.29 of 100 is 29."""
-    match rule:
-        case FractionRule():
-            return int(Fraction(repr(rule.fraction)) * total)
-        case TokenBudgetRule():
-            return min(rule.budget, total)
-    raise TypeError(f"{rule!r} keeps by score, not by size; give the threshold")
 
 
 def find_cut(pool: RankedPool, budget: int) -> Cut | None:

@@ -35,9 +35,8 @@ from datashop_assets.filtered_pool.results import (
     TokenSizes,
     documents_name,
     tokens_name,
-    unit_of,
 )
-from datashop_assets.prompts.settings import PrecisionRule, ThresholdRule
+from datashop_assets.prompts.keep_settings import PrecisionRule, SizeRule, ThresholdRule
 from datashop_assets.statistics.intervals import wilson
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import DOCUMENT_ROWS
@@ -53,14 +52,14 @@ Format = Literal["jsonl.zst", "parquet"]
 
 def filter_pool(run: StepRun[FilteredPoolConfig]) -> FilteredPoolResult:
     """Decides, writes the attributes and the kept documents of every shard, then counts what was written."""
-    rule, pool = run.config.rule, run.input(PretrainingPoolResult)
+    rule, pool = _rule(run), run.input(PretrainingPoolResult)
     table = join(pool, run.input(PoolScoresResult), run.output.scratch)
     counter, sizes = None, table.of_documents
-    if run.config.count is not None:
+    if run.config.count is not None and not isinstance(rule, float):
         counter = TokenCounter(table, pool, run.input(PoolTokensResult), run.output, run.resources)
         counter.write(rule, run.config.count)
         sizes = counter.written
-    flags, decision = decide(rule, _threshold(run), table.ranked(sizes))
+    flags, decision = decide(rule, table.ranked(sizes))
     for shard in table.names:
         chunks = table.chunks(shard, ("row", "id", "score", "split"))
         marked = (chunk.with_columns(kept=pl.Series(next(flags))) for chunk in chunks)
@@ -72,14 +71,15 @@ def filter_pool(run: StepRun[FilteredPoolConfig]) -> FilteredPoolResult:
     return _result(run, table, decision, counter)
 
 
-def _threshold(run: StepRun[FilteredPoolConfig]) -> float | None:
-    """The score from which everything is kept; None where the rule selects by size."""
+def _rule(run: StepRun[FilteredPoolConfig]) -> SizeRule | float:
+    """The rule by size, or the score from which everything is kept."""
     match run.config.rule:
         case ThresholdRule() as rule:
             return rule.threshold
         case PrecisionRule():
             return certified_threshold(run.input(KeepCertificateResult).result)
-    return None
+        case rule:
+            return rule
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _result(
     by_source = {name: gold_figures(judged.filter(source=name)) for name in sorted(judged["source"].unique())}
     return FilteredPoolResult(
         rule=run.config.rule,
-        unit=unit_of(run.config.rule),
+        unit=run.config.rule.unit,
         threshold=decision.threshold,
         total=decision.total,
         budget=decision.budget,

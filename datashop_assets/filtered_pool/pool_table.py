@@ -31,14 +31,13 @@ from datashop_assets.filtered_pool.keep_rule import (
     Ranked,
     RankedPool,
     Sizes,
-    budget_of,
     find_cut,
     keep_before,
     total_size,
 )
 from datashop_assets.filtered_pool.results import PoolScoresResult, tokens_name
 from datashop_assets.models.tokenizer import BATCH, encode
-from datashop_assets.prompts.settings import KeepRule, TokenCount
+from datashop_assets.prompts.keep_settings import SizeRule, TokenCount
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
@@ -167,7 +166,7 @@ class TokenCounter:
         self._pool, self._tokenizer = pool.uri, tokens.uri
         self.bytes_per_token = tokens.result.bytes_per_token
 
-    def write(self, rule: KeepRule, count: TokenCount) -> None:
+    def write(self, rule: SizeRule, count: TokenCount) -> None:
         """Writes `tokens/<shard>.parquet` for every shard that has none yet."""
         unwritten = [name for name in self._table.names if not self._output.finished(tokens_name(name))]
         if count == "exact":
@@ -183,16 +182,16 @@ class TokenCounter:
         for frame in read_written(self._output, tokens_name(shard), ["tokens"]):
             yield frame["tokens"].to_numpy()
 
-    def _counted_near_cut(self, rule: KeepRule) -> Counted:
+    def _counted_near_cut(self, rule: SizeRule) -> Counted:
         """The tokens of the documents around the cut, so many that the cut stands among them."""
         estimated = self._ranked({})
         total = total_size(estimated)
-        budget, reach = budget_of(rule, total), COUNTED
+        budget, reach = rule.allows(total), COUNTED
         while True:
             above, below = find_cut(estimated, max(budget - reach, 0)), find_cut(estimated, budget + reach)
             counted = self._count(self._between(estimated, above, below))
             sized = self._ranked(counted)
-            cut = find_cut(sized, budget_of(rule, total_size(sized)))
+            cut = find_cut(sized, rule.allows(total_size(sized)))
             if _stands_between(cut, above, below):
                 return counted
             reach *= 4

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import AnnotatorResult, StepConfig, StepResult
 from datashop_assets.prompts.annotator_settings import ScoringConfig
+from datashop_assets.prompts.keep_settings import KeepRule, PrecisionRule, TokenCount, Unit
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.settings import FractionRule, KeepRule, PrecisionRule, TokenBudgetRule, TokenCount, Unit
 from datashop_assets.statistics.figure import Figure
 
 DOCUMENTS, TOKENS = "documents", "tokens"  # folders in the output of `filtered_pool`
@@ -145,19 +145,9 @@ class FilteredPoolResult(StepResult):
     gold_within: Mapping[str, GoldFigures]  # by source
 
 
-def unit_of(rule: KeepRule) -> Unit:
-    """What a rule counts."""
-    match rule:
-        case FractionRule():
-            return rule.of
-        case TokenBudgetRule():
-            return "tokens"
-    return "documents"
-
-
 def counts_tokens(prompt: Prompt) -> bool:
     """Whether a prompt's keep rule counts tokens."""
-    return unit_of(prompt.keep.keep_rule) == "tokens"
+    return prompt.keep.keep_rule.unit == "tokens"
 
 
 def documents_name(shard: str, form: str) -> str:

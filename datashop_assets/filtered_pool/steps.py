@@ -16,8 +16,8 @@ from datashop_assets.filtered_pool.results import (
     PoolScoresResult,
     counts_tokens,
 )
+from datashop_assets.prompts.keep_settings import PrecisionRule
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.settings import PrecisionRule
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.training_documents.results import PoolTokensResult
 

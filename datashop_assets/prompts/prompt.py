@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from datashop_assets.asking.replies import MEDU_SCORES
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings, ScoringConfig
 from datashop_assets.prompts.encoder_settings import EncoderSettings
+from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.prompts.parsing import (
     Problem,
     PromptError,
@@ -24,16 +25,7 @@ from datashop_assets.prompts.parsing import (
     validation_problems,
 )
 from datashop_assets.prompts.section import Section
-from datashop_assets.prompts.settings import (
-    Data,
-    Evaluation,
-    Keep,
-    Labels,
-    ProcessorSettings,
-    Targets,
-    Training,
-    Writing,
-)
+from datashop_assets.prompts.settings import Data, Evaluation, Labels, ProcessorSettings, Targets, Training, Writing
 from datashop_assets.prompts.template import Template
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

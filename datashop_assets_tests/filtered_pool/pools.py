@@ -12,8 +12,8 @@ from datashop_assets.filtered_pool.results import FilteredPoolConfig, FilteredPo
 from datashop_assets.filtered_pool.steps import filtered_pool
 from datashop_assets.models.tokenizer import END, encode, train_tokenizer
 from datashop_assets.prompts.encoder_settings import EncoderSettings
+from datashop_assets.prompts.keep_settings import FractionRule
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets.prompts.settings import FractionRule
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder

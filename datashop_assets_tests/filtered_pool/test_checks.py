@@ -9,9 +9,9 @@ import pytest
 
 from datashop_assets.core.step import StepOutput
 from datashop_assets.filtered_pool.checks import miskept, unscored
-from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name, unit_of
+from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name
 from datashop_assets.filtered_pool.steps import filtered_pool
-from datashop_assets.prompts.settings import FractionRule, KeepRule, ThresholdRule
+from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, ThresholdRule
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.documents.making import make_pool, write_documents
 from datashop_assets_tests.filtered_pool.pools import kept_result
@@ -48,7 +48,7 @@ def filtered(
         chosen = [{"id": str(r)} for r, flag in enumerate(flags) if flag]
         output.write_rows(f"documents/part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
     threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
-    metrics = kept_result(rule=rule, unit=unit_of(rule), threshold=threshold).model_dump(mode="json")
+    metrics = kept_result(rule=rule, unit=rule.unit, threshold=threshold).model_dump(mode="json")
     return filtered_pool.output(finish(output, "filtered_pool", metrics, {"format": "jsonl.zst"}).folder)
 
 

@@ -13,12 +13,11 @@ from datashop_assets.filtered_pool.keep_rule import (
     Decision,
     Ranked,
     RankedPool,
-    budget_of,
     decide,
     margin_keys,
     margin_of,
 )
-from datashop_assets.prompts.settings import FractionRule, KeepRule, ThresholdRule
+from datashop_assets.prompts.keep_settings import FractionRule, SizeRule
 from datashop_assets.storage.digests import keyed_hash
 
 Documents = list[tuple[float, int]]  # margin and size of each, in pool order
@@ -48,9 +47,8 @@ def fraction_of(fraction: float) -> FractionRule:
     return FractionRule(fraction=fraction, of="documents")
 
 
-def kept_of(pool: Documents, rule: KeepRule, cuts: list[int], same_hash: bool = False) -> list[bool]:
-    threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
-    flags, _ = decide(rule, threshold, shards_of(pool, cuts, same_hash))
+def kept_of(pool: Documents, rule: SizeRule | float, cuts: list[int], same_hash: bool = False) -> list[bool]:
+    flags, _ = decide(rule, shards_of(pool, cuts, same_hash))
     return [bool(flag) for shard in flags for flag in shard]
 
 
@@ -69,7 +67,7 @@ def test_a_fraction_of_documents_keeps_exactly_that_many_rounded_down(
 def test_what_is_kept_is_the_longest_beginning_of_the_order_that_fits(
     pool: Documents, fraction: float, cuts: list[int], same_hash: bool
 ) -> None:
-    budget = budget_of(fraction_of(fraction), sum(size for _, size in pool))
+    budget = fraction_of(fraction).allows(sum(size for _, size in pool))
     ties = [0 if same_hash else keyed_hash("test", str(n)) % 50 for n in range(len(pool))]
     order = sorted(range(len(pool)), key=lambda n: (-pool[n][0], ties[n], n))
     expected, used = set(), 0
@@ -93,7 +91,7 @@ def test_the_sizes_of_shards_change_nothing(
 
 @given(documents, st.floats(0, 1))
 def test_a_threshold_keeps_every_score_from_it_upward(pool: Documents, threshold: float) -> None:
-    kept = kept_of(pool, ThresholdRule(threshold=threshold), [5])
+    kept = kept_of(pool, threshold, [5])
     assert kept == [margin >= threshold for margin, _ in pool]
 
 
@@ -116,10 +114,10 @@ def test_a_margin_that_is_no_number_is_refused() -> None:
 
 
 def test_a_decimal_fraction_is_taken_as_it_is_written() -> None:
-    assert budget_of(fraction_of(0.29), 100) == 29  # 0.29 * 100 is 28.999999999999996 in binary
-    assert budget_of(fraction_of(0.999), 1) == 0
+    assert fraction_of(0.29).allows(100) == 29  # 0.29 * 100 is 28.999999999999996 in binary
+    assert fraction_of(0.999).allows(1) == 0
 
 
 def test_ties_at_the_cut_are_counted() -> None:
-    _, decision = decide(fraction_of(0.5), None, shards_of([(1.0, 1)] * 7 + [(2.0, 1)], [3]))
+    _, decision = decide(fraction_of(0.5), shards_of([(1.0, 1)] * 7 + [(2.0, 1)], [3]))
     assert decision == Decision(total=8, budget=4, tied_at_cut=7, cut=1.0)

@@ -14,8 +14,8 @@ from datashop_assets.prompts.encoder_settings import (
     StaticConfig,
     TransformerEncoderConfig,
 )
+from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, PrecisionRule, ThresholdRule, TokenBudgetRule
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
-from datashop_assets.prompts.settings import FractionRule, KeepRule, PrecisionRule, ThresholdRule, TokenBudgetRule
 
 LIKELIHOOD: dict[str, Any] = {
     "question": "{example}?",
