@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from datashop_assets.asking.replies import MEDU_SCORES, FinalScore, Medu, processor, version_of
 from datashop_assets.protocols.processor import Parsed
+from datashop_assets_tests.asking.reply_examples import FORMS
+from datashop_assets_tests.handled_inputs import Example
 
 MARKS = st.sampled_from(["", " ", "**", "*", "_", "`", "\n", " **", '"', "> ", "\n\n# "])
 SEPARATORS = st.sampled_from([":", ": ", " = ", " is ", ":\n", " - ", ":** ", ":\n\n**"])
@@ -50,19 +52,13 @@ def test_what_is_no_score_from_0_to_5_is_unparsed_with_a_reason(reply: str, reas
     assert reason in parsed.reason
 
 
-@pytest.mark.parametrize(
-    ("reply", "score"),
-    [
-        ("Final Score is four.", 4),
-        (r"**Final score:** $\boxed{3}$", 3),
-        ("## Final Score\n2 points", 2),
-        ("final score: 5.0", 5),
-        ("FINAL SCORE: [1]", 1),
-        ("Final score: N is hard to say. Final score: 2", 2),
-    ],
-)
-def test_final_scores_as_models_write_them(reply: str, score: int) -> None:
-    assert FinalScore().parse(reply) == Parsed(score)
+@pytest.mark.parametrize("example", FORMS.examples, ids=lambda one: one.given)
+def test_final_scores_as_models_write_them(example: Example[Parsed]) -> None:
+    assert FinalScore().parse(example.given) == example.expected
+
+
+def test_a_mention_without_a_number_is_passed_over() -> None:
+    assert FinalScore().parse("Final score: N is hard to say. Final score: 2") == Parsed(2)
 
 
 @given(st.sampled_from(sorted(MEDU_SCORES)), MARKS, MARKS, st.sampled_from([str.upper, str.title, str.lower]))
