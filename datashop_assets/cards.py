@@ -1,16 +1,17 @@
 """A small server for data cards, on 127.0.0.1 alone: a browser does not follow a link from Dagster's UI to a file.
 
 `/` lists the prompts, each with its card, what holds it up, and a link that opens its whole graph in Dagster, ready to
-launch. `/<slug>/card.html` and its neighbours are the newest finished card of a prompt. The server only reads; it takes
-nothing from a request but which prompt and which of the four files.
+launch. `/<slug>/card.html` and its neighbours are the newest finished card of a prompt, and nothing else: a file that
+is not as its manifest says is not served. The server only reads; it takes nothing from a request but which prompt and
+which of the four files.
 """
 
 import html
-from collections.abc import Mapping
-from contextlib import suppress
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of
@@ -18,6 +19,10 @@ from datashop_assets.deployment import Deployment
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+NO_CARD = "No such card. The card is the last stage of its prompt."
 KINDS = {
     "card.html": "text/html; charset=utf-8",
     "documents.html": "text/html; charset=utf-8",
@@ -53,31 +58,52 @@ def graph_address(dagster: str, slug: str) -> str:
     return f"{dagster}/assets/data_card?view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
 
 
-def card_server(deployment: Deployment, port: int, dagster: str) -> ThreadingHTTPServer:
-    """`dagster` is the address of its UI. Raises `OSError` where the port is taken."""
+def cards_app(deployment: Deployment, dagster: str) -> "ASGIApp":
+    """The pages as an ASGI application. `dagster` is the address of its UI."""
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import PlainTextResponse, Response
+    from starlette.routing import Route
 
-    class Cards(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            slug, _, name = self.path.split("?")[0].lstrip("/").partition("/")
-            if not slug:
-                self._send("text/html; charset=utf-8", _index(deployment, dagster))
-            elif name in KINDS and (card := _card(deployment, slug, name)) is not None:
-                self._send(KINDS[name], card)
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND, "No such card", "The card is the last stage of its prompt.")
+    from datashop_assets.same_origin import SameOriginMiddleware
 
-        def _send(self, kind: str, body: bytes) -> None:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.end_headers()
-            self.wfile.write(body)
+    unchanged = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing: the terminal is Dagster's."""
+    def index(_: Request) -> Response:
+        return Response(_index(deployment, dagster), media_type="text/html", headers=unchanged)
 
-    return ThreadingHTTPServer(("127.0.0.1", port), Cards)
+    def card(request: Request) -> Response:
+        slug, name = request.path_params["slug"], request.path_params["name"]
+        try:
+            found = _card(deployment, slug, name)
+        except UNREADABLE as error:
+            return PlainTextResponse(f"This card is not served. {error}\n", 404, unchanged)
+        if found is None:
+            return PlainTextResponse(f"{NO_CARD}\n", 404, unchanged)
+        return Response(found, media_type=KINDS[name], headers=unchanged)
+
+    def nothing(_: Request, __: Exception) -> Response:
+        return PlainTextResponse(f"{NO_CARD}\n", 404, unchanged)
+
+    pages = Starlette(routes=[Route("/", index), Route("/{slug}/{name}", card)], exception_handlers={404: nothing})
+    return SameOriginMiddleware(pages, read_settings().hosts)
+
+
+@contextmanager
+def serve_cards(deployment: Deployment, port: int, dagster: str) -> Iterator[int]:
+    """Serves the pages of `cards_app` on 127.0.0.1, and yields the port. Raises `OSError` where it is taken."""
+    import uvicorn
+
+    # its access log would go to the terminal, which is Dagster's
+    server = uvicorn.Server(uvicorn.Config(cards_app(deployment, dagster), log_config=None, timeout_graceful_shutdown=2))
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        serving = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        serving.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            serving.join()
 
 
 def _index(deployment: Deployment, dagster: str) -> bytes:
@@ -116,13 +142,19 @@ def _figures(deployment: Deployment, slug: str) -> Mapping[str, Any] | None:
 
 
 def _card(deployment: Deployment, slug: str, name: str) -> bytes | None:
-    """A file of the card as it is planned now, else of the one that was made last, also where a source is gone."""
-    if slug not in deployment.prompts.slugs():
+    """A file of the card as it is planned now, else of the one that was made last, also where a source is gone.
+
+    None where there is none. Raises `DamagedStageError` where the file is another than the one that was made.
+    """
+    if slug not in deployment.prompts.slugs() or name not in KINDS:
         return None
-    with suppress(*UNREADABLE):
+    folder = None
+    with suppress(OSError, ValueError):
         planned = deployment.plan(slug)["data_card"]
-        if planned.usable:
-            return planned.output.file(name).read_bytes()
-    made = deployment.root.made(slug).get("data_card")
-    folder = deployment.root.stage("data_card", made) if made else None
-    return folder.read(name) if folder is not None and folder.exists(name) else None
+        folder = planned.folder if planned.usable else None
+    if folder is None and (made := deployment.root.made(slug).get("data_card")):
+        folder = deployment.root.stage("data_card", made)
+    if folder is None or not folder.names():
+        return None
+    card = StageFolder(folder)
+    return card.content(name) if name in [file.name for file in card.manifest.files] else None

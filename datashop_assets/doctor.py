@@ -22,6 +22,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from datashop_assets.data_packages import data_file, data_folder
 from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
+from datashop_assets.processes.child import run_child
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.settings import PROFILE, RAY, read_settings
 from datashop_assets.shipped import shipped
@@ -226,7 +227,7 @@ def accelerator() -> Finding:
     """None is a note, but for the profile `gpu`, which is for machines that have one."""
     command = [sys.executable, "-c", DEVICES]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DEVICES_SECONDS, check=False)  # noqa: S603
+        done = run_child(command, timeout=DEVICES_SECONDS)
     except subprocess.TimeoutExpired:
         fix = "end the process that holds the accelerator, or set JAX_PLATFORMS=cpu"
         return Finding("accelerator", "bad", f"jax did not answer within {DEVICES_SECONDS} s", fix)

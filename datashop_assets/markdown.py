@@ -30,3 +30,8 @@ def escaped(text: str, characters: int = CHARACTERS) -> str:
     line = " ".join(text[: 2 * characters].split())
     cut = line if len(line) <= characters else f"{line[:characters]}…"
     return MARKS.sub(r"\\\1", html.escape(cut, quote=False))
+
+
+def unescaped(markdown: str) -> str:
+    """Markdown whose texts were `escaped`, as a person reads it who sees it without a renderer."""
+    return html.unescape(re.sub(rf"\\{MARKS.pattern}", r"\1", markdown))

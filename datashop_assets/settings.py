@@ -32,6 +32,7 @@ URLS = "DATASHOP_ANNOTATOR_URLS"
 CHECKPOINTS = "DATASHOP_CHECKPOINTS"
 CARDS = "DATASHOP_CARDS"
 DATA = "DATASHOP_DATA"
+HOSTS = "DATASHOP_HOSTS"
 
 EXAMPLE_TITLE = (
     "Every variable that Datashop reads, with its default or an example. Copy to .env, which `make` and Dagster read; "
@@ -88,6 +89,13 @@ class Settings(BaseSettings):
     )
     cards: str | None = _variable(
         CARDS, None, "The address of the data cards; `datashop ui` sets it for what it starts", "http://127.0.0.1:3001"
+    )
+    hosts: Annotated[tuple[str, ...], NoDecode] = _variable(
+        HOSTS,
+        (),
+        "Names beside localhost under which a browser may reach the UI and the cards: those of a load balancer or "
+        "proxy, told apart by commas or blanks",
+        "datashop.example.com",
     )
     cache_home: str = _variable("XDG_CACHE_HOME", "~/.cache", "The user's cache folder, used where results are remote")
     data_home: str = _variable("XDG_DATA_HOME", "~/.local/share", "The user's data folder")
@@ -211,10 +219,17 @@ class Settings(BaseSettings):
         """The environment alone: `make` and Dagster put what .env holds there."""
         return (env_settings,)
 
-    @field_validator("annotator_urls", mode="before")
+    @field_validator("annotator_urls", "hosts", mode="before")
     @classmethod
     def _separate(cls, given: Any) -> Any:
         return tuple(dict.fromkeys(given.replace(",", " ").split())) if isinstance(given, str) else given
+
+    @field_validator("hosts")
+    @classmethod
+    def _names_alone(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [name for name in given if not re.fullmatch(r"[A-Za-z0-9.-]+", name)]:
+            raise ValueError(f"write {wrong[0]!r} as a name alone, such as datashop.example.com, with no scheme or port")
+        return tuple(name.lower() for name in given)
 
     @field_validator("vllm_arguments", mode="before")
     @classmethod

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
 from pydantic import Field
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.protocols.progress import Progress as ProgressProtocol
+from datashop_assets.terminal import PrintableConsole
 
 EVERY = 10.0  # seconds
 
@@ -20,23 +20,23 @@ EVERY = 10.0  # seconds
 class TerminalProgress:
     """Bars on standard error as it was when this was made, so that they stay on screen while Dagster captures it.
 
-    Where standard error is no terminal, lines are written instead.
+    Where standard error is no terminal, or one that cannot redraw a line, lines are written instead.
     """
 
     def __init__(self) -> None:
         # kept open until the process ends
-        self.console = Console(file=open(os.dup(sys.stderr.fileno()), "w", buffering=1, closefd=False))  # noqa: SIM115
+        self.console = PrintableConsole(file=open(os.dup(sys.stderr.fileno()), "w", buffering=1, closefd=False))  # noqa: SIM115
         rate = TextColumn("{task.fields[rate]}")
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
         self._shown = Progress(*columns, console=self.console, transient=True)
 
     def say(self, line: str) -> None:
         """Writes a line above the bars."""
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(line, soft_wrap=True)
 
     @contextmanager
     def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
-        if not self.console.is_terminal:
+        if not self.console.is_interactive:  # a file, or a terminal that cannot draw over what it shows (TERM=dumb)
             with LineProgress(self.say).bar(name, total, unit) as lines:
                 yield lines
             return

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.commands.shared import clear_errors, deployment, json_option, prompt_names
+from datashop_assets.commands.shared import clear_errors, deployment, json_option, prompt_names, say, say_json, say_table
+from datashop_assets.markdown import unescaped
 from datashop_assets.shipped import shipped
 
 if TYPE_CHECKING:
@@ -44,14 +45,13 @@ def compare(prompts: tuple[str, ...], as_json: bool) -> None:
         plans = [here.plan(slug) for slug in dict.fromkeys(prompts)]
         found = compared([compared_prompt(plan) for plan in plans])
     if as_json:
-        click.echo(found.model_dump_json(indent=2))
+        say_json(found.model_dump_json(indent=2))
     elif sys.stdout.isatty():
-        from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(report(found)))
+        say_table(Markdown(report(found), hyperlinks=False))
     else:
-        click.echo(report(found))
+        say(unescaped(report(found)))
 
 
 @click.command(epilog=TASKS_EXAMPLES)
@@ -77,7 +77,10 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
         measures = compared(found, names)
     rows = [measure.model_dump(mode="json") for measure in measures]
     whole = orjson.dumps({"scores": found, "compared": rows}, option=orjson.OPT_INDENT_2)
-    click.echo(whole if as_json else table(measures))
+    if as_json:
+        say_json(whole)
+    else:
+        say(table(measures))
 
 
 def _seeds(plan: "Plan") -> dict[str, list[Path]]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.commands.shared import clear_errors, deployment, duration, json_option, prompt_names
+from datashop_assets.commands.shared import (
+    clear_errors,
+    deployment,
+    duration,
+    json_option,
+    prompt_names,
+    say_json,
+    say_table,
+)
 from datashop_assets.statistics.figure import Figure
 
 if TYPE_CHECKING:
@@ -63,14 +71,13 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
         made = make_estimate(plan, found, prices, hardware)
         made.keep(prompt, here.root)
     if as_json:
-        click.echo(made.model_dump_json(indent=2))
+        say_json(made.model_dump_json(indent=2))
     else:
         show(prompt, made)
 
 
 def show(slug: str, estimate: "Estimate") -> None:
     """A line for each stage; where all run on one hardware, it stands in the title."""
-    from rich.console import Console
     from rich.table import Table
 
     from datashop_assets.costs import amount
@@ -87,7 +94,7 @@ def show(slug: str, estimate: "Estimate") -> None:
         table.add_row(name, tokens, _time(stage.hours), amount(stage.money), source)
     hours, money = (_total(stage.hours for stage in stages.values()), _total(stage.money for stage in stages.values()))
     table.add_row("all", "", _time(hours), amount(money), style="bold")
-    Console().print(table)
+    say_table(table)
 
 
 def _total(figures: Iterable[Figure | None]) -> Figure | None:
@@ -124,5 +131,5 @@ def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: s
         for name in programs or (*MODELS, *ENCODERS):
             report = compile_program(program(name, slice_devices(topology), mesh), topology, quick=quick)
             fits &= report.fits
-            click.echo(orjson.dumps(asdict(report)))
+            say_json(orjson.dumps(asdict(report)))
     sys.exit(0 if fits else 1)

@@ -101,7 +101,7 @@ def _or_asked(asks: bool, question: str, default: str) -> str:
 
 def _edited() -> str | None:
     """The rubric as written in an editor; None keeps the one that is suggested."""
-    click.echo("The rubric: an editor opens with a suggestion; {example} stands where the document goes.")
+    say("The rubric: an editor opens with a suggestion; {example} stands where the document goes.")
     return click.edit(Draft.suggested(), extension=".txt") if click.confirm("Edit it now?", default=False) else None
 
 
@@ -124,7 +124,7 @@ def check() -> None:
     with clear_errors():
         good, problems = store.slugs(), store.problems()
     for slug in good:
-        click.echo(f"{slug}: good")
+        say(f"{slug}: good")
     for error in problems.values():
         complain(str(error))
     sys.exit(1 if problems else 0)

@@ -15,6 +15,8 @@ from datashop_assets.commands.shared import (
     json_option,
     prompt_names,
     say,
+    say_json,
+    say_table,
     stage_names,
 )
 from datashop_assets.core.plan import State
@@ -111,7 +113,7 @@ def status(prompts: tuple[str, ...], as_json: bool) -> None:
             here.prompts.load(slug)
         found = here.status(prompts)
     if as_json:
-        click.echo(found.model_dump_json(indent=2))
+        say_json(found.model_dump_json(indent=2))
         return
     for slug, stages in found.prompts.items():
         _stages(slug, stages)
@@ -121,12 +123,11 @@ def status(prompts: tuple[str, ...], as_json: bool) -> None:
 
 def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
     """The end of a run: what each stage took, the comparison, where things are."""
-    from rich.console import Console
 
     _stages(slug, stages, made)
     current = {name: stage for name, stage in stages.items() if stage.state is State.CURRENT}
     if "evaluation" in current:
-        Console().print(_comparison_table(EvaluationResult.model_validate(current["evaluation"].metrics)))
+        say_table(_comparison_table(EvaluationResult.model_validate(current["evaluation"].metrics)))
         say(f"Comparison  {current['evaluation'].path}")
     if "filtered_pool" in current:
         say(f"Kept        {current['filtered_pool'].path}")
@@ -137,7 +138,6 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
 
 def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
     """A line for each stage, then what a person must fix: once for all stages that the same gate holds back."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -150,7 +150,7 @@ def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
         finished = stage.content_digest is not None
         rows, took = (f"{stage.rows:,}", duration(stage.seconds)) if finished else ("", "")
         table.add_row(name, Text(state, style=COLOURS[stage.state]), rows, took, _headline(name, stage.metrics))
-    Console().print(table)
+    say_table(table)
     for problem in problems_of(stages):
         say(f"{slug}: {', '.join(problem.steps)}: {problem.state}: {problem.reason}\n  Fix: {problem.fix}")
 

@@ -9,7 +9,7 @@ import click
 import orjson
 from click.shell_completion import get_completion_class
 
-from datashop_assets.commands.shared import json_option, say
+from datashop_assets.commands.shared import json_option, say, say_json, say_table
 from datashop_assets.shipped import shipped
 
 LOCK = "locks/data.txt"
@@ -62,7 +62,6 @@ def install_command(place: str) -> list[str]:
 @json_option
 def doctor(as_json: bool) -> None:
     """Check environment, storage, prompts, annotator and accelerator. The exit code is 1 if a run would fail."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -70,7 +69,7 @@ def doctor(as_json: bool) -> None:
 
     findings = examine()
     if as_json:
-        click.echo(orjson.dumps({"checks": findings}, option=orjson.OPT_INDENT_2))
+        say_json(orjson.dumps({"checks": findings}, option=orjson.OPT_INDENT_2))
     else:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(no_wrap=True)
@@ -81,7 +80,7 @@ def doctor(as_json: bool) -> None:
             if one.fix:
                 text.append(f"\n{one.fix}", style="bold" if one.state == "bad" else "dim")
             table.add_row(one.name, Text(one.state, style=COLOURS[one.state]), text)
-        Console().print(table)
+        say_table(table)
     sys.exit(1 if any(one.state == "bad" for one in findings) else 0)
 
 

@@ -1,6 +1,7 @@
 """What commands have in common: the deployment they work on, names that a shell completes, and how they speak.
 
-Colour obeys NO_COLOR, as rich does. Everything but JSON is for people and may change.
+Colour obeys NO_COLOR, as rich does. Everything but JSON is for people and may change. All that is printed goes through
+`printable`: prompts, documents and servers have written a part of it.
 """
 
 import sys
@@ -12,11 +13,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from datashop_assets.graph import GRAPH
+from datashop_assets.printable import printable
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import SUFFIXES, default_prompts
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from datashop_assets.deployment import Deployment
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -55,18 +59,28 @@ def stage_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[
 
 
 def say(text: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
+    from datashop_assets.terminal import PrintableConsole
 
-    Console(soft_wrap=True, highlight=False).print(Text(text))
+    PrintableConsole().print(text, soft_wrap=True)
 
 
 def complain(text: str) -> None:
     """In red, on standard error."""
-    from rich.console import Console
-    from rich.text import Text
+    from datashop_assets.terminal import PrintableConsole
 
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text, style="red"))
+    PrintableConsole(stderr=True).print(text, style="red", soft_wrap=True)
+
+
+def say_table(shown: "RenderableType") -> None:
+    """Prints a table, or whatever rich can print."""
+    from datashop_assets.terminal import PrintableConsole
+
+    PrintableConsole().print(shown)
+
+
+def say_json(text: str | bytes) -> None:
+    """One JSON object, for a machine; a terminal shows it without obeying what stands in it."""
+    click.echo(printable(text.decode() if isinstance(text, bytes) else text))
 
 
 def duration(seconds: float) -> str:

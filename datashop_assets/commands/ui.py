@@ -1,14 +1,16 @@
 """`datashop ui` and `datashop home`: Dagster's UI, and beside it the data cards, both for this machine alone."""
 
 import os
-import subprocess
 import sys
 import threading
+import time
+from collections.abc import Iterable
 
 import click
 
-from datashop_assets.commands.shared import deployment, say
+from datashop_assets.commands.shared import complain, deployment, say
 
+LOOK_SECONDS = 0.5  # between looks at the services
 UI_EXAMPLES = """\b
 Examples:
   datashop ui                                http://127.0.0.1:3000, cards on http://127.0.0.1:3001
@@ -23,26 +25,33 @@ Examples:
 @click.command(epilog=UI_EXAMPLES)
 @click.option("--port", default=3000, show_default=True, help="Of Dagster's UI; the cards are on the port after it.")
 def ui(port: int) -> None:
-    """Open what Datashop did in Dagster's UI, with the sensor that starts prompts. Ctrl-C ends it."""
-    from datashop_assets.cards import card_server
-    from datashop_assets.settings import CARDS
-    from datashop_assets.shipped import shipped
+    """Open what Datashop did in Dagster's UI, with the sensor that starts prompts. Ctrl-C ends it, and its runs.
 
+    Only this machine can reach it, and no page of another site can: see DATASHOP_HOSTS for tunnels and proxies.
+    """
+    from datashop_assets.cards import serve_cards
+    from datashop_assets.orchestration.services import dagster_services
+    from datashop_assets.settings import CARDS
+
+    here = deployment()
     _prepare_home()
     dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
-    server = card_server(deployment(), port + 1, dagster)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
-    quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by `dg dev`, which needs a project of its own kind
-    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(shipped("workspace.yaml")), "-h", "127.0.0.1"]
-    environment = {**os.environ, CARDS: cards}
-    try:
-        done = subprocess.run([*command, "-p", str(port)], env=environment, check=False)  # noqa: S603 - a number is given
-        sys.exit(done.returncode)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        server.shutdown()
+    with serve_cards(here, port + 1, dagster), dagster_services(port, {**os.environ, CARDS: cards}) as services:
+        say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
+        for service in services.values():
+            threading.Thread(target=_repeat, args=(service.output,), daemon=True).start()
+        while all(service.running for service in services.values()):
+            time.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)  # for its last words
+        ended = [f"the {name} ended with {one.exit_code}" for name, one in services.items() if not one.running]
+        complain(f"{' and '.join(ended)}; the lines above say why")
+    sys.exit(1)
+
+
+def _repeat(lines: Iterable[bytes]) -> None:
+    """Says what a service says, which may repeat a server's or a document's words."""
+    for line in lines:
+        say(click.unstyle(line.decode("utf-8", "replace")).rstrip())
 
 
 @click.command(epilog=HOME_EXAMPLES)

@@ -11,7 +11,6 @@ candidate is compared with its controls seed by seed, and the verdicts are corre
 
 import argparse
 import json
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.evaluation.results import Verdict
+from datashop_assets.processes.child import run_child
 from datashop_assets.statistics.comparison import holm, paired_p_value
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
@@ -63,7 +63,7 @@ def scores(
         command += ["--tasks", ",".join(tasks), "--output_path", out, "--batch_size", "8"]
         command += ["--include_path", str(include)] if include else []
         command += ["--limit", str(limit)] if limit else []
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+        done = run_child(command)
         if done.returncode:
             raise RuntimeError(f"lm_eval of {folder} ended with code {done.returncode}: {done.stderr[-1500:]}")
         [found] = Path(out).rglob("results*.json")

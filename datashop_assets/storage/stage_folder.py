@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from datashop_assets.storage.digests import digest_of
+from datashop_assets.storage.digests import digest_of, digest_of_bytes
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
 
@@ -99,6 +99,17 @@ class StageFolder:
             copy.write_bytes(self.folder.read(name))
         return copy
 
+    def content(self, name: str) -> bytes:
+        """The bytes of a file, checked as they are returned. A link in its place is not the file that was written."""
+        entry = self.manifest.file(name)
+        if (local := self.folder.local) is not None and (local / name).is_symlink():
+            raise DamagedStageError(f"{self.uri}/{name} is a link and not the file that was written")
+        self._check_size(entry)
+        with self.folder.open(name) as file:
+            data = file.read(entry.bytes + 1)
+        self._check_checksum(entry, digest_of_bytes(data))
+        return data
+
     def files(self, prefix: str) -> dict[str, Path]:
         """All files whose names begin with `prefix`, by name."""
         return {file.name: self.file(file.name) for file in self.manifest.files if file.name.startswith(prefix)}
@@ -118,7 +129,9 @@ class StageFolder:
 
     def _check_bytes(self, file: File) -> None:
         self._check_size(file)
-        checksum = self.folder.checksum(file.name)
+        self._check_checksum(file, self.folder.checksum(file.name))
+
+    def _check_checksum(self, file: File, checksum: str) -> None:
         if checksum != file.checksum:
             raise DamagedStageError(
                 f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "

@@ -39,7 +39,7 @@ class Recorded(VLLMServer):
     def create(self, model: str, revision: str) -> None:
         steps.append("create")
         super().create(model, revision)
-        supervisor = self._running._supervisor
+        supervisor = self._running._child
         assert supervisor is not None
         processes.append(supervisor.pid)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets.processes.child import SUPERVISOR
 from datashop_assets.protocols.annotator import AnnotationRequest, Ended
 from datashop_assets_tests.annotator.fleets import QUESTION
 from resources.annotator.names import chips_of
 from resources.annotator.vllm.server import (
-    SUPERVISOR,
     ServerProcess,
     VLLMServer,
     free_port,
@@ -158,7 +158,7 @@ def server_annotator(folder: Path, restarts: int) -> VLLMServer:
 
 
 def kill_server(annotator: VLLMServer) -> None:
-    supervisor = annotator._running._supervisor
+    supervisor = annotator._running._child
     assert supervisor is not None
     for one in group_of(supervisor.pid):
         os.kill(one, signal.SIGKILL)

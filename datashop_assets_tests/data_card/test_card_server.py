@@ -1,15 +1,14 @@
 """Cards beside Dagster: what is there is served, what is not is said, and nothing else can be had."""
 
 import http.client
+import os
 import shutil
-import threading
-from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from datashop_assets.cards import card_server
+from datashop_assets.cards import serve_cards
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets_tests.orchestration.workshop import Workshop
@@ -27,17 +26,15 @@ def workshop(tmp_path: Path) -> Workshop:
 
 
 @pytest.fixture
-def server(workshop: Workshop) -> Iterator[ThreadingHTTPServer]:
-    made = card_server(workshop.deployment, 0, DAGSTER)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+def server(workshop: Workshop) -> Iterator[int]:
+    """Its port."""
+    with serve_cards(workshop.deployment, 0, DAGSTER) as port:
+        yield port
 
 
-def asked(server: ThreadingHTTPServer, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    connection.request("GET", path)
+def asked(server: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=10)
+    connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     found = answer.status, answer.read().decode()
     connection.close()
@@ -61,7 +58,7 @@ def make_card(workshop: Workshop, slug: str, html: str) -> None:
     workshop.store.root.record_made(slug, "data_card", planned.digest)
 
 
-def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, server: ThreadingHTTPServer) -> None:
+def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, server: int) -> None:
     make_card(workshop, "tides", "the card")
     status, page = asked(server, "/")
     assert status == 200
@@ -73,7 +70,7 @@ def test_the_first_page_leads_to_cards_and_to_whole_graphs(workshop: Workshop, s
     assert "partition=waves" in page
 
 
-def test_a_card_whose_folder_is_gone_is_no_card(workshop: Workshop, server: ThreadingHTTPServer) -> None:
+def test_a_card_whose_folder_is_gone_is_no_card(workshop: Workshop, server: int) -> None:
     make_card(workshop, "tides", "the card")
     shutil.rmtree(workshop.plan("tides")["data_card"].folder.uri)
     assert asked(server, "/")[1].count("no card yet") == 2
@@ -81,7 +78,7 @@ def test_a_card_whose_folder_is_gone_is_no_card(workshop: Workshop, server: Thre
 
 
 def test_a_card_that_was_made_is_served_also_when_its_prompt_has_changed(
-    workshop: Workshop, server: ThreadingHTTPServer
+    workshop: Workshop, server: int
 ) -> None:
     make_card(workshop, "tides", "the card")
     assert asked(server, "/tides/card.html") == (200, "the card")
@@ -92,8 +89,80 @@ def test_a_card_that_was_made_is_served_also_when_its_prompt_has_changed(
 @pytest.mark.parametrize(
     "path", ["/waves/card.html", "/nobody/card.html", "/tides/manifest.json", "/tides/../card.html", "/../../x"]
 )
-def test_nothing_else_is_served(workshop: Workshop, server: ThreadingHTTPServer, path: str) -> None:
+def test_nothing_else_is_served(workshop: Workshop, server: int, path: str) -> None:
     make_card(workshop, "tides", "the card")
     status, page = asked(server, path)
     assert status == 404
     assert "last stage of its prompt" in page
+
+
+def _append(card: Path) -> None:
+    with card.open("ab") as file:
+        file.write(b"<script>alert(1)</script>")
+
+
+def _same_length(card: Path) -> None:
+    card.write_bytes(b"the cord")
+
+
+def _link(card: Path) -> None:
+    card.unlink()
+    card.symlink_to("/etc/hostname")
+
+
+def _link_to_a_copy(card: Path) -> None:
+    card.rename(card.with_name("copy"))
+    card.symlink_to(card.with_name("copy"))
+
+
+def _link_without_end(card: Path) -> None:
+    card.unlink()
+    card.symlink_to("/dev/zero")
+
+
+def _pipe(card: Path) -> None:
+    card.unlink()
+    os.mkfifo(card)
+
+
+def _lost(card: Path) -> None:
+    card.unlink()
+
+
+@pytest.mark.parametrize(
+    "alter", [_append, _same_length, _link, _link_to_a_copy, _link_without_end, _pipe, _lost], ids=lambda one: one.__name__
+)
+def test_a_card_that_is_not_the_one_that_was_made_is_not_served(
+    workshop: Workshop, server: int, alter: Callable[[Path], None]
+) -> None:
+    make_card(workshop, "tides", "the card")
+    folder = Path(workshop.plan("tides")["data_card"].folder.uri)
+    alter(folder / "card.html")
+    status, page = asked(server, "/tides/card.html")
+    assert status == 404
+    assert f"{folder}" in page
+    assert "card.html" in page
+    assert "remove the folder and run the stage again" in page
+    assert asked(server, "/")[0] == 200
+
+
+def test_an_altered_card_of_an_older_prompt_is_not_served_either(workshop: Workshop, server: int) -> None:
+    make_card(workshop, "tides", "the card")
+    _append(Path(workshop.plan("tides")["data_card"].folder.uri) / "card.html")
+    workshop.write("tides", keep={"fraction": 0.3})
+    assert asked(server, "/tides/card.html")[0] == 404
+
+
+def test_head_says_what_get_would(workshop: Workshop, server: int) -> None:
+    make_card(workshop, "tides", "the card")
+    assert asked(server, "/tides/card.html", "HEAD") == (200, "")
+    assert asked(server, "/waves/card.html", "HEAD") == (404, "")
+    assert asked(server, "/", "HEAD") == (200, "")
+    assert asked(server, "/tides/card.html", "POST")[0] == 405
+
+
+def test_cards_are_for_this_machine_and_no_other_page(workshop: Workshop, server: int) -> None:
+    make_card(workshop, "tides", "the card")
+    assert asked(server, "/tides/card.html", Host="evil.example.com")[0] == 421
+    assert asked(server, "/tides/card.html", Origin="http://evil.example.com")[0] == 403
+    assert asked(server, "/tides/card.html", Host=f"localhost:{server}") == (200, "the card")

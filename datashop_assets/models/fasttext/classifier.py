@@ -10,7 +10,6 @@ kernel (`scoring.py`) scores with it. Unlike stock `predict` it does not round p
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.models.fasttext.model_file import FastTextFile, read_model, write_model
+from datashop_assets.processes.child import run_child
 
 TRAINING_PROCESS = Path(__file__).with_name("training_process.py")
 MODEL = "model.bin"
@@ -123,7 +123,7 @@ def train_supervised(arguments: Mapping[str, str | float], model: Path) -> None:
     # 255 makes glibc fill what it allocates with zeros, which stands in for the initialisation that fastText leaves out
     environment = {**os.environ, "MALLOC_PERTURB_": "255"}
     command = [sys.executable, "-P", str(TRAINING_PROCESS), json.dumps(arguments), str(model)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    done = run_child(command, environment)
     if done.returncode:
         raise RuntimeError(f"fastText's training process ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
 

