@@ -27,9 +27,15 @@ FIGURES = {
 
 
 def describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, str]:
-    """Title -> Markdown: how documents ended, where scores lie, and replies across the range of scores."""
+    """Title -> Markdown: how documents ended, where scores lie, and replies across the range of scores.
+
+    Endpoints are shown where there are several, or where one was asked otherwise than the prompt says.
+    """
+    endpoints = output.result.endpoints
+    shown = len(endpoints) > 1 or any(one.otherwise for one in endpoints)
     return {
         "how documents ended": _ended(output.result),
+        **({"endpoints": endpoints_table(output.result)} if shown else {}),
         "scores": histogram_table(output.result.score_histogram),
         "replies across the scores": replies_table(_across(output)),
     }
@@ -55,6 +61,33 @@ def _servers_said(servers: Sequence[str]) -> list[str]:
     return [
         f"**Answers are of {len(servers)} servers that differ** ({escaped(', '.join(servers), 400)}): in version, "
         "options, or the model's revision. If in the last, name it as `annotator.revision`, which asks anew."
+    ]
+
+
+def endpoints_table(result: AnnotationsResult) -> str:
+    """What each endpoint answered, how its scores lie to those of the others, and how it was asked."""
+    rows = [
+        (
+            escaped(one.address, 200),
+            one.documents,
+            ", ".join(f"{count} {status}" for status, count in one.by_status.items()),
+            "none" if one.mean_score is None else str(one.mean_score),
+            "not compared" if one.difference is None else str(one.difference),
+            escaped("; ".join(one.otherwise), 200),
+        )
+        for one in result.endpoints
+    ]
+    head = ("endpoint", "documents", "ended", "mean score", "less the others'", "asked otherwise")
+    return "\n\n".join([table(head, rows), *_differing_said(result)])
+
+
+def _differing_said(result: AnnotationsResult) -> list[str]:
+    if not (differing := result.differing_endpoints):
+        return []
+    addresses = escaped(", ".join(one.address for one in differing), 400)
+    return [
+        f"**Endpoints score differently, by more than chance** ({addresses}): they may serve another model, revision "
+        "or number format under one name."
     ]
 
 

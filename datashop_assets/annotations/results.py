@@ -15,6 +15,8 @@ from datashop_assets.prompts.annotator_settings import (
 )
 from datashop_assets.statistics.figure import Figure
 
+BY_CHANCE = 0.01  # how probable a difference between endpoints may be that is still put down to chance
+
 
 class AnnotationsConfig(StepConfig):
     question: AnnotationQuestionConfig
@@ -32,6 +34,26 @@ class AnnotationDigests(BaseModel):
     parsing: str
 
 
+class EndpointSummary(BaseModel):
+    """What one address answered. Its mean is compared with that of the others within rounds and strata.
+
+    Which endpoint a document is sent to does not depend on the document, so that endpoints that score alike have means
+    that differ by chance alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    address: str
+    by_status: dict[str, int]  # of the documents that it was the last to be asked about; empty ones left out
+    mean_score: Figure | None  # of its documents that have a score, not weighted
+    difference: Figure | None  # its mean less that of the others, in points; None where there is nothing to compare
+    p_value: float | None  # of that difference, corrected for the number of endpoints (Holm)
+    otherwise: list[str]  # how it was asked, where it refuses a parameter
+
+    @property
+    def documents(self) -> int:
+        return sum(self.by_status.values())
+
+
 class AnnotationsSummary(BaseModel):
     """What the rows of a set of annotations add up to. Counts are of documents unless they say otherwise."""
 
@@ -42,6 +64,7 @@ class AnnotationsSummary(BaseModel):
     reasons: dict[str, int]  # the most frequent ones, of documents without a score
     by_round: dict[str, int]
     by_endpoint: dict[str, int]
+    endpoints: list[EndpointSummary] = []  # empty in what was made before this was recorded
     coverage: float  # share of asked that have a score
     unparsed_share: float  # share of asked whose reply gave none
     cut: int  # less than all of them was read
@@ -53,6 +76,11 @@ class AnnotationsSummary(BaseModel):
     score_histogram: list[int]  # in [0, 0.5), [0.5, 1), ... [4.5, 5]
 
     @property
+    def differing_endpoints(self) -> list[EndpointSummary]:
+        """Endpoints whose mean score is apart from that of the others by more than chance."""
+        return [one for one in self.endpoints if one.p_value is not None and one.p_value < BY_CHANCE]
+
+    @property
     def servers(self) -> list[str]:
         """What the servers that answered say they are; more than one may be more than one revision of the model."""
         return sorted({said for endpoint in self.by_endpoint if (said := endpoint.partition(" ")[2])})
@@ -60,7 +88,7 @@ class AnnotationsSummary(BaseModel):
 
 class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
-    volatile: ClassVar[frozenset[str]] = frozenset({"asked_now", "seconds_asking", "documents_per_second"})
+    volatile: ClassVar[frozenset[str]] = frozenset({"asked_now", "seconds_asking", "documents_per_second", "endpoints"})
     scoring: str
     pilot: str  # what the second round was drawn by
     asked_now: int  # documents that this run sent to the annotator; the others had an answer

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.design import INDEXED, Drawn
+from datashop_assets.annotations.endpoints import EndpointTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
 from datashop_assets.asking.replies import Judge, Judgement
@@ -31,12 +32,13 @@ SCHEMA = {
     "tokens_out": pl.Int64,
     "seconds": pl.Float64,
     "endpoint": pl.String,
+    "otherwise": pl.String,  # how the endpoint was asked, where it refuses a parameter
     "round": pl.Int8,
     "stratum": pl.Int8,
     "draw_probability": pl.Float64,
     "probability": pl.Float64,  # one over it is how many documents of the sample the row stands for; see design.py
 }
-VOLATILE = ("seconds", "endpoint")
+VOLATILE = ("seconds", "endpoint", "otherwise")
 BINS = 10  # of half a point each
 REASONS = 10  # the most frequent ones are shown
 
@@ -81,6 +83,7 @@ def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None)
         "tokens_out": sum(one.tokens_out for one in tries),
         "seconds": sum(one.seconds for one in tries),
         "endpoint": first.endpoint,
+        "otherwise": first.otherwise,
         "round": drawn.round,
         "stratum": drawn.stratum,
         "draw_probability": drawn.draw_probability,
@@ -91,12 +94,13 @@ def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None)
 def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSummary:
     """What rows out of a sample of this size add up to, counted in one pass."""
     statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
-    bins = Counter[int]()
+    bins, by_address = Counter[int](), EndpointTally()
     sums: defaultdict[str, float] = defaultdict(float)
     for row in rows:
         statuses[row["status"]] += 1
         rounds[str(row["round"])] += 1
         endpoints[row["endpoint"] or "none"] += 1
+        by_address.add(row)
         for name in ("tokens_in", "tokens_out", "seconds", "cut"):
             sums[name] += row[name]
         if row["expected_score"] is None:
@@ -117,6 +121,7 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSumm
         reasons=dict(reasons.most_common(REASONS)),
         by_round=dict(sorted(rounds.items())),
         by_endpoint=dict(sorted(endpoints.items())),
+        endpoints=by_address.summaries(),
         coverage=scored / asked,
         unparsed_share=statuses[Status.UNPARSED] / asked,
         cut=int(sums["cut"]),

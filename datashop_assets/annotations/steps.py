@@ -81,6 +81,25 @@ ONE_SERVER = Check(
 )
 
 
+def _endpoints_agree(context: CheckContext) -> CheckResult:
+    result: AnnotationsResult = context.output.result
+    compared = {one.address: one.difference for one in result.endpoints if one.difference is not None}
+    if not compared:
+        return CheckResult(passed=True, description=f"{len(result.endpoints)} endpoints; nothing to compare")
+    differing = {one.address: one.difference for one in result.differing_endpoints}
+    said = "; ".join(f"{address}: {difference} points from the others" for address, difference in compared.items())
+    figures = {f"{address}: difference": one.value for address, one in compared.items() if one is not None}
+    return CheckResult(passed=not differing, description=said, figures=figures)
+
+
+ENDPOINTS_AGREE = Check(
+    "endpoints_agree",
+    "The mean scores of several endpoints are apart by no more than chance. If not, look at what each of them serves: "
+    "another model, revision, number format or chat template under one name. Name one of them alone, or ask anew.",
+    _endpoints_agree,
+)
+
+
 def _annotations(prompt: Prompt) -> AnnotationsConfig:
     settings, scoring = prompt.annotator, prompt.scoring_config
     return AnnotationsConfig(
@@ -119,7 +138,7 @@ def _describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str,
     kinds={"jax", "parquet"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
-    checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER),
+    checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER, ENDPOINTS_AGREE),
     limits=_limits,
     describe=_describe_annotations,
 )

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resources.annotator.endpoints.errors import RetryableError
 from resources.annotator.endpoints.pacing import (
     FAILURES_TO_OPEN,
     FIRST_REST,
@@ -12,7 +13,6 @@ from resources.annotator.endpoints.pacing import (
     Limiter,
     Policy,
 )
-from resources.annotator.endpoints.replies import RetryableError
 
 
 def test_pace_doubles_each_round_until_the_first_push_back_and_then_grows_by_one() -> None:

@@ -4,17 +4,15 @@ from typing import Any
 
 import pytest
 
-from resources.annotator.endpoints.replies import (
+from resources.annotator.endpoints.errors import (
     ContentFilteredError,
     PromptTooLongError,
     RejectedError,
     RetryableError,
     UnusableEndpointError,
     error_of_status,
-    read_completion,
-    read_probabilities,
-    read_token_ids,
 )
+from resources.annotator.endpoints.replies import read_completion, read_probabilities, read_token_ids
 
 HUGE = int("9" * 400)
 

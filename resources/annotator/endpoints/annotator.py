@@ -13,18 +13,22 @@ from typing import Any, TypeVar
 
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
-from resources.annotator.endpoints.fleet import Capabilities, Fleet
-from resources.annotator.endpoints.pacing import Policy
-from resources.annotator.endpoints.replies import (
+from resources.annotator.endpoints.errors import (
+    COMPLETIONS,
     ContentFilteredError,
     PromptTooLongError,
     RequestError,
-    read_token_ids,
+    printable,
 )
+from resources.annotator.endpoints.fleet import Capabilities, Fleet, OrdinaryRequest
+from resources.annotator.endpoints.pacing import Endpoint, Policy, Standing
+from resources.annotator.endpoints.replies import read_token_ids
 from resources.annotator.endpoints.requests import (
     CHARACTERS_PER_TOKEN,
     FEWEST_CHARACTERS,
     DocumentCutter,
+    Generate,
+    Scoring,
     excerpt_to_send,
     scoring_of,
 )
@@ -35,6 +39,11 @@ CONTEXT = 8192  # tokens, where no server says how many its model takes
 CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
 SLACK = 16  # tokens that question and document may gain where they meet
 MOST_CUTS = 12  # to a thousandth, where the server does not say how much it takes
+TOO_LITTLE = (
+    "has no space for a document beside the question: {reason}; shorten the rubric, lower "
+    "annotator.sampling.max_tokens, or serve the model with a longer context"
+)
+ORDINARY = AnnotationRequest("ordinary", "The sun rises in the east, and water boils when it is heated.", "")
 logger = logging.getLogger("datashop.annotator")  # which Dagster shows
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,6 +52,7 @@ Result = TypeVar("Result")
 class EndpointsAnnotator:
     """An `Annotator`. Nothing is contacted before the first question.
 
+    What endpoints turn out not to take is remembered as long as this object lives, which is a run.
     `lost` says why no endpoint will ever answer, where that is known; see `Fleet`.
     """
 
@@ -52,36 +62,51 @@ class EndpointsAnnotator:
         self, urls: Sequence[str], policy: Policy, key: str = "", *, lost: Callable[[], str] = lambda: ""
     ) -> None:
         self._urls, self._policy, self._key, self._lost = tuple(urls), policy, key, lost
+        self._standings: dict[tuple[str, str], dict[str, Standing]] = {}  # by model and scoring, then by address
 
     def identity(self, model: str) -> tuple[str, str]:
         """The full name; an endpoint does not say which revision it serves."""
         return identity_of("endpoints", model)
 
     def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
-        """Raises `ValueError` where no endpoint can be asked this question.
+        """Raises `ValueError` where no endpoint can be asked this question, which the first few documents may tell.
 
         Where no endpoint is up, or none comes back, every document ends `failed` with the reason.
         """
-        fleet = Fleet(self._urls, self._policy, self._key, self._lost)
+        fleet = self._fleet(question)
         conversation = Conversation(fleet, question)
         window = min(LARGEST_WINDOW, 2 * len(self._urls) * self._policy.most)
         with EventLoopThread() as loop:
             loop.run(fleet.open())
             try:
                 loop.run(conversation.open())
-                yield from loop.map_unordered(conversation.ask, asked, window)
+                for answer in loop.map_unordered(conversation.ask, asked, window):
+                    yield answer
+                    if fleet.refused:
+                        raise ValueError(fleet.refused)
             except RequestError as error:
                 yield from (failed_answer(document.id, error.reason) for document in asked)
             finally:
                 loop.run(fleet.close())
-                _log_outcomes(fleet)
+                for endpoint in fleet.endpoints:
+                    logger.info("%s", endpoint)
 
+    def examine(self, question: Question) -> dict[str, str]:
+        """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each.
 
-def _log_outcomes(fleet: Fleet) -> None:
-    for endpoint in fleet.endpoints:
-        outcomes = ", ".join(f"{reason} {count}" for reason, count in endpoint.outcomes.most_common())
-        unusable = endpoint.unusable and f"; {endpoint.unusable}"
-        logger.info("%s: %s%s", endpoint.url, outcomes or "not asked", unusable)
+        It is what `answer` does with the first document, without its patience.
+        """
+        fleet = self._fleet(question)
+        with EventLoopThread() as loop:
+            loop.run(fleet.open())
+            try:
+                return loop.run(Conversation(fleet, question).examine())
+            finally:
+                loop.run(fleet.close())
+
+    def _fleet(self, question: Question) -> Fleet:
+        standings = self._standings.setdefault((question.model, question.scoring), {})
+        return Fleet(self._urls, self._policy, self._key, self._lost, standings)
 
 
 class Conversation:
@@ -95,10 +120,36 @@ class Conversation:
 
         Raises `ValueError` where no endpoint can be asked this question, `NoEndpointError` where none is up.
         """
-        capabilities = await self._fleet.probe(self._question.model, needs_tokens=not self._question.writes)
+        needs_tokens = self._prepare()
+        capabilities = await self._fleet.probe(self._question.model, needs_tokens=needs_tokens)
         tokenize = self._tokenize if capabilities.tokenizes else None
         self._scoring = await scoring_of(self._question, tokenize)
+        self._fleet.ordinary = _ordinary(self._scoring)
         self._cutter = DocumentCutter(await self._document_budget(capabilities), tokenize)
+
+    def _prepare(self) -> bool:
+        """Says what an ordinary request is, as far as that is known yet. Returns whether tokens are needed."""
+        if not self._question.writes:
+            return True
+        self._fleet.ordinary = _ordinary(Generate(self._question, constrains=False))
+        return False
+
+    async def examine(self) -> dict[str, str]:
+        """See `EndpointsAnnotator.examine`."""
+        needs_tokens = self._prepare()
+
+        async def one(endpoint: Endpoint) -> str:
+            found = await self._fleet.probe_one(endpoint, self._question.model, needs_tokens=needs_tokens)
+            if isinstance(found, str):
+                return found
+            try:
+                await self._fleet.ask_ordinary(endpoint)
+            except RequestError as error:
+                return error.reason
+            return ""
+
+        whys = await asyncio.gather(*map(one, self._fleet.endpoints))
+        return {endpoint.url: why for endpoint, why in zip(self._fleet.endpoints, whys, strict=True)}
 
     async def _document_budget(self, capabilities: Capabilities) -> int:
         """Tokens that are left for a document. Raises `ValueError` where the question leaves none."""
@@ -124,11 +175,20 @@ class Conversation:
         try:
             return await self._ask(document)
         except RequestError as error:
-            return failed_answer(document.id, error.reason)
+            return replace(failed_answer(document.id, error.reason), endpoint=error.url)
         except Exception as error:  # noqa: BLE001 - whatever one document holds, the others are asked
             return failed_answer(document.id, self._fleet.client.hide(f"{type(error).__name__}: {error}"[:200]))
 
     async def _ask(self, document: AnnotationRequest) -> Answer:
+        """An endpoint that has answered nothing yet, and no document however short, is given up."""
+        while True:
+            try:
+                return await self._cut_until_it_fits(document)
+            except PromptTooLongError as error:
+                if not self._fleet.has_no_space(error, TOO_LITTLE):
+                    raise
+
+    async def _cut_until_it_fits(self, document: AnnotationRequest) -> Answer:
         """Cuts the document further for as long as the server says that it is too long."""
         reading = self._question.reading
         text, cut, characters = await self._cutter.cut(document.text, reading)
@@ -136,18 +196,22 @@ class Conversation:
             try:
                 return await self._request(document, text, cut)
             except ContentFilteredError as error:
-                return replace(failed_answer(document.id, error.reason), ended=Ended.REFUSED, text=text, cut=cut)
+                refused = failed_answer(document.id, error.reason)
+                return replace(refused, ended=Ended.REFUSED, text=text, cut=cut, endpoint=error.url)
             except PromptTooLongError as error:
+                last = error
                 if characters <= FEWEST_CHARACTERS:
                     raise
                 fitting = int(min(characters, len(document.text)) * error.share_that_fits())
                 characters = max(FEWEST_CHARACTERS, fitting)
                 text, cut = excerpt_to_send(document.text, characters, reading)
-        raise PromptTooLongError(f"still too long after it was cut to {characters} characters")
+        too_long = PromptTooLongError(f"still too long after it was cut to {characters} characters: {last.reason}")
+        too_long.url = last.url
+        raise too_long
 
     async def _request(self, document: AnnotationRequest, text: str, cut: bool) -> Answer:
         response = await self._fleet.post(
-            "/chat/completions", self._scoring.body(document, text), lambda body: self._scoring.read(body, document)
+            COMPLETIONS, self._scoring.body(document, text), lambda body: self._scoring.read(body, document)
         )
         completion, probabilities = response.content
         return Answer(
@@ -161,8 +225,13 @@ class Conversation:
             tokens_in=completion.tokens_in,
             tokens_out=completion.tokens_out,
             seconds=round(response.seconds, 4),
-            endpoint=f"{response.url} {completion.server}".rstrip(),
+            endpoint=printable(f"{response.url} {completion.server}".rstrip()),
+            otherwise=response.otherwise,
         )
+
+
+def _ordinary(scoring: Scoring) -> OrdinaryRequest:
+    return OrdinaryRequest(scoring.body(ORDINARY, ORDINARY.text), lambda body: scoring.read(body, ORDINARY))
 
 
 class EventLoopThread:

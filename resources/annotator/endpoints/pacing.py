@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from resources.annotator.endpoints.replies import RetryableError
+from resources.annotator.endpoints.dialect import Dialect
+from resources.annotator.endpoints.errors import RequestError, RetryableError
 
 FAILURES_TO_OPEN = 5  # in a row; where one request in ten fails by itself, five in a row are one in 100,000
 FIRST_REST, LONGEST_REST = 0.5, 20.0  # seconds that a breaker stays open
+FEW = 3  # documents that an endpoint may decline before it is asked about an ordinary text
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,35 @@ class CircuitBreaker:
 
 
 @dataclass
+class Standing:
+    """What a run has learnt of an endpoint with one question, so that it is not learnt again with every step."""
+
+    dialect: Dialect = field(default_factory=Dialect)
+    refused: str = ""  # what the server said of a parameter that `dialect` changes
+    proven: bool = False  # it has answered
+    rejections: int = 0  # documents in a row that it would not have
+    tolerated: int = FEW  # so many, until an ordinary text decides whether it is they
+
+
+@dataclass
 class Endpoint:
-    """One OpenAI-compatible address. `url` ends in `/v1`; `outcomes` counts what happened here, by reason."""
+    """One OpenAI-compatible address. `url` ends in `/v1`; `outcomes` counts what happened here, by reason.
+
+    Until it has answered it is on trial: it gets one request at a time, so that what it will never take is found with
+    few.
+    """
 
     url: str
     limiter: Limiter
+    standing: Standing = field(default_factory=Standing)
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     unusable: str = ""  # why it gets no more requests
     answered_at: float | None = None
+    failing: bool = False  # the last request failed
     outcomes: Counter[str] = field(default_factory=Counter)
+    said: dict[str, str] = field(default_factory=dict)  # outcome -> what the server said last
+    listed: tuple[str, ...] = ()  # the models that it says it serves, where it does
+    _chats: int = 0  # requests about documents that are under way
 
     def address(self, path: str) -> str:
         """`/tokenize` stands beside `/v1`, all else below it."""
@@ -132,31 +154,58 @@ class Endpoint:
         parts = urlsplit(self.url)
         return urlunsplit(parts._replace(path=parts.path.removesuffix("/v1") + path))
 
-    def available(self, now: float) -> bool:
-        return not self.unusable and self.limiter.free and self.breaker.allows(now)
+    def available(self, now: float, *, chat: bool = True) -> bool:
+        if self.unusable or not self.limiter.free or not self.breaker.allows(now):
+            return False
+        return not chat or self.standing.proven or not self._chats
 
-    def acquire(self) -> None:
-        """Takes a place for one request, which `release` gives back."""
+    def acquire(self, *, chat: bool = True) -> None:
+        """Takes a place for one request, which `release` gives back; `chat` says whether it is about a document."""
         self.limiter.in_flight += 1
+        self._chats += chat
         self.breaker.sent()
 
-    def release(self) -> None:
+    def release(self, *, chat: bool = True) -> None:
         self.breaker.probing = False
+        self._chats -= chat
         self.limiter.in_flight -= 1
 
-    def answered(self, started: float, now: float) -> None:
-        """The server answered a request that was sent at `started`, whatever it said about the document."""
-        self.limiter.answered(started, now)
-        self.breaker.answered()
-        self.answered_at = now
-        self.outcomes["answered"] += 1
+    def answered(self, started: float, now: float, *, chat: bool = True) -> None:
+        """The server answered a request that was sent at `started`."""
+        self._is_up(started, now)
+        if chat:
+            self.standing.proven, self.standing.rejections = True, 0
+            self.outcomes["answered"] += 1
+
+    def declined(self, started: float, now: float, outcome: str, error: RequestError) -> None:
+        """The server is up, and would not have the document of a request that was sent at `started`."""
+        self._is_up(started, now)
+        self.outcomes[outcome] += 1
+        self.said[outcome] = error.reason
 
     def failed(self, started: float, now: float, error: RetryableError) -> None:
-        self.outcomes[error.reason.split(":")[0]] += 1
+        outcome = error.reason.split(":")[0]
+        self.outcomes[outcome] += 1
+        self.said[outcome] = self.said["failed"] = error.reason
         if error.busy:
             self.limiter.pushed_back(started, now)
+        self.failing = True
         if error.rate_limited:
             self.breaker.answered()  # a server that says it is busy is up
-            self.answered_at = now
         else:
             self.breaker.failed(now)
+
+    def _is_up(self, started: float, now: float) -> None:
+        self.limiter.answered(started, now)
+        self.breaker.answered()
+        self.answered_at, self.failing = now, False
+
+    def __str__(self) -> str:
+        """What happened here, in one line: how often, in the server's words, and how it was asked otherwise."""
+        outcomes = [
+            f"{outcome} {count}" + (f" ({said})" if (said := self.said.get(outcome)) else "")
+            for outcome, count in self.outcomes.most_common()
+        ]
+        otherwise = [f"asked {dialect} ({self.standing.refused})"] if (dialect := str(self.standing.dialect)) else []
+        unusable = [f"given up ({self.unusable})"] if self.unusable else []
+        return f"{self.url}: {'; '.join([*filter(None, [', '.join(outcomes)]), *otherwise, *unusable]) or 'not asked'}"

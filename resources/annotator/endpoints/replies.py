@@ -1,86 +1,18 @@
-"""What comes back from an endpoint: errors, by what can be done about them, and the parts of a chat completion.
+"""What comes back from an endpoint that answers: the parts of a chat completion.
 
 A body that makes no sense is worth another attempt, never a guess.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from datashop_assets.protocols.annotator import Ended
+from resources.annotator.endpoints.errors import QUOTED, RetryableError, UnusableEndpointError
 
-QUOTED = 300  # characters of a server's own message that go into a reason
-CONTEXT_LENGTH = re.compile(
-    r"context.length|context_length|maximum.{0,20}length|max_model_len|too (long|many tokens)", re.I
-)
-CONTENT_FILTER = re.compile(r"content_filter|content_policy|responsible_ai", re.I)
-NUMBER = re.compile(r"\b\d{4,9}\b")
-FIXES = {
-    401: "set DATASHOP_ANNOTATOR_KEY to a key that is valid there",
-    403: "set DATASHOP_ANNOTATOR_KEY to a key that may use this model",
-    404: "check the address and that this model is served there",
-}
 FINISH_REASONS = {"stop": Ended.COMPLETE, "length": Ended.LENGTH, "content_filter": Ended.REFUSED}
 LOGPROB_TOLERANCE = 1e-3  # how far a log-probability may lie above zero by rounding
-
-
-class RequestError(Exception):
-    """A request that brought no answer. `reason` says what happened in words that a person can act on."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class RetryableError(RequestError):
-    """Worth another attempt, here or elsewhere, after the `wait` seconds that the server asked for.
-
-    `busy`: the server pushed back, and should get fewer requests at a time. `rate_limited`: it said so itself (429),
-    so that it is certainly up.
-    """
-
-    def __init__(self, reason: str, wait: float = 0.0, *, busy: bool = False, rate_limited: bool = False) -> None:
-        super().__init__(reason)
-        self.wait, self.busy, self.rate_limited = wait, busy, rate_limited
-
-
-class PromptTooLongError(RequestError):
-    """The model takes fewer tokens than were sent."""
-
-    def share_that_fits(self) -> float:
-        """The share of the document to keep, from the server's own numbers: largest context over largest request."""
-        numbers = sorted(int(number) for number in NUMBER.findall(self.reason))
-        return max(0.1, min(0.9, 0.95 * numbers[0] / numbers[-1])) if len(numbers) > 1 else 0.7
-
-
-class ContentFilteredError(RequestError):
-    """The server refuses this document."""
-
-
-class RejectedError(RequestError):
-    """This request would fail at every endpoint."""
-
-
-class UnusableEndpointError(RequestError):
-    """This endpoint would fail every request: no permission, no such model, no such address."""
-
-
-class NoEndpointError(RequestError):
-    """No endpoint is left to ask."""
-
-
-def error_of_status(status: int, body: str, wait: float) -> RequestError:
-    """The error that an HTTP status other than 200 stands for; `wait` is what `Retry-After` asks for, in seconds."""
-    reason = f"status {status}: {' '.join(body.split())[:QUOTED]}"
-    if status in (400, 413, 422):
-        if CONTENT_FILTER.search(body):
-            return ContentFilteredError(reason)
-        return PromptTooLongError(reason) if status == 413 or CONTEXT_LENGTH.search(body) else RejectedError(reason)
-    if status in (408, 425, 429) or status >= 500:
-        return RetryableError(reason, wait, busy=status in (408, 429, 503), rate_limited=status == 429)
-    return UnusableEndpointError(f"{reason}; {FIXES.get(status, 'check the address')}")
 
 
 @dataclass(frozen=True, slots=True)

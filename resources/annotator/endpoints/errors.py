@@ -1,0 +1,278 @@
+"""Errors of endpoints, by what can be done about them, and how a server's answer is read as one of them.
+
+Servers that call themselves OpenAI-compatible agree on little but the status. `ServerMessage` finds the words and codes
+in the shapes of body that are met, and `error_of_status` decides from these. What would fail again for every document
+is an `UnusableEndpointError`, whose reason ends in the fix.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+QUOTED = 300  # characters of a server's own message that go into a reason
+
+CONTEXT_LENGTH = re.compile(
+    r"context.(length|window|size)|maximum.{0,20}(length|number of tokens)|max_model_len|max_new_tokens.{0,20}must be|"
+    r"too (long|many (input )?tokens)|reduce the length",
+    re.I,
+)
+CONTENT_FILTER = re.compile(r"content_filter|content_policy|responsible_ai", re.I)
+QUOTA_CODES = frozenset(
+    {
+        *("insufficient_quota", "quota_exceeded", "exceeded_current_quota_error", "payment_required", "arrearage"),
+        *("billing_hard_limit_reached", "billing_not_active", "account_deactivated"),
+        *("insufficient_balance", "insufficient_credits", "credit_balance_too_low"),
+    }
+)
+QUOTA = re.compile(
+    r"exceeded your current quota|quota[^.]{0,40}(used up|exhausted)|out of credits?|"
+    r"insufficient (account )?(balance|credit|fund|quota)|balance is (too low|insufficient)|"
+    r"(requires?|needs?|add|buy|purchase) more credits?|spend(ing)? limit|billing (hard )?limit",
+    re.I,
+)
+PER_DAY = re.compile(r"per[ _-]?(day|week|month)", re.I)
+SOON = re.compile(
+    r"retrydelay|(try|retry)( again)? (in|after)\b|per[ _-]?(min|sec)|\b[rt]p[ms]\b|rate[ _-]?limit", re.I
+)
+MODEL = re.compile(
+    r"model_?not_?found|invalid_model|model_not_exist|not a valid model|(no such|unknown|invalid|unsupported) model\b|"
+    r"(model|deployment)\b[^.]{0,80}\b(does not exist|not exist|not found|not available|not served|no access)",
+    re.I,
+)
+LOADING = re.compile(r"\b(is|still|being) (currently )?(loading|starting|initializing|deployed)", re.I)
+TITLE = re.compile(r"<title>(.*?)</title>", re.I | re.S)
+NUMBER = re.compile(r"\b\d{4,9}\b")
+COMPLETIONS = "/chat/completions"
+
+KEPT = "then run again: what is answered is kept"
+FIXES = {
+    401: "set DATASHOP_ANNOTATOR_KEY to a key that is valid there",
+    403: "set DATASHOP_ANNOTATOR_KEY to a key that may use this model",
+    407: "put the proxy's user and password into HTTPS_PROXY, or the host into NO_PROXY",
+}
+CHECK_ADDRESS = f"check the address: {COMPLETIONS} is added to it, so that it mostly ends in /v1"
+QUOTA_FIX = f"raise the quota or add credit there, {KEPT}"
+DAILY_FIX = f"wait until the quota is renewed or raise it, {KEPT}"
+CREDIT_FIX = f"add credit there or lower annotator.sampling.max_tokens, {KEPT}"
+MODEL_FIX = "name a model that is served there as annotator.model"
+
+
+class RequestError(Exception):
+    """A request that brought no answer. `reason` says what happened in words that a person can act on.
+
+    Characters that a terminal would obey are written as escapes. `url` is the endpoint's, where one was asked.
+    """
+
+    url = ""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = printable(reason)
+        super().__init__(self.reason)
+
+
+class RetryableError(RequestError):
+    """Worth another attempt, here or elsewhere, after the `wait` seconds that the server asked for.
+
+    `busy`: the server pushed back, and should get fewer requests at a time. `rate_limited`: it said so itself (429),
+    so that it is certainly up.
+    """
+
+    def __init__(self, reason: str, wait: float = 0.0, *, busy: bool = False, rate_limited: bool = False) -> None:
+        super().__init__(reason)
+        self.wait, self.busy, self.rate_limited = wait, busy, rate_limited
+
+
+class UnreachableError(RetryableError):
+    """Nobody answers at the address now."""
+
+
+class ProxyUnreachableError(UnreachableError):
+    """The proxy that the environment names does not answer."""
+
+
+class UnreadableError(RetryableError):
+    """An answer that is no chat completion."""
+
+
+class PromptTooLongError(RequestError):
+    """The model takes fewer tokens than were sent."""
+
+    def share_that_fits(self) -> float:
+        """The share of the document to keep, from the server's own numbers: largest context over largest request."""
+        numbers = sorted(int(number) for number in NUMBER.findall(self.reason))
+        return max(0.1, min(0.9, 0.95 * numbers[0] / numbers[-1])) if len(numbers) > 1 else 0.7
+
+
+class ContentFilteredError(RequestError):
+    """The server refuses this document."""
+
+
+class RejectedError(RequestError):
+    """The server will not have this request. `names` says whether it says so of a parameter."""
+
+    def __init__(self, reason: str, message: "ServerMessage | None" = None) -> None:
+        super().__init__(reason)
+        self._message = message or ServerMessage(reason)
+
+    def names(self, parameter: str) -> bool:
+        message = self._message
+        return message.parameter == parameter or re.search(rf"\b{parameter}\b", message.text) is not None
+
+
+class UnusableEndpointError(RequestError):
+    """This endpoint would fail every request."""
+
+
+class BlockedError(UnusableEndpointError):
+    """No request gets through to the endpoint: its certificate is not trusted, or a proxy refuses."""
+
+
+class WrongKeyError(UnusableEndpointError):
+    """The endpoint does not let this key in."""
+
+
+class WrongAddressError(UnusableEndpointError):
+    """Nothing is asked at this address."""
+
+
+class UnknownModelError(UnusableEndpointError):
+    """The endpoint serves other models."""
+
+
+class NoEndpointError(RequestError):
+    """No endpoint is left to ask."""
+
+
+def printable(text: str) -> str:
+    """`text` with every character that is not printable, an escape or a change of direction, spelled out."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+@dataclass(frozen=True)
+class ServerMessage:
+    """What a server says in the body of an error: its words, its codes, and the parameter that it names as the cause.
+
+    What it repeats of the request is left out.
+    """
+
+    words: str
+    codes: frozenset[str] = frozenset()  # in lower case
+    parameter: str = ""
+
+    @property
+    def text(self) -> str:
+        """Words and codes, to search in."""
+        return " ".join([self.words, *sorted(self.codes)])
+
+    @classmethod
+    def of(cls, body: str) -> "ServerMessage":
+        """From JSON in any of the usual shapes, from an HTML page its title, else the body as it is."""
+        try:
+            parsed = json.loads(body)
+        except (ValueError, RecursionError):
+            title = TITLE.search(body)
+            return cls(_on_one_line(title[1] if title else body))
+        said = list(_objects(parsed))
+        words = [one[name] for one in said for name in ("message", "msg", "detail", "error") if _says(one.get(name))]
+        words += [".".join(map(str, one["loc"])) for one in said if isinstance(one.get("loc"), list)]
+        codes = {str(one[name]).lower() for one in said for name in CODES if isinstance(one.get(name), str | int)}
+        parameters = [one["param"] for one in said if _says(one.get("param"))]
+        return cls(
+            _on_one_line("; ".join(dict.fromkeys(words))) or _on_one_line(body),
+            frozenset(codes),
+            parameters[0] if parameters else "",
+        )
+
+
+CODES = ("code", "type", "status", "error_type", "reason", "quotaId")
+NESTED = ("error", "errors", "detail", "details", "metadata", "violations")
+
+
+def _objects(parsed: Any, depth: int = 5) -> Iterator[dict[str, Any]]:
+    """The objects of an error's body that hold words or codes, from the outermost in."""
+    if isinstance(parsed, list) and depth:
+        for one in parsed[:20]:
+            yield from _objects(one, depth - 1)
+    elif isinstance(parsed, dict) and depth:
+        yield parsed
+        for name in NESTED:
+            yield from _objects(parsed.get(name), depth - 1)
+        if isinstance(raw := parsed.get("raw"), str):  # OpenRouter: what the provider behind it said
+            yield {"message": raw}
+
+
+def _says(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def error_of_status(status: int, body: str, wait: float = 0.0, location: str = "") -> RequestError:
+    """The error that an HTTP status other than 200 stands for.
+
+    `wait` is what `Retry-After` asks for, in seconds; `location` is where a redirection points.
+    """
+    message = ServerMessage.of(body)
+    reason = f"status {status}: {message.words[:QUOTED]}"
+    error: RequestError
+    if fix := _quota_fix(status, message, body, wait):
+        error = UnusableEndpointError(f"{reason}; {fix}")
+    elif status in (400, 413, 422):
+        error = _error_of_request(status, message, reason)
+    elif status in (408, 425, 429) or status >= 500 or (status == 404 and LOADING.search(message.text)):
+        error = RetryableError(reason, wait, busy=status in (408, 429, 503, 529), rate_limited=status == 429)
+    elif status in (403, 404) and MODEL.search(message.text):
+        error = UnknownModelError(f"{reason}; {MODEL_FIX}")
+    elif status in (401, 403):
+        error = WrongKeyError(f"{reason}; {FIXES[status]}")
+    elif 300 <= status < 400:
+        error = UnusableEndpointError(f"status {status}: {_moved(location)}")
+    elif status in FIXES:
+        error = UnusableEndpointError(f"{reason}; {FIXES[status]}")
+    else:
+        error = WrongAddressError(f"{reason}; {CHECK_ADDRESS}")
+    return error
+
+
+def _error_of_request(status: int, message: ServerMessage, reason: str) -> RequestError:
+    """The error of a request that the server read and does not like."""
+    if CONTENT_FILTER.search(message.text):
+        return ContentFilteredError(reason)
+    if status == 413 or CONTEXT_LENGTH.search(message.text):
+        return PromptTooLongError(reason)
+    if MODEL.search(message.text) and message.parameter in ("", "model"):
+        return UnknownModelError(f"{reason}; {MODEL_FIX}")
+    return RejectedError(reason, message)
+
+
+def _quota_fix(status: int, message: ServerMessage, body: str, wait: float) -> str:
+    """What to do where quota or credit is at its end; empty for any other error, and for a limit that ends soon.
+
+    A limit by the minute is often called a quota, too, and an error about it may speak of billing.
+    """
+    if status == 402:
+        return CREDIT_FIX
+    if status not in (400, 403, 429):
+        return ""
+    if message.codes & QUOTA_CODES:
+        return QUOTA_FIX
+    if status == 429 and PER_DAY.search(body):
+        return DAILY_FIX
+    if QUOTA.search(message.text) and (status != 429 or not (wait or SOON.search(body))):
+        return QUOTA_FIX
+    return ""
+
+
+def _moved(location: str) -> str:
+    """The address that a redirection names is shown without its query, which may hold a key."""
+    address = location.partition("?")[0].partition("#")[0].removesuffix(COMPLETIONS)[:QUOTED]
+    if not address:
+        return f"redirected to nowhere; {CHECK_ADDRESS}"
+    return (
+        f"redirected to {address}. Redirections are not followed, so that the key goes nowhere else; if you trust that "
+        "address, put it into DATASHOP_ANNOTATOR_URLS"
+    )
