@@ -135,9 +135,9 @@ def _row(slug: str, figures: Mapping[str, Any] | None, stages: Mapping[str, Step
 
 def _figures(deployment: Deployment, slug: str) -> Mapping[str, Any] | None:
     """The figures of the card that was made last; None where there is none, or its folder is gone."""
-    made = deployment.root.made(slug).get("data_card")
+    folder = deployment.root.last_made(slug, "data_card")
     with suppress(*UNREADABLE):
-        return StageFolder(deployment.root.stage("data_card", made)).metrics if made else None
+        return StageFolder(folder).metrics if folder is not None else None
     return None
 
 
@@ -152,8 +152,7 @@ def _card(deployment: Deployment, slug: str, name: str) -> bytes | None:
     with suppress(OSError, ValueError):
         planned = deployment.plan(slug)["data_card"]
         folder = planned.folder if planned.usable else None
-    if folder is None and (made := deployment.root.made(slug).get("data_card")):
-        folder = deployment.root.stage("data_card", made)
+    folder = folder or deployment.root.last_made(slug, "data_card")
     if folder is None or not folder.names():
         return None
     card = StageFolder(folder)

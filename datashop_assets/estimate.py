@@ -235,7 +235,7 @@ def _pool_of(manifest: Manifest, root: Root) -> int:
     if manifest.stage == "pretraining_pool":
         return int(manifest.metrics["documents"])
     pool = manifest.inputs.get("pretraining_pool")
-    folder = root.stage("pretraining_pool", pool["plan"]) if pool else None
+    folder = root.stage("pretraining_pool", pool.plan) if pool else None
     return int(StageFolder(folder).metrics["documents"]) if folder and folder.exists(MANIFEST) else 0
 
 

@@ -10,6 +10,8 @@ its bytes, so that a reader knows a damaged one. It is a sequence of zstd frames
 without being read.
 """
 
+import logging
+import re
 import time
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +27,9 @@ from datashop_assets.protocols.annotator import Answer, Ended, Question
 from datashop_assets.storage.digests import digest_of, digest_of_bytes
 from datashop_assets.storage.folders import Folder
 
+logger = logging.getLogger("datashop")  # which the terminal and Dagster show
 ENDING = ".jsonl.zst"
+PART = re.compile(rf"part-[0-9a-f]{{12}}-[0-9]{{6,}}-[0-9a-f]{{32}}{re.escape(ENDING)}")
 DAMAGED = "damaged"
 JOINED = 64  # parts of one writer that are joined into one
 MOST, SECONDS = 64, 1.0  # answers in a small part, and how long the first of them waits: what a killed run loses
@@ -170,7 +174,8 @@ class PartWriter:
 
 
 def _is_part(name: str) -> bool:
-    return name.endswith(ENDING) and "/" not in name
+    """Whether a writer gave this name: what else stands in the folder is somebody else's, and left alone."""
+    return PART.fullmatch(name) is not None
 
 
 def read_part(folder: Folder, name: str) -> list[bytes] | None:
@@ -182,6 +187,11 @@ def read_part(folder: Folder, name: str) -> list[bytes] | None:
     if digest_of_bytes(data) != name.removesuffix(ENDING).rpartition("-")[2]:
         folder.write(f"{DAMAGED}/{name}", data)
         folder.remove(name)
+        logger.warning(
+            "%s/%s is damaged: its bytes are not those that were written. It was moved to %s/, and what it held is "
+            "asked again; `datashop prune` removes it",
+            *(folder.uri, name, DAMAGED),
+        )
         return None
     with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as plain:
         return plain.read().splitlines()

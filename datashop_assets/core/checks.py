@@ -85,5 +85,5 @@ def _record(root: Root, slug: str, name: str) -> CheckRecord | None:
     """None where there is none, and where it cannot be read: the checks are then evaluated again."""
     try:
         return CheckRecord.model_validate_json(root.prompt(slug).child(CHECKS).read(name))
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValidationError):
         return None

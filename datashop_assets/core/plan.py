@@ -9,7 +9,7 @@ what its checks said, stands in files beside it.
 | missing | never made for this prompt | makes it |
 | stale | made, but the prompt, sources, code, an input's content or the annotator have changed since | makes it again |
 | incomplete | made and of use, but for documents whose calls failed | asks about those again |
-| damaged | its manifest cannot be read | stops, and names the folder and the fix |
+| damaged | its manifest cannot be read | sets the folder aside, says so, and makes it again |
 | blocked | a gate failed upstream | leaves it out, and names the gate |
 | current | what the prompt asks for now | nothing |
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from datashop_assets.core.checks import failed_gates
 from datashop_assets.core.step import AnnotatorResult, AnsweredBy, Step, StepOutput, config_json
@@ -28,8 +28,8 @@ from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, Manifest
-from datashop_assets.storage.root import Root
-from datashop_assets.storage.stage_folder import DamagedStageError
+from datashop_assets.storage.root import DAMAGED, Root
+from datashop_assets.storage.stage_folder import DamagedStageError, problems, read_manifest
 
 REVISION = "the annotator's revision"
 
@@ -57,6 +57,7 @@ class PlannedStep:
     changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
     failed_calls: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Manifest | None = field(default=None, compare=False, repr=False)  # as it was read; None where none can be
 
     @property
     def usable(self) -> bool:
@@ -65,16 +66,16 @@ class PlannedStep:
 
     @property
     def fix(self) -> str:
-        """What a person must do about it; empty where a run does it all."""
+        """What a person must do about it; empty where nobody has to look at it."""
         if self.state is State.DAMAGED:
-            return f"remove the folder {self.folder.uri} and run the prompt again"
+            return f"run the prompt: it moves {self.folder.uri} to {DAMAGED}/ of the root and makes the stage again"
         if self.state is State.BLOCKED:
             return "correct what the gate names, or its threshold in the prompt file, and run the prompt again"
         return ""
 
     @property
     def output(self) -> StepOutput[Any]:
-        return self.step.output(self.folder)
+        return self.step.output(self.folder, self.manifest)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Graph:
 
 
 class Plan(Mapping[str, PlannedStep]):
-    """The steps that a prompt asks for, in the order of the graph. One plan serves a run: `refresh` looks again."""
+    """The steps that a prompt asks for, in the order of the graph. One plan serves a run: `look` looks again."""
 
     def __init__(
         self, steps: Mapping[str, PlannedStep], prompt: Prompt, root: Root, annotator: ModelNames | None
@@ -167,17 +168,34 @@ class Plan(Mapping[str, PlannedStep]):
             name: planned.reason for name, planned in self.items() if planned.state is State.BLOCKED and name in wanted
         }
 
-    def refresh(self, name: str) -> PlannedStep:
-        """A step as it stands now: it, or what it is made from, may have been made since the plan."""
-        planned = self[name]
-        manifest, _ = found = _manifest(planned)
-        contents = {each: self._content(each) for each in (() if manifest is None else manifest.inputs) if each in self}
+    def look(self) -> "Look":
+        """The steps as they stand now: they, or what they are made from, may have been made since the plan."""
+        return Look(self)
+
+
+class Look:
+    """One look at the steps of a plan: each manifest that is asked for is read once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._found: dict[str, tuple[Manifest | None, str]] = {}
+
+    def __getitem__(self, name: str) -> PlannedStep:
+        planned = self._plan[name]
+        manifest, _ = found = self._manifest(name)
+        inputs = () if manifest is None else manifest.inputs
+        contents = {each: self._content(each) for each in inputs if each in self._plan}
         made = planned.state not in (State.MISSING, State.BLOCKED)
-        return _seen(planned, found, contents, self.annotator, made)
+        return _seen(planned, found, contents, self._plan.annotator, made)
 
     def _content(self, name: str) -> str | None:
-        manifest, _ = _manifest(self[name])
+        manifest, _ = self._manifest(name)
         return None if manifest is None else manifest.content_digest
+
+    def _manifest(self, name: str) -> tuple[Manifest | None, str]:
+        if name not in self._found:
+            self._found[name] = _manifest(self._plan[name])
+        return self._found[name]
 
 
 def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | None = None) -> Plan:
@@ -187,7 +205,8 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
     """
     planned: dict[str, PlannedStep] = {}
     contents: dict[str, str | None] = {}
-    made = root.made(prompt.slug)
+    gates: dict[str, list[str]] = {}
+    made = root.stages_made(prompt.slug)
     for step in graph:
         if (config := step.configure(prompt)) is None:
             continue
@@ -197,8 +216,9 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
         unseen = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
         manifest, _ = found = _manifest(unseen)
         seen = _seen(unseen, found, contents, annotator, step.name in made)
-        planned[step.name] = _held_back(seen, planned, contents, prompt, root)
-        contents[step.name] = None if manifest is None else manifest.content_digest
+        planned[step.name] = seen = _held_back(seen, planned, gates)
+        contents[step.name] = content = None if manifest is None else manifest.content_digest
+        gates[step.name] = failed_gates(step, prompt, root, content) if seen.usable else []
     return Plan(planned, prompt, root, annotator)
 
 
@@ -209,20 +229,14 @@ def plan_digest(step: Step[Any, Any], config: object, inputs: Iterable[str]) -> 
     )
 
 
-def _held_back(
-    seen: PlannedStep,
-    planned: Mapping[str, PlannedStep],
-    contents: Mapping[str, str | None],
-    prompt: Prompt,
-    root: Root,
-) -> PlannedStep:
+def _held_back(seen: PlannedStep, planned: Mapping[str, PlannedStep], gates: Mapping[str, list[str]]) -> PlannedStep:
     """The step, `blocked` where a gate of an input has failed or an input is blocked itself."""
     for name in seen.inputs:
         above = planned[name]
         if above.state is State.BLOCKED:
             return replace(seen, state=State.BLOCKED, reason=above.reason)
-        if above.usable and (gates := failed_gates(above.step, prompt, root, contents[name])):
-            return replace(seen, state=State.BLOCKED, reason=f"{name}: {'; '.join(gates)}")
+        if gates[name]:
+            return replace(seen, state=State.BLOCKED, reason=f"{name}: {'; '.join(gates[name])}")
     return seen
 
 
@@ -235,7 +249,7 @@ def _seen(
 ) -> PlannedStep:
     """`contents` are the content digests of the outputs upstream that are there, `found` what `_manifest` gives."""
     manifest, problem = found
-    blank = replace(planned, changed={}, failed_calls=0, reason="")
+    blank = replace(planned, changed={}, failed_calls=0, reason="", manifest=manifest)
     if problem:
         return replace(blank, state=State.DAMAGED, reason=problem)
     if manifest is None:
@@ -243,8 +257,8 @@ def _seen(
             return replace(blank, state=State.MISSING)
         return replace(blank, state=State.STALE, reason="the prompt, its sources or the code changed")
     now = {name: content for name in manifest.inputs if (content := contents.get(name)) is not None}
-    changed = {name: content for name, content in now.items() if content != manifest.inputs[name]["content"]}
-    answers = _Answers.model_validate(manifest.metrics if issubclass(planned.step.result, AnnotatorResult) else {})
+    changed = {name: content for name, content in now.items() if content != manifest.inputs[name].content}
+    answers = _answers(planned, manifest)
     changed |= _another_revision(answers.answered_by, annotator)
     failed = answers.failed_calls
     state = State.STALE if changed else State.INCOMPLETE if failed else State.CURRENT
@@ -256,6 +270,10 @@ class _Answers(AnnotatorResult):
     """What the plan reads of the result of any step that asks an annotator."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _answers(planned: PlannedStep, manifest: Manifest) -> _Answers:
+    return _Answers.model_validate(manifest.metrics if issubclass(planned.step.result, AnnotatorResult) else {})
 
 
 def _another_revision(answered: AnsweredBy | None, annotator: ModelNames | None) -> dict[str, str]:
@@ -276,15 +294,19 @@ def _another_revision(answered: AnsweredBy | None, annotator: ModelNames | None)
 
 def _manifest(planned: PlannedStep) -> tuple[Manifest | None, str]:
     """The manifest, if there is one, and what is wrong with it, if something is."""
-    if not planned.folder.exists(MANIFEST):
-        return None, ""
     try:
-        manifest = planned.output.manifest
+        manifest = read_manifest(planned.folder)
     except DamagedStageError as error:
         return None, error.problem
+    if manifest is None:
+        return None, ""
     if (manifest.stage, manifest.plan_digest) != (planned.step.name, planned.digest):
         return None, (
             f"{planned.folder.uri}/{MANIFEST} is of {manifest.stage} {manifest.plan_digest}, not of "
             f"{planned.step.name} {planned.digest}"
         )
+    try:
+        _answers(planned, manifest)
+    except ValidationError as error:
+        return None, f"{planned.folder.uri}/{MANIFEST} cannot be read: {problems(error)}"
     return manifest, ""

@@ -58,9 +58,9 @@ def step_status(planned: PlannedStep) -> StepStatus:
         digest=planned.digest,
         path=planned.folder.uri,
     )
-    if not planned.usable:
+    manifest = planned.manifest
+    if not planned.usable or manifest is None:
         return status
-    manifest = planned.output.manifest
     finished = {
         "content_digest": manifest.content_digest,
         "rows": manifest.rows,

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
@@ -33,7 +33,8 @@ from datashop_assets.protocols.encoder import TextScorer
 from datashop_assets.protocols.progress import Progress, SilentProgress
 from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.storage.folders import Folder
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.manifest import MANIFEST, Manifest
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder, problems
 from datashop_assets.storage.stage_writer import StageWriter
 
 ResourceKey = Literal["annotator", "trainer", "compute"]
@@ -82,8 +83,14 @@ class StepOutput(StageFolder, Generic[ResultT_co]):
 
     @property
     def result(self) -> ResultT_co:
-        """Raises `pydantic.ValidationError` where the manifest holds another kind of result."""
-        return self.result_type.model_validate(self.manifest.metrics)
+        """Raises `DamagedStageError` where the manifest holds another kind of result."""
+        try:
+            return self.result_type.model_validate(self.manifest.metrics)
+        except ValidationError as error:
+            wrong = problems(error)
+            raise DamagedStageError(
+                f"the metrics in {self.uri}/{MANIFEST} are no {self.result_type.__name__}: {wrong}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -231,8 +238,9 @@ class Step(Generic[ConfigT, ResultT]):
         """Names of the steps that this prompt's settings make inputs."""
         return tuple(one.result.step for one in self.inputs if one.needed(prompt))
 
-    def output(self, folder: Folder) -> StepOutput[ResultT]:
-        return StepOutput(folder, self.result)
+    def output(self, folder: Folder, manifest: Manifest | None = None) -> StepOutput[ResultT]:
+        """What a folder holds; `manifest`, where it was read already."""
+        return StepOutput(folder, self.result, known=manifest)
 
 
 def _always(_: Prompt) -> bool:

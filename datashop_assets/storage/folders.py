@@ -16,7 +16,7 @@ from typing import IO, Any
 import fsspec
 
 from datashop_assets.storage.digests import BYTES
-from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, in_bucket, is_half_written, link, on_disk, told
+from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, in_bucket, link, on_disk, told
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
 
@@ -46,7 +46,10 @@ class Folder:
         return Folder("/".join([self.uri.rstrip("/"), *(checked_name(name) for name in names)]), self.create_only)
 
     def path(self, name: str) -> str:
-        return f"{self._place[1].rstrip('/')}/{checked_name(name)}"
+        try:
+            return f"{self._place[1].rstrip('/')}/{checked_name(name)}"
+        except ValueError as error:
+            raise ValueError(f"{self.uri}: {error}") from None
 
     def exists(self, name: str) -> bool:
         return bool(self._place[0].exists(self.path(name)))
@@ -55,13 +58,20 @@ class Folder:
         """Bytes of a file. Raises `FileNotFoundError`."""
         return int(self._place[0].size(self.path(name)))
 
-    def names(self) -> list[str]:
-        """Names of all files below, sorted; empty where the folder is not there. What is half-written has no name."""
+    def sizes(self) -> dict[str, int]:
+        """Name -> bytes of all files below, sorted by name, in one listing; empty where the folder is not there.
+
+        What is half-written has no name, nor has a file of somebody else's whose name none of ours could have.
+        """
         filesystem, path = self._place
         filesystem.invalidate_cache(path)
-        found = filesystem.find(path) if filesystem.exists(path) else []
-        below = (name[len(path.rstrip("/")) + 1 :] for name in found)
-        return sorted(name for name in below if not is_half_written(name))
+        found = filesystem.find(path, detail=True)
+        below = {name[len(path.rstrip("/")) + 1 :]: int(entry.get("size") or 0) for name, entry in found.items()}
+        return {name: below[name] for name in sorted(below) if is_name(name)}
+
+    def names(self) -> list[str]:
+        """Names of all files below, sorted, as `sizes` gives them."""
+        return list(self.sizes())
 
     def folders(self) -> list[str]:
         """Names of the folders directly below, sorted."""
@@ -69,6 +79,28 @@ class Folder:
         filesystem.invalidate_cache(path)
         found = filesystem.ls(path, detail=True) if filesystem.exists(path) else []
         return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in found if entry["type"] == "directory")
+
+    def move_into(self, target: "Folder", but: tuple[str, ...] = ()) -> None:
+        """Moves all that is in the folder into another of the same storage, but for names that begin with one of `but`.
+
+        A file in the folder's own place is moved as a whole.
+        """
+        filesystem, path = self._place
+        _, place = target._place
+        filesystem.invalidate_cache(path)
+        if filesystem.isfile(path):
+            filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
+            filesystem.mv(path, place)
+            return
+        filesystem.makedirs(place, exist_ok=True)
+        for entry in filesystem.ls(path, detail=False):
+            name = entry.rstrip("/").rpartition("/")[2]
+            if not name.startswith(but):
+                filesystem.mv(entry, f"{place}/{name}", recursive=True)
+
+    def is_file(self) -> bool:
+        """Whether a file stands in the folder's own place."""
+        return self.local is not None and self.local.is_file()
 
     def open(self, name: str) -> IO[bytes]:
         return self._place[0].open(self.path(name), "rb")  # type: ignore[no-any-return]
@@ -87,7 +119,7 @@ class Folder:
 
     def write(self, name: str, data: bytes) -> None:
         """Puts `data` in place whole, replacing what stood there."""
-        with self.writing(name) as file:
+        with self.writing(name, len(data)) as file:
             file.write(data)
 
     def create(self, name: str, data: bytes) -> bool:
@@ -103,7 +135,7 @@ class Folder:
         filesystem, _ = self._place
         path = self.path(name)
         try:
-            with told(f"{self.uri}/{name}", (*FULL, *CLOSED, NO_KIND)):
+            with told(f"{self.uri}/{name}", (*FULL, *CLOSED, NO_KIND), Path(path) if self.local else None, len(data)):
                 link(Path(path), data) if self.local else filesystem.pipe_file(path, data, mode="create")
         except FileExistsError:
             return False
@@ -117,13 +149,14 @@ class Folder:
             filesystem.rm(target, recursive=not name)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
+    def writing(self, name: str, size: int | None = None) -> Iterator[IO[bytes]]:
         """A file to write into that takes its place when the block ends well, and leaves no trace when it does not.
 
-        Raises `OSError` naming the file where there is no room for it or the place cannot be written to.
+        `size` is how many bytes are to be written, where that is known. Raises `OSError` naming the file where there is
+        no room for it, saying how much there is, or the place cannot be written to.
         """
         path, named = self.path(name), f"{self.uri}/{name}"
-        with on_disk(Path(path), named) if self.local else in_bucket(self._place[0], path, named) as file:
+        with on_disk(Path(path), named, size) if self.local else in_bucket(self._place[0], path, named, size) as file:
             yield file
 
     def sweep(self, keep: tuple[str, ...] = ()) -> None:
@@ -133,9 +166,14 @@ class Folder:
                 left.unlink(missing_ok=True)
 
 
+def is_name(name: str) -> bool:
+    """Whether it may become part of a path: letters, digits, `_ . = -` and `/` between, never a step upward."""
+    return bool(NAME.fullmatch(name)) and ".." not in name
+
+
 def checked_name(name: str) -> str:
-    """`name`, if it may become part of a path: letters, digits, `_ . = -` and `/` between, never a step upward."""
-    if not NAME.fullmatch(name) or ".." in name:
+    """`name`, if it may become part of a path, as `is_name` says."""
+    if not is_name(name):
         raise ValueError(f"{name!r} cannot name a file: use letters, digits, '_', '.', '=', '-', and no '..'")
     return name
 

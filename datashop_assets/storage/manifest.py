@@ -26,13 +26,20 @@ class File(_Record):
     identity: bool = True  # False for files that hold times or costs: they are no part of the content digest
 
 
+class MadeFrom(_Record):
+    """An input of a stage as it was when the stage was made: its two digests."""
+
+    plan: str
+    content: str
+
+
 class Manifest(_Record):
     stage: str
     plan_digest: str
     content_digest: str
     code_version: str
     config: dict[str, Any]
-    inputs: dict[str, dict[str, str]]  # stage -> its plan and content digest
+    inputs: dict[str, MadeFrom]  # by stage
     files: tuple[File, ...]
     metrics: dict[str, Any]
     seconds: float

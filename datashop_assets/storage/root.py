@@ -5,9 +5,12 @@ answers/<generation digest>/    what annotators said, by question; see `asking.s
 prompts/<slug>/made/<stage>     the digest of each stage that was made last for this prompt
 prompts/<slug>/checks/<stage>   what the checks said of each, and what that depends on
 prompts/<slug>/prompt.yaml      the resolved prompt of an experiment started from Python
+prompts/<slug>/versions/, runs/ what prompts said that runs were started for; see `prompts.versions`
+damaged/<stage>/<digest>-<time> stages whose manifest or files could not be believed, set aside; nothing reads them
 cache/                          what can be made again (local, also where the root is a bucket)
 """
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +19,8 @@ from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.folders import CreateOnly, Folder
 
 MADE = "made"
+DAMAGED = "damaged"
+DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,32 @@ class Root:
     def answers(self) -> Folder:
         return self.folder.child("answers")
 
+    @property
+    def all_scratch(self) -> Path:
+        return self.cache / "scratch"
+
     def scratch(self, name: str, digest: str) -> Path:
-        return self.cache / "scratch" / name / digest
+        """Where a stage's scratch folders begin; see `storage.scratch`."""
+        return self.all_scratch / name / digest
+
+    @property
+    def damaged(self) -> Folder:
+        return self.folder.child(DAMAGED)
 
     def prompt(self, slug: str) -> Folder:
         return self.folder.child("prompts", slug)
 
-    def made(self, slug: str) -> dict[str, str]:
-        """Stage -> the digest that was last made for this prompt."""
-        made = self.prompt(slug).child(MADE)
-        return {stage: made.read(stage).decode() for stage in made.names()}
+    def stages_made(self, slug: str) -> set[str]:
+        """The stages that were ever made for this prompt."""
+        return set(self.prompt(slug).child(MADE).names())
+
+    def last_made(self, slug: str, stage: str) -> Folder | None:
+        """The folder of the stage that was last made for this prompt; None where there is none, or nobody can tell."""
+        try:
+            digest = self.prompt(slug).child(MADE).read(stage).decode(errors="replace").strip()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+        return self.stage(stage, digest) if DIGEST.fullmatch(digest) else None
 
     def record_made(self, slug: str, stage: str, digest: str) -> None:
         self.prompt(slug).child(MADE).write(stage, digest.encode())

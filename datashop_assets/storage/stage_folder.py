@@ -4,7 +4,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +35,13 @@ class DamagedStageError(Exception):
 
 @dataclass(frozen=True)
 class StageFolder:
-    """A finished stage: its manifest and its files, each checked before it is believed."""
+    """A finished stage: its manifest and its files, each checked before it is believed.
+
+    `known` is its manifest, where somebody has just read it.
+    """
 
     folder: Folder
+    known: Manifest | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     @property
     def uri(self) -> str:
@@ -46,13 +50,10 @@ class StageFolder:
     @cached_property
     def manifest(self) -> Manifest:
         """Raises `DamagedStageError` where there is none, or it cannot be read."""
-        if not self.folder.exists(MANIFEST):
+        manifest = self.known or read_manifest(self.folder)
+        if manifest is None:
             raise DamagedStageError(f"{self.uri} has no {MANIFEST}: the stage is not finished", "run it again")
-        try:
-            return Manifest.model_validate_json(self.folder.read(MANIFEST))
-        except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
-            raise DamagedStageError(f"{self.uri}/{MANIFEST} cannot be read: {wrong}") from error
+        return manifest
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -62,10 +63,15 @@ class StageFolder:
     def shards(self) -> tuple[File, ...]:
         return self.manifest.shards
 
-    def check(self) -> None:
-        """Raises `DamagedStageError` naming the first file that is missing or has another size."""
+    def check(self) -> list[str]:
+        """The names of all files that stand in the folder, those beside the stage's own included.
+
+        Raises `DamagedStageError` naming the first file that is missing or has another size.
+        """
+        sizes = self.folder.sizes()
         for file in self.manifest.files:
-            self._check_size(file)
+            self._check_size(file, sizes.get(file.name))
+        return list(sizes)
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """The rows of one shard, in order. A shard that is not as written raises `DamagedStageError` first."""
@@ -104,7 +110,7 @@ class StageFolder:
         entry = self.manifest.file(name)
         if (local := self.folder.local) is not None and (local / name).is_symlink():
             raise DamagedStageError(f"{self.uri}/{name} is a link and not the file that was written")
-        self._check_size(entry)
+        self._check_size(entry, self._size(entry))
         with self.folder.open(name) as file:
             data = file.read(entry.bytes + 1)
         self._check_checksum(entry, digest_of_bytes(data))
@@ -119,17 +125,21 @@ class StageFolder:
         """One place, as a model's files must stand beside each other; another for a stage that is made again."""
         return _copies() / digest_of([self.uri, *(file.checksum for file in self.manifest.files)])
 
-    def _check_size(self, file: File) -> None:
-        try:
-            size = self.folder.size(file.name)
-        except FileNotFoundError:
-            raise DamagedStageError(f"{self.uri} has lost {file.name}") from None
+    def _check_size(self, file: File, size: int | None) -> None:
+        if size is None:
+            raise DamagedStageError(f"{self.uri} has lost {file.name}")
         if size != file.bytes:
             raise DamagedStageError(f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}")
 
     def _check_bytes(self, file: File) -> None:
-        self._check_size(file)
+        self._check_size(file, self._size(file))
         self._check_checksum(file, self.folder.checksum(file.name))
+
+    def _size(self, file: File) -> int | None:
+        try:
+            return self.folder.size(file.name)
+        except FileNotFoundError:
+            return None
 
     def _check_checksum(self, file: File, checksum: str) -> None:
         if checksum != file.checksum:
@@ -137,6 +147,23 @@ class StageFolder:
                 f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "
                 f"manifest {file.checksum})"
             )
+
+
+def read_manifest(folder: Folder) -> Manifest | None:
+    """The manifest of a stage; None where there is none. Raises `DamagedStageError` where it cannot be read."""
+    try:
+        return Manifest.model_validate_json(folder.read(MANIFEST))
+    except FileNotFoundError:
+        return None
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise DamagedStageError(f"{folder.uri}/{MANIFEST} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise DamagedStageError(f"{folder.uri}/{MANIFEST} cannot be read: {problems(error)}") from error
+
+
+def problems(error: ValidationError) -> str:
+    """What pydantic found wrong, without what the value was."""
+    return "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors())
 
 
 @cache

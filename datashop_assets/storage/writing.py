@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -10,13 +11,19 @@ from pathlib import Path
 from typing import IO, Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only writing fails so
+ROOM = (errno.ENOSPC, errno.EDQUOT)  # more room would help
 CLOSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR)
 NO_KIND = None  # what a bucket's errors have
 
 
 @contextmanager
-def told(place: str, kinds: tuple[int | None, ...]) -> Iterator[None]:
-    """Says of an `OSError` of these kinds which place cannot be written to, and what helps."""
+def told(
+    place: str, kinds: tuple[int | None, ...], disk: Path | None = None, size: int | None = None
+) -> Iterator[None]:
+    """Says of an `OSError` of these kinds which place cannot be written to, and what helps.
+
+    Where it is on this machine's disk, also how much room there is, and how much `size`, if it is known, would take.
+    """
     try:
         yield
     except OSError as error:
@@ -24,8 +31,8 @@ def told(place: str, kinds: tuple[int | None, ...]) -> Iterator[None]:
             raise
         raise OSError(
             error.errno or errno.EIO,
-            f"{place} cannot be written: {error.strerror or error}. Make room there, let this account write there, "
-            "or name another root; then run again: finished files are kept",
+            f"{place} cannot be written: {error.strerror or error}. Make room there{_room(error, disk, size)}, let "
+            "this account write there, or name another root; then run again: finished files are kept",
         ) from error
 
 
@@ -45,28 +52,29 @@ def replacing(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def on_disk(place: Path, named: str | None = None) -> Iterator[IO[bytes]]:
+def on_disk(place: Path, named: str | None = None, size: int | None = None) -> Iterator[IO[bytes]]:
     """Written beside its place, synced, then renamed. Errors name `named`, or else the place."""
     named = named or str(place)
     with told(named, CLOSED):
         ready = _beside(place)
         opened = ready.open("wb")
-    try:
-        with told(named, FULL), opened as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        ready.replace(place)
-    finally:
-        ready.unlink(missing_ok=True)
+    with told(named, FULL, place, size):
+        try:
+            with opened as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            ready.replace(place)
+        finally:
+            ready.unlink(missing_ok=True)
 
 
 @contextmanager
-def in_bucket(filesystem: Any, path: str, named: str) -> Iterator[IO[bytes]]:
+def in_bucket(filesystem: Any, path: str, named: str, size: int | None = None) -> Iterator[IO[bytes]]:
     """Written to a local file, then uploaded; an object is visible only once its upload is complete."""
     with tempfile.TemporaryDirectory() as scratch:
         ready = Path(scratch) / "file"
-        with told(str(ready), FULL), ready.open("wb") as file:
+        with told(str(ready), FULL, ready, size), ready.open("wb") as file:
             yield file
         with told(named, (*CLOSED, NO_KIND)):
             filesystem.put_file(str(ready), path)
@@ -83,9 +91,16 @@ def link(place: Path, data: bytes) -> None:
         ready.unlink(missing_ok=True)
 
 
-def is_half_written(name: str) -> bool:
-    """Whether a file is, or was when its process was killed, on its way to its place."""
-    return name.rpartition("/")[2].startswith(".")
+def free_bytes(place: Path) -> int:
+    """Free on the disk that a path, or where it will be, is on."""
+    return shutil.disk_usage(next(one for one in (place, *place.absolute().parents) if one.exists())).free
+
+
+def _room(error: OSError, disk: Path | None, size: int | None) -> str:
+    if disk is None or error.errno not in ROOM:
+        return ""
+    needed = "" if size is None else f", {size:,} are needed"
+    return f" ({free_bytes(disk):,} bytes are free{needed})"
 
 
 def _beside(place: Path) -> Path:

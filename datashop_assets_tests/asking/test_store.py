@@ -42,7 +42,9 @@ def test_what_was_kept_is_read_as_it_was(folder: Folder) -> None:
     assert from_line(lines["d7"]) == answer("d7")
 
 
-def test_a_damaged_part_is_named_set_aside_and_its_answers_are_gone(folder: Folder) -> None:
+def test_a_damaged_part_is_named_set_aside_and_its_answers_are_gone(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
     keep(folder, names(64, "a"))
     keep(folder, names(64, "b"))
     part = next(name for name in folder.names() if b"a0" in _lines(folder, name)[0])
@@ -52,8 +54,23 @@ def test_a_damaged_part_is_named_set_aside_and_its_answers_are_gone(folder: Fold
     store = AnswerStore(folder)
     assert store.keys() == set(names(64, "b"))
     assert store.damaged == [part]
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "datashop"]
+    assert said.startswith(f"{folder.uri}/{part} is damaged: ")
     assert folder.names() == sorted([f"damaged/{part}", *(name for name in folder.names() if "/" not in name)])
     assert AnswerStore(folder).keys() == set(names(64, "b"))
+
+
+def test_what_somebody_put_beside_the_parts_is_left_alone(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    keep(folder, names(10))
+    (part,) = folder.names()
+    strays = ["notes.txt", f"copy of {part}", "export.jsonl.zst", f"old/{part}"]
+    for stray in strays:
+        (tmp_path / stray).parent.mkdir(exist_ok=True)
+        (tmp_path / stray).write_bytes(b"not ours")
+    store = AnswerStore(folder)
+    assert (store.keys(), store.damaged) == (set(names(10)), [])
+    assert {(tmp_path / stray).read_bytes() for stray in strays} == {b"not ours"}
 
 
 def test_a_part_that_was_cut_short_is_not_believed(folder: Folder) -> None:

@@ -89,7 +89,7 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
     encoder = status(damaged)["encoder"]
     assert encoder["state"] == "damaged"
     assert encoder["reason"].startswith(f"{folder}/manifest.json cannot be read: ")
-    assert encoder["fix"] == f"remove the folder {folder} and run the prompt again"
+    assert encoder["fix"] == f"run the prompt: it moves {folder} to damaged/ of the root and makes the stage again"
     for shown in (table(damaged), cards(damaged)):
         assert f"numbers: encoder: damaged: {encoder['reason']}" in shown
         assert f"Fix: {encoder['fix']}" in shown
@@ -97,9 +97,16 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
     assert f"{stages - 1} of {stages}" in cards(damaged)
 
 
-def test_a_damaged_stage_stops_a_run_with_its_folder_and_fix(damaged: Workshop) -> None:
-    with pytest.raises(DamagedStageError, match=r"cannot be read: .*; remove the folder and run the stage again"):
-        make_step("encoder", damaged.plan("numbers"), Resources())
+def test_nothing_is_made_from_a_damaged_stage_and_a_run_makes_it_again_first(damaged: Workshop) -> None:
+    with pytest.raises(DamagedStageError, match=r"cannot be read: .*; run the prompt: it moves .*encoder"):
+        make_step("pool_scores", damaged.plan("numbers"), Resources())
+    assert "encoder" in damaged.to_do("numbers")
+
+
+def test_a_damaged_stage_hides_no_other_prompt(damaged: Workshop) -> None:
+    damaged.write("whole")
+    found = json.loads(CliRunner().invoke(main, ["status", "--json"], env=damaged.environment).stdout)
+    assert (sorted(found["prompts"]), found["problems"]) == (["numbers", "whole"], {})
 
 
 def test_blocked_stages_are_shown_with_the_gate_and_the_fix_once(blocked: Workshop) -> None:

@@ -54,7 +54,7 @@ def test_an_input_that_the_prompt_does_not_use_is_no_input(root: Root) -> None:
     assert plan(root, labels={"balance": False})["report"].inputs == ("total",)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "a field more", "another step's"])
+@pytest.mark.parametrize("damage", ["truncated", "a field more", "another step's", "an input without its digests"])
 def test_a_manifest_that_cannot_be_believed_is_damaged_and_names_folder_and_fix(root: Root, damage: str) -> None:
     make(root)
     folder = plan(root)["total"].folder
@@ -63,12 +63,16 @@ def test_a_manifest_that_cannot_be_believed_is_damaged_and_names_folder_and_fix(
         "truncated": whole[: len(whole) // 2],
         "a field more": json.dumps({**json.loads(whole), "colour": "blue"}).encode(),
         "another step's": plan(root)["numbers"].folder.read("manifest.json"),
+        "an input without its digests": json.dumps({**json.loads(whole), "inputs": {"numbers": {}}}).encode(),
     }
     folder.write("manifest.json", changed[damage])
     planned = plan(root)
     assert planned["total"].state is State.DAMAGED
     assert folder.uri in planned["total"].reason
-    assert planned["total"].fix == f"remove the folder {planned['total'].folder.uri} and run the prompt again"
+    assert (
+        planned["total"].fix
+        == f"run the prompt: it moves {folder.uri} to damaged/ of the root and makes the stage again"
+    )
     assert "total" in planned.to_do()
     assert states(planned)[0] == "current"
 

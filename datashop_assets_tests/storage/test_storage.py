@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 
 from datashop_assets.storage.digests import RowsDigest, digest_of, unit_hash
 from datashop_assets.storage.folders import Folder, checked_name
-from datashop_assets.storage.leases import LostLeaseError, lease
+from datashop_assets.storage.leases import Held, LostLeaseError, Owner, lease
 from datashop_assets.storage.manifest import MANIFEST, Manifest, content_digest
 from datashop_assets.storage.root import Root
+from datashop_assets.storage.scratch import remove_scratch, scratch_folder
 from datashop_assets.storage.shards import BATCH_ROWS, read_frames, read_rows, write_frames
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 from datashop_assets.storage.stage_writer import StageWriter
@@ -164,7 +167,7 @@ def test_a_half_written_record_of_what_was_made_is_no_record(tmp_path: Path) -> 
     root = Root(str(tmp_path))
     root.record_made("tides", "rubric", "digest")
     (tmp_path / "prompts" / "tides" / "made" / ".encoder.0f").write_bytes(b"half")
-    assert root.made("tides") == {"rubric": "digest"}
+    assert root.stages_made("tides") == {"rubric"}
 
 
 def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
@@ -313,7 +316,7 @@ def test_a_writer_whose_lease_was_taken_over_puts_nothing_in_place(folder: Folde
             lambda: late.put_file("model.bin", tmp_path / "file"),
             lambda: late.close(manifest),
         ):
-            with pytest.raises(LostLeaseError, match="another run took over"):
+            with pytest.raises(LostLeaseError, match=r"lost its lease of .* to process 0 on an unknown machine"):
                 write()
     assert {name: folder.checksum(name) for name in folder.names()} == there
 
@@ -346,12 +349,137 @@ def test_a_heart_goes_on_beating_after_a_beat_that_fails(tmp_path: Path, monkeyp
 
 def test_a_lease_elsewhere_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Folder(str(tmp_path))
-    folder.write("lease.json", json.dumps({"id": "x", "machine": "other", "process": 1, "beat": time.time()}).encode())
+    """Also where its owner's clock was ahead: a time in it is nothing that a waiter goes by."""
+    owner = {"id": "x", "machine": "other ", "process": 1, "prompt": "tides", "since": "2030-01-01 00:00:00 UTC"}
+    folder.write("lease.json", json.dumps({**owner, "beat": 4070908800.0}).encode())
     monkeypatch.setattr("datashop_assets.storage.leases.EXPIRES", 1.0)
-    started = time.monotonic()
-    with lease(folder) as held:
-        assert held.waited
+    started, said = time.monotonic(), list[str]()
+    with lease(folder, say=said.append) as held:
+        assert (held.waited, held.rival) == (True, False)
     assert time.monotonic() - started >= 1
+    who = "process 1 on other for 'tides' since 2030-01-01 00:00:00 UTC"
+    assert said == [f"waits for {who}, which makes {folder.uri}", f"takes over {folder.uri} from {who}, which is dead"]
+
+
+def test_an_owner_whose_heart_beats_is_waited_for_whatever_its_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datashop_assets.storage.leases.EXPIRES", 0.6)
+    folder, stop = Folder(str(tmp_path)), threading.Event()
+    owner = Owner(id="x", machine="other ", process=1, since="1970-01-01 00:00:00 UTC")
+
+    def beat() -> None:
+        for count in range(16):
+            folder.write("lease.json", owner.model_copy(update={"beat": count}).model_dump_json().encode())
+            time.sleep(0.1)
+        stop.set()
+        folder.remove("lease.json")
+
+    folder.write("lease.json", owner.model_dump_json().encode())
+    beating = threading.Thread(target=beat)
+    beating.start()
+    with lease(folder) as held:
+        assert stop.is_set(), "it has stopped beating by itself"
+        assert (held.waited, held.rival) == (True, False)
+    beating.join()
+
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from datashop_assets.storage import leases
+from datashop_assets.storage.folders import Folder
+from datashop_assets.storage.stage_writer import StageWriter
+leases.BEATS = 0.1
+folder = Folder(sys.argv[1])
+with leases.lease(folder) as held:
+    writer = StageWriter(folder, Path(sys.argv[2]), held.holder)
+    writer.begin({})
+    print("held", flush=True)
+    sys.stdin.readline()
+    try:
+        writer.put_bytes("late", b"")
+    except leases.LostLeaseError as error:
+        print(error)
+"""
+
+
+def test_a_process_stopped_for_longer_than_its_lease_says_to_whom_it_lost_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datashop_assets.storage.leases.EXPIRES", 1.0)
+    folder, pipes = Folder(str(tmp_path / "stage")), {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    command = [sys.executable, "-c", SLEEPER, folder.uri, str(tmp_path / "scratch")]
+    with subprocess.Popen(command, text=True, **pipes) as sleeper:
+        assert sleeper.stdout is not None
+        assert sleeper.stdout.readline() == "held\n"
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        with lease(folder, "tides") as held:
+            assert (held.waited, held.rival) == (True, True)
+            os.kill(sleeper.pid, signal.SIGCONT)
+            said, _ = sleeper.communicate("go on\n", timeout=30)
+    assert (
+        f"lost its lease of {folder.uri} to process {os.getpid()} on {socket.gethostname()} for 'tides' since" in said
+    )
+    assert sleeper.returncode == 0
+
+
+def test_a_scratch_folder_passes_from_the_dead_to_the_living_and_is_not_shared_with_who_may_come_back(
+    tmp_path: Path,
+) -> None:
+    base = tmp_path / "digest"
+    first = scratch_folder(base, Held("a" * 32, waited=False))
+    assert first == base
+    assert scratch_folder(base, Held("b" * 32, waited=True)) == base, "of a process that was killed"
+    taken = scratch_folder(base, Held("c" * 32, waited=True, rival=True))
+    assert taken == tmp_path / "digest.cccccccc"
+    assert scratch_folder(base, Held("d" * 32, waited=False)) == taken, "the first may still come back"
+    remove_scratch(base)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"half"])
+def test_a_file_that_is_not_what_its_receipt_says_is_not_finished(tmp_path: Path, damage: bytes) -> None:
+    writer = StageWriter(Folder(str(tmp_path / "stage")), tmp_path / "scratch")
+    writer.put_bytes("a.bin", b"whole")
+    assert writer.finished("a.bin")
+    writer.folder.write("a.bin", b"whol")
+    assert not writer.finished("a.bin")
+    writer.folder.write("a.bin", b"whole")
+    writer.folder.write("receipts/a.bin.json", damage)
+    assert not writer.finished("a.bin")
+    with pytest.raises(DamagedStageError, match=r"stage/receipts/a\.bin\.json cannot be read: .*remove the folder"):
+        writer.files()
+
+
+def test_what_somebody_put_into_an_unfinished_stage_stops_nothing(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path / "stage"))
+    writer = StageWriter(folder, tmp_path / "scratch")
+    writer.begin({"input": "one"})
+    writer.put_bytes("a.bin", b"whole")
+    for stray in ("my notes.txt", "receipts/my notes.json", "receipts/other.json", "receipts/README", "~lock"):
+        (tmp_path / "stage" / stray).write_text("{}")
+    assert [file.name for file in writer.files()] == ["a.bin"]
+    writer.begin({"input": "another"})
+    assert writer.files() == ()
+    assert (tmp_path / "stage" / "my notes.txt").exists(), "what is not ours is left alone"
+
+
+def test_what_somebody_put_beside_the_records_of_what_was_made_stops_nothing(tmp_path: Path) -> None:
+    root = Root(str(tmp_path))
+    root.record_made("tides", "rubric", "0" * 32)
+    made = tmp_path / "prompts" / "tides" / "made"
+    (made / "my notes.txt").write_text("a note")
+    (made / "encoder").write_bytes(b"\xff half of a dig")
+    assert root.stages_made("tides") == {"encoder", "rubric"}
+    assert root.last_made("tides", "rubric") == root.stage("rubric", "0" * 32)
+    assert root.last_made("tides", "encoder") is None
+    assert root.last_made("tides", "evaluation") is None
+
+
+def test_a_name_that_no_file_can_have_is_refused_with_its_folder() -> None:
+    with pytest.raises(ValueError, match=r"/somewhere/stage: 'my notes\.txt' cannot name a file"):
+        Folder("/somewhere/stage").read("my notes.txt")
 
 
 @pytest.mark.parametrize("data", [b"", b"\r", b"a\r", b"a\n", b"a\r\n", b"\n\n--==0==", bytes(range(256)) + b"\r"])
