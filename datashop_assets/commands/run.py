@@ -84,7 +84,7 @@ def run(prompt: str, until: str | None) -> None:
 
         say(f"{prompt}: {len(steps)} of {len(wanted)} stages to make: {', '.join(steps)}")
         started = time.monotonic()
-        failed = not launch(definitions, plan.prompt, steps)
+        failed = not launch(definitions, plan, steps)
         took = duration(time.monotonic() - started)
         if failed:
             say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")

@@ -11,34 +11,30 @@ import dagster as dg
 
 from datashop_assets.cards import card_address
 from datashop_assets.core.build import Outcome, make_step
-from datashop_assets.core.plan import Graph, Plan, make_plan
+from datashop_assets.core.plan import Graph, Plan, PlannedStep, State
 from datashop_assets.core.step import CheckResult, Resources, Step
 from datashop_assets.costs import beside_estimate
+from datashop_assets.orchestration.pinning import plan_of_run
 from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.store import PromptStore
-from datashop_assets.storage.digests import digest_of
+from datashop_assets.prompts.versions import version_of
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 OWNERS = ["team:datashop"]
 CLUSTER = "datashop/cluster"  # the tag of a step that belongs on one of the clusters
 USABLE = "usable"
 USABLE_DESCRIPTION = (
-    "The output can be read, and no gate upstream holds it back. If it fails, it names the prompt, the folder or the "
-    "gate, and the fix."
+    "The output is what the prompt asks for now, it can be read, and no gate upstream holds it back. If it fails, it "
+    "names the prompt, what changed, the folder or the gate, and the fix."
 )
+NOT_USABLE = (State.STALE, State.DAMAGED, State.BLOCKED)
 DATA_VERSION = "dagster/data_version"
 
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
 # definitions cannot stand in one run. Dagster checks no key, and a comma in one breaks backfills: the project's own
 # slugs (`prompts.checked_slug`) hold none.
 PROMPTS = dg.DynamicPartitionsDefinition(name="prompts")
-
-
-def prompt_digest(prompt: Prompt) -> str:
-    """The data version of a prompt file: what it says, not how it is written."""
-    return digest_of(prompt.model_dump(mode="json"))
 
 
 # An external asset and no `@observable_source_asset`: that one is marked as beta and sets off a deprecation warning of
@@ -56,7 +52,7 @@ prompt_file = dg.AssetSpec(
 
 def observation(prompt: Prompt) -> dg.AssetObservation:
     """What the sensor and the terminal report of a prompt file, so that lineage begins there."""
-    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: prompt_digest(prompt)})
+    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: version_of(prompt)})
 
 
 def assets(graph: Graph) -> list[dg.AssetsDefinition]:
@@ -103,7 +99,7 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
         progress=available.progress, **{key: getattr(available, key) for key in sorted(step.resources)}
     )
     try:
-        plan = _plan_of_run(context, graph, slug, prompts)
+        plan = plan_of_run(context.run, slug, graph, prompts, available.annotator)
         if step.name not in plan:
             return _not_requested(step, slug)
         outcome = make_step(step.name, plan, resources)
@@ -116,21 +112,6 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
         metadata=_link(slug) | metadata_of(outcome, step) | estimated,
         check_results=[*_check_results(outcome.checks, slug), _usable(slug)],
     )
-
-
-_plans: dict[tuple[str, str], Plan] = {}  # of this process's run: one plan a run, handed down to its steps
-
-
-def _plan_of_run(context: dg.AssetExecutionContext, graph: Graph, slug: str, prompts: PromptStore) -> Plan:
-    """The plan that this process of the run began with: an edit of the prompt file in mid-run belongs to the next run.
-
-    With an executor of processes each step has a process, and so a plan, of its own.
-    """
-    key = (context.run.run_id, slug)
-    if key not in _plans:
-        _plans.clear()
-        _plans[key] = make_plan(graph, prompts.load(slug), prompts.root, context.resources.annotator)
-    return _plans[key]
 
 
 def _not_requested(step: Step[Any, Any], slug: str) -> dg.MaterializeResult[Any]:
@@ -182,7 +163,9 @@ def usable_evaluations(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, dg.
 
     def wrong(name: str) -> Sequence[str]:
         held = [(slug, plan[name]) for slug, plan in plans.items() if name in plan]
-        return [f"{slug}: {one.state}: {one.reason}; {one.fix}" for slug, one in held if one.fix]
+        return [
+            f"{slug}: {one.state}: {one.reason}; {_fix(one, slug)}" for slug, one in held if one.state in NOT_USABLE
+        ]
 
     return {
         name: dg.AssetCheckEvaluation(
@@ -190,11 +173,15 @@ def usable_evaluations(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, dg.
             check_name=USABLE,
             passed=not (problems := wrong(name)),
             severity=dg.AssetCheckSeverity.WARN,
-            description="\n".join(problems) or "no prompt has a damaged or blocked output",
+            description="\n".join(problems) or "no prompt has a stale, damaged or blocked output",
             metadata={},
         )
         for name in graph.names
     }
+
+
+def _fix(planned: PlannedStep, slug: str) -> str:
+    return planned.fix or f"`datashop run {slug}` makes it again"
 
 
 def reused_materialization(slug: str, plan: Plan, name: str) -> dg.AssetMaterialization:
@@ -207,7 +194,7 @@ def reused_materialization(slug: str, plan: Plan, name: str) -> dg.AssetMaterial
         "seconds": manifest.seconds,
         "content_digest": manifest.content_digest,
     }
-    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": prompt_digest(plan.prompt)}
+    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": version_of(plan.prompt)}
     tags = {f"dagster/input_data_version/{one}": digest for one, digest in inputs.items()}
     tags |= {DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
     return dg.AssetMaterialization(name, partition=slug, metadata=_link(slug) | metadata, tags=tags)

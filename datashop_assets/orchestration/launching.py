@@ -18,11 +18,13 @@ from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster._utils.interrupts import capture_interrupts
 
+from datashop_assets.core.plan import Plan
 from datashop_assets.orchestration.assets import PROMPTS, observation
 from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.pinning import VERSION, hand_down
 from datashop_assets.orchestration.run_locks import end_dead_runs, hold
-from datashop_assets.orchestration.sensor import JOB, NAME
-from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.orchestration.sensor import JOB, NAME, unreported
+from datashop_assets.prompts.versions import version_of
 from datashop_assets.shipped import shipped
 from resources.progress import TerminalProgress
 
@@ -34,18 +36,21 @@ NO_RETRIES = {"dagster/max_retries": "0"}  # who waits at the terminal sees the 
 
 def launch(
     definitions: Callable[..., dg.Definitions],
-    prompt: Prompt,
+    plan: Plan,
     steps: Iterable[str],
     resources: dict[str, Any] | None = None,
 ) -> bool:
-    """Makes `steps` of a prompt as one Dagster run, showing how far it is; says whether it succeeded."""
+    """Makes `steps` of a plan as one Dagster run, showing how far it is; says whether it succeeded."""
     dagster_home()
     terminal = TerminalProgress()
     job = definitions(dg.in_process_executor, **({"progress": terminal} | (resources or {}))).resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
-        instance.report_runless_asset_event(observation(prompt))
-        run = _run(instance, job, prompt.slug, steps)
+        run = _run(instance, job, plan, steps)
+        instance.report_runless_asset_event(observation(plan.prompt))
+        for event in unreported(instance, plan):
+            instance.report_runless_asset_event(event)
+        hand_down(run.run_id, plan)
         hold(instance, run.run_id)
         # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet
         with _heard(terminal.say), capture_interrupts():
@@ -77,13 +82,14 @@ class _Lines(logging.Handler):
         self._say(f"  {record.getMessage()}")
 
 
-def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, slug: str, steps: Iterable[str]) -> dg.DagsterRun:
+def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, plan: Plan, steps: Iterable[str]) -> dg.DagsterRun:
+    slug = plan.prompt.slug
     if not instance.has_dynamic_partition(NAME, slug):
         instance.add_dynamic_partitions(NAME, [slug])
     return instance.create_run_for_job(
         job,
         run_config=QUIET,
-        tags={**NO_RETRIES, **PROMPTS.get_tags_for_partition_key(slug)},
+        tags={**NO_RETRIES, **PROMPTS.get_tags_for_partition_key(slug), VERSION: version_of(plan.prompt)},
         asset_selection=frozenset(dg.AssetKey(name) for name in steps),
         remote_job_origin=_origin(),
     )

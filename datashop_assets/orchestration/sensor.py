@@ -3,7 +3,10 @@
 What to ask for is taken from the plan, never from the list of partitions: a daemon that dies after it added a
 partition and before it saved its cursor finds the same work again, under the same run key. What Dagster cannot know is
 reported to it as events: prompt files as observations, outputs that were made for another prompt or outside Dagster as
-materializations with `reused: true`, damaged and blocked outputs as evaluations of the check `usable`.
+materializations with `reused: true`, stale, damaged and blocked outputs as evaluations of the check `usable`.
+
+A run that the sensor started is pinned to the version of the prompt that it was started for. An edit supersedes it: the
+sensor cancels it, and asks for a run of the prompt as it is now.
 """
 
 from collections.abc import Mapping
@@ -16,18 +19,20 @@ from datashop_assets.orchestration.assets import (
     DATA_VERSION,
     PROMPTS,
     observation,
-    prompt_digest,
     reused_materialization,
     usable_evaluations,
 )
-from datashop_assets.orchestration.run_locks import UNFINISHED
+from datashop_assets.orchestration.pinning import VERSION
+from datashop_assets.orchestration.runs import UNFINISHED, cancel, superseded
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.prompts.versions import PromptVersions, version_of
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
 
 EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
 JOB = "datashop"
 NAME = "prompts"
+SENSOR = "prompt_sensor"
 
 
 class SeenPrompt(BaseModel):
@@ -37,7 +42,7 @@ class SeenPrompt(BaseModel):
     taken back, or a finished output that is gone, gets a key of its own, and a tick that is repeated gets the same one.
     """
 
-    requested: str = ""  # the digest of the plan, empty when nothing was left to do
+    requested: str = ""  # a digest of the plan and the prompt, empty when nothing was left to do
     turn: int = 0
     prompt: str = ""  # the digest of the prompt file as it was last observed
     outputs: str = ""  # a digest of states and plan digests as they were last reported
@@ -57,7 +62,7 @@ def prompt_sensor(graph: Graph) -> dg.SensorDefinition:
 
     @dg.sensor(
         job_name=JOB,
-        name="prompt_sensor",
+        name=SENSOR,
         minimum_interval_seconds=EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -83,14 +88,22 @@ def _tick(
             plans[slug] = make_plan(graph, prompt, prompts.root, annotator)
         except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is reported
             problems[slug] = f"{slug}: cannot be planned: {error}"
+    versions = {slug: version_of(prompt) for slug, prompt in found.items()}
+    for run in superseded(context.instance, SENSOR, versions):
+        try:
+            cancel(
+                context.instance, run, "The prompt file was edited: a run of it as it is now takes this one's place."
+            )
+        except Exception as error:  # noqa: BLE001 - what executes the run may be gone; the next tick tries again
+            context.log.error(f"run {run.run_id} is superseded and cannot be cancelled: {error}")
     requests = []
     events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation] = []
     for slug, plan in plans.items():
         seen = cursor.prompts.setdefault(slug, SeenPrompt())
         if plan.prompt.automatic and (request := _request(slug, plan, seen)):
             requests.append(request)
-        if seen.prompt != (digest := prompt_digest(plan.prompt)):
-            seen.prompt = digest
+        if seen.prompt != versions[slug]:
+            seen.prompt = versions[slug]
             events.append(observation(plan.prompt))
         events += _reused(context.instance, slug, plan, seen)
     for name, evaluation in usable_evaluations(graph, plans).items():
@@ -111,12 +124,16 @@ def _tick(
 
 
 def _request(slug: str, plan: Plan, seen: SeenPrompt) -> dg.RunRequest | None:
-    steps = plan.to_do()
-    seen.request(plan.digest if steps else "")
+    steps, version = plan.to_do(), version_of(plan.prompt)
+    seen.request(digest_of([plan.digest, version]) if steps else "")
     if not steps:
         return None
-    selection = [dg.AssetKey(name) for name in steps]
-    return dg.RunRequest(f"{slug}@{seen.requested}#{seen.turn}", partition_key=slug, asset_selection=selection)
+    return dg.RunRequest(
+        f"{slug}@{seen.requested}#{seen.turn}",
+        partition_key=slug,
+        asset_selection=[dg.AssetKey(name) for name in steps],
+        tags={VERSION: PromptVersions(plan.root, slug).keep(plan.prompt)},
+    )
 
 
 def _reused(instance: dg.DagsterInstance, slug: str, plan: Plan, seen: SeenPrompt) -> list[dg.AssetMaterialization]:
@@ -124,15 +141,21 @@ def _reused(instance: dg.DagsterInstance, slug: str, plan: Plan, seen: SeenPromp
 
     Dagster is asked only when something has changed since the last look.
     """
-    usable = {name: one.digest for name, one in plan.items() if one.usable}
-    digest = digest_of(usable)
+    digest = digest_of({name: one.digest for name, one in plan.items() if one.usable})
     if digest == seen.outputs:
         return []
-    unfinished = dg.RunsFilter(statuses=UNFINISHED, tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
+    unfinished = dg.RunsFilter(statuses=list(UNFINISHED), tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
     if instance.get_runs(unfinished, limit=1):
         return []
     seen.outputs = digest
-    missing = [name for name, one in usable.items() if shown_version(instance, name, slug) != one]
+    return unreported(instance, plan)
+
+
+def unreported(instance: dg.DagsterInstance, plan: Plan) -> list[dg.AssetMaterialization]:
+    """What Dagster does not show of the outputs that are there for this prompt."""
+    slug = plan.prompt.slug
+    usable = {name: one.digest for name, one in plan.items() if one.usable}
+    missing = [name for name, digest in usable.items() if shown_version(instance, name, slug) != digest]
     return [reused_materialization(slug, plan, name) for name in missing]
 
 

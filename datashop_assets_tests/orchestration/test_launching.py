@@ -53,7 +53,7 @@ def launched(*stages: str, before: str = "", resources: str = "{}") -> tuple[boo
 from datashop_assets.definitions import definitions
 from datashop_assets.orchestration.launching import launch
 from datashop_assets.deployment import Deployment
-assert launch(definitions, Deployment.from_environment().prompts.load('numbers'), {list(stages)}, {resources})
+assert launch(definitions, Deployment.from_environment().plan("numbers"), {list(stages)}, {resources})
 """
     done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stderr
