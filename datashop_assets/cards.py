@@ -95,7 +95,9 @@ def serve_cards(deployment: Deployment, port: int, dagster: str) -> Iterator[int
     import uvicorn
 
     # its access log would go to the terminal, which is Dagster's
-    server = uvicorn.Server(uvicorn.Config(cards_app(deployment, dagster), log_config=None, timeout_graceful_shutdown=2))
+    server = uvicorn.Server(
+        uvicorn.Config(cards_app(deployment, dagster), log_config=None, timeout_graceful_shutdown=2)
+    )
     with socket.create_server(("127.0.0.1", port)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],), daemon=True)
         serving.start()

@@ -58,7 +58,9 @@ class SameOriginMiddleware:
             return PlainTextResponse(f"a page of another site ({site!a}) may not send requests to {host}\n", 403)
         if scope["type"] == "http" and _changes_by_address(scope):
             fix = "send it by POST, as JSON"
-            return PlainTextResponse(f"an address can hold a GraphQL query and nothing else; {fix}\n", 405, {"Allow": "POST"})
+            return PlainTextResponse(
+                f"an address can hold a GraphQL query and nothing else; {fix}\n", 405, {"Allow": "POST"}
+            )
         return None
 
     def _is_ours(self, origin: str, host: str) -> bool:

@@ -228,7 +228,9 @@ class Settings(BaseSettings):
     @classmethod
     def _names_alone(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [name for name in given if not re.fullmatch(r"[A-Za-z0-9.-]+", name)]:
-            raise ValueError(f"write {wrong[0]!r} as a name alone, such as datashop.example.com, with no scheme or port")
+            raise ValueError(
+                f"write {wrong[0]!r} as a name alone, such as datashop.example.com, with no scheme or port"
+            )
         return tuple(name.lower() for name in given)
 
     @field_validator("vllm_arguments", mode="before")

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.commands.shared import clear_errors, deployment, json_option, prompt_names, say, say_json, say_table
+from datashop_assets.commands.shared import (
+    clear_errors,
+    deployment,
+    json_option,
+    prompt_names,
+    say,
+    say_json,
+    say_table,
+)
 from datashop_assets.markdown import unescaped
 from datashop_assets.shipped import shipped
 

@@ -48,8 +48,8 @@ def launch(
         end_dead_runs(instance)
         run = _run(instance, job, plan, steps)
         instance.report_runless_asset_event(observation(plan.prompt))
-        for event in unreported(instance, plan):
-            instance.report_runless_asset_event(event)
+        for reused in unreported(instance, plan):
+            instance.report_runless_asset_event(reused)
         hand_down(run.run_id, plan)
         hold(instance, run.run_id)
         # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet

@@ -23,7 +23,7 @@ def create_app(*arguments: Any, **options: Any) -> ASGIApp:
 
 
 def main() -> None:
-    cli.create_app_from_workspace_process_context = create_app  # type: ignore[attr-defined]
+    cli.create_app_from_workspace_process_context = create_app  # type: ignore[attr-defined,assignment]
     cli.main()  # type: ignore[no-untyped-call]
 
 

@@ -77,9 +77,7 @@ def test_a_card_whose_folder_is_gone_is_no_card(workshop: Workshop, server: int)
     assert asked(server, "/tides/card.html")[0] == 404
 
 
-def test_a_card_that_was_made_is_served_also_when_its_prompt_has_changed(
-    workshop: Workshop, server: int
-) -> None:
+def test_a_card_that_was_made_is_served_also_when_its_prompt_has_changed(workshop: Workshop, server: int) -> None:
     make_card(workshop, "tides", "the card")
     assert asked(server, "/tides/card.html") == (200, "the card")
     workshop.write("tides", keep={"fraction": 0.3})
@@ -130,7 +128,9 @@ def _lost(card: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "alter", [_append, _same_length, _link, _link_to_a_copy, _link_without_end, _pipe, _lost], ids=lambda one: one.__name__
+    "alter",
+    [_append, _same_length, _link, _link_to_a_copy, _link_without_end, _pipe, _lost],
+    ids=lambda one: one.__name__,
 )
 def test_a_card_that_is_not_the_one_that_was_made_is_not_served(
     workshop: Workshop, server: int, alter: Callable[[Path], None]
