@@ -8,6 +8,7 @@ import click
 from datashop_assets.commands.compare import compare, tasks
 from datashop_assets.commands.estimate import compile_for_tpus, estimate
 from datashop_assets.commands.prompts import new_prompt, prompts
+from datashop_assets.commands.prune import prune
 from datashop_assets.commands.run import run, status
 from datashop_assets.commands.setup import completion, data, doctor
 from datashop_assets.commands.ui import home, ui
@@ -22,6 +23,7 @@ Examples:
   datashop new-prompt                        write a prompt file
   datashop compare mathematics history       two prompts side by side
   datashop doctor                            what is wrong with this machine, and the fix
+  datashop prune                             what no prompt needs any more, with sizes
 
 \b
 Exit codes:
@@ -41,6 +43,6 @@ def main() -> None:
 
 for command in (
     *(run, status, prompts, new_prompt, estimate, compile_for_tpus, compare, tasks),
-    *(data, doctor, completion, ui, home),
+    *(data, doctor, completion, ui, home, prune),
 ):
     main.add_command(command)

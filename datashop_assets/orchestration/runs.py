@@ -4,12 +4,16 @@ The sensor cancels what it started itself and nothing else: a run that a person 
 of the prompt.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import dagster as dg
 
+from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.home import SETTINGS, dagster_home, home_folder
 from datashop_assets.orchestration.pinning import PARENT, RETRY, VERSION
+from datashop_assets.orchestration.run_locks import end_dead_runs
 
 PARTITION, SENSOR = "dagster/partition", "dagster/sensor_name"
 WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
@@ -69,3 +73,37 @@ def _in_words(record: dg.RunRecord) -> str:
 
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def prompts_in_use_here() -> set[str]:
+    """`prompts_in_use` of the instance that `DAGSTER_HOME` names (after dead runs are ended)."""
+    with _instance() as instance:
+        if instance is None:
+            return set()
+        end_dead_runs(instance)
+        return prompts_in_use(instance)
+
+
+def partitions_without_prompt(slugs: Collection[str]) -> list[str]:
+    """Partitions of Dagster that stand for none of these prompts."""
+    with _instance() as instance:
+        known = instance.get_dynamic_partitions(PROMPTS.name) if instance is not None else []
+    return sorted(set(known) - set(slugs))
+
+
+def remove_partitions(slugs: Iterable[str]) -> None:
+    """Takes these partitions out of Dagster. Their runs and events stay in its history."""
+    with _instance() as instance:
+        for slug in slugs if instance is not None else ():
+            instance.delete_dynamic_partition(PROMPTS.name, slug)
+
+
+@contextmanager
+def _instance() -> Iterator[dg.DagsterInstance | None]:
+    home = home_folder()
+    if not (home / SETTINGS).exists():
+        yield None
+        return
+    dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        yield instance

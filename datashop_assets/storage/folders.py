@@ -74,11 +74,12 @@ class Folder:
         return list(self.sizes())
 
     def folders(self) -> list[str]:
-        """Names of the folders directly below, sorted."""
+        """Names of the folders directly below, sorted; without those that have a name none of ours could have."""
         filesystem, path = self._place
         filesystem.invalidate_cache(path)
         found = filesystem.ls(path, detail=True) if filesystem.exists(path) else []
-        return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in found if entry["type"] == "directory")
+        names = (entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in found if entry["type"] == "directory")
+        return sorted(filter(is_name, names))
 
     def move_into(self, target: "Folder", but: tuple[str, ...] = ()) -> None:
         """Moves all that is in the folder into another of the same storage, but for names that begin with one of `but`.

@@ -117,11 +117,16 @@ def check_held(folder: Folder, holder: str) -> None:
 
 
 @contextmanager
-def lease(folder: Folder, prompt: str = "", say: Callable[[str], None] = lambda _: None) -> Iterator[Held]:
-    """Holds `folder` while the block runs. `say` is told for whom it waits, and from whom it takes over."""
+def lease(
+    folder: Folder, prompt: str = "", say: Callable[[str], None] = lambda _: None, watch: LeaseWatch | None = None
+) -> Iterator[Held]:
+    """Holds `folder` while the block runs. `say` is told for whom it waits, and from whom it takes over.
+
+    `watch` is of who has watched the folder's lease before.
+    """
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     owner = Owner(id=uuid.uuid4().hex, machine=_machine(), process=os.getpid(), prompt=prompt, since=since)
-    watch, waited, rival, told = LeaseWatch(), False, False, ""
+    watch, waited, rival, told = watch or LeaseWatch(), False, False, ""
     while not folder.create(LEASE, _bytes(owner)):
         found = owner_of(folder)
         if found is not None and watch.dead(folder.uri, found) and _take_over(folder, owner, found, watch):

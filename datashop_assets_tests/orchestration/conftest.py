@@ -23,5 +23,6 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def stored_instance() -> Iterator[dg.DagsterInstance]:
     """An instance on disk, as a daemon or a run has it."""
-    with dg.instance_for_test() as instance:
+    overrides = {"run_coordinator": {"module": "dagster.core.run_coordinator", "class": "QueuedRunCoordinator"}}
+    with dg.instance_for_test(overrides=overrides) as instance:
         yield instance

@@ -5,8 +5,11 @@ import pytest
 
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import PROMPTS
-from datashop_assets.orchestration.sensor import prompt_sensor
-from datashop_assets_tests.orchestration.workshop import Workshop
+from datashop_assets.orchestration.launching import _origin
+from datashop_assets.orchestration.pinning import VERSION
+from datashop_assets.orchestration.sensor import SENSOR, prompt_sensor
+from datashop_assets.prompts.versions import PromptVersions, version_of
+from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
 
 OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the prompt of the tests does not ask for
 ALL = [name for name in GRAPH.names if name not in OPTIONAL]
@@ -56,6 +59,11 @@ class Daemon:
 @pytest.fixture
 def daemon(workshop: Workshop, instance: dg.DagsterInstance) -> Daemon:
     return Daemon(workshop, instance)
+
+
+@pytest.fixture
+def stored(workshop: Workshop, stored_instance: dg.DagsterInstance) -> Daemon:
+    return Daemon(workshop, stored_instance)
 
 
 def test_a_new_prompt_gets_a_partition_and_a_run_of_everything(daemon: Daemon) -> None:
@@ -226,6 +234,111 @@ def test_a_damaged_output_is_reported_by_the_check_usable_and_again_when_it_is_w
     folder.write("manifest.json", whole)
     (again,) = usable(daemon.evaluate_and_keep())
     assert again.passed
+
+
+def test_a_stale_output_is_reported_by_the_check_usable(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", keep={"fraction": 0.1})
+    daemon.workshop.finish("numbers")
+    daemon.evaluate_and_keep()
+    daemon.workshop.write("numbers", keep={"fraction": 0.2})
+    said = {one.asset_key.to_user_string(): one.description for one in usable(daemon.evaluate_and_keep())}
+    assert list(said) == ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+    assert said["filtered_pool"] == (
+        "numbers: stale: the prompt, its sources or the code changed; `datashop run numbers` makes it again"
+    )
+
+
+def test_shared_stages_of_a_second_prompt_are_reported_as_reused_for_it(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    for event in daemon.evaluate_and_keep().asset_events:
+        daemon.instance.report_runless_asset_event(event)
+    daemon.workshop.write("second", rubric="Another {example}")
+    shared = [name for name, one in daemon.workshop.plan("second").items() if one.usable]
+    assert {"pretraining_pool", "pool_tokens", "control_lm"} <= set(shared)
+    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    assert [e.asset_key.to_user_string() for e in reported] == shared
+    assert all(e.partition == "second" and e.metadata["reused"].value is True for e in reported)
+
+
+def test_a_run_is_asked_for_one_version_of_the_prompt_which_is_kept(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", rubric="A {example}")
+    (request,) = daemon.evaluate().run_requests or []
+    daemon.workshop.write("numbers", rubric="B {example}")
+    kept = PromptVersions(daemon.workshop.store.root, "numbers").load(request.tags[VERSION])
+    assert kept.rubric == "A {example}"
+
+
+def queued(daemon: Daemon, by_sensor: bool = True, **tags: str) -> str:
+    """A run of the prompt as it is now, which waits in the queue as a daemon leaves it."""
+    job = dg.GraphDefinition("job", node_defs=[]).to_job()
+    (request,) = daemon.evaluate_and_keep().run_requests or []
+    given = {**request.tags, **PROMPTS.get_tags_for_partition_key("numbers"), **tags}
+    given |= {"dagster/sensor_name": SENSOR} if by_sensor else {}
+    origin = _origin()
+    queued = dg.DagsterRunStatus.QUEUED
+    return daemon.instance.create_run_for_job(job, tags=given, status=queued, remote_job_origin=origin).run_id
+
+
+def status(daemon: Daemon, run_id: str) -> dg.DagsterRunStatus:
+    run = daemon.instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def test_an_edit_cancels_the_run_that_the_sensor_started_and_asks_for_another(stored: Daemon) -> None:
+    stored.workshop.write("numbers", rubric="A {example}")
+    run = queued(stored)
+    stored.evaluate_and_keep()
+    assert status(stored, run) is dg.DagsterRunStatus.QUEUED
+    stored.workshop.write("numbers", rubric="B {example}")
+    (request,) = stored.evaluate_and_keep().run_requests or []
+    assert status(stored, run) is dg.DagsterRunStatus.CANCELED
+    said = [str(entry.dagster_event) for entry in stored.instance.all_logs(run)]
+    assert any("The prompt file was edited: a run of it as it is now takes this one's place." in one for one in said)
+    assert request.tags[VERSION] == version_of(stored.workshop.store.load("numbers"))
+
+
+def test_an_edit_that_changes_no_digest_supersedes_a_run_too(stored: Daemon) -> None:
+    """As of a gate or a budget: the run that goes on would judge by the old ones."""
+    stored.workshop.write("numbers")
+    run = queued(stored)
+    stored.workshop.write("numbers", annotator={"likelihood": LIKELIHOOD, "budget": {"tokens": 500}})
+    before = stored.cursor
+    result = stored.evaluate_and_keep()
+    assert status(stored, run) is dg.DagsterRunStatus.CANCELED
+    stored.cursor = before  # of a daemon that died before it saved it
+    again = stored.evaluate_and_keep()
+    assert [one.run_key for one in again.run_requests or []] == [one.run_key for one in result.run_requests or []] != []
+
+
+def test_a_prompt_that_is_no_longer_automatic_stops_what_the_sensor_started(stored: Daemon) -> None:
+    stored.workshop.write("numbers")
+    run = queued(stored)
+    stored.workshop.write("numbers", automatic=False)
+    assert not stored.evaluate_and_keep().run_requests
+    assert status(stored, run) is dg.DagsterRunStatus.CANCELED
+
+
+@pytest.mark.parametrize("kind", ["a person's", "a person's repetition", "of a file that is gone", "of a broken file"])
+def test_no_other_run_is_cancelled(stored: Daemon, kind: str) -> None:
+    stored.workshop.write("numbers", rubric="A {example}")
+    tags = {"dagster/parent_run_id": "an older one"} if kind == "a person's repetition" else {}
+    run = queued(stored, by_sensor=kind != "a person's", **tags)
+    if kind == "of a file that is gone":
+        (stored.workshop.place / "prompts" / "numbers.yaml").unlink()
+    else:
+        stored.workshop.write("numbers", rubric="nothing" if kind == "of a broken file" else "B {example}")
+    stored.evaluate_and_keep()
+    assert status(stored, run) is dg.DagsterRunStatus.QUEUED
+
+
+def test_a_retry_of_a_superseded_run_is_cancelled(stored: Daemon) -> None:
+    stored.workshop.write("numbers", rubric="A {example}")
+    run = queued(stored, **{"dagster/parent_run_id": "the first", "dagster/retry_number": "1"})
+    stored.workshop.write("numbers", rubric="B {example}")
+    stored.evaluate_and_keep()
+    assert status(stored, run) is dg.DagsterRunStatus.CANCELED
 
 
 def usable(result: dg.SensorResult) -> list[dg.AssetCheckEvaluation]:
