@@ -9,7 +9,8 @@ which of the four files.
 import html
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,10 @@ def graph_address(dagster: str, slug: str) -> str:
     return f"{dagster}/assets/data_card?view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
 
 
-def cards_app(deployment: Deployment, dagster: str) -> "ASGIApp":
+Runs = Callable[[Collection[str]], Mapping[str, str]]  # prompts -> what the last run of each does, in words
+
+
+def cards_app(deployment: Deployment, dagster: str, runs: Runs) -> "ASGIApp":
     """The pages as an ASGI application. `dagster` is the address of its UI."""
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -70,7 +74,7 @@ def cards_app(deployment: Deployment, dagster: str) -> "ASGIApp":
     unchanged = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
     def index(_: Request) -> Response:
-        return Response(_index(deployment, dagster), media_type="text/html", headers=unchanged)
+        return Response(_index(deployment, dagster, runs), media_type="text/html", headers=unchanged)
 
     def card(request: Request) -> Response:
         slug, name = request.path_params["slug"], request.path_params["name"]
@@ -90,13 +94,13 @@ def cards_app(deployment: Deployment, dagster: str) -> "ASGIApp":
 
 
 @contextmanager
-def serve_cards(deployment: Deployment, port: int, dagster: str) -> Iterator[int]:
+def serve_cards(deployment: Deployment, port: int, dagster: str, runs: Runs = lambda _: {}) -> Iterator[int]:
     """Serves the pages of `cards_app` on 127.0.0.1, and yields the port. Raises `OSError` where it is taken."""
     import uvicorn
 
     # its access log would go to the terminal, which is Dagster's
     server = uvicorn.Server(
-        uvicorn.Config(cards_app(deployment, dagster), log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(cards_app(deployment, dagster, runs), log_config=None, timeout_graceful_shutdown=2)
     )
     with socket.create_server(("127.0.0.1", port)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],), daemon=True)
@@ -108,11 +112,17 @@ def serve_cards(deployment: Deployment, port: int, dagster: str) -> Iterator[int
             serving.join()
 
 
-def _index(deployment: Deployment, dagster: str) -> bytes:
-    status = deployment.status()
+def _index(deployment: Deployment, dagster: str, runs: Runs) -> bytes:
+    status, slugs = deployment.status(), deployment.prompts.slugs()
+    last = runs(slugs)
     rows = [
-        _row(slug, _figures(deployment, slug), status.prompts.get(slug, {}), graph_address(dagster, slug))
-        for slug in deployment.prompts.slugs()
+        _row(
+            slug,
+            _figures(deployment, slug),
+            _said(status.prompts.get(slug, {}), last.get(slug, "")),
+            graph_address(dagster, slug),
+        )
+        for slug in slugs
     ]
     problems = [
         f"{slug}: {', '.join(one.steps)}: {one.state}: {one.reason}. Fix: {one.fix}"
@@ -123,15 +133,23 @@ def _index(deployment: Deployment, dagster: str) -> bytes:
     return f"{HEAD}{''.join(rows)}</table>{listed}".encode()
 
 
-def _row(slug: str, figures: Mapping[str, Any] | None, stages: Mapping[str, StepStatus], graph: str) -> str:
+def _said(stages: Mapping[str, StepStatus], run: str) -> str:
+    """How far a prompt is: its stages by their states, and what its last run does or how it ended."""
+    if not stages:
+        return ", ".join(filter(None, ("unknown", run)))
+    states = Counter(stage.state for stage in stages.values())
+    others = [f"{states[state]} {state}" for state in State if states[state] and state is not State.CURRENT]
+    return ", ".join(filter(None, (f"{states[State.CURRENT]} of {len(stages)}", *others, run)))
+
+
+def _row(slug: str, figures: Mapping[str, Any] | None, said: str, graph: str) -> str:
     """A prompt's line; `figures` are those of its card, None where there is none."""
     links, shown = "no card yet", ["", "", ""]
     if figures is not None:
         links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
         kept = f"{figures['kept_documents']:,}" if "kept_documents" in figures else ""
         shown = [str(figures.get("verdict", "")), str(figures.get("matched_verdict", "")), kept]
-    current = sum(stage.state is State.CURRENT for stage in stages.values())
-    cells = "<td>".join(map(html.escape, (slug, *shown, f"{current} of {len(stages)}" if stages else "unknown")))
+    cells = "<td>".join(map(html.escape, (slug, *shown, said)))
     return f'<tr><th>{cells}<td>{links}<td><a href="{html.escape(graph)}">in Dagster</a>'
 
 

@@ -51,6 +51,6 @@ class Deployment:
         for slug in slugs or self.prompts.slugs():
             try:
                 states[slug] = {name: step_status(planned) for name, planned in self.plan(slug).items()}
-            except (OSError, ValueError) as error:  # a source that cannot be listed stops its own prompt only
-                problems[slug] = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is said
+                problems[slug] = str(error) if slug in str(error) else f"{slug}: {error}"
         return Status(prompts=states, problems=problems)

@@ -20,7 +20,7 @@ from datashop_assets.commands.shared import (
     stage_names,
 )
 from datashop_assets.core.plan import State
-from datashop_assets.core.status import StepStatus, problems_of
+from datashop_assets.core.status import StepStatus, problems_of, step_status
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.graph import GRAPH
 
@@ -90,9 +90,11 @@ def run(prompt: str, until: str | None) -> None:
             say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")
         else:
             say(f"{prompt}: done after {took}")
-    blocked = here.plan(prompt).blocked(wanted)
+    with clear_errors():
+        now = plan if not steps else here.plan(prompt)
+    blocked = now.blocked(wanted)
     if not failed:
-        _results(prompt, here.status([prompt]).prompts[prompt], made=steps)
+        _results(prompt, {name: step_status(one) for name, one in now.items()}, made=steps)
     elif blocked:
         say(f"{prompt}: {', '.join(blocked)}: blocked by a gate: {next(iter(blocked.values()))}")
     sys.exit(1 if failed or blocked else 0)

@@ -30,13 +30,15 @@ def ui(port: int) -> None:
     Only this machine can reach it, and no page of another site can: see DATASHOP_HOSTS for tunnels and proxies.
     """
     from datashop_assets.cards import serve_cards
+    from datashop_assets.orchestration.runs import last_runs_here
     from datashop_assets.orchestration.services import dagster_services
     from datashop_assets.settings import CARDS
 
     here = deployment()
     _prepare_home()
     dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
-    with serve_cards(here, port + 1, dagster), dagster_services(port, {**os.environ, CARDS: cards}) as services:
+    environment = {**os.environ, CARDS: cards}
+    with serve_cards(here, port + 1, dagster, last_runs_here), dagster_services(port, environment) as services:
         say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
         for service in services.values():
             threading.Thread(target=_repeat, args=(service.output,), daemon=True).start()

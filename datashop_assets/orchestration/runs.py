@@ -84,6 +84,12 @@ def prompts_in_use_here() -> set[str]:
         return prompts_in_use(instance)
 
 
+def last_runs_here(slugs: Iterable[str]) -> dict[str, str]:
+    """`last_runs` of the instance that `DAGSTER_HOME` names."""
+    with _instance() as instance:
+        return last_runs(instance, slugs) if instance is not None else {}
+
+
 def partitions_without_prompt(slugs: Collection[str]) -> list[str]:
     """Partitions of Dagster that stand for none of these prompts."""
     with _instance() as instance:

@@ -2,20 +2,22 @@
 
 import html
 import json
-import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from datashop_assets.cards import card_server
+from datashop_assets.cards import Runs, serve_cards
 from datashop_assets.cli import main
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH
+from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.runs import last_runs
 from datashop_assets.results import open_stage
 from datashop_assets.storage.stage_folder import DamagedStageError
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -74,14 +76,12 @@ def table(workshop: Workshop) -> str:
     return CliRunner().invoke(main, ["status"], env={**workshop.environment, "COLUMNS": "200"}).output
 
 
-def cards(workshop: Workshop) -> str:
-    server = card_server(workshop.deployment, 0, "http://127.0.0.1:3000")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/", timeout=10) as answer:
-        page = answer.read().decode()
-    server.shutdown()
-    server.server_close()
-    return html.unescape(page)
+def cards(workshop: Workshop, runs: Runs = lambda _: {}) -> str:
+    with (
+        serve_cards(workshop.deployment, 0, "http://127.0.0.1:3000", runs) as port,
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer,
+    ):
+        return html.unescape(answer.read().decode())
 
 
 def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> None:
@@ -133,6 +133,23 @@ def test_every_entry_point_knows_the_revision_of_the_annotator_at_hand(
         open_stage("numbers", "annotations")
     monkeypatch.setenv("DATASHOP_ANNOTATOR", "endpoints")  # which do not say what they serve
     assert open_stage("numbers", "annotations").metrics == answered
+
+
+def test_the_list_of_prompts_says_what_is_stale_and_what_the_last_run_does(workshop: Workshop) -> None:
+    workshop.write("numbers", keep={"fraction": 0.1})
+    workshop.finish("numbers")
+    workshop.write("numbers", keep={"fraction": 0.2})
+    stages = len(workshop.plan("numbers"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = dg.GraphDefinition("job", node_defs=[]).to_job()
+        run = instance.create_run_for_job(job, tags=dict(PROMPTS.get_tags_for_partition_key("numbers")))
+
+        def page() -> str:
+            return cards(workshop, lambda slugs: last_runs(instance, slugs))
+
+        assert f"<td>{stages - 5} of {stages}, 5 stale, queued<td>" in page()
+        instance.report_run_failed(run)
+        assert f"<td>{stages - 5} of {stages}, 5 stale, failed at 20" in page()
 
 
 def test_a_gate_that_the_prompt_waives_blocks_nothing(blocked: Workshop) -> None:
