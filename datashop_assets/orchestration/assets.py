@@ -34,7 +34,8 @@ DATA_VERSION = "dagster/data_version"
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
 # definitions cannot stand in one run. Dagster checks no key, and a comma in one breaks backfills: the project's own
 # slugs (`prompts.checked_slug`) hold none.
-PROMPTS = dg.DynamicPartitionsDefinition(name="prompts")
+PARTITIONS = "prompts"
+PROMPTS = dg.DynamicPartitionsDefinition(name=PARTITIONS)
 
 
 # An external asset and no `@observable_source_asset`: that one is marked as beta and sets off a deprecation warning of

@@ -19,11 +19,11 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster._utils.interrupts import capture_interrupts
 
 from datashop_assets.core.plan import Plan
-from datashop_assets.orchestration.assets import PROMPTS, observation
+from datashop_assets.orchestration.assets import PARTITIONS, PROMPTS, observation
 from datashop_assets.orchestration.home import dagster_home
 from datashop_assets.orchestration.pinning import VERSION, hand_down
 from datashop_assets.orchestration.run_locks import end_dead_runs, hold
-from datashop_assets.orchestration.sensor import JOB, NAME, unreported
+from datashop_assets.orchestration.sensor import JOB, unreported
 from datashop_assets.prompts.versions import version_of
 from datashop_assets.shipped import shipped
 from resources.progress import TerminalProgress
@@ -84,8 +84,8 @@ class _Lines(logging.Handler):
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, plan: Plan, steps: Iterable[str]) -> dg.DagsterRun:
     slug = plan.prompt.slug
-    if not instance.has_dynamic_partition(NAME, slug):
-        instance.add_dynamic_partitions(NAME, [slug])
+    if not instance.has_dynamic_partition(PARTITIONS, slug):
+        instance.add_dynamic_partitions(PARTITIONS, [slug])
     return instance.create_run_for_job(
         job,
         run_config=QUIET,

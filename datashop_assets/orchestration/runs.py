@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.assets import PARTITIONS
 from datashop_assets.orchestration.home import SETTINGS, dagster_home, home_folder
 from datashop_assets.orchestration.pinning import PARENT, RETRY, VERSION
 from datashop_assets.orchestration.run_locks import end_dead_runs
@@ -93,15 +93,16 @@ def last_runs_here(slugs: Iterable[str]) -> dict[str, str]:
 def partitions_without_prompt(slugs: Collection[str]) -> list[str]:
     """Partitions of Dagster that stand for none of these prompts."""
     with _instance() as instance:
-        known = instance.get_dynamic_partitions(PROMPTS.name) if instance is not None else []
+        known = instance.get_dynamic_partitions(PARTITIONS) if instance is not None else []
     return sorted(set(known) - set(slugs))
 
 
 def remove_partitions(slugs: Iterable[str]) -> None:
     """Takes these partitions out of Dagster. Their runs and events stay in its history."""
     with _instance() as instance:
-        for slug in slugs if instance is not None else ():
-            instance.delete_dynamic_partition(PROMPTS.name, slug)
+        if instance is not None:
+            for slug in slugs:
+                instance.delete_dynamic_partition(PARTITIONS, slug)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.orchestration.assets import (
     DATA_VERSION,
+    PARTITIONS,
     PROMPTS,
     observation,
     reused_materialization,
@@ -31,7 +32,6 @@ from datashop_assets.storage.digests import digest_of
 
 EVERY = 30  # seconds between looks; one look costs some milliseconds a prompt whose documents are on this machine
 JOB = "datashop"
-NAME = "prompts"
 SENSOR = "prompt_sensor"
 
 
@@ -113,7 +113,7 @@ def _tick(
             events.append(evaluation)
     for problem in problems.values():
         context.log.error(problem)
-    new = [slug for slug in found if not context.instance.has_dynamic_partition(NAME, slug)]
+    new = [slug for slug in found if not context.instance.has_dynamic_partition(PARTITIONS, slug)]
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else _reason(problems, plans),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def test_a_disk_that_is_full_or_closed_is_named_and_once_mended_the_work_goes_on
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     error, made = done.stdout.splitlines()
     assert f"cannot be written: {told}. Make room there" in error
+    assert (re.search(r"\([\d,]+ bytes are free", error) is None) is (options == "ro")
     assert str(place) in error
     assert json.loads(made) == whole
 
