@@ -14,8 +14,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from datashop_assets.core.plan import State
-from datashop_assets.core.status import StepStatus, problems_of
+from datashop_assets.core.status import StepStatus, problems_of, remarks_of
+from datashop_assets.data_card.results import DataCardResult
 from datashop_assets.deployment import Deployment
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
@@ -118,7 +121,7 @@ def _index(deployment: Deployment, dagster: str, runs: Runs) -> bytes:
     rows = [
         _row(
             slug,
-            _figures(deployment, slug),
+            _last_card(deployment, slug),
             _said(status.prompts.get(slug, {}), last.get(slug, "")),
             graph_address(dagster, slug),
         )
@@ -129,7 +132,14 @@ def _index(deployment: Deployment, dagster: str, runs: Runs) -> bytes:
         for slug, stages in status.prompts.items()
         for one in problems_of(stages)
     ]
-    listed = "".join(f'<p class="problem">{html.escape(one)}' for one in [*problems, *status.problems.values()])
+    waived = [
+        f"{slug}: {one.step}: gate {one.check} is waived: {one.said}. Reason: {one.waived}"
+        for slug, stages in status.prompts.items()
+        for one in remarks_of(stages)
+        if one.waived
+    ]
+    shown = [*problems, *waived, *status.problems.values()]
+    listed = "".join(f'<p class="problem">{html.escape(one)}' for one in shown)
     return f"{HEAD}{''.join(rows)}</table>{listed}".encode()
 
 
@@ -142,22 +152,24 @@ def _said(stages: Mapping[str, StepStatus], run: str) -> str:
     return ", ".join(filter(None, (f"{states[State.CURRENT]} of {len(stages)}", *others, run)))
 
 
-def _row(slug: str, figures: Mapping[str, Any] | None, said: str, graph: str) -> str:
-    """A prompt's line; `figures` are those of its card, None where there is none."""
+def _row(slug: str, card: StageFolder | None, said: str, graph: str) -> str:
+    """A prompt's line; `card` is the one that was made last, None where there is none."""
     links, shown = "no card yet", ["", "", ""]
-    if figures is not None:
+    if card is not None:
         links = f'<a href="{slug}/card.html">card</a>, <a href="{slug}/documents.html">documents</a>'
-        kept = f"{figures['kept_documents']:,}" if "kept_documents" in figures else ""
-        shown = [str(figures.get("verdict", "")), str(figures.get("matched_verdict", "")), kept]
+        with suppress(ValidationError):  # a card of another version of Datashop
+            result = DataCardResult.model_validate(card.metrics)
+            shown = [result.verdict, result.matched_verdict, f"{result.kept_documents:,}"]
     cells = "<td>".join(map(html.escape, (slug, *shown, said)))
     return f'<tr><th>{cells}<td>{links}<td><a href="{html.escape(graph)}">in Dagster</a>'
 
 
-def _figures(deployment: Deployment, slug: str) -> Mapping[str, Any] | None:
-    """The figures of the card that was made last; None where there is none, or its folder is gone."""
+def _last_card(deployment: Deployment, slug: str) -> StageFolder | None:
+    """The card that was made last; None where there is none, or its folder is gone."""
     folder = deployment.root.last_made(slug, "data_card")
     with suppress(*UNREADABLE):
-        return StageFolder(folder).metrics if folder is not None else None
+        card = None if folder is None else StageFolder(folder)
+        return card if card is not None and card.manifest else None
     return None
 
 

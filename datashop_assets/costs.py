@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serial
 
 from datashop_assets.core.plan import State
 from datashop_assets.markdown import table
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.section import Section
 from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
@@ -23,13 +24,14 @@ from datashop_assets.storage.stage_folder import StageFolder
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
 HOUR = 3600.0  # seconds
+TOKENS = ("tokens_in", "tokens_out", "tokens_estimated")  # that a step spent on an annotator
 LEAST = 0.001  # smaller amounts are not told apart
 
 
 class Hardware(Section):
     price_per_hour: Annotated[float, Field(ge=0)]
     tokens_per_second: Annotated[float, Field(gt=0)] | None = None  # that the annotator reads on it
-    # stage -> work a second; what is counted as work stands in `estimate.work`
+    # stage -> work a second; what is counted as work stands in `paces.work`
     paces: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
 
@@ -73,10 +75,23 @@ def read_prices() -> Prices:
         raise ValueError(f"{prices_file()}: {error}; correct it, or name another in DATASHOP_PRICES") from error
 
 
+def budget_limits(prompt: Prompt) -> dict[str, Any]:
+    """What a prompt lets the answers to one question cost, as `asking.spending.Spending` takes it.
+
+    Raises `ValueError` for hardware that the price table does not have.
+    """
+    if (budget := prompt.annotator.budget) is None:
+        return {}
+    limits = budget.model_dump(include={"tokens", "hours", "money"})
+    if budget.money is None:
+        return limits
+    return {**limits, "price_per_hour": read_prices().of("annotations", budget.hardware)[1].price_per_hour}
+
+
 class StageEstimate(BaseModel):
     """What one stage will take; a figure is None where nothing is known of it, and `source` says what it is known from.
 
-    Hours and money of a stage that is current are 0.
+    Hours and money of a stage that is current are 0. `saved` is what reuse saves: a stage, or answers, that are there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
@@ -84,11 +99,13 @@ class StageEstimate(BaseModel):
     tokens: Figure | None
     hours: Figure | None
     money: Figure | None
+    saved_tokens: Figure | None = None
+    saved_hours: Figure | None = None
     hardware: str
     price_per_hour: float
     source: str = Field(alias="from")
 
-    @field_serializer("tokens", "hours", "money")
+    @field_serializer("tokens", "hours", "money", "saved_tokens", "saved_hours")
     def _as_json(self, figure: Figure | None) -> dict[str, float | None] | None:
         return None if figure is None else figure.as_json()
 
@@ -146,7 +163,7 @@ def beside_estimate(output: StageFolder, slug: str, root: Root) -> dict[str, str
     metrics: Mapping[str, Any] = output.metrics
     hours = seconds_spent(output) / HOUR
     rows = [
-        ("tokens", stage.tokens, sum(metrics.get(one) or 0 for one in ("tokens_in", "tokens_out")) or None),
+        ("tokens", stage.tokens, sum(metrics.get(one) or 0 for one in TOKENS) or None),
         ("hours", stage.hours, hours),
         (estimate.currency, stage.money, hours * stage.price_per_hour),
     ]

@@ -1,44 +1,40 @@
-"""How an estimate is made: what a prompt will cost, stage by stage, before it runs.
+"""How an estimate is made: what a prompt will cost, stage by stage, before it runs, and what reuse saves.
 
-What the annotator is asked is counted in tokens: a pilot says how many one document takes, and at which pace. All other
-stages are scaled by their work from finished ones under the same root, else from the paces of the price table.
+What an annotator is asked is counted in tokens: a pilot says how many one document takes, and at which pace. Every
+stage that asks is counted, less what the answer store has already. `paces` says how long the others take.
 """
 
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from datashop_assets.annotations.design import Design, design_of, documents, first_round, index_of
 from datashop_assets.annotations.results import AnnotationsConfig, AnnotatorReportConfig
-from datashop_assets.asking.collecting import AnswerCollector
-from datashop_assets.asking.store import AnswerStore
+from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
+from datashop_assets.asking.replies import Judge
+from datashop_assets.asking.spending import Spending, estimated_tokens, is_unreported
+from datashop_assets.asking.store import AnswerStore, content_of
 from datashop_assets.core.plan import Plan, PlannedStep, State
-from datashop_assets.core.step import Resources, config_json
-from datashop_assets.costs import HOUR, Estimate, PilotSummary, Prices, StageEstimate
+from datashop_assets.core.step import Resources, StepOutput
+from datashop_assets.costs import HOUR, Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.evaluation.results import EvaluationTargetsConfig
 from datashop_assets.excerpts import excerpt
 from datashop_assets.filtered_pool.results import KeepCertificateConfig
+from datashop_assets.paces import PoolSize, expected_seconds, work
 from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, QuestionRankingConfig
-from datashop_assets.protocols.annotator import AnnotationRequest
-from datashop_assets.rubric.results import rubric_text
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, ModelNames, Question
+from datashop_assets.rubric.results import RubricConfig, WritingConfig, rubric_text
+from datashop_assets.rubric.wording import AFTER, BEFORE, DESCRIBE, MERGE
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
-from datashop_assets.storage.manifest import MANIFEST, Manifest
-from datashop_assets.storage.root import Root
-from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
-from datashop_assets.training_documents.settings import TrainingSettings
+from datashop_assets.trained_lm.results import ControlConfig
 
-NEEDED = ("pretraining_pool", "annotation_sample", "rubric")  # what an estimate is made from
+READ = ("pretraining_pool", "annotation_sample")  # what any estimate is made from
 ANNOTATOR = "annotations"  # where it runs, all that asks the annotator does
 CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
 FIRST_PASS = 200  # documents whose length tells what the first pass of a cascade reads
-BY_POOL = (
-    *("pretraining_pool", "annotation_sample", "pool_embeddings", "pool_tokens", "pool_scores", "filtered_pool"),
-    "decontamination",
-)
-BY_TOKENS = ("control_lm", "matched_lm", "trained_lm")
 
 
 @dataclass(frozen=True)
@@ -50,34 +46,62 @@ class Pilot:
     documents: int
     asked: int
     measured: str  # how the pace is known
+    second_tries: float = 0.0  # share of the documents whose reply holds no score, which are asked once more
+
+
+def needed(plan: Plan, *, asks: bool) -> list[str]:
+    """The stages that an estimate is made from. A rubric that the annotator writes is one where it may be asked."""
+    given = isinstance(rubric := plan["rubric"].config, RubricConfig) and rubric.written is None
+    return [*READ, *(["rubric"] if asks or given else [])]
 
 
 def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     """Asks about the first `count` documents of the first round, which annotation will ask too: answers are kept.
 
-    They are the first in the order in which annotation asks, in whole groups, so that it forms the same groups. The
-    steps in `NEEDED` must have been made. Raises `ValueError` where no document is answered.
+    They are the first in the order in which annotation asks, in whole groups, so that it forms the same groups, and no
+    more than the budget has room for. The stages that are `needed` must have been made. Raises `ValueError` where no
+    document is answered.
     """
     assert resources.annotator is not None
     question = _annotations(plan).question.resolve(_rubric(plan), resources.annotator)
-    collector = AnswerCollector(resources.annotator, question, AnswerStore.of(plan.root.answers, question))
+    store = AnswerStore.of(plan.root.answers, question)
+    scratch = plan.root.scratch(ANNOTATOR, plan[ANNOTATOR].digest)
+    scratch.mkdir(parents=True, exist_ok=True)
+    spending = Spending.so_far(plan[ANNOTATOR].limits, question, store, scratch)
+    collector = AnswerCollector(resources.annotator, question, store, spending)
     group = resources.annotator.group or 1
     contents, started = _first_documents(plan, -(-count // group) * group), time.monotonic()
+    stopped = ""
     with resources.progress.bar("pilot", len(contents), "documents") as bar:
         rows = documents(plan["annotation_sample"].output, contents)
-        collector.ask(((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar)
+        try:
+            collector.ask(
+                ((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar
+            )
+        except AskingStoppedError as stop:
+            stopped = spending.stopped(collector.asked, stop.unasked)
+    spending.note()
     seconds = time.monotonic() - started
     answers = collector.store.answers(contents)
     if not answers:
-        raise ValueError(
-            f"no document of the pilot was answered; the last failure: {[*collector.failures.values()][-1:]}"
-        )
-    tokens = [one.tokens_in + one.tokens_out for one in answers.values()]
+        why = stopped or f"the last failure: {[*collector.failures.values()][-1:]}"
+        raise ValueError(f"no document of the pilot was answered; {why}")
+    tokens = [_tokens(one, question) for one in answers.values()]
     if collector.asked:
         pace, measured = sum(tokens) * collector.asked / len(answers) / seconds, "by the clock, in this pilot"
     else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
         pace, measured = sum(tokens) / max(1e-9, sum(one.seconds for one in answers.values())), "from stored answers"
-    return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), collector.asked, measured)
+    if any(is_unreported(one) for one in answers.values()):
+        measured += "; tokens are estimated, the server reports none"
+    judge = Judge.of(_annotations(plan).parsing)
+    again = sum(judge.needs_repair(judge.judge(one)) for one in answers.values()) / len(answers)
+    return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), collector.asked, measured, again)
+
+
+def _tokens(answer: Answer, question: Question) -> int:
+    if is_unreported(answer):
+        return estimated_tokens(question, answer.text, answer.raw)
+    return answer.tokens_in + answer.tokens_out
 
 
 def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:
@@ -96,77 +120,193 @@ def stated_tokens(plan: Plan, question: AnnotationQuestionConfig, rubric: str, c
     return t_interval([around + characters / CHARACTERS_A_TOKEN + new for characters in read]).at_least(0.0)
 
 
-def make_estimate(plan: Plan, pilot: Pilot, prices: Prices, hardware: str | None = None) -> Estimate:
-    """Every stage of the plan. `hardware` is what the annotator runs on, None: as the price table says."""
-    stages = {}
-    for name, planned in plan.items():
-        asked = asked_tokens(name, plan, pilot)
-        place, price = prices.of(ANNOTATOR if asked else name, hardware if asked else None)
-        tokens: Figure | None
-        hours: Figure | None
-        if planned.state is State.CURRENT:
-            tokens, hours, source = None, Figure.exact(0.0), "is there already"
-        elif asked is not None:
-            pace = pilot.tokens_per_second
-            tokens, hours = asked, asked.times(1 / pace / HOUR) if pace else None
-            source = f"{pilot.documents} documents: {pilot.measured}"
-        else:
-            trained = trained_tokens(name, config_json(planned.config))
-            tokens = None if trained is None else Figure.exact(trained)
-            seconds, source = _seconds(planned, plan, prices, place)
-            hours = seconds and seconds.times(1 / HOUR)
-        stages[name] = StageEstimate(
-            state=planned.state,
-            tokens=tokens,
-            hours=hours,
-            money=hours and hours.times(price.price_per_hour),
-            hardware=place,
-            price_per_hour=price.price_per_hour,
-            source=source,
-        )
+def make_estimate(
+    plan: Plan, pilot: Pilot, prices: Prices, hardware: str | None = None, annotator: ModelNames | None = None
+) -> Estimate:
+    """Every stage of the plan. `hardware` is what the annotator runs on, None: as the price table says.
+
+    `annotator` says what its models are called, by which answers are found that are there already.
+    """
     summary = PilotSummary(
         documents=pilot.documents,
         asked_now=pilot.asked,
         tokens_per_second=pilot.tokens_per_second,
         pace=pilot.measured,
     )
+    names = annotator or plan.annotator
+    stages = {}
+    for name, planned in plan.items():
+        asking = asked(planned, plan, pilot, names)
+        place, price = prices.of(ANNOTATOR if asking else name, hardware if asking else None)
+        if planned.state is State.CURRENT:
+            stage = _there(planned, asking)
+        elif asking is not None:
+            stage = _asking(asking, pilot)
+        else:
+            seconds, source = _seconds(planned, plan, prices, place)
+            stage = _Expected(trained_tokens(planned), seconds and seconds.times(1 / HOUR), source)
+        stages[name] = StageEstimate(
+            state=planned.state,
+            tokens=stage.tokens,
+            hours=stage.hours,
+            money=stage.hours and stage.hours.times(price.price_per_hour),
+            saved_tokens=stage.saved_tokens,
+            saved_hours=stage.saved_hours,
+            hardware=place,
+            price_per_hour=price.price_per_hour,
+            source=stage.source,
+        )
     return Estimate(currency=prices.currency, pilot=summary, stages=stages)
 
 
-def asked_tokens(name: str, plan: Plan, pilot: Pilot) -> Figure | None:
-    """Tokens that a stage reads from and writes to an annotator; None for one that asks nothing.
+@dataclass(frozen=True)
+class _Expected:
+    """What a stage will take, and what reuse saves of it."""
 
-    A second annotator, and one that certifies, is taken to read a document for as many tokens as the pilot. A written
-    rubric is made before the pilot.
+    tokens: Figure | None
+    hours: Figure | None
+    source: str
+    saved_tokens: Figure | None = None
+    saved_hours: Figure | None = None
+
+
+def _there(planned: PlannedStep, asking: "Asked | None") -> _Expected:
+    saved = trained_tokens(planned) if asking is None else asking.all_tokens
+    hours = Figure.exact(seconds_spent(planned.output) / HOUR)
+    return _Expected(None, Figure.exact(0.0), "is there already", saved, hours)
+
+
+def _asking(asking: "Asked", pilot: Pilot) -> _Expected:
+    pace, left, saved = pilot.tokens_per_second, asking.tokens, asking.saved
+    source = f"{pilot.documents} documents: {pilot.measured}"
+    if asking.answered:
+        source += f"; {asking.answered} of {asking.documents} have answers already"
+    hours, spared = (one.times(1 / pace / HOUR) if pace else None for one in (left, saved))
+    return _Expected(left, hours, source, saved, spared)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a stage asks an annotator: so many documents, of which `answered` have an answer in the store."""
+
+    documents: int
+    answered: int
+    each: Figure  # tokens of a document, read and written
+    beside: Figure | None = None  # tokens of what is asked beside these, such as a first pass
+
+    @property
+    def tokens(self) -> Figure:
+        """That are still to be read and written."""
+        own = self.each.times(self.documents - self.answered)
+        return own if self.beside is None else own.plus(self.beside)
+
+    @property
+    def saved(self) -> Figure:
+        return self.each.times(self.answered)
+
+    @property
+    def all_tokens(self) -> Figure:
+        return self.tokens.plus(self.saved)
+
+
+def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | None) -> Asked | None:
+    """What a stage asks an annotator; None for one that asks nothing.
+
+    A second annotator, one that certifies, and one that chooses held-out documents, is taken to read a document for as
+    many tokens as the pilot, and a second try to take as many as a first. A certificate's labels are counted at their
+    most.
     """
-    config = plan[name].config
-    if isinstance(config, AnnotationsConfig):
-        design = _design(plan)
-        return pilot.tokens.times(design.asked).plus(_first_pass(plan, design))
-    asked = 0
-    if isinstance(config, AnnotatorReportConfig):
-        asked = config.again.documents + (config.second.documents if config.second else 0)
-    elif isinstance(config, KeepCertificateConfig):
-        asked = config.rule.labels
-    return pilot.tokens.times(asked) if asked else None
+    match planned.config:
+        case AnnotationsConfig():
+            design = _design(plan)
+            answered = _answered_of_sample(plan, design, names)
+            each = pilot.tokens.times(1 + pilot.second_tries)
+            return Asked(design.asked, answered, each, _first_pass(plan, design))
+        case AnnotatorReportConfig() as config:
+            again, own = config.again.documents, _annotations(plan).question
+            second = config.second.documents if config.second else 0
+            reseeded = own.sampling.model_copy(update={"seed": own.sampling.seed + config.again.seed})
+            found = min(again, len(_answers(plan, own.model_copy(update={"sampling": reseeded}), names)))
+            if config.second:
+                found += min(second, len(_answers(plan, config.second.question, names)))
+            return Asked(again + second, found, pilot.tokens) if again + second else None
+        case KeepCertificateConfig() as config:
+            return Asked(config.rule.labels, 0, pilot.tokens)
+        case EvaluationTargetsConfig(annotator=scoring) as config if scoring is not None:
+            count = min(config.target_documents + config.general_documents, _pool(plan).heldout)
+            elsewhere = _answers(plan, scoring.scoring.question, names) - _contents(plan)
+            return Asked(count, min(count, len(elsewhere)), pilot.tokens)
+        case RubricConfig(written=written) if written is not None:
+            return _writing(written)
+    return None
 
 
-def _first_pass(plan: Plan, design: Design) -> Figure:
+def trained_tokens(planned: PlannedStep) -> Figure | None:
+    """Tokens of all seeds of a stage that trains language models; None for any other stage."""
+    if not isinstance(planned.config, ControlConfig):
+        return None
+    settings = planned.config.settings
+    return Figure.exact(settings.tokens * settings.seeds)
+
+
+def _writing(config: WritingConfig) -> Asked:
+    """Every document is described, and a set's descriptions are merged in pairs: 2n - 1 calls for n documents.
+
+    Lengths are at their most: what is read of a document, and what a description may have.
+    """
+    settings, new = config.settings, config.settings.sampling.max_tokens
+    tokens, calls = 0.0, 0
+    for one in config.targets.values():
+        texts = [len(text) for text in dict.fromkeys(one.documents.texts)]
+        lengths = texts or [settings.read_characters] * one.documents.documents
+        read = sum(min(length, settings.read_characters) for length in lengths)
+        tokens += (len(DESCRIBE) * len(lengths) + read) / CHARACTERS_A_TOKEN + new * len(lengths)
+        tokens += (len(lengths) - 1) * (len(MERGE) / CHARACTERS_A_TOKEN + 2 * new + new)
+        calls += 2 * len(lengths) - 1
+    return Asked(calls, 0, Figure(value=math.ceil(tokens) / calls))
+
+
+def _answers(plan: Plan, question: AnnotationQuestionConfig, names: ModelNames | None) -> set[str]:
+    """The documents, by content, about which the store has an answer to this question."""
+    if names is None:
+        return set()
+    try:
+        resolved = question.resolve(_rubric(plan) if question.shows_rubric else "", names)
+    except ValueError:  # a model that the annotator at hand does not have
+        return set()
+    keys = AnswerStore.of(plan.root.answers, resolved).keys()
+    return {key for key in keys if content_of(key) == key}
+
+
+def _answered_of_sample(plan: Plan, design: Design, names: ModelNames | None) -> int:
+    """Documents of both rounds with an answer. Which ones the second will draw is not known: as many as it can be."""
+    known = _answers(plan, _annotations(plan).question, names)
+    if not known:
+        return 0
+    first, rest = first_round(index_of(plan["annotation_sample"].output), design)
+    in_second = sum(row["content"] in known for row in rest)
+    return sum(one.row["content"] in known for one in first) + min(design.second, in_second)
+
+
+def _contents(plan: Plan) -> set[str]:
+    return {row["content"] for row in index_of(plan["annotation_sample"].output)}
+
+
+def _first_pass(plan: Plan, design: Design) -> Figure | None:
     """Of all documents that the first round left, where an annotator ranks them."""
     cascade = _annotations(plan).cascade
     if not isinstance(cascade, QuestionRankingConfig):
-        return Figure.exact(0.0)
+        return None
     one = stated_tokens(plan, cascade.question, cascade.prompt, FIRST_PASS)
     return one.times(design.first.size - design.first.drawn)
 
 
 def _seconds(planned: PlannedStep, plan: Plan, prices: Prices, place: str) -> tuple[Figure | None, str]:
     """From finished stages under this root, else from the pace that the price table states for this hardware."""
-    name, vocabulary = planned.step.name, plan.prompt.training.vocabulary
-    pool = int(plan["pretraining_pool"].output.metrics["documents"])
-    amount = work(name, config_json(planned.config), pool, vocabulary)
+    name, vocabulary, pool = planned.step.name, plan.prompt.training.vocabulary, _pool(plan)
+    amount = work(name, planned.config, pool, vocabulary)
     if not amount:
-        return Figure.exact(0.0), "is not asked for"
+        return Figure.exact(0.0), "has nothing to read"
     seconds, runs = expected_seconds(planned, plan.root, pool, vocabulary)
     if seconds is not None:
         return seconds, f"{runs} made here"
@@ -175,71 +315,12 @@ def _seconds(planned: PlannedStep, plan: Plan, prices: Prices, place: str) -> tu
     return Figure.within_factor(amount / pace, prices.within), f"stated for {place}, within a factor {prices.within:g}"
 
 
-def expected_seconds(planned: PlannedStep, root: Root, pool: int, vocabulary: int) -> tuple[Figure | None, int]:
-    """Seconds of a stage that is to be made over `pool` documents, scaled from how many finished ones of its name."""
-    name = planned.step.name
-    rates = [
-        manifest.seconds / done
-        for manifest in _finished(root, name)
-        if (done := work(name, manifest.config, _pool_of(manifest, root), vocabulary))
-    ]
-    if not rates:
-        return None, 0
-    return t_interval(rates).at_least(0.0).times(work(name, config_json(planned.config), pool, vocabulary)), len(rates)
+def _pool(plan: Plan) -> PoolSize:
+    output: StepOutput[PretrainingPoolResult] = plan["pretraining_pool"].output
+    return PoolSize.of(output.result)
 
 
-def work(name: str, config: Mapping[str, Any], pool: int, vocabulary: int) -> float:
-    """How much work a stage with these settings is over a pool of so many documents, in the unit its time grows with.
-
-    Tokens trained times weights for language models, documents of the pool for what reads all of it, one for all
-    others; none for a stage that a prompt does not ask for.
-    """
-    if (settings := _training(name, config)) is not None:
-        weights = 1 if settings.anneal else settings.llama(vocabulary).parameters
-        return float(settings.tokens) * settings.seeds * weights
-    if name in BY_TOKENS:
-        return 0.0
-    if config.get("asked") is False:
-        return 0.0
-    return float(pool) if name in BY_POOL else 1.0
-
-
-def trained_tokens(name: str, config: Mapping[str, Any]) -> int | None:
-    """Tokens of all seeds of a language-model stage; None for any other stage."""
-    settings = _training(name, config)
-    return None if settings is None else settings.tokens * settings.seeds
-
-
-def _training(name: str, config: Mapping[str, Any]) -> TrainingSettings | None:
-    """None of a stage that trains no language model, and of one that was made with settings of another form."""
-    if name not in BY_TOKENS:
-        return None
-    try:
-        return TypeAdapter(TrainingSettings).validate_python(config["settings"])
-    except (KeyError, ValidationError):
-        return None
-
-
-def _finished(root: Root, name: str) -> Iterator[Manifest]:
-    stages = root.stages.child(name)
-    for digest in stages.folders():
-        try:
-            if stages.child(digest).exists(MANIFEST):
-                yield StageFolder(stages.child(digest)).manifest
-        except DamagedStageError:
-            continue
-
-
-def _pool_of(manifest: Manifest, root: Root) -> int:
-    """Documents of the pool that a stage was made from; 0 where that is not known."""
-    if manifest.stage == "pretraining_pool":
-        return int(manifest.metrics["documents"])
-    pool = manifest.inputs.get("pretraining_pool")
-    folder = root.stage("pretraining_pool", pool.plan) if pool else None
-    return int(StageFolder(folder).metrics["documents"]) if folder and folder.exists(MANIFEST) else 0
-
-
-def _first_documents(plan: Plan, count: int) -> set[str]:
+def _first_documents(plan: Plan, count: int) -> Collection[str]:
     """Contents of the first `count` documents of the first round, in the order of the sample."""
     index = index_of(plan["annotation_sample"].output)
     drawn, _ = first_round(index, _design(plan))
@@ -257,5 +338,15 @@ def _annotations(plan: Plan) -> AnnotationsConfig:
 
 
 def _rubric(plan: Plan) -> str:
-    """What the annotator's question shows; empty where it does not show the rubric."""
-    return rubric_text(plan["rubric"].output if "rubric" in plan[ANNOTATOR].inputs else None)
+    """What the annotator's question shows; empty where it does not show the rubric.
+
+    In place of a rubric that is still to be written stand as many characters as it may have.
+    """
+    if "rubric" not in plan[ANNOTATOR].inputs:
+        return ""
+    planned = plan["rubric"]
+    if planned.usable:
+        return rubric_text(planned.output)
+    config: RubricConfig = planned.config
+    assert config.written is not None, "a given rubric is made before"
+    return "-" * (len(BEFORE) + config.written.settings.characters + len(AFTER))

@@ -19,7 +19,6 @@ GRAPH = Graph(
     (
         pretraining_pool,
         annotation_sample,
-        pool_embeddings,
         rubric,
         annotations,
         annotator_report,
@@ -27,6 +26,7 @@ GRAPH = Graph(
         encoder,
         decontamination,
         pool_tokens,
+        pool_embeddings,
         pool_scores,
         keep_certificate,
         filtered_pool,

@@ -1,10 +1,15 @@
-"""Tables and texts for the UI."""
+"""Tables and texts for the UI and the terminal. What others wrote is shown as it is and does nothing there."""
 
 import html
 import re
 from collections.abc import Iterable, Sequence
 
+from pydantic import BaseModel, ConfigDict
+
+from datashop_assets.printable import printable
+
 CHARACTERS = 300  # of a document, where some are shown
+LONG = 40  # characters; what is longer has a line of its own in the terminal
 MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
@@ -35,3 +40,31 @@ def escaped(text: str, characters: int = CHARACTERS) -> str:
 def unescaped(markdown: str) -> str:
     """Markdown whose texts were `escaped`, as a person reads it who sees it without a renderer."""
     return html.unescape(re.sub(rf"\\{MARKS.pattern}", r"\1", markdown))
+
+
+def one_line(text: str, characters: int = CHARACTERS) -> str:
+    """The beginning of a text as one line, with what a terminal would obey written out."""
+    line = " ".join(text[: 2 * characters].split())
+    return printable(line if len(line) <= characters else f"{line[:characters]}…")
+
+
+class Sample(BaseModel):
+    """Some rows of an output, to look at. Cells are as they were found: `markdown` and `lines` make them harmless."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """A Markdown table, its columns to the left."""
+        body = (f"| {' | '.join(escaped(one_line(cell)) for cell in row)} |" for row in self.rows)
+        return "\n".join([f"| {' | '.join(self.columns)} |", f"|{' --- |' * len(self.columns)}", *body])
+
+    def lines(self) -> list[str]:
+        """For a terminal: of each row the short cells in one line, and a line for each long one."""
+        lines: list[str] = []
+        for row in self.rows:
+            cells = [(column, one_line(cell)) for column, cell in zip(self.columns, row, strict=True) if cell]
+            lines.append(", ".join(f"{column} {cell}" for column, cell in cells if len(cell) <= LONG))
+            lines += [f"  {column}: {cell}" for column, cell in cells if len(cell) > LONG]
+        return lines

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from datashop_assets.core.build import BlockedError, Outcome, make_step
-from datashop_assets.core.checks import stopping
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
 from datashop_assets.deployment import Deployment
@@ -117,12 +116,10 @@ class DatashopRunner:
             outcomes[name] = made = make_step(name, planned, self._resources)
             for check, found in made.checks.items():
                 if not found.passed:
-                    logger.warning("%s: %s: %s: %s", self.prompt.slug, name, check, found.description)
-            if gates := stopping(made.checks):
-                raise BlockedError(
-                    f"{name} of {self.prompt.slug!r} stops the run: {'; '.join(gates)}. The output is kept at "
-                    f"{made.output.uri}; correct what the gate names, or its threshold in the prompt file"
-                )
+                    waived = f" (waived: {found.waived})" if found.waived else ""
+                    logger.warning("%s: %s: %s: %s%s", self.prompt.slug, name, check, found.description, waived)
+            if any(found.stops for found in made.checks.values()):
+                raise BlockedError.of(f"{name} of {self.prompt.slug!r} stops the run", made.checks, made.output.uri)
         return outcomes
 
     def plan(self) -> Plan:

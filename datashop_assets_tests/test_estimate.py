@@ -9,9 +9,11 @@ import pytest
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.costs import Prices, beside_estimate, last_estimate, read_prices
-from datashop_assets.estimate import Pilot, expected_seconds, make_estimate, measured_pilot, stated_pilot
+from datashop_assets.estimate import Pilot, make_estimate, measured_pilot, needed, stated_pilot
 from datashop_assets.graph import GRAPH, plan
+from datashop_assets.paces import PoolSize, expected_seconds, work
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
+from datashop_assets.rubric.wording import DESCRIBE, MERGE
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.stages import finish, writer
@@ -108,14 +110,72 @@ def test_all_that_asks_the_annotator_is_counted(root: Root) -> None:
     assert 100 * len("Short? ") / 4 < first_pass < 100 * (len(cascade["prompt"]) + 50 + 4) / 4  # 100 are left to rank
 
 
+def test_held_out_documents_that_an_annotator_chooses_are_counted(root: Root) -> None:
+    """Without gold and targets: as many as are asked for, or as are held out."""
+    planned = plan(prompt(root), root)
+    pilot, stages = estimated(prompt(root, model="another"), root)
+    heldout = planned["pretraining_pool"].output.result.by_split["heldout"].documents
+    assert 100 < heldout < 600
+    assert stages["evaluation_targets"]["tokens"]["value"] == pytest.approx(heldout * pilot.tokens.value)
+    gold = parse_prompt(
+        {**prompt(root).model_dump(mode="json", exclude={"slug"}), "evaluation": {"gold": ["x"]}}, "w", ""
+    )
+    assert estimated(gold, root)[1]["evaluation_targets"]["tokens"] is None
+
+
+def test_what_has_answers_is_not_asked_again_and_is_said_to_be_saved(root: Root) -> None:
+    wanted, annotator = prompt(root, model="reused"), WordCounter()
+    planned = plan(wanted, root)
+    pilot = measured_pilot(planned, Resources(annotator=annotator), 20)
+    stages = make_estimate(planned, pilot, TABLE, annotator=annotator).stages
+    annotations = stages["annotations"]
+    assert annotations.tokens is not None
+    assert annotations.saved_tokens is not None
+    assert (annotations.tokens.value, annotations.saved_tokens.value) == (130 * 13, 20 * 13)
+    assert "20 of 150 have answers already" in annotations.source
+    pool = stages["pretraining_pool"]
+    assert pool.saved_hours is not None
+    assert pool.saved_hours.value > 0
+
+
+def test_a_pilot_stays_within_the_budget(root: Root) -> None:
+    wanted = prompt(root, model="poor", budget={"tokens": 600})
+    annotator = WordCounter()
+    pilot = measured_pilot(plan(wanted, root), Resources(annotator=annotator), 50)
+    assert pilot.documents == len(annotator.requests) < 50
+    assert 13 * len(annotator.requests) <= 600
+
+
+def test_a_rubric_that_is_to_be_written_is_counted_and_not_written(root: Root) -> None:
+    fields = prompt(root).model_dump(mode="json", exclude={"slug", "rubric"})
+    fields["annotator"]["score_token"] = {"options": {"Great": 5.0, "Useless": 1.0}}
+    wanted = parse_prompt({**fields, "targets": {"one": ["a" * 400, "b" * 400, "c" * 400]}}, "written", "")
+    planned = plan(wanted, root)
+    assert needed(planned, asks=False) == ["pretraining_pool", "annotation_sample"]
+    assert needed(planned, asks=True)[-1] == "rubric"
+    stages = make_estimate(planned, stated_pilot(planned, 50, 100.0), TABLE).stages
+    tokens = stages["rubric"].tokens
+    assert tokens is not None
+    described, merged = 3 * (len(DESCRIBE) / 4 + 100 + 300), 2 * (len(MERGE) / 4 + 900)
+    assert tokens.value == pytest.approx(described + merged, rel=0.01)
+
+
+def test_steps_that_read_a_part_of_the_pool_are_measured_by_that_part(root: Root) -> None:
+    planned, pool = plan(prompt(root), root), PoolSize(1_000_000, 20_000)
+    found = {
+        name: work(name, planned[name].config, pool, 1024) for name in ("decontamination", "pool_tokens", "encoder")
+    }
+    assert found == {"decontamination": 20_000, "pool_tokens": 5 * 200 * 8 * 128, "encoder": 1}
+
+
 def test_a_stage_takes_what_finished_ones_took_for_as_much_work(root: Root) -> None:
     took = plan(prompt(root), root)["annotation_sample"].output.manifest.seconds
     larger = plan(prompt(root, sample=190), root)["annotation_sample"]
-    expected, runs = expected_seconds(larger, root, 1200, vocabulary=1024)  # of a pool twice as large
+    expected, runs = expected_seconds(larger, root, PoolSize(1200, 0), vocabulary=1024)  # of a pool twice as large
 
     assert expected is not None
     assert (expected.value, runs) == (pytest.approx(2 * took), 1)
-    assert expected_seconds(plan(prompt(root), root)["encoder"], root, 800, 1024) == (None, 0)
+    assert expected_seconds(plan(prompt(root), root)["encoder"], root, PoolSize(800, 0), 1024) == (None, 0)
 
 
 def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root, tmp_path: Path) -> None:

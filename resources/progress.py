@@ -5,10 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.protocols.progress import Progress as ProgressProtocol
@@ -26,8 +27,9 @@ class TerminalProgress:
     def __init__(self) -> None:
         # kept open until the process ends
         self.console = PrintableConsole(file=open(os.dup(sys.stderr.fileno()), "w", buffering=1, closefd=False))  # noqa: SIM115
+        # rich's own time left goes by the last moments: after a group that came at once it is a second for all the rest
         rate = TextColumn("{task.fields[rate]}")
-        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), rate)
         self._shown = Progress(*columns, console=self.console, transient=True)
 
     def say(self, line: str) -> None:
@@ -80,12 +82,17 @@ class _TerminalBar:
     def advance(self, amount: float = 1) -> None:
         self._done += amount
         rate = self._done / max(time.monotonic() - self._started, 1e-9)
-        self._shown.update(self._task, advance=amount, rate=f"{rate:,.1f} {self._unit}/s")
+        left = max((self._total or 0) - self._done, 0) / rate
+        said = f"{rate:,.1f} {self._unit}/s, {timedelta(seconds=round(left))} left"
+        self._shown.update(self._task, advance=amount, rate=said)
 
     def skip(self, amount: float = 1) -> None:
         """Less is left to do, rather than more done: the time left is that of the rest."""
-        left = self._shown.tasks[self._shown.task_ids.index(self._task)].total or 0
-        self._shown.update(self._task, total=max(left - amount, 0))
+        self._shown.update(self._task, total=max((self._total or 0) - amount, 0))
+
+    @property
+    def _total(self) -> float | None:
+        return self._shown.tasks[self._shown.task_ids.index(self._task)].total
 
 
 class _Lines:

@@ -4,13 +4,10 @@ Answers go to the answer store as they come; rows are put together from it when 
 depend on the order of arrival, and a run that goes on, or reads replies otherwise, asks nothing twice.
 """
 
-import time
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import logging
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-
-import orjson
 
 from datashop_assets.annotations.design import Design, Drawn, Row, design_of, documents, first_round, index_of
 from datashop_assets.annotations.design import second_round as draw_second_round
@@ -19,7 +16,8 @@ from datashop_assets.annotations.results import AnnotationDigests, AnnotationsCo
 from datashop_assets.annotations.rows import SCHEMA, VOLATILE, drawn_of, row_of, summarize
 from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
 from datashop_assets.asking.replies import Judge
-from datashop_assets.asking.store import AnswerStore, answers_in_order, content_of, from_line, lot_size
+from datashop_assets.asking.spending import Spending
+from datashop_assets.asking.store import AnswerStore, answers_in_order, content_of, lot_size
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question, Status
@@ -31,9 +29,7 @@ from datashop_assets.storage.shards import read_rows
 NOT_ASKED, KEPT = "not asked", "the draws of the run before, kept"
 BY_SCORE, BY_FIRST_PASS = "strata of its score", "strata of the first pass's score"
 ALIKE = "none: the first round's answers are all alike; drawn at random"
-HOUR = 3600.0
-SPENT = "spent.json"  # how long was asked so far, written every so many seconds:
-NOTED_EVERY = 10.0
+logger = logging.getLogger("datashop.annotations")  # which Dagster shows, and the terminal as lines
 
 Run = StepRun[AnnotationsConfig]
 
@@ -47,8 +43,8 @@ def build(run: Run) -> AnnotationsResult:
     config, annotator = run.config, run.annotator
     question = config.question.resolve(rubric_text(run.optional_input(RubricResult)), annotator)
     store = AnswerStore.of(run.answers, question)
-    spending = Spending.so_far(run.limits, store, run.output.scratch)
-    collector = AnswerCollector(annotator, question, store, watch=spending.watch, allows=spending.allows)
+    spending = Spending.so_far(run.limits, question, store, run.output.scratch)
+    collector = AnswerCollector(annotator, question, store, spending)
     rounds = Rounds(run, collector, Judge.of(config.parsing))
     index = index_of(run.input(AnnotationSampleResult))
     design = design_of(len(index), config)
@@ -56,8 +52,11 @@ def build(run: Run) -> AnnotationsResult:
         try:
             pilot = _annotate(rounds, index, design, bar)
         except AskingStoppedError as stop:
-            raise ValueError(spending.stopped(stop.unasked)) from stop
-    summary = summarize((row for number, count in design.rounds for row in rounds.read(number, count)), len(index))
+            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
+    rows = (row for number, count in design.rounds for row in rounds.read(number, count))
+    summary = summarize(rows, len(index), question)
+    if reached := spending.said():
+        logger.warning("annotations: annotator.budget is reached (%s), with all documents asked", "; ".join(reached))
     return AnnotationsResult(
         **summary.model_dump(),
         answered_by=AnsweredBy(model=question.model, revision=question.revision, pinned=bool(config.question.revision)),
@@ -66,6 +65,7 @@ def build(run: Run) -> AnnotationsResult:
         pilot=pilot,
         asked_now=collector.asked,
         seconds_asking=round(spending.seconds, 1),
+        budget_reached=reached,
         damaged_parts=list(store.damaged),
         digests=_digests(question, config),
     )
@@ -172,71 +172,3 @@ def _request(row: Row) -> AnnotationRequest:
 
 def _names(number: int, count: int) -> list[str]:
     return [f"round{number}-{lot:03d}.parquet" for lot in range(-(-count // lot_size(count)))]
-
-
-@dataclass
-class Spending:
-    """What answers cost so far, over all runs, and whether more may be asked.
-
-    `limits`: tokens, hours, money and price_per_hour, each a number or None. Tokens are counted from the answer store,
-    hours by the clock while asking. The time of runs before stands in a small file beside the output.
-    """
-
-    limits: Mapping[str, Any]
-    file: Path
-    tokens: int = 0
-    seconds_before: float = 0.0
-    _started: float = field(default_factory=time.monotonic)
-    _noted: float = 0.0
-
-    @classmethod
-    def so_far(cls, limits: Mapping[str, Any], store: AnswerStore, scratch: Path) -> "Spending":
-        """With what the answers in the store have cost, where a budget asks for it."""
-        file = scratch / SPENT
-        before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
-        tokens = {key: _tokens(from_line(line)) for key, line in store.lines()} if limits.get("tokens") else {}
-        return cls(limits, file, sum(tokens.values()), before)
-
-    def watch(self, answer: Answer) -> None:
-        self.tokens += _tokens(answer)
-        if time.monotonic() - self._noted >= NOTED_EVERY:
-            self.note()
-
-    def note(self) -> None:
-        self._noted = time.monotonic()
-        unfinished = self.file.with_suffix(".unfinished")
-        unfinished.write_bytes(orjson.dumps({"seconds": self.seconds}))
-        unfinished.replace(self.file)
-
-    @property
-    def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self._started
-
-    @property
-    def spent(self) -> dict[str, float]:
-        hours = self.seconds / HOUR
-        return {"tokens": self.tokens, "hours": hours, "money": hours * float(self.limits.get("price_per_hour") or 0)}
-
-    def allows(self) -> bool:
-        return not self._reached()
-
-    def stopped(self, unasked: int) -> str:
-        """What to say when the budget stopped the asking."""
-        self.note()
-        spent = "; ".join(
-            f"{what}: {self.spent[what]:,.4g} spent of {self.limits[what]:,.4g}" for what in self._reached()
-        )
-        return (
-            f"annotator.budget is reached ({spent}); {unasked} documents are not asked and the stage is not finished. "
-            "All answers are kept: raise the budget and run again, which asks only for the rest, or lower "
-            "annotator.documents"
-        )
-
-    def _reached(self) -> list[str]:
-        spent = self.spent
-        limits = {what: self.limits.get(what) for what in spent}
-        return [what for what, limit in limits.items() if limit is not None and spent[what] >= limit]
-
-
-def _tokens(answer: Answer) -> int:
-    return answer.tokens_in + answer.tokens_out

@@ -13,10 +13,12 @@ from datashop_assets.annotations.results import (
     ScoreSummary,
 )
 from datashop_assets.core.step import StepOutput
-from datashop_assets.markdown import escaped, evenly, table
+from datashop_assets.markdown import Sample, escaped, evenly, table
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 8  # replies
+SHOWN_CHARACTERS = 600  # of a text or a reply
+COLUMNS = ("id", "score", "status", "reason", "source", "text", "reply")
 WIDTH = 40  # of the longest bar, in blocks
 FIGURES = {
     "quadratic_kappa": "kappa, quadratic weights",
@@ -37,7 +39,7 @@ def describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, 
         "how documents ended": _ended(output.result),
         **({"endpoints": endpoints_table(output.result)} if shown else {}),
         "scores": histogram_table(output.result.score_histogram),
-        "replies across the scores": replies_table(_across(output)),
+        "replies across the scores": replies(_across(output)).markdown(),
     }
 
 
@@ -51,6 +53,12 @@ def _ended(result: AnnotationsResult) -> str:
         f"{result.asked_now} of {result.asked} documents were asked about by this run, the others before. "
         f"Tokens: {result.tokens_in:,} in, {result.tokens_out:,} out. Cut: {result.cut} documents."
     )
+    if result.without_usage:
+        said += (
+            f" {result.without_usage} documents were answered by a server that reports no tokens: "
+            f"{result.tokens_estimated:,} for these, estimated from their bytes."
+        )
+    said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
     return "\n\n".join([*tables, said, *_servers_said(result.servers)])
 
 
@@ -100,10 +108,10 @@ def histogram_table(counts: Sequence[int]) -> str:
     return "\n".join(["| score from | documents | |", "| --- | --- | --- |", *lines])
 
 
-def replies_table(answers: Sequence[Mapping[str, Any]]) -> str:
+def replies(answers: Sequence[Mapping[str, Any]]) -> Sample:
     """Answers from the lowest score to the highest; those without a score come first."""
     ordered = sorted(answers, key=_rank)
-    return "\n".join(["| id | score | status | source | text | reply |", f"|{' --- |' * 6}", *map(_line, ordered)])
+    return Sample(columns=COLUMNS, rows=tuple(map(_cells, ordered)))
 
 
 def _across(folder: StageFolder) -> list[Mapping[str, Any]]:
@@ -113,11 +121,10 @@ def _across(folder: StageFolder) -> list[Mapping[str, Any]]:
     return [row for place, row in enumerate(folder.all_rows()) if place in chosen]
 
 
-def _line(answer: Mapping[str, Any]) -> str:
+def _cells(answer: Mapping[str, Any]) -> tuple[str, ...]:
     score = "none" if answer["expected_score"] is None else f"{answer['expected_score']:.2f}"
-    shown = (answer["source"], answer["text"], answer["raw"] or answer["reason"])
-    said = " | ".join(escaped(value) for value in shown)
-    return f"| {escaped(answer['id'], 60)} | {score} | {answer['status']} | {said} |"
+    text, reply = (answer[name][:SHOWN_CHARACTERS] for name in ("text", "raw"))
+    return answer["id"], score, answer["status"], answer["reason"], answer["source"], text, reply
 
 
 def _rank(answer: Mapping[str, Any]) -> tuple[float, str]:

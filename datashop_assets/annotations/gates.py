@@ -1,20 +1,27 @@
-"""What answers must be like before anything is learnt from them: pure figures, each with documents to look at."""
+"""What answers must be like before anything is learnt from them: pure figures, each with documents to look at.
+
+Shares are held against the threshold for all documents and within every source. All together decide whether the gate
+is passed. A source fails it where even the upper end of its interval does, at a level that is corrected for the number
+of sources, so that one in twenty sets of good answers has a source that does; it is then a warning that names it.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from datashop_assets.markdown import escaped, evenly
+from datashop_assets.markdown import evenly, one_line
 from datashop_assets.prompts.annotator_settings import Gate, Gates
 from datashop_assets.protocols.annotator import Status
-from datashop_assets.statistics.intervals import correlation_by_chance
+from datashop_assets.statistics.intervals import correlation_by_chance, exact_interval
 from datashop_assets.statistics.ranking import spearman
 from datashop_assets.storage.stage_folder import StageFolder
 
 SHOWN = 5  # documents
+NAMED = 5  # sources
+FALSE_ALARMS = 0.05  # share of good answers in which some source fails a gate by chance
 COLUMNS = ("id", "source", "characters", "status", "reason", "expected_score")  # texts are read of what is shown only
 SCORED = pl.col("expected_score").is_not_null()
 Figures = dict[str, Any]
@@ -22,12 +29,16 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class GateReport:
-    """What a gate says: whether it is passed, in one sentence, in figures, and with documents to look at."""
+    """What a gate says: whether it is passed, in one sentence, in figures, and with documents to look at.
+
+    `warns`: all documents together pass it, and a source does not.
+    """
 
     passed: bool
     says: str
     figures: Figures
     look_at: pl.DataFrame  # COLUMNS
+    warns: bool = False
 
 
 def coverage(rows: pl.DataFrame, gates: Gates) -> GateReport:
@@ -35,16 +46,19 @@ def coverage(rows: pl.DataFrame, gates: Gates) -> GateReport:
     share = _share(scored, asked)
     says = f"{scored} of {asked} asked documents have a score ({share:.1%}, at least {gates.coverage:.0%})"
     passed = asked > 0 and share >= gates.coverage
-    return GateReport(passed, says, {"coverage": share, **_by_status(rows)}, rows.filter(~SCORED))
+    figures = {"coverage": share, **_by_status(rows)}
+    report = GateReport(passed, says, figures, rows.filter(~SCORED))
+    return _and_within(report, rows, gates.coverage, "{good} of {all} have a score")
 
 
 def unparsed_share(rows: pl.DataFrame, gates: Gates) -> GateReport:
     unparsed, asked = rows.filter(status=str(Status.UNPARSED)), len(rows)
     share = _share(len(unparsed), asked)
     says = f"{len(unparsed)} of {asked} replies hold no score ({share:.1%}, at most {gates.unparsed:.0%})"
-    return GateReport(
+    report = GateReport(
         asked > 0 and share <= gates.unparsed, says, {"unparsed_share": share, **_by_status(rows)}, unparsed
     )
+    return _and_within(report, rows, 1 - gates.unparsed, "{bad} of {all} replies hold no score")
 
 
 def both_ends_used(rows: pl.DataFrame, gates: Gates) -> GateReport:
@@ -63,7 +77,8 @@ def longest_decile_kept(rows: pl.DataFrame, gates: Gates) -> GateReport:
     share = _share(scored, len(longest))
     says = f"of the longest tenth, {scored} of {len(longest)} have a score ({share:.1%}"
     says += f", at least {gates.longest_decile:.0%})"
-    return GateReport(share >= gates.longest_decile, says, {"share": share}, longest.filter(~SCORED))
+    report = GateReport(share >= gates.longest_decile, says, {"share": share}, longest.filter(~SCORED))
+    return _and_within(report, longest, gates.longest_decile, "{good} of {all} of them have a score")
 
 
 def length_score_band(rows: pl.DataFrame, gates: Gates) -> GateReport:
@@ -93,6 +108,35 @@ GATES: Mapping[Gate, Callable[[pl.DataFrame, Gates], GateReport]] = {
 }
 
 
+def _and_within(report: GateReport, rows: pl.DataFrame, least: float, said: str) -> GateReport:
+    """The report with what it says of the sources in which surely fewer of `rows` than `least` are good.
+
+    `report.look_at` are the bad ones. `said` is a sentence with `good`, `bad` and `all`. Where the gate is passed, what
+    is looked at are documents of the sources that fail.
+    """
+    bad: dict[str, int] = dict(report.look_at["source"].value_counts().iter_rows())
+    sizes: dict[str, int] = dict(rows["source"].value_counts().iter_rows())
+    if len(sizes) < 2:
+        return report
+    level = 1 - FALSE_ALARMS / len(sizes)
+    highest = {source: exact_interval(sizes[source] - count, sizes[source], level)[1] for source, count in bad.items()}
+    failed = sorted((source for source, high in highest.items() if high < least), key=lambda one: (-bad[one], one))
+    if not failed:
+        return report
+    counts = {one: {"good": sizes[one] - bad[one], "bad": bad[one], "all": sizes[one]} for one in failed[:NAMED]}
+    named = "; ".join(f"{one_line(one)}: {said.format(**found)}" for one, found in counts.items())
+    more = f"; and {len(failed) - NAMED} more sources" if len(failed) > NAMED else ""
+    by_source = {one: {**counts[one], "high": highest[one]} for one in counts}
+    inside = report.look_at.filter(pl.col("source").is_in(failed))
+    return replace(
+        report,
+        says=f"{report.says}; {named}{more}",
+        figures={**report.figures, "sources_that_fail": by_source},
+        look_at=inside if report.passed else report.look_at,
+        warns=report.passed,
+    )
+
+
 def _within(
     rows: pl.DataFrame,
     gates: Gates,
@@ -105,7 +149,7 @@ def _within(
     large = {str(name): part for name, part in sources.items() if len(part) >= gates.source_documents}
     figures = {name: value for name, part in sorted(large.items()) if np.isfinite(value := figure(part))}
     bad = [name for name, value in figures.items() if not good(value, len(large[name]))]
-    said = ", ".join(f"{escaped(name)} {value:.3f}" for name, value in figures.items())
+    said = ", ".join(f"{one_line(name)} {value:.3f}" for name, value in figures.items())
     says = f"within each source, {wanted}: {said or 'no source has enough scores'}; outside: {len(bad)}"
     look_at = rows.filter(pl.col("source").is_in(bad), SCORED).sort("characters", "id")
     return GateReport(not bad, says, {"by_source": figures, "sources_not_judged": len(sources) - len(figures)}, look_at)

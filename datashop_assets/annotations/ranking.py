@@ -71,7 +71,7 @@ def _by_question(run: Run, cascade: QuestionRankingConfig, contents: Sequence[st
     processor = ProcessorConfig(type=FINAL_SCORE, options={}, version=version_of(FINAL_SCORE))
     judge = Judge.of(cascade.question.parsing(processor))
     question = cascade.question.resolve(cascade.prompt, run.annotator)
-    scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch)
+    scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch, run.limits)
     requests = ((content, AnnotationRequest(content, text, "")) for content, text in texts)
     with run.resources.progress.bar("first pass", len(contents), "documents") as bar:
         scores = scorer.scores(contents, requests, bar)

@@ -119,7 +119,7 @@ def _question(run: Run, config: AnnotationQuestionConfig) -> Question:
 def _compared(run: Run, question: Question, parsing: Parsing, rows: Sequence[Row]) -> Agreement | NoAgreement:
     """What is said now of these documents, beside what was said of them before."""
     contents = [row["content"] for row in rows]
-    scorer = DocumentScorer(run.annotator, question, Judge.of(parsing), run.answers, run.output.scratch)
+    scorer = DocumentScorer(run.annotator, question, Judge.of(parsing), run.answers, run.output.scratch, run.limits)
     sample = documents(run.input(AnnotationSampleResult), set(contents))
     requests = ((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in sample)
     with run.resources.progress.bar("asking again", len(contents), "documents") as bar:

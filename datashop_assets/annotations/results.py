@@ -68,8 +68,10 @@ class AnnotationsSummary(BaseModel):
     coverage: float  # share of asked that have a score
     unparsed_share: float  # share of asked whose reply gave none
     cut: int  # less than all of them was read
-    tokens_in: int
+    tokens_in: int  # as servers report them
     tokens_out: int
+    without_usage: int = 0  # documents whose server reported no tokens
+    tokens_estimated: int = 0  # of these documents, from bytes
     documents_per_second: float | None  # of one request after the other
     mean_score: float | None  # of the whole sample, by weight
     mean_entropy: float | None  # bits, of answers that are probabilities
@@ -88,11 +90,15 @@ class AnnotationsSummary(BaseModel):
 
 class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
-    volatile: ClassVar[frozenset[str]] = frozenset({"asked_now", "seconds_asking", "documents_per_second", "endpoints"})
+    volatile: ClassVar[frozenset[str]] = frozenset(
+        {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
+        | {"without_usage", "tokens_estimated", "budget_reached"}
+    )
     scoring: str
     pilot: str  # what the second round was drawn by
     asked_now: int  # documents that this run sent to the annotator; the others had an answer
     seconds_asking: float  # of all runs that made it
+    budget_reached: list[str] = []  # limits that were reached with all documents asked
     damaged_parts: list[str]  # of the answer store, set aside
     digests: AnnotationDigests
 

@@ -11,8 +11,9 @@ from datashop_assets.annotations.endpoints import EndpointTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
 from datashop_assets.asking.replies import Judge, Judgement
+from datashop_assets.asking.spending import estimated_tokens
 from datashop_assets.asking.store import key_of
-from datashop_assets.protocols.annotator import Answer, Status, failed_answer
+from datashop_assets.protocols.annotator import Answer, Question, Status, failed_answer
 
 SCHEMA = {
     "id": pl.String,
@@ -91,8 +92,8 @@ def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None)
     }
 
 
-def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSummary:
-    """What rows out of a sample of this size add up to, counted in one pass."""
+def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question) -> AnnotationsSummary:
+    """What rows out of a sample of this size, asked this question, add up to. Counted in one pass."""
     statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
     bins, by_address = Counter[int](), EndpointTally()
     sums: defaultdict[str, float] = defaultdict(float)
@@ -103,6 +104,9 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSumm
         by_address.add(row)
         for name in ("tokens_in", "tokens_out", "seconds", "cut"):
             sums[name] += row[name]
+        if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] + row["tokens_out"] == 0:
+            sums["without_usage"] += 1
+            sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"])
         if row["expected_score"] is None:
             reasons[f"{row['status']}: {row['reason']}"] += 1
             continue
@@ -127,6 +131,8 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int) -> AnnotationsSumm
         cut=int(sums["cut"]),
         tokens_in=int(sums["tokens_in"]),
         tokens_out=int(sums["tokens_out"]),
+        without_usage=int(sums["without_usage"]),
+        tokens_estimated=int(sums["tokens_estimated"]),
         documents_per_second=round(asked / sums["seconds"], 3) if sums["seconds"] else None,
         mean_score=round(sums["weighted"] / sums["weight"], 4) if scored else None,
         mean_entropy=round(sums["entropy"] / sums["with_entropy"], 4) if sums["with_entropy"] else None,

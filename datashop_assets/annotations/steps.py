@@ -5,7 +5,6 @@ whose gate does not block for the prompt's way of scoring warns instead.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from datashop_assets.annotations.results import (
     AnnotationsConfig,
@@ -16,17 +15,19 @@ from datashop_assets.annotations.results import (
     SecondAnnotatorConfig,
 )
 from datashop_assets.core.step import ON_ANNOTATOR, Check, CheckContext, CheckResult, Input, StepOutput, StepRun, step
-from datashop_assets.costs import read_prices
+from datashop_assets.costs import budget_limits
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.prompts.annotator_settings import BLOCKING, Gate
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
 
 LOOK_AT: dict[Gate, str] = {
-    "coverage": "Nearly every asked document has a score. If not, look at `reason` of the documents shown: failed "
-    "calls are asked again by the next run, refusals need another rubric or model.",
-    "unparsed_share": "Few replies hold no score. If many do, look at `raw` of the documents shown and at the end of "
-    "the rubric, which must say how the score is written; another processor reads the same replies for nothing.",
+    "coverage": "Nearly every asked document has a score, within every source too, which only warns. If not, look at "
+    "`reason` and `reply` of the documents shown: failed calls are asked again by the next run, refusals need another "
+    "rubric or model.",
+    "unparsed_share": "Few replies hold no score, within every source too, which only warns. If many do, look at "
+    "`reply` of the documents shown and at the end of the rubric, which must say how the score is written; another "
+    "processor reads the same replies for nothing.",
     "longest_decile_kept": "The longest documents got scores too. If not, look at `reason` of the documents shown: "
     "read fewer characters, or serve the model with a longer context.",
     "both_ends_used": "Some documents score low and some high. If not, look at the scores of the documents shown: "
@@ -44,18 +45,18 @@ def gate_check(gate: Gate) -> Check:
     said = f"{LOOK_AT[gate]} Stops a run by default for: {always}. Thresholds: `annotator.gates` in the prompt file."
 
     def evaluate(context: CheckContext) -> CheckResult:
-        from datashop_assets.annotations.describe import replies_table
+        from datashop_assets.annotations.describe import replies
         from datashop_assets.annotations.gates import documents_of, gate_report
 
         settings = context.prompt.annotator
         report = gate_report(gate, settings.gates, context.output)
-        failed = not report.passed and len(report.look_at) > 0
+        failed = report.warns or not report.passed
         return CheckResult(
-            passed=report.passed,
-            blocks=gate in settings.gates.blocks(settings.scoring),
+            passed=not failed,
+            blocks=gate in settings.gates.blocks(settings.scoring) and not report.warns,
             description=report.says,
             figures=report.figures,
-            sample=replies_table(list(documents_of(report, context.output))) if failed else "",
+            sample=replies(list(documents_of(report, context.output))) if failed and len(report.look_at) else None,
         )
 
     return Check(
@@ -111,15 +112,6 @@ def _annotations(prompt: Prompt) -> AnnotationsConfig:
     )
 
 
-def _limits(prompt: Prompt) -> dict[str, Any]:
-    if (budget := prompt.annotator.budget) is None:
-        return {}
-    limits = budget.model_dump(include={"tokens", "hours", "money"})
-    if budget.money is None:
-        return limits
-    return {**limits, "price_per_hour": read_prices().of("annotations", budget.hardware)[1].price_per_hour}
-
-
 def _describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, str]:
     from datashop_assets.annotations.describe import describe_annotations
 
@@ -139,7 +131,7 @@ def _describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str,
     resources={"annotator"},
     placement=ON_ANNOTATOR,
     checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER, ENDPOINTS_AGREE),
-    limits=_limits,
+    limits=budget_limits,
     describe=_describe_annotations,
 )
 def annotations(run: StepRun[AnnotationsConfig]) -> AnnotationsResult:
@@ -194,6 +186,7 @@ def _describe_report(output: StepOutput[AnnotatorReportResult]) -> Mapping[str, 
     kinds={"json"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
+    limits=budget_limits,
     describe=_describe_report,
 )
 def annotator_report(run: StepRun[AnnotatorReportConfig]) -> AnnotatorReportResult:

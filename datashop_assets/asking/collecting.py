@@ -1,11 +1,13 @@
 """Asking an annotator for the answers that the store does not have, and the scores that these answers give."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from datashop_assets.asking.replies import Judge
+from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore, AnswerWriter, answers_in_order, key_of, to_line
 from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Ended, Question
 from datashop_assets.protocols.documents import Document
@@ -18,7 +20,7 @@ Request = tuple[str, AnnotationRequest]  # the digest of the document's content,
 
 
 class AskingStoppedError(Exception):
-    """`allows` said no before all documents were asked. What was answered is kept."""
+    """The budget had no room for all documents. What was answered is kept."""
 
     def __init__(self, unasked: int) -> None:
         super().__init__(f"{unasked} documents were not asked")
@@ -29,17 +31,17 @@ class AskingStoppedError(Exception):
 class AnswerCollector:
     """Puts one question to documents. `failures` says of each key whose call failed why; the next `ask` tries it again.
 
-    `watch` sees every new answer, failed ones too, and may raise to stop: what was answered is kept.
+    A request is sent when `spending` has room for it. Where it has none, what is under way is waited for, which may
+    leave some; what then has no room is not asked.
     """
 
     annotator: Annotator
     question: Question
     store: AnswerStore
-    watch: Callable[[Answer], None] = lambda _: None
+    spending: Spending | None = None  # None: without a limit
     failures: dict[str, str] = field(default_factory=dict)
     asked: int = 0  # documents sent to the annotator
-    allows: Callable[[], bool] = lambda: True  # whether to go on; what is in flight when it says no is waited for
-    unasked: int = 0  # documents that were not sent because of it
+    unasked: int = 0  # documents that were not sent because the budget had no room
 
     def ask(self, requests: Iterable[Request], bar: Bar) -> None:
         """Answers flow: without groups all documents are one stream.
@@ -50,7 +52,11 @@ class AnswerCollector:
         known, group = self.store.keys(), self.annotator.group
         with AnswerWriter(self.store, grouped=group is not None) as writer:
             for batch in _batches(requests, group):
-                self._put(self._missing(batch, known, bar), writer, bar)
+                missing = self._missing(batch, known, bar)
+                if group is None:
+                    self._put_while_room(missing, writer, bar)
+                else:
+                    self._put_group(list(missing), writer, bar)
                 writer.flush()
         if self.unasked:
             raise AskingStoppedError(self.unasked)
@@ -61,20 +67,35 @@ class AnswerCollector:
             key = key_of(content, request.constrain)
             if key in known:
                 bar.skip()
-            elif not self.allows():
-                self.unasked += 1
             else:
                 known.add(key)
                 yield replace(request, id=key)
 
-    def _put(self, missing: Iterator[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
-        first = next(missing, None)
-        if first is None:
-            return
+    def _put_while_room(self, missing: Iterator[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
+        """One stream, or several, each of which begins when the answers of the one before have left room again."""
+        held = next(missing, None)
+        while held is not None and self._has_room([held]):
+            stream = _Stream(held, missing, self._has_room)
+            self._put(stream, writer, bar)
+            held = stream.held
+        if held is not None:
+            self.unasked += 1 + sum(1 for _ in missing)
+
+    def _put_group(self, requests: list[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
+        """All of a group or none of it."""
+        if requests and not self.unasked and self._has_room(requests):
+            self._put(requests, writer, bar)
+        else:
+            self.unasked += len(requests)
+
+    def _has_room(self, requests: Sequence[AnnotationRequest]) -> bool:
+        return self.spending is None or self.spending.reserve(requests)
+
+    def _put(self, requests: Iterable[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
         waiting: set[str] = set()
 
         def sent() -> Iterator[AnnotationRequest]:
-            for request in chain([first], missing):
+            for request in requests:
                 waiting.add(request.id)
                 yield request
 
@@ -86,7 +107,10 @@ class AnswerCollector:
             waiting.remove(answer.id)
             self._keep(answer, writer)
             bar.advance()
-            self.watch(answer)
+            if self.spending is not None:
+                self.spending.settle(answer)
+        if self.spending is not None:
+            self.spending.release(waiting)
         self.failures.update(dict.fromkeys(waiting, UNANSWERED))
 
     def _keep(self, answer: Answer, writer: AnswerWriter) -> None:
@@ -101,6 +125,24 @@ class AnswerCollector:
                 self.failures[answer.id] = f"the answer cannot be kept: {error}"
 
 
+@dataclass
+class _Stream:
+    """Requests while there is room. `held` is the first that has none; the rest are still in `missing`."""
+
+    first: AnnotationRequest
+    missing: Iterator[AnnotationRequest]
+    has_room: Callable[[Sequence[AnnotationRequest]], bool]
+    held: AnnotationRequest | None = None
+
+    def __iter__(self) -> Iterator[AnnotationRequest]:
+        yield self.first
+        for request in self.missing:
+            if not self.has_room([request]):
+                self.held = request
+                return
+            yield request
+
+
 def _batches(requests: Iterable[Request], group: int | None) -> Iterator[Iterable[Request]]:
     remaining = iter(requests)
     if group is None:
@@ -112,22 +154,31 @@ def _batches(requests: Iterable[Request], group: int | None) -> Iterator[Iterabl
 
 @dataclass(frozen=True)
 class DocumentScorer:
-    """Scores documents by one question, through the answer store, where the first reply is all that is wanted."""
+    """Scores documents by one question, through the answer store, where the first reply is all that is wanted.
+
+    `limits` are those of `Spending`.
+    """
 
     annotator: Annotator
     question: Question
     judge: Judge
     answers: Folder  # of all questions
     scratch: Path
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, contents: Iterable[str], requests: Iterable[Request], bar: Bar) -> dict[str, float | None]:
         """The expected score, 0 to 5, of each of `contents`, which are the digests of the requests' documents.
 
         None where the call failed, was refused or gave a reply without a score: there is no second try. Memory holds as
-        many answers as a lot of `answers_in_order`.
+        many answers as a lot of `answers_in_order`. Raises `ValueError` where the budget is reached.
         """
         store = AnswerStore.of(self.answers, self.question)
-        AnswerCollector(self.annotator, self.question, store).ask(requests, bar)
+        spending = Spending.so_far(self.limits, self.question, store, self.scratch)
+        collector = AnswerCollector(self.annotator, self.question, store, spending)
+        try:
+            collector.ask(requests, bar)
+        except AskingStoppedError as stop:
+            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
         scores: dict[str, float | None] = dict.fromkeys(contents)
         for lot in answers_in_order(store, list(scores), self.scratch):
             scores |= {key: self.judge.judge(answer).expected_score for key, answer in lot.items() if key in scores}

@@ -17,13 +17,14 @@ from datashop_assets.commands.shared import (
     duration,
     json_option,
     prompt_names,
+    say,
     say_json,
     say_table,
 )
 from datashop_assets.statistics.figure import Figure
 
 if TYPE_CHECKING:
-    from datashop_assets.costs import Estimate
+    from datashop_assets.costs import Estimate, StageEstimate
 
 MODELS = ("400m", "1b", "8b")
 ENCODERS = ("encoder-tuning", "encoder-scoring")
@@ -57,18 +58,18 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
     """
     from datashop_assets.core.build import make_step
     from datashop_assets.costs import read_prices
-    from datashop_assets.estimate import NEEDED, make_estimate, measured_pilot, stated_pilot
+    from datashop_assets.estimate import make_estimate, measured_pilot, needed, stated_pilot
     from datashop_assets.runner import local_resources
 
     here = deployment()
     with clear_errors():
         prices, plan, resources = read_prices(), here.plan(prompt), local_resources()
         stated = tokens_per_second or (prices.of("annotations", hardware)[1].tokens_per_second if hardware else None)
-        for name in NEEDED:
+        for name in needed(plan, asks=not stated):
             make_step(name, plan, resources)
         plan = here.plan(prompt)
         found = stated_pilot(plan, pilot, stated) if stated else measured_pilot(plan, resources, pilot)
-        made = make_estimate(plan, found, prices, hardware)
+        made = make_estimate(plan, found, prices, hardware, resources.annotator)
         made.keep(prompt, here.root)
     if as_json:
         say_json(made.model_dump_json(indent=2))
@@ -77,7 +78,7 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
 
 
 def show(slug: str, estimate: "Estimate") -> None:
-    """A line for each stage; where all run on one hardware, it stands in the title."""
+    """A line for each stage; where all run on one hardware, it stands in the title. Then what reuse saves."""
     from rich.table import Table
 
     from datashop_assets.costs import amount
@@ -95,6 +96,15 @@ def show(slug: str, estimate: "Estimate") -> None:
     hours, money = (_total(stage.hours for stage in stages.values()), _total(stage.money for stage in stages.values()))
     table.add_row("all", "", _time(hours), amount(money), style="bold")
     say_table(table)
+    saved = _total(stage.saved_hours for stage in stages.values() if stage.saved_hours)
+    if saved and saved.value:
+        reused = [name for name, stage in stages.items() if stage.saved_hours and stage.saved_hours.value]
+        say(f"Reuse saves {_time(saved)}: {', '.join(f'{name}{_tokens_saved(stages[name])}' for name in reused)}")
+
+
+def _tokens_saved(stage: "StageEstimate") -> str:
+    tokens = stage.saved_tokens
+    return f" ({tokens.value:,.0f} tokens)" if tokens is not None and tokens.value else ""
 
 
 def _total(figures: Iterable[Figure | None]) -> Figure | None:

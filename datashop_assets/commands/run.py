@@ -20,7 +20,7 @@ from datashop_assets.commands.shared import (
     stage_names,
 )
 from datashop_assets.core.plan import State
-from datashop_assets.core.status import StepStatus, problems_of, step_status
+from datashop_assets.core.status import StepStatus, problems_of, remarks_of, step_status
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.graph import GRAPH
 
@@ -92,11 +92,11 @@ def run(prompt: str, until: str | None) -> None:
             say(f"{prompt}: done after {took}")
     with clear_errors():
         now = plan if not steps else here.plan(prompt)
-    blocked = now.blocked(wanted)
+    blocked, stages = now.blocked(wanted), {name: step_status(one) for name, one in now.items()}
     if not failed:
-        _results(prompt, {name: step_status(one) for name, one in now.items()}, made=steps)
-    elif blocked:
-        say(f"{prompt}: {', '.join(blocked)}: blocked by a gate: {next(iter(blocked.values()))}")
+        _results(prompt, stages, made=steps)
+    else:
+        _problems(prompt, stages)
     sys.exit(1 if failed or blocked else 0)
 
 
@@ -139,7 +139,7 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
 
 
 def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
-    """A line for each stage, then what a person must fix: once for all stages that the same gate holds back."""
+    """A line for each stage, then what checks remark, then what a person must fix, once for all stages alike."""
     from rich.table import Table
     from rich.text import Text
 
@@ -153,8 +153,19 @@ def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
         rows, took = (f"{stage.rows:,}", duration(stage.seconds)) if finished else ("", "")
         table.add_row(name, Text(state, style=COLOURS[stage.state]), rows, took, _headline(name, stage.metrics))
     say_table(table)
+    for remark in remarks_of(stages):
+        waived = f"\n  Waived: {remark.waived}" if remark.waived else ""
+        say(f"{slug}: {remark.step}: check {remark.check}: {remark.said}{waived}")
+    _problems(slug, stages)
+
+
+def _problems(slug: str, stages: Stages) -> None:
+    """What a person must fix, with rows that made a gate fail."""
     for problem in problems_of(stages):
-        say(f"{slug}: {', '.join(problem.steps)}: {problem.state}: {problem.reason}\n  Fix: {problem.fix}")
+        say(f"{slug}: {', '.join(problem.steps)}: {problem.state}: {problem.reason}")
+        for line in problem.sample:
+            say(f"    {line}")
+        say(f"  Fix: {problem.fix}")
 
 
 def _headline(name: str, metrics: Mapping[str, Any]) -> str:

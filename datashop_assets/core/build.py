@@ -29,7 +29,17 @@ RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "polars", "pyarrow", "tok
 
 
 class BlockedError(ValueError):
-    """A gate upstream has failed. The message names the gate, what it said and the fix."""
+    """A gate has failed. The message names the gate, what it said, rows that made it fail, and the fix."""
+
+    @classmethod
+    def of(cls, begins: str, checks: Mapping[str, CheckResult], kept: str) -> "BlockedError":
+        """`kept` is the folder of the output that the gates judged."""
+        rows = [line for one in checks.values() if one.stops and one.sample for line in one.sample.lines()]
+        return cls(
+            f"{begins}: {'; '.join(stopping(checks))}. Its output is kept at {kept}; correct what the gate names, or "
+            "the gate's threshold in the prompt file, or waive the gate there with a reason (`gates.waive`)"
+            + "".join(f"\n  {line}" for line in rows)
+        )
 
 
 class MissingInputError(ValueError):
@@ -103,6 +113,7 @@ def _inputs(planned: PlannedStep, plan: Plan, look: Look) -> dict[str, StepOutpu
     for one in now.values():
         if one.state is State.DAMAGED:
             raise DamagedStageError(one.reason, one.fix)
+    _refuse_blocked(planned, plan, look)
     absent = [one for one in now.values() if not one.usable]
     if absent and not current:
         names = ", ".join(one.step.name for one in absent)
@@ -111,20 +122,27 @@ def _inputs(planned: PlannedStep, plan: Plan, look: Look) -> dict[str, StepOutpu
             f"{planned.step.name} of {slug!r} is made from {what}; materialize {names} for {slug!r} first, or select "
             f"them together with {planned.step.name}"
         )
-    for one in now.values():
-        if not one.usable:
-            continue
-        others = _finished(one, plan, look)
-        if gates := stopping(check_output(one.step, one.output, plan.prompt, plan.root, others)):
-            raise BlockedError(
-                f"{planned.step.name} of {slug!r} is blocked by {one.step.name}: {'; '.join(gates)}. Its output is "
-                f"kept at {one.folder.uri}; correct what the gate names, or the gate's threshold in the prompt file"
-            )
     outputs = {name: one.output for name, one in now.items()}
     if not current:
         for output in outputs.values():
             output.check()
     return outputs
+
+
+def _refuse_blocked(planned: PlannedStep, plan: Plan, look: Look) -> None:
+    """Raises `BlockedError` where a gate has failed of anything upstream, however far.
+
+    Also where one has failed that stands before it in the graph, unless the step is there: then nothing is spent on it.
+    """
+    there, step = planned.state is State.CURRENT, planned.step.name
+    for name in plan.upstream(step) if there else plan.before(step):
+        one = look[name]
+        if not one.usable or not any(check.blocking for check in one.step.checks):
+            continue
+        checks = check_output(one.step, one.output, plan.prompt, plan.root, _finished(one, plan, look))
+        if any(result.stops for result in checks.values()):
+            begins = f"{planned.step.name} of {plan.prompt.slug!r} is blocked by {name}"
+            raise BlockedError.of(begins, checks, one.folder.uri)
 
 
 def _missing(planned: PlannedStep) -> str:
@@ -159,6 +177,7 @@ def _build(
         limits=planned.limits,
         scorer=lambda digest: _scorer(plan, digest),
         descriptions=lambda output: plan[output.manifest.stage].step.describe(output),
+        checks=lambda name: _checks_of(plan, name),
     )
     with _explained(planned, scratch, held):
         writer.begin({name: one.manifest.content_digest for name, one in inputs.items()}, planned.usable)
@@ -193,6 +212,12 @@ def _explained(planned: PlannedStep, scratch: Path, held: Held) -> Iterator[None
                 "least, then run again: finished files are kept",
             ) from error
         raise
+
+
+def _checks_of(plan: Plan, name: str) -> dict[str, CheckResult]:
+    look = plan.look()
+    one = look[name]
+    return check_output(one.step, one.output, plan.prompt, plan.root, _finished(one, plan, look))
 
 
 def _scorer(plan: Plan, digest: str) -> TextScorer:

@@ -2,7 +2,8 @@
 
 A check's verdict depends on the output's content, on the step's code version and on the part of the prompt that the
 check names. It is stored under the prompt (`prompts/<slug>/checks/<step>`) with a digest of all these. So a gate that
-failed goes on blocking what is downstream, in every entry point, until the output or the thresholds are others.
+failed goes on blocking what is downstream, in every entry point, until the output or the thresholds are others, or the
+prompt waives it. A waiver is no part of the verdict: it changes no digest, and nothing is judged again for it.
 """
 
 from collections.abc import Mapping
@@ -42,36 +43,48 @@ def check_output(
         return {}
     shown = {name: others[name] for check in step.checks for name in check.reads_of(prompt) if name in others}
     read = {name: one.manifest.content_digest for name, one in shown.items()}
-    key = _key(step, prompt, output.manifest.content_digest)
+    key = record_key(step, prompt, output.manifest.content_digest)
     record = _record(root, prompt.slug, step.name)
     if record is not None and (record.key, record.read) == (key, read):
-        return record.results
+        return _waived(record.results, prompt)
     context = CheckContext(prompt, output, shown)
     results = {check.name: check.evaluate(context) for check in step.checks}
-    record = CheckRecord(key=key, read=read, results=results)
+    keep_results(step, prompt, root, CheckRecord(key=key, read=read, results=results))
+    return _waived(results, prompt)
+
+
+def keep_results(step: Step[Any, Any], prompt: Prompt, root: Root, record: CheckRecord) -> None:
+    """Keeps verdicts where every later run finds them."""
     root.prompt(prompt.slug).child(CHECKS).write(step.name, record.model_dump_json().encode())
-    return results
 
 
-def failed_gates(step: Step[Any, Any], prompt: Prompt, root: Root, content_digest: str | None) -> list[str]:
-    """The blocking checks that failed on this content of the step's output, each with what it said.
-
-    Nothing where they have not been evaluated yet: whoever makes what is downstream evaluates them first.
-    """
-    if content_digest is None or not any(check.blocking for check in step.checks):
-        return []
+def stored_results(
+    step: Step[Any, Any], prompt: Prompt, root: Root, content_digest: str
+) -> dict[str, CheckResult] | None:
+    """What the step's checks said of this content under these settings; None where they were not evaluated."""
+    if not step.checks:
+        return {}
     record = _record(root, prompt.slug, step.name)
-    if record is None or record.key != _key(step, prompt, content_digest):
-        return []
-    return stopping(record.results)
+    if record is None or record.key != record_key(step, prompt, content_digest):
+        return None
+    return _waived(record.results, prompt)
 
 
 def stopping(results: Mapping[str, CheckResult]) -> list[str]:
     """Of these verdicts those that stop what is downstream, in words."""
-    return [f"{name}: {one.description}" for name, one in results.items() if one.blocks and not one.passed]
+    return [f"{name}: {one.description}" for name, one in results.items() if one.stops]
 
 
-def _key(step: Step[Any, Any], prompt: Prompt, content_digest: str) -> str:
+def _waived(results: Mapping[str, CheckResult], prompt: Prompt) -> dict[str, CheckResult]:
+    reasons = prompt.gates.waive
+    return {
+        name: one.model_copy(update={"waived": reasons[name]}) if name in reasons and not one.passed else one
+        for name, one in results.items()
+    }
+
+
+def record_key(step: Step[Any, Any], prompt: Prompt, content_digest: str) -> str:
+    """The key of verdicts on this content by the settings of now."""
     return digest_of(
         {
             "step": [step.name, step.version],

@@ -10,7 +10,7 @@ what its checks said, stands in files beside it.
 | stale | made, but the prompt, sources, code, an input's content or the annotator have changed since | makes it again |
 | incomplete | made and of use, but for documents whose calls failed | asks about those again |
 | damaged | its manifest cannot be read | sets the folder aside, says so, and makes it again |
-| blocked | a gate failed upstream | leaves it out, and names the gate |
+| blocked | a gate failed upstream, or before a step that is not there yet | leaves it out, and names the gate |
 | current | what the prompt asks for now | nothing |
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError
 
-from datashop_assets.core.checks import failed_gates
-from datashop_assets.core.step import AnnotatorResult, AnsweredBy, Step, StepOutput, config_json
+from datashop_assets.core.checks import stopping, stored_results
+from datashop_assets.core.step import AnnotatorResult, AnsweredBy, CheckResult, Step, StepOutput, config_json
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
@@ -54,6 +54,8 @@ class PlannedStep:
     folder: Folder
     state: State = State.MISSING
     reason: str = ""  # why it is stale, incomplete, damaged or blocked
+    blocked_by: str = ""  # the step whose gate holds it back
+    checks: Mapping[str, CheckResult] | None = None  # of its output; None where they were not evaluated as they are now
     changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
     failed_calls: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
@@ -70,8 +72,16 @@ class PlannedStep:
         if self.state is State.DAMAGED:
             return f"run the prompt: it moves {self.folder.uri} to {DAMAGED}/ of the root and makes the stage again"
         if self.state is State.BLOCKED:
-            return "correct what the gate names, or its threshold in the prompt file, and run the prompt again"
+            return (
+                "correct what the gate names, or its threshold in the prompt file, or waive it there with a reason "
+                "(`gates.waive`), and run the prompt again"
+            )
         return ""
+
+    @property
+    def to_check(self) -> bool:
+        """Whether its output is there and a gate of it has not been judged, or not by the settings as they are now."""
+        return self.usable and self.checks is None and any(check.blocking for check in self.step.checks)
 
     @property
     def output(self) -> StepOutput[Any]:
@@ -80,7 +90,11 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Graph:
-    """Steps in the order in which data flows. Raises `ValueError` where an input is not declared before its reader."""
+    """Steps in the order in which data flows. Raises `ValueError` where an input is not declared before its reader.
+
+    The order also says what a failed gate holds back: besides all that is downstream, whatever stands after it and is
+    not there yet. So nothing is trained or paid for beside answers that are not fit to be used.
+    """
 
     steps: tuple[Step[Any, Any], ...]
 
@@ -147,8 +161,8 @@ class Plan(Mapping[str, PlannedStep]):
     def to_do(self, names: Iterable[str] | None = None) -> list[str]:
         """The steps (of `names`) that a run would make, in the order of the graph.
 
-        Those that are not current, and those whose input may become another by that. What only a gate holds back is
-        left out, unless what the gate judges will be made again.
+        Those that are not current, those whose input may become another by that, and those whose gates are to be
+        judged. What only a gate holds back is left out, unless what the gate judges will be made again.
         """
         wanted = set(self if names is None else names)
         found: list[str] = []
@@ -157,7 +171,9 @@ class Plan(Mapping[str, PlannedStep]):
             again = bool(changing.intersection(planned.inputs))
             if planned.state is State.INCOMPLETE or planned.changed or again:
                 changing.add(name)
-            if again or planned.state not in (State.CURRENT, State.BLOCKED):
+            gate_may_pass = planned.state is State.BLOCKED and planned.blocked_by in found
+            lacking = planned.state not in (State.CURRENT, State.BLOCKED)
+            if again or lacking or gate_may_pass or planned.to_check:
                 found.append(name)
         return [name for name in found if name in wanted]
 
@@ -167,6 +183,21 @@ class Plan(Mapping[str, PlannedStep]):
         return {
             name: planned.reason for name, planned in self.items() if planned.state is State.BLOCKED and name in wanted
         }
+
+    def upstream(self, name: str) -> list[str]:
+        """All that a step is made from, however far, in the order of the graph."""
+        wanted: set[str] = set()
+        queue = [name]
+        while queue:
+            new = set(self[queue.pop()].inputs) - wanted
+            wanted |= new
+            queue += new
+        return [each for each in self if each in wanted]
+
+    def before(self, name: str) -> list[str]:
+        """All steps that stand before this one in the graph: their gates come before it is made."""
+        names = list(self)
+        return names[: names.index(name)]
 
     def look(self) -> "Look":
         """The steps as they stand now: they, or what they are made from, may have been made since the plan."""
@@ -216,9 +247,10 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
         unseen = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
         manifest, _ = found = _manifest(unseen)
         seen = _seen(unseen, found, contents, annotator, step.name in made)
-        planned[step.name] = seen = _held_back(seen, planned, gates)
-        contents[step.name] = content = None if manifest is None else manifest.content_digest
-        gates[step.name] = failed_gates(step, prompt, root, content) if seen.usable else []
+        if manifest is not None:
+            seen = replace(seen, checks=stored_results(step, prompt, root, manifest.content_digest))
+        planned[step.name] = _held_back(seen, planned)
+        contents[step.name] = None if manifest is None else manifest.content_digest
     return Plan(planned, prompt, root, annotator)
 
 
@@ -229,14 +261,19 @@ def plan_digest(step: Step[Any, Any], config: object, inputs: Iterable[str]) -> 
     )
 
 
-def _held_back(seen: PlannedStep, planned: Mapping[str, PlannedStep], gates: Mapping[str, list[str]]) -> PlannedStep:
-    """The step, `blocked` where a gate of an input has failed or an input is blocked itself."""
-    for name in seen.inputs:
+def _held_back(seen: PlannedStep, planned: Mapping[str, PlannedStep]) -> PlannedStep:
+    """The step, `blocked` where a gate of an input has failed or an input is blocked itself.
+
+    What is not there yet is held back by every gate that stands before it.
+    """
+    there = seen.state is State.CURRENT
+    for name in seen.inputs if there else planned:
         above = planned[name]
-        if above.state is State.BLOCKED:
-            return replace(seen, state=State.BLOCKED, reason=above.reason)
-        if gates[name]:
-            return replace(seen, state=State.BLOCKED, reason=f"{name}: {'; '.join(gates[name])}")
+        if name in seen.inputs and above.state is State.BLOCKED:
+            return replace(seen, state=State.BLOCKED, reason=above.reason, blocked_by=above.blocked_by)
+        if above.usable and (gates := stopping(above.checks or {})):
+            reason = f"{name}: {'; '.join(gates)}"
+            return replace(seen, state=State.BLOCKED, reason=reason, blocked_by=name)
     return seen
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.plan import PlannedStep, State
+from datashop_assets.core.step import CheckResult
 
 
 class StepStatus(BaseModel):
@@ -22,6 +23,8 @@ class StepStatus(BaseModel):
     seconds: float = 0.0
     metrics: dict[str, Any] = {}
     failed_calls: int = 0
+    checks: dict[str, CheckResult] = {}  # of its output, as they were last evaluated by the settings of now
+    blocked_by: str = ""  # the step whose gate holds it back
 
 
 class Status(BaseModel):
@@ -39,15 +42,43 @@ class Problem(NamedTuple):
     state: State
     reason: str
     fix: str
+    sample: list[str]  # lines for a terminal: rows that made a gate fail
+
+
+class Remark(NamedTuple):
+    """A check that failed and holds nothing back: it only warns, or the prompt waives it for a reason."""
+
+    step: str
+    check: str
+    said: str
+    waived: str
 
 
 def problems_of(steps: Mapping[str, StepStatus]) -> list[Problem]:
     """The damaged and blocked ones of a prompt; those that the same gate holds back are one problem."""
-    alike: dict[tuple[State, str, str], list[str]] = {}
+    alike: dict[tuple[State, str, str, str], list[str]] = {}
     for name, one in steps.items():
         if one.fix:
-            alike.setdefault((one.state, one.reason, one.fix), []).append(name)
-    return [Problem(names, *same) for same, names in alike.items()]
+            alike.setdefault((one.state, one.reason, one.fix, one.blocked_by), []).append(name)
+    return [
+        Problem(names, state, reason, fix, _sample(steps.get(blocked_by)))
+        for (state, reason, fix, blocked_by), names in alike.items()
+    ]
+
+
+def _sample(judged: StepStatus | None) -> list[str]:
+    checks = {} if judged is None else judged.checks
+    return [line for one in checks.values() if one.stops and one.sample for line in one.sample.lines()]
+
+
+def remarks_of(steps: Mapping[str, StepStatus]) -> list[Remark]:
+    """What failed checks say, in the order of the graph, of those that hold nothing back."""
+    return [
+        Remark(name, check, one.description, one.waived)
+        for name, step in steps.items()
+        for check, one in step.checks.items()
+        if not one.passed and not one.stops
+    ]
 
 
 def step_status(planned: PlannedStep) -> StepStatus:
@@ -57,6 +88,8 @@ def step_status(planned: PlannedStep) -> StepStatus:
         fix=planned.fix,
         digest=planned.digest,
         path=planned.folder.uri,
+        checks=dict(planned.checks or {}),
+        blocked_by=planned.blocked_by,
     )
     manifest = planned.manifest
     if not planned.usable or manifest is None:

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from datashop_assets.markdown import Sample
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
 from datashop_assets.protocols.compute import Compute
@@ -129,6 +130,9 @@ class StepRun(Generic[ConfigT]):
     limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent; no row depends on it
     scorer: Callable[[str], TextScorer] = _no_scorer  # the finished encoder of this digest, of whichever prompt
     descriptions: "Callable[[StepOutput[Any]], Mapping[str, str]]" = lambda _: {}
+    checks: "Callable[[str], Mapping[str, CheckResult]]" = (
+        lambda _: {}
+    )  # of an input, by its name; no row depends on it
 
     @property
     def annotator(self) -> Annotator:
@@ -155,7 +159,13 @@ class CheckResult(BaseModel):
     blocks: bool = False  # whether a failure stops everything downstream for this prompt
     severity: Literal["warning", "error"] = "warning"
     figures: dict[str, JsonValue] = {}
-    sample: str = ""  # Markdown: rows that made it fail
+    sample: Sample | None = None  # rows that made it fail
+    waived: str = ""  # why the prompt lets it pass; it then stops nothing
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing may be made from the output."""
+        return self.blocks and not self.passed and not self.waived
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import polars as pl
 from markupsafe import Markup
 
 from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
+from datashop_assets.core.status import Remark
 from datashop_assets.core.step import StepResult
 from datashop_assets.data_card import charts, page
 from datashop_assets.data_card.documents import Scan, annotated, browsed, samples, scan, unseen_scores
@@ -48,10 +49,11 @@ def build(run: CardRun) -> DataCardResult:
     documents = browsed(run, shards, answers)
     known = facts(run, found, samples(run, found, answers), documents)
     spent = spending(run)
-    html = page.card(known, spent, drawn(run, found, known), descriptions(run))
+    said = remarks(run)
+    html = page.card(known, spent, drawn(run, found, known), descriptions(run), said)
     run.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
     run.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
-    run.output.put_bytes(MARKDOWN, page.hub(known).encode(), identity=False)
+    run.output.put_bytes(MARKDOWN, page.hub(known, said).encode(), identity=False)
     run.output.put_bytes(PAGE, html.encode(), identity=False)
     run.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
     evaluation = run.input(EvaluationResult).result
@@ -65,6 +67,16 @@ def build(run: CardRun) -> DataCardResult:
         documents=documents.documents,
         samples=sum(len(rows) for rows in known["samples"].values()),
     )
+
+
+def remarks(run: CardRun) -> list[Remark]:
+    """Of all checks those that failed: they warn, or the prompt waives them for a reason that the card shows."""
+    return [
+        Remark(name, check, one.description, one.waived)
+        for name in run.inputs
+        for check, one in run.checks(name).items()
+        if not one.passed
+    ]
 
 
 def drawn(run: CardRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:

@@ -192,7 +192,9 @@ def _spent(output: StepOutput[StepResult], expected: StageEstimate | None) -> di
 def _tokens(result: StepResult) -> int | None:
     """What an annotator read and wrote, or what language models of all seeds were trained on."""
     match result:
-        case AnnotationsResult() | RubricResult():
+        case AnnotationsResult():
+            return result.tokens_in + result.tokens_out + result.tokens_estimated
+        case RubricResult():
             return (result.tokens_in or 0) + (result.tokens_out or 0) or None
         case ControlLMResult() | MatchedLMResult() | TrainedLMResult():
             return result.models.tokens * result.models.seeds

@@ -6,7 +6,7 @@ whose hash the policy holds. A text that got through the escaping would still no
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from datashop_assets.core.status import Remark
 from datashop_assets.markdown import escaped
 from datashop_assets.statistics.figure import Figure
 
@@ -34,18 +35,32 @@ SIZES = {
     "100M<n<1B": 1_000_000_000,
     "1B<n<10B": 10_000_000_000,
 }
+TILE = 30  # characters
 Stored = Mapping[str, float | None]  # value, low, high
 
 
 def card(
-    facts: Mapping[str, Any], spent: Mapping[str, Any], charts: Mapping[str, Markup], said: Mapping[str, Any]
+    facts: Mapping[str, Any],
+    spent: Mapping[str, Any],
+    charts: Mapping[str, Markup],
+    said: Mapping[str, Any],
+    remarks: Sequence[Remark],
 ) -> str:
-    """The card. `said` is stage -> title -> Markdown, as the steps describe themselves."""
+    """The card. `said` is stage -> title -> Markdown, as the steps describe themselves; `remarks` are failed checks."""
     policy = POLICY.format(scripts="'none'")
     return (
         _templates()
         .get_template("card.html")
-        .render(**facts, spent=spent, charts=charts, said=said, style=_text("style.css"), policy=policy)
+        .render(
+            **facts,
+            spent=spent,
+            charts=charts,
+            said=said,
+            remarks=remarks,
+            within=within_sources(facts["encoder"]),
+            style=_text("style.css"),
+            policy=policy,
+        )
     )
 
 
@@ -66,9 +81,17 @@ def browser(facts: Mapping[str, Any], payload: str) -> str:
     )
 
 
-def hub(facts: Mapping[str, Any]) -> str:
+def hub(facts: Mapping[str, Any], remarks: Sequence[Remark]) -> str:
     """The card as Markdown for a dataset hub, below its YAML head."""
-    return _templates().get_template("card.md").render(**facts, head=hub_head(facts))
+    within = within_sources(facts["encoder"])
+    return _templates().get_template("card.md").render(**facts, head=hub_head(facts), remarks=remarks, within=within)
+
+
+def within_sources(report: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Sources with the encoder's AUC on unseen labels within each, from the lowest; none where there is one source."""
+    within = report.get("labels", {}).get("within", {})
+    known = [(name, one["figures"]["auc"]["value"]) for name, one in within.items() if one.get("figures")]
+    return sorted(known, key=lambda one: (one[1], one[0])) if len(within) > 1 else []
 
 
 def hub_head(facts: Mapping[str, Any]) -> str:
@@ -174,6 +197,11 @@ def rule(keep: Mapping[str, Any]) -> str:
     )
 
 
+def beginning(text: str) -> str:
+    """The name of a source, which may be an address, as far as it fits a tile."""
+    return text if len(text) <= TILE else f"{text[:TILE]}…"
+
+
 def cell(text: Any) -> str:
     """Text of others as one line of a Markdown table, where it is no markup."""
     return escaped(str(text))
@@ -181,7 +209,7 @@ def cell(text: Any) -> str:
 
 FILTERS: dict[str, Callable[..., str]] = {
     one.__name__: one
-    for one in (number, took, share, hours, amount, figure, cell, interval, percent, pace, moment, rule)
+    for one in (number, took, share, hours, amount, figure, cell, beginning, interval, percent, pace, moment, rule)
 }
 
 

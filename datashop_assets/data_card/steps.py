@@ -16,7 +16,7 @@ def _describe(output: StepOutput[DataCardResult]) -> Mapping[str, str]:
     result=DataCardResult,
     inputs=CARD_INPUTS,
     configure=DataCardConfig.of,
-    version="5",
+    version="6",
     group="6_card",
     kinds={"html"},
     describe=_describe,

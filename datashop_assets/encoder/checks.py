@@ -2,7 +2,15 @@
 
 from datashop_assets.annotations.results import AnnotatorReportResult
 from datashop_assets.core.step import Check, CheckContext, CheckResult, StepOutput
-from datashop_assets.encoder.results import Ceiling, EncoderResult, ceiling
+from datashop_assets.encoder.results import (
+    Ceiling,
+    EncoderReport,
+    EncoderResult,
+    ceiling,
+    encoder_report,
+    sources_at_chance,
+)
+from datashop_assets.markdown import one_line
 from datashop_assets.statistics.figure import Figure
 
 UNKNOWN = "annotator_report is not made yet: how well the annotator agrees with itself is not known"
@@ -27,6 +35,24 @@ def against_baselines(auc: Figure, baselines: dict[str, float]) -> CheckResult:
     )
 
 
+def better_than_chance_within_sources(context: CheckContext) -> CheckResult:
+    return within_sources(encoder_report(context.output))
+
+
+def within_sources(report: EncoderReport) -> CheckResult:
+    """The verdict on an encoder's AUC within each source."""
+    found = sources_at_chance(report)
+    named = [f"within {one_line(one.source)} the AUC on {one.of} is {one.within}" for one in found]
+    figures = {f"{one.source}, {one.of}": one.within.value for one in found}
+    judged = sum(one.figures is not None for one in report.labels.within.values())
+    said = f"no better than chance: {'; '.join(named)}; over all sources it is {found[0].all}" if found else ""
+    return CheckResult(
+        passed=not found,
+        description=said or f"of {judged} sources with enough labels none has an AUC that chance would give",
+        figures=dict(figures),
+    )
+
+
 def beneath_the_ceiling(context: CheckContext) -> CheckResult:
     report = context.read(AnnotatorReportResult)
     if report is None:
@@ -48,6 +74,13 @@ ENCODER_CHECKS = (
         "error where its AUC is not above theirs, a warning where only its interval reaches down to them. It does not "
         "stop the run: what follows is the comparison that says whether the kept documents help.",
         better_than_baselines,
+    ),
+    Check(
+        "better_than_chance_within_sources",
+        "Within every source the encoder ranks better than chance. If not, its AUC over all documents comes from "
+        "telling sources apart: look at the labels of that source in `report.json`, and at the annotator's replies "
+        "there. A source with few labels, whose interval holds anything, is not named.",
+        better_than_chance_within_sources,
     ),
     Check(
         "beneath_the_ceiling",

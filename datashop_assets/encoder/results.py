@@ -25,6 +25,7 @@ OUT_OF_FOLD = "out_of_fold.parquet"  # a row a labelled document, scored by a mo
 RELIABILITY, PRECISION_RECALL = "reliability.png", "precision_recall.png"
 Baseline = Literal["length", "source"]  # what can be guessed without reading
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+CHANCE = 0.5  # AUC
 NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
 
@@ -213,6 +214,33 @@ class EncoderResult(StepResult):
 def encoder_report(output: StageFolder) -> EncoderReport:
     """The whole report of a finished encoder. Raises `pydantic.ValidationError` where it is in another form."""
     return EncoderReport.model_validate_json(output.file(REPORT).read_bytes())
+
+
+class SourceAtChance(NamedTuple):
+    """A source within which an encoder ranks no better than chance, though it does over all documents."""
+
+    source: str
+    of: str  # the labels that it was held against
+    within: Figure  # AUC
+    all: Figure
+
+
+def sources_at_chance(report: EncoderReport) -> list[SourceAtChance]:
+    """Sources whose AUC has an interval that reaches down to 0.5 and not up to the AUC over all documents.
+
+    The second keeps a source of ten documents, whose interval holds anything, from being named.
+    """
+    parts = {"labels it has not seen": report.labels, "held-out gold": report.gold}
+    return [
+        SourceAtChance(source, of, auc, overall)
+        for of, part in parts.items()
+        if part is not None and part.all.figures is not None
+        for overall in (part.all.figures.auc,)
+        for source, one in part.within.items()
+        if one.figures is not None
+        for auc in (one.figures.auc,)
+        if auc.low is not None and auc.high is not None and auc.low <= CHANCE and auc.high < overall.value
+    ]
 
 
 class Ceiling(NamedTuple):

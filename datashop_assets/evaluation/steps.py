@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from datashop_assets.core.step import ON_ANNOTATOR, ON_TRAINER, Input, StepOutput, StepRun, step
+from datashop_assets.costs import budget_limits
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.evaluation.results import (
@@ -64,6 +65,7 @@ def _describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, s
     kinds={"parquet"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
+    limits=budget_limits,
     describe=_describe_targets,
 )
 def evaluation_targets(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTargetsResult:

@@ -158,7 +158,8 @@ def _scores(
     if run.resources.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
     question = scoring.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
-    scorer = DocumentScorer(run.annotator, question, Judge.of(scoring.parsing), run.answers, run.output.scratch)
+    judge = Judge.of(scoring.parsing)
+    scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch, run.limits)
     with run.resources.progress.bar("asking about held-out documents", len(documents), "documents") as bar:
         return scorer.scores_of(documents, bar)
 

@@ -82,7 +82,8 @@ def certify_rule(run: StepRun[KeepCertificateConfig]) -> KeepCertificateResult:
     drawn = draw(pool, run.input(PoolScoresResult), used, rule.labels)
     scoring = run.config.scoring
     question = scoring.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
-    scorer = DocumentScorer(run.annotator, question, Judge.of(scoring.parsing), run.answers, run.output.scratch)
+    judge = Judge.of(scoring.parsing)
+    scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch, run.limits)
     labels = _Labels(scorer, _documents(pool, drawn), run.config.positive_from)
     with run.resources.progress.bar("certificate", rule.labels, "labels") as bar:
         trials = certify(claim, drawn.candidates, lambda places: labels.ask(places, bar), rule.labels)

@@ -21,6 +21,7 @@ from datashop_assets.filtered_pool.results import (
     documents_name,
     tokens_name,
 )
+from datashop_assets.markdown import Sample
 from datashop_assets.prompts.keep_settings import FractionRule, TokenBudgetRule
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_documents.results import PoolTokensResult
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     import polars as pl
 
 CHUNK = 1 << 14  # documents
+SHOWN = 3  # rows of each kind
 RECOUNTED = 100  # documents nearest the cut whose tokens are counted again
 
 
 def pool_fully_scored(context: CheckContext) -> CheckResult:
-    wrong = unscored(context.required(PretrainingPoolResult), context.output)
-    return _verdict(wrong, f"{context.output.manifest.rows} documents, each with one score")
+    pool = context.required(PretrainingPoolResult)
+    wrong = unscored(pool, context.output)
+    sample = without_score(pool, context.output) if wrong else None
+    return _verdict(wrong, f"{context.output.manifest.rows} documents, each with one score", sample)
 
 
 def keep_count_exact(context: CheckContext) -> CheckResult:
@@ -42,11 +46,13 @@ def keep_count_exact(context: CheckContext) -> CheckResult:
     wrong = miskept(output, context.required(PoolScoresResult))
     if output.result.tokens is not None:
         wrong += missized(output, context.required(PretrainingPoolResult), context.required(PoolTokensResult))
-    return _verdict(wrong, f"exactly what {output.result.rule!r} keeps")
+    sample = around_the_cut(output, context.required(PoolScoresResult)) if wrong else None
+    return _verdict(wrong, f"exactly what {output.result.rule!r} keeps", sample)
 
 
-def _verdict(wrong: Sequence[str], right: str) -> CheckResult:
-    return CheckResult(passed=not wrong, blocks=True, severity="error", description="; ".join(wrong) or right)
+def _verdict(wrong: Sequence[str], right: str, sample: Sample | None = None) -> CheckResult:
+    description = "; ".join(wrong) or right
+    return CheckResult(passed=not wrong, blocks=True, severity="error", description=description, sample=sample)
 
 
 POOL_SCORES_CHECKS = (
@@ -88,6 +94,50 @@ def unscored(pool: StageFolder, scores: StageFolder) -> list[str]:
         if not same:
             found.append(f"{name} has {documents} documents and {scored} scores, or of other rows")
     return found
+
+
+def without_score(pool: StageFolder, scores: StageFolder) -> Sample:
+    """Some rows of the pool that have no score, and some scores that belong to no row."""
+    import polars as pl
+
+    from datashop_assets.documents.pool import pool_shards
+
+    there, rows = {shard.name for shard in scores.shards}, list[tuple[str, ...]]()
+    for name in (f"{shard}.parquet" for shard in pool_shards(pool)):
+        nothing = pl.DataFrame(schema={"row": pl.Int64})
+        documents = pl.concat([nothing, *(one.cast(pl.Int64) for one in _documents(pool, name, "row"))])["row"]
+        scored = nothing["row"]
+        if name in there:
+            scored = pl.concat([nothing, *(one.cast(pl.Int64) for one in _columns(scores, name, "row"))])["row"]
+        for what, one, other in (("no score", documents, scored), ("no document", scored, documents)):
+            missing = one.filter(~one.is_in(other.implode())).head(SHOWN)
+            rows += [(name, str(row), what) for row in missing]
+        if len(rows) >= 2 * SHOWN:
+            break
+    return Sample(columns=("shard", "row", "has"), rows=tuple(rows))
+
+
+def around_the_cut(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> Sample:
+    """The documents nearest the cut on both sides: those kept with the lowest scores, those left with the highest."""
+    import polars as pl
+
+    kept, left = pl.DataFrame(), pl.DataFrame()
+    for name, chunk in _decided(filtered, scores):
+        named = chunk.with_columns(pl.lit(name).alias("shard"))
+        kept = pl.concat([kept, named.filter("kept")]).sort("margin", "shard", "row").head(SHOWN)
+        top = pl.concat([left, named.filter(~pl.col("kept"))])
+        left = top.sort("margin", "shard", "row", descending=[True, False, False]).head(SHOWN)
+    rows = [
+        (
+            one["shard"],
+            str(one["row"]),
+            f"{one['score']:.6f}",
+            f"{one['margin']:.6f}",
+            "kept" if one["kept"] else "left",
+        )
+        for one in [*left.iter_rows(named=True), *kept.iter_rows(named=True)]
+    ]
+    return Sample(columns=("shard", "row", "score", "margin", "decision"), rows=tuple(rows))
 
 
 def miskept(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> list[str]:

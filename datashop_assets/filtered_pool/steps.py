@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.step import ON_ANNOTATOR, ON_SHARDS, Input, StepOutput, StepRun, step
+from datashop_assets.costs import budget_limits
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
 from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, POOL_SCORES_CHECKS
@@ -90,6 +91,7 @@ def _describe_certificate(output: StepOutput[KeepCertificateResult]) -> Mapping[
     kinds={"json"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
+    limits=budget_limits,
     describe=_describe_certificate,
 )
 def keep_certificate(run: StepRun[KeepCertificateConfig]) -> KeepCertificateResult:

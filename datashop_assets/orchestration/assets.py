@@ -18,7 +18,7 @@ from datashop_assets.orchestration.pinning import plan_of_run
 from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.versions import version_of
+from datashop_assets.prompts.versions import data_version_of
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 OWNERS = ["team:datashop"]
@@ -30,6 +30,7 @@ USABLE_DESCRIPTION = (
 )
 NOT_USABLE = (State.STALE, State.DAMAGED, State.BLOCKED)
 DATA_VERSION = "dagster/data_version"
+NO_RETRIES = {"dagster/max_retries": "0"}  # of a run: Dagster retries a failed run as it is told, whatever failed
 
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
 # definitions cannot stand in one run. Dagster checks no key, and a comma in one breaks backfills: the project's own
@@ -53,7 +54,7 @@ prompt_file = dg.AssetSpec(
 
 def observation(prompt: Prompt) -> dg.AssetObservation:
     """What the sensor and the terminal report of a prompt file, so that lineage begins there."""
-    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: version_of(prompt)})
+    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: data_version_of(prompt)})
 
 
 def assets(graph: Graph) -> list[dg.AssetsDefinition]:
@@ -64,6 +65,9 @@ def assets(graph: Graph) -> list[dg.AssetsDefinition]:
 def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
     # Where a step reads all others, lineage draws lines from the nearest alone: 18 lines to one box hide the rest.
     inputs = [one.result.step for one in step.inputs]
+    # Of the steps that could run, the one that stands first in the graph does: cheap gates before expensive steps.
+    order = {"dagster/priority": str(len(graph.steps) - graph.names.index(step.name))}
+    cluster = {CLUSTER: step.placement.cluster} if step.placement.cluster else {}
     drawn = graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs
     checks = [
         dg.AssetCheckSpec(check.name, asset=step.name, description=check.description, blocking=check.blocking)
@@ -81,7 +85,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         group_name=step.group,
         kinds=set(step.kinds),
         pool=step.placement.pool,
-        op_tags={CLUSTER: step.placement.cluster} if step.placement.cluster else {},
+        op_tags=order | cluster,
         check_specs=[*checks, usable],
         required_resource_keys={"storage", "annotator", "progress", *step.resources},
     )
@@ -92,7 +96,11 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
 
 
 def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
-    """Makes or finds the output for the partition's prompt. Raises `dg.Failure` for what a retry cannot fix."""
+    """Makes or finds the output for the partition's prompt.
+
+    Raises `dg.Failure` for what a retry cannot fix, and says so of the run too, which Dagster would start again for any
+    failure of a step.
+    """
     slug, prompts = context.partition_key, context.resources.storage
     hold(context.instance, context.run.run_id)
     available = context.resources
@@ -105,7 +113,10 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
             return _not_requested(step, slug)
         outcome = make_step(step.name, plan, resources)
     except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
+        context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
         raise dg.Failure(str(error), allow_retries=False) from error
+    if any(check.stops for check in outcome.checks.values()):
+        context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
     spent = beside_estimate(outcome.output, slug, prompts.root)
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(
@@ -143,15 +154,16 @@ def metadata_of(outcome: Outcome, step: Step[Any, Any]) -> dict[str, dg.Metadata
 def _check_results(checks: Mapping[str, CheckResult], slug: str) -> Iterator[dg.AssetCheckResult]:
     """Dagster shows one result a check, whichever prompt came last: so each names its prompt."""
     for name, one in checks.items():
-        severe = one.blocks or one.severity == "error"
-        sample = {"look_at": dg.MetadataValue.md(one.sample)} if one.sample else {}
+        severe = one.stops or (one.severity == "error" and not one.blocks)  # Dagster stops at an error of a gate
+        sample = {"look_at": dg.MetadataValue.md(one.sample.markdown())} if one.sample else {}
+        waived = {"waived": one.waived} if one.waived else {}
         figures = {title: _typed(value) for title, value in one.figures.items()}
         yield dg.AssetCheckResult(
             check_name=name,
             passed=one.passed,
             severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-            description=f"{slug}: {one.description}",
-            metadata={**figures, "prompt": slug, "stops_a_run": one.blocks, **sample},
+            description=f"{slug}: {one.description}{f'; waived: {one.waived}' if one.waived else ''}",
+            metadata={**figures, "prompt": slug, "stops_a_run": one.blocks, **waived, **sample},
         )
 
 
@@ -195,7 +207,7 @@ def reused_materialization(slug: str, plan: Plan, name: str) -> dg.AssetMaterial
         "seconds": manifest.seconds,
         "content_digest": manifest.content_digest,
     }
-    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": version_of(plan.prompt)}
+    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": data_version_of(plan.prompt)}
     tags = {f"dagster/input_data_version/{one}": digest for one, digest in inputs.items()}
     tags |= {DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
     return dg.AssetMaterialization(name, partition=slug, metadata=_link(slug) | metadata, tags=tags)

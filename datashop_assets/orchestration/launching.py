@@ -19,7 +19,7 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster._utils.interrupts import capture_interrupts
 
 from datashop_assets.core.plan import Plan
-from datashop_assets.orchestration.assets import PARTITIONS, PROMPTS, observation
+from datashop_assets.orchestration.assets import NO_RETRIES, PARTITIONS, PROMPTS, observation
 from datashop_assets.orchestration.home import dagster_home
 from datashop_assets.orchestration.pinning import VERSION, hand_down
 from datashop_assets.orchestration.run_locks import end_dead_runs, hold
@@ -31,7 +31,6 @@ from resources.progress import TerminalProgress
 REPOSITORY = "__repository__"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the terminal shows bars; the UI shows all
 LOGGER = "datashop"  # Dagster's settings name it too: what it says is in the run's events
-NO_RETRIES = {"dagster/max_retries": "0"}  # who waits at the terminal sees the error and decides
 
 
 def launch(
@@ -89,6 +88,7 @@ def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, plan: Plan, steps:
     return instance.create_run_for_job(
         job,
         run_config=QUIET,
+        # who waits at the terminal sees the error and decides
         tags={**NO_RETRIES, **PROMPTS.get_tags_for_partition_key(slug), VERSION: version_of(plan.prompt)},
         asset_selection=frozenset(dg.AssetKey(name) for name in steps),
         remote_job_origin=_origin(),

@@ -25,7 +25,16 @@ from datashop_assets.prompts.parsing import (
     validation_problems,
 )
 from datashop_assets.prompts.section import Section
-from datashop_assets.prompts.settings import Data, Evaluation, Labels, ProcessorSettings, Targets, Training, Writing
+from datashop_assets.prompts.settings import (
+    Data,
+    Evaluation,
+    Labels,
+    ProcessorSettings,
+    Targets,
+    Training,
+    Waivers,
+    Writing,
+)
 from datashop_assets.prompts.template import Template
 
 SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -59,6 +68,7 @@ class Prompt(Section):
     keep: Keep = Keep(fraction=0.1)
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
+    gates: Waivers = Waivers()  # in no digest: a waiver makes nothing stale
 
     @field_validator("pretraining_pool", "annotation_sample", mode="before")
     @classmethod

@@ -5,7 +5,8 @@ the comparison is measured on. Which documents to keep stands in `keep_settings`
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
@@ -139,6 +140,36 @@ class Primary(Section):
 
     documents: Literal["target", "general"] = "target"
     against: Literal["control", "matched"] = "control"
+
+
+GateName = Literal[
+    "coverage",
+    "unparsed_share",
+    "both_ends_used",
+    "length_score_band",
+    "longest_decile_kept",
+    "spread_within_sources",
+    "pool_fully_scored",
+    "keep_count_exact",
+]
+GATE_NAMES: tuple[str, ...] = get_args(GateName)
+
+
+class Waivers(Section):
+    """Gates that may fail for this prompt, each with the reason. It is shown wherever the gate is."""
+
+    waive: dict[GateName, Annotated[str, Field(max_length=500)]] = Field(default_factory=dict)
+
+    @field_validator("waive", mode="before")
+    @classmethod
+    def _gates_with_reasons(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            raise ValueError('write it as {coverage: "the reason"}')
+        if unknown := [name for name in given if name not in GATE_NAMES]:
+            raise ValueError(f"{unknown[0]!r} is no gate; the gates are {', '.join(GATE_NAMES)}")
+        if bare := [name for name, reason in given.items() if not isinstance(reason, str) or not reason.strip()]:
+            raise ValueError(f'{bare[0]} is waived without a reason; give one, as {{{bare[0]}: "the reason"}}')
+        return given
 
 
 class Evaluation(Section):

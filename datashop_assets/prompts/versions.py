@@ -27,7 +27,12 @@ class Pin(BaseModel):
 
 def version_of(prompt: Prompt) -> str:
     """The digest of what a prompt says, not of how its file is written."""
-    return digest_of(prompt.model_dump(mode="json"))
+    return digest_of(prompt.model_dump(mode="json", exclude=None if prompt.gates.waive else {"gates"}))
+
+
+def data_version_of(prompt: Prompt) -> str:
+    """The same without what it waives, on which no output depends: a waiver makes nothing stale, in Dagster neither."""
+    return digest_of(prompt.model_dump(mode="json", exclude={"gates"}))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from datashop_assets.core.step import ON_ANNOTATOR, StepOutput, StepRun, step
+from datashop_assets.costs import budget_limits
 from datashop_assets.documents.sources import fingerprint
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import TargetSet
@@ -40,6 +41,7 @@ def describe(output: StepOutput[RubricResult]) -> Mapping[str, str]:
     kinds={"text"},
     resources={"annotator"},
     placement=ON_ANNOTATOR,
+    limits=budget_limits,
     describe=describe,
 )
 def rubric(run: StepRun[RubricConfig]) -> RubricResult:

@@ -16,7 +16,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector
+from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, AskingStoppedError
+from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore
 from datashop_assets.core.step import AnsweredBy, StepOutput, StepRun
 from datashop_assets.documents.reading import fields_of, read_documents
@@ -85,7 +86,8 @@ def _written(run: StepRun[RubricConfig], config: WritingConfig) -> tuple[Rubric,
     settings, annotator = config.settings, run.annotator
     model, revision = annotator.identity(config.model)
     identity = (model, config.revision or revision)
-    writer = TextWriter(annotator, run.answers, identity, Sampling(**settings.sampling.model_dump()), settings.attempts)
+    sampling = Sampling(**settings.sampling.model_dump())
+    writer = TextWriter(annotator, run.answers, identity, sampling, settings.attempts, run.limits, run.output.scratch)
     sets = {name: target_documents(name, one.documents, run.cache) for name, one in config.targets.items()}
     descriptions: dict[str, str] = {}
     calls = sum(2 * len(one.documents) - 1 for one in sets.values())
@@ -228,6 +230,8 @@ class TextWriter:
     model: tuple[str, str]  # name in full and revision
     sampling: Sampling
     attempts: int
+    limits: Mapping[str, Any]  # of `Spending`, for each of the two questions
+    scratch: Path
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, step: str, prompt: str, pieces: Sequence[Piece], bar: Bar, reading: Reading = WHOLE) -> list[str]:
@@ -238,15 +242,20 @@ class TextWriter:
         return [_text(answer) for answer in answers]
 
     def _answers(self, question: Question, pieces: Sequence[Piece], bar: Bar) -> list[Answer]:
-        collector = AnswerCollector(self.annotator, question, AnswerStore.of(self.answers, question))
+        store = AnswerStore.of(self.answers, question)
+        spending = Spending.so_far(self.limits, question, store, self.scratch)
+        collector = AnswerCollector(self.annotator, question, store, spending)
         keys = [content_of(piece.text) for piece in pieces]
         requests = {
             key: AnnotationRequest(piece.name, piece.text, piece.set) for key, piece in zip(keys, pieces, strict=True)
         }
-        for _ in range(self.attempts):
-            collector.ask(requests.items(), bar)
-            if not collector.failures:
-                break
+        try:
+            for _ in range(self.attempts):
+                collector.ask(requests.items(), bar)
+                if not collector.failures:
+                    break
+        except AskingStoppedError as stop:
+            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
         found = collector.store.answers(requests)
         return [found.get(key) or failed_answer(key, collector.failures.get(key, UNANSWERED)) for key in keys]
 

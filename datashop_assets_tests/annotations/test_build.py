@@ -83,4 +83,4 @@ def test_what_the_ui_shows_is_escaped(tmp_path: Path, inputs: Inputs) -> None:
 
     assert len(replies) == 2 + 8
     assert r"broken \| text" in replies[2]
-    assert all(line.count(" | ") == 5 for line in replies)
+    assert all(line.count(" | ") == 6 for line in replies)

@@ -33,7 +33,10 @@ def test_answers_that_are_not_fit_stop_with_the_gate_the_figure_and_documents(tm
 
     assert failed(results) == {"coverage": True}
     assert " of 100 asked documents have a score " in results["coverage"].description
-    assert "| doc-1" in results["coverage"].sample
+    sample = results["coverage"].sample
+    assert sample is not None
+    assert "| doc-1" in sample.markdown()
+    assert any(line.startswith("id doc-1") and "broken | text" in line for line in sample.lines())
     assert failed(checked(made, blocking=[])) == {"coverage": False}
 
 

@@ -98,3 +98,58 @@ def test_no_answers_at_all_do_not_pass() -> None:
         "length_score_band",
         "spread_within_sources",
     ]
+
+
+def lost(place: int) -> None:
+    """No score, whatever the document."""
+
+
+def test_a_source_that_fails_whole_is_a_warning_that_names_it() -> None:
+    """232 of 240 documents have a score: all gates would pass, and a source has none."""
+    answers = rows(part("web", 232), part("books", 8, expected_score=lost, status=lambda place: "refused"))
+    judged = GATES["coverage"](answers, SETTINGS)
+    assert (judged.passed, judged.warns) == (True, True)
+    assert judged.says == ("232 of 240 asked documents have a score (96.7%, at least 95%); books: 0 of 8 have a score")
+    assert set(judged.look_at["source"]) == {"books"}
+    assert judged.figures["sources_that_fail"]["books"]["high"] < 0.5
+
+
+def test_a_source_without_parsed_replies_or_long_documents_is_named_too() -> None:
+    unparsed = part("books", 8, expected_score=lost, status=lambda place: "unparsed")
+    judged = GATES["unparsed_share"](rows(part("web", 232), unparsed), SETTINGS)
+    assert (judged.passed, judged.warns) == (True, True)
+    assert "books: 8 of 8 replies hold no score" in judged.says
+    long = part("books", 12, characters=lambda place: 10_000 + place, expected_score=lost)
+    judged = GATES["longest_decile_kept"](rows(part("web", 388), long), Gates(longest_decile=0.6))
+    assert (judged.passed, judged.warns) == (True, True)
+    assert "books: 0 of 12 of them have a score" in judged.says
+
+
+@pytest.mark.parametrize(("good", "all_of_it"), [(8, 10), (9, 10), (0, 1), (1, 2)])
+def test_ten_documents_do_not_cry_wolf(good: int, all_of_it: int) -> None:
+    few = part("few", all_of_it, expected_score=lambda place: 3.0 if place < good else None)
+    assert not GATES["coverage"](rows(part("web", 300), few), SETTINGS).warns
+
+
+def test_of_many_good_sources_one_in_twenty_runs_at_most_names_one() -> None:
+    """40 sources of 20 documents, of which 95 in 100 have a score, as the gate wants."""
+
+    def answers(run: int) -> pl.DataFrame:
+        made = [
+            part(f"s{source}", 20, expected_score=lambda place, s=source: _kept(f"{run} {s} {place}"))
+            for source in range(40)
+        ]
+        return rows(*made)
+
+    alarms = sum("sources_that_fail" in GATES["coverage"](answers(run), SETTINGS).figures for run in range(40))
+    assert alarms <= 5
+
+
+def _kept(name: str) -> float | None:
+    return 3.0 if unit_hash("kept", name) < 0.95 else None
+
+
+def test_the_names_of_sources_are_data() -> None:
+    hostile = part("a\x1b[31m\nb", 8, expected_score=lost)
+    said = GATES["coverage"](rows(part("web", 232), hostile), SETTINGS).says
+    assert r"a\u001b[31m b: 0 of 8 have a score" in said

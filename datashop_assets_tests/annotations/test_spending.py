@@ -1,31 +1,123 @@
 """A budget stops annotation cleanly: what was answered is kept, and a larger budget goes on from there."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotations.steps import annotations
+from datashop_assets.asking.spending import Spending
 from datashop_assets.core.step import StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import CONFIG, Inputs, annotate
+from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, Inputs, annotate
 
 
 def run(root: Path, inputs: Inputs, annotator: WordCounter, **limits: Any) -> StepOutput[AnnotationsResult]:
     return annotate(root, "annotations", CONFIG, inputs, annotator, limits=limits)
 
 
-def test_tokens_that_are_spent_stop_the_asking_and_keep_the_answers(tmp_path: Path, inputs: Inputs) -> None:
-    with pytest.raises(ValueError, match=r"tokens: 260 spent of 260\); 80 documents are not asked"):
-        run(tmp_path, inputs, first := WordCounter(), tokens=260)  # 13 a document
-    with pytest.raises(ValueError, match="260 spent of 260"):
-        run(tmp_path, inputs, idle := WordCounter(), tokens=260)
-    made = run(tmp_path, inputs, last := WordCounter(), tokens=5000)
+class SeveralAtOnce(WordCounter):
+    """Takes up to 64 requests before it answers the first, as endpoints do."""
 
-    assert (len(first.requests), len(idle.requests), len(last.requests)) == (20, 0, 140)
-    assert made.result.asked == 160
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
+        remaining = iter(asked)
+        while taken := list(islice(remaining, 64)):
+            yield from super().answer(taken, question)
+
+
+class WithoutUsage(SeveralAtOnce):
+    """Its server does not say how many tokens it read and wrote."""
+
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+        return replace(super()._answer(one, question), tokens_in=0, tokens_out=0)
+
+
+@pytest.mark.parametrize("annotator", [WordCounter, SeveralAtOnce])
+@pytest.mark.parametrize("limit", [200, 300, 1000, 2079])
+def test_a_budget_is_not_overrun_and_answers_are_kept(
+    tmp_path: Path, inputs: Inputs, annotator: type[WordCounter], limit: int
+) -> None:
+    """What a request may take at most is reserved before it is sent: 13 tokens a document, 160 documents."""
+    with pytest.raises(ValueError, match=r"budget is reached \(tokens: [0-9,]+ spent of") as stopped:
+        run(tmp_path, inputs, first := annotator(), tokens=limit)
+    spent = 13 * len(first.requests)
+    assert limit - 100 < spent <= limit, "what is left is less than one request may take"
+    assert f"tokens: {spent:,} spent of {limit:,}, and the next request may take up to " in str(stopped.value)
+    assert f"({len(first.requests)} were answered now)" in str(stopped.value)
+    with pytest.raises(ValueError, match="budget is reached"):
+        run(tmp_path, inputs, idle := annotator(), tokens=limit)
+    assert 13 * (len(first.requests) + len(idle.requests)) <= limit
+    made = run(tmp_path, inputs, last := annotator(), tokens=5000)
+    assert len(first.requests) + len(idle.requests) + len(last.requests) == made.result.asked == 160
+
+
+def test_every_document_that_is_not_asked_is_counted(tmp_path: Path, inputs: Inputs) -> None:
+    with pytest.raises(ValueError, match="budget is reached") as stopped:
+        run(tmp_path, inputs, first := SeveralAtOnce(), tokens=600)
+    assert f"; {100 - len(first.requests)} documents are not asked" in str(stopped.value)  # of the first round
+
+
+def test_a_group_is_asked_whole_or_not_at_all(tmp_path: Path, inputs: Inputs) -> None:
+    with pytest.raises(ValueError, match="budget is reached"):
+        run(tmp_path, inputs, grouped := WordCounter(group=8), tokens=900)
+    assert len(grouped.requests) % 8 == 0
+    assert 0 < 13 * len(grouped.requests) <= 900
+
+
+def test_where_no_usage_is_reported_tokens_are_estimated_and_marked(tmp_path: Path, inputs: Inputs) -> None:
+    with pytest.raises(ValueError, match=r"spent of 1,000, of which [0-9,]+ are estimated") as stopped:
+        run(tmp_path, inputs, first := WithoutUsage(), tokens=1000)
+    assert 0 < len(first.requests) < 100, stopped.value
+    made = run(tmp_path, inputs, WithoutUsage(), tokens=100_000)
+    result = made.result
+    assert (result.tokens_in, result.without_usage) == (0, 160)
+    texts = [row["text"] for row in made.all_rows()]
+    assert result.tokens_estimated == sum(-(-(len("{example}?") + len(text)) // 3) + 1 for text in texts)
+    assert (
+        "160 documents were answered by a server that reports no tokens"
+        in describe_annotations(made)["how documents ended"]
+    )
+    assert annotate(tmp_path / "counted", "annotations", CONFIG, inputs, WordCounter()).result.without_usage == 0
+
+
+def test_a_stage_that_ends_at_its_budget_says_so(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={"documents": 5, "second_round": ONE_ROUND})
+    limits = {"hours": 1e-9}
+    with pytest.raises(ValueError, match=r"hours: .* spent of"):
+        annotate(tmp_path, "annotations", config, inputs, WordCounter(), limits=limits)
+    annotate(tmp_path, "annotations", config, inputs, WordCounter())
+    reached = annotate(tmp_path, "again", config, inputs, WordCounter(), limits=limits).result
+    assert [one.partition(":")[0] for one in reached.budget_reached] == ["hours"], "all had answers already"
+
+
+@pytest.mark.parametrize("scoring", ["generate", "likelihood"])
+@given(st.lists(st.tuples(st.text(max_size=60), st.floats(0.01, 1.0)), max_size=30), st.integers(0, 3000))
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_asked_no_more_is_spent_than_the_limit(
+    scoring: str, requests: list[tuple[str, float]], limit: int
+) -> None:
+    """Of each request `share` is what its tokens are of what they can be at most. All are under way at once."""
+    writes = scoring == "generate"
+    question = Question("m", "", scoring, "Rate {example}", "", (), Sampling(max_tokens=20), Reading(100))
+    spending = Spending({"tokens": limit}, question, Path("unused"), _noted=float("inf"))
+    under_way = []
+    for place, (text, share) in enumerate(requests):
+        request = AnnotationRequest(str(place), text, "")
+        if spending.reserve([request]):
+            size = len(b"Rate {example}") + len(text.encode("utf-8", "surrogatepass"))
+            under_way.append((request, int(share * size), 20 if writes else 1))
+    for request, read, written in under_way:
+        spending.settle(Answer(request.id, Ended.COMPLETE, "", "", None, request.text, False, read, written, 0.0, ""))
+    assert spending.tokens <= limit
 
 
 def test_money_is_time_at_a_price(tmp_path: Path, inputs: Inputs) -> None:

@@ -50,7 +50,7 @@ def test_the_terminal_stops_at_a_failed_gate_now_and_in_every_later_run(tmp_path
     asked = server.requests()
     assert (code, asked >= 20) == (1, True), first
     assert "check coverage failed" in first
-    assert "training_set: blocked by a gate: annotations: coverage: 0 of 20 asked documents have a score" in first
+    assert "blocked: annotations: coverage: 0 of 20 asked documents have a score" in first
     code, second = run()
     assert code == 1, second
     assert "blocked: annotations: coverage: 0 of 20 asked documents have a score" in second

@@ -25,9 +25,13 @@ from datashop_assets_tests.orchestration.workshop import Workshop
 
 SMALL = {"sample": 40, "documents": 20, "second_round": {"documents": 0}}
 GATE = "annotations: coverage: 0 of 20 asked documents have a score (0.0%, at least 95%)"
-FIX = "correct what the gate names, or its threshold in the prompt file, and run the prompt again"
-NOT_DOWNSTREAM = ("annotations", "keep_certificate")  # the latter is in the plan where a precision is asked for
-DOWNSTREAM = [name for name in GRAPH.names if "annotations" in GRAPH.up_to(name) and name not in NOT_DOWNSTREAM]
+FIX = (
+    "correct what the gate names, or its threshold in the prompt file, or waive it there with a reason "
+    "(`gates.waive`), and run the prompt again"
+)
+NOT_REQUESTED = ("pool_embeddings", "keep_certificate")
+AFTER = GRAPH.names[GRAPH.names.index("annotations") + 1 :]
+HELD_BACK = [name for name in AFTER if name not in NOT_REQUESTED]  # also what is not downstream, as it is not there yet
 
 
 @pytest.fixture
@@ -111,11 +115,11 @@ def test_a_damaged_stage_hides_no_other_prompt(damaged: Workshop) -> None:
 
 def test_blocked_stages_are_shown_with_the_gate_and_the_fix_once(blocked: Workshop) -> None:
     found = status(blocked)
-    assert [name for name, stage in found.items() if stage["state"] == "blocked"] == DOWNSTREAM
+    assert [name for name, stage in found.items() if stage["state"] == "blocked"] == HELD_BACK
     ((reason, fix),) = {(stage["reason"], stage["fix"]) for stage in found.values() if stage["fix"]}
     assert (reason.startswith(GATE), fix) == (True, FIX)
     for shown in (table(blocked), cards(blocked)):
-        assert shown.count(f"numbers: {', '.join(DOWNSTREAM)}: blocked: {reason}") == 1
+        assert shown.count(f"numbers: {', '.join(HELD_BACK)}: blocked: {reason}") == 1
         assert shown.count(FIX) == 1
 
 
@@ -152,6 +156,27 @@ def test_the_list_of_prompts_says_what_is_stale_and_what_the_last_run_does(works
         assert f"<td>{stages - 5} of {stages}, 5 stale, failed at 20" in page()
 
 
-def test_a_gate_that_the_prompt_waives_blocks_nothing(blocked: Workshop) -> None:
+def test_a_gate_that_is_not_among_those_that_block_blocks_nothing(blocked: Workshop) -> None:
     blocked.write("numbers", annotator={"scoring": "generate", **SMALL, "gates": {"blocking": []}})
     assert "blocked" not in {stage["state"] for stage in status(blocked).values()}
+
+
+def test_a_gate_that_the_prompt_waives_blocks_nothing_and_is_shown_with_its_reason(blocked: Workshop) -> None:
+    before = status(blocked)
+    reasons = dict.fromkeys(("coverage", "both_ends_used", "longest_decile_kept"), "replies are read by hand")
+    blocked.write("numbers", annotator={"scoring": "generate", **SMALL}, gates={"waive": reasons})
+    found = status(blocked)
+    assert "blocked" not in {stage["state"] for stage in found.values()}
+    assert {name: stage["digest"] for name, stage in found.items()} == {
+        name: stage["digest"] for name, stage in before.items()
+    }
+    assert found["annotations"]["checks"]["coverage"]["waived"] == "replies are read by hand"
+    said = "0 of 20 asked documents have a score (0.0%, at least 95%)"
+    assert f"annotations: check coverage: {said}\n  Waived: replies are read by hand" in table(blocked)
+    shown = f"numbers: annotations: gate coverage is waived: {said}. Reason: replies are read by hand"
+    assert shown in cards(blocked)
+
+
+def test_a_blocked_prompt_shows_replies_that_made_the_gate_fail(blocked: Workshop) -> None:
+    shown = table(blocked)
+    assert shown.count("status refused") == 5 + 2, "documents without a score, and of the longest tenth"

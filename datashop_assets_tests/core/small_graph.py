@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.core.step import Check, CheckContext, CheckResult, Input, StepConfig, StepResult, StepRun, step
+from datashop_assets.markdown import Sample
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.storage.root import Root
 
@@ -39,7 +40,11 @@ def _enough(context: CheckContext) -> CheckResult:
     wanted = context.prompt.annotator.gates.ends
     count = context.output.result.count
     return CheckResult(
-        passed=count >= wanted, blocks=True, severity="error", description=f"{count} of {wanted} numbers"
+        passed=count >= wanted,
+        blocks=True,
+        severity="error",
+        description=f"{count} of {wanted} numbers",
+        sample=Sample(columns=("number",), rows=((str(count - 1),),)),
     )
 
 
@@ -49,7 +54,7 @@ def _enough(context: CheckContext) -> CheckResult:
     version="1",
     group="one",
     checks=(
-        Check("enough", "As many numbers as the prompt asks for.", _enough, True, lambda p: p.annotator.gates.ends),
+        Check("coverage", "As many numbers as the prompt asks for.", _enough, True, lambda p: p.annotator.gates.ends),
     ),
 )
 def numbers(run: StepRun[NumbersConfig]) -> NumbersResult:

@@ -15,7 +15,16 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import LostLeaseError, Owner, _machine
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError
-from datashop_assets_tests.core.small_graph import NumbersConfig, NumbersResult, numbers, plan, prompt
+from datashop_assets_tests.core.small_graph import (
+    NumbersConfig,
+    NumbersResult,
+    TotalResult,
+    numbers,
+    plan,
+    prompt,
+    states,
+    total,
+)
 
 TOO_FEW = {"annotator": {"documents": 5, "gates": {"ends": 6}}}
 
@@ -52,10 +61,10 @@ def test_an_input_that_was_never_made_is_named_with_the_fix(root: Root) -> None:
 def test_what_is_downstream_of_a_failed_gate_is_not_made(root: Root, time: str) -> None:
     planned = plan(root, **TOO_FEW)
     outcome = make_step("numbers", planned, Resources())
-    assert not outcome.checks["enough"].passed
+    assert not outcome.checks["coverage"].passed
     if time == "in a later run":
         planned = plan(root, **TOO_FEW)
-    with pytest.raises(BlockedError, match="total of 'small' is blocked by numbers: enough: 5 of 6 numbers"):
+    with pytest.raises(BlockedError, match="total of 'small' is blocked by numbers: coverage: 5 of 6 numbers"):
         make_step("total", planned, Resources())
     assert not planned["total"].folder.exists("manifest.json")
 
@@ -66,12 +75,60 @@ def test_a_gate_is_judged_before_what_is_downstream_also_where_nobody_has_judged
         make_step("total", plan(root, **TOO_FEW), Resources())
 
 
+def test_a_gate_further_up_holds_back_too(root: Root) -> None:
+    """`report` is made from `total`, which is there, and that from numbers that are no longer enough."""
+    without = {"labels": {"balance": False}}  # then `numbers` is no input of `report`
+    for name in ("numbers", "total"):
+        make_step(name, plan(root, annotator={"documents": 5}, **without), Resources())
+    with pytest.raises(BlockedError, match="report of 'small' is blocked by numbers: coverage: 5 of 6 numbers"):
+        make_step("report", plan(root, **TOO_FEW, **without), Resources())
+
+
+def test_what_stands_after_a_failed_gate_is_not_made_though_it_is_no_input(root: Root) -> None:
+    beside = replace(total, inputs=(), build=lambda _: pytest.fail("was made"))
+    planned = make_plan(Graph((numbers, beside)), prompt(**TOO_FEW), root)
+    make_step("numbers", planned, Resources())
+    with pytest.raises(BlockedError, match="total of 'small' is blocked by numbers: coverage"):
+        make_step("total", planned, Resources())
+    again = make_plan(Graph((numbers, beside)), prompt(**TOO_FEW), root)
+    assert states(again) == ["current", "blocked"]
+
+
+def test_what_is_there_and_no_gates_business_stays_as_it_is(root: Root) -> None:
+    beside = replace(total, inputs=(), build=lambda _: TotalResult(total=1))
+    graph = Graph((numbers, beside))
+    make_step("total", make_plan(graph, prompt(**TOO_FEW), root), Resources())
+    make_step("numbers", make_plan(graph, prompt(**TOO_FEW), root), Resources())
+    planned = make_plan(graph, prompt(**TOO_FEW), root)
+    assert states(planned) == ["current", "current"]
+    assert make_step("total", planned, Resources()).reused
+
+
+def test_a_waived_gate_stops_nothing_says_why_and_makes_nothing_stale(root: Root) -> None:
+    make_step("numbers", plan(root, **TOO_FEW), Resources())
+    waived = plan(root, **TOO_FEW, gates={"waive": {"coverage": "five will do"}})
+    assert [one.digest for one in waived.values()] == [one.digest for one in plan(root, **TOO_FEW).values()]
+    assert states(waived) == ["current", "missing", "missing"]
+    outcome = make_step("numbers", waived, Resources())
+    assert (outcome.reused, outcome.checks["coverage"].waived) == (True, "five will do")
+    assert not outcome.checks["coverage"].passed
+    make_step("total", waived, Resources())
+    assert states(plan(root, **TOO_FEW)) == ["current", "blocked", "blocked"], "taken back, it stops again"
+
+
+def test_a_failed_gate_says_which_rows_made_it_fail(root: Root) -> None:
+    make_step("numbers", plan(root, **TOO_FEW), Resources())
+    with pytest.raises(BlockedError) as raised:
+        make_step("total", plan(root, **TOO_FEW), Resources())
+    assert str(raised.value).splitlines()[1:] == ["  number 4"]
+
+
 def test_a_verdict_that_cannot_be_read_is_made_again(root: Root) -> None:
     make_step("numbers", plan(root), Resources())
     checks = root.prompt("small").child("checks")
     checks.write("numbers", b'{"key": 1}')
-    assert make_step("numbers", plan(root), Resources()).checks["enough"].passed
-    assert b"enough" in checks.read("numbers")
+    assert make_step("numbers", plan(root), Resources()).checks["coverage"].passed
+    assert b"coverage" in checks.read("numbers")
 
 
 def truncated(folder: Folder) -> None:

@@ -83,7 +83,7 @@ def test_a_failed_gate_blocks_everything_downstream_until_it_passes(root: Root) 
     blocked = plan(root, **too_few)
     assert states(blocked) == ["current", "blocked", "blocked"]
     assert blocked.to_do() == []
-    assert blocked.blocked() == dict.fromkeys(["total", "report"], "numbers: enough: 5 of 6 numbers")
+    assert blocked.blocked() == dict.fromkeys(["total", "report"], "numbers: coverage: 5 of 6 numbers")
     lowered = plan(root, annotator={"documents": 5, "gates": {"ends": 5}})
     assert states(lowered) == ["current", "missing", "missing"], "the threshold is in no digest and is judged anew"
 
@@ -93,6 +93,24 @@ def test_a_gate_that_was_passed_blocks_what_was_made_when_its_threshold_rises(ro
     raised = {"annotator": {"documents": 5, "gates": {"ends": 6}}}
     make(root, "numbers", **raised)
     assert states(plan(root, **raised)) == ["current", "blocked", "blocked"]
+
+
+def test_a_gate_that_was_not_judged_by_the_settings_of_now_is_to_do(root: Root) -> None:
+    """A threshold that rises when all is finished changes no digest, and must not go unseen."""
+    make(root, annotator={"documents": 5})
+    raised = {"annotator": {"documents": 5, "gates": {"ends": 6}}}
+    assert states(plan(root, **raised)) == ["current"] * 3
+    assert plan(root, **raised).to_do() == ["numbers"]
+    make(root, "numbers", **raised)
+    assert states(plan(root, **raised)) == ["current", "blocked", "blocked"]
+    assert plan(root, **raised).to_do() == []
+
+
+def test_what_a_gate_holds_back_is_to_do_where_what_it_judged_is_made_again(root: Root) -> None:
+    too_few = {"annotator": {"documents": 5, "gates": {"ends": 6}}}
+    make(root, "numbers", **too_few)
+    other = plan(root, annotator={"documents": 7, "gates": {"ends": 6}})
+    assert other.to_do() == ALL
 
 
 def test_a_graph_whose_steps_are_out_of_order_is_refused() -> None:

@@ -9,12 +9,12 @@ import pytest
 from datashop_assets.annotations.gates import GATES
 from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement, ScoreSummary
 from datashop_assets.annotations.steps import gate_check
-from datashop_assets.core.checks import check_output
 from datashop_assets.core.step import CheckContext, CheckResult
-from datashop_assets.encoder.checks import against_baselines, against_ceiling
-from datashop_assets.encoder.results import Ceiling
+from datashop_assets.encoder.checks import against_baselines, against_ceiling, within_sources
+from datashop_assets.encoder.results import Ceiling, Comparison, EncoderReport, ScoreFigures, Summary
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.annotator_settings import Gate
+from datashop_assets.prompts.settings import GATE_NAMES
 from datashop_assets.statistics.figure import Figure
 from datashop_assets_tests.encoder.made import encoder_result
 from datashop_assets_tests.orchestration.workshop import Workshop
@@ -57,8 +57,10 @@ def test_at_most_10_in_100_replies_may_hold_no_score(workshop: Workshop, bad: in
 
 def test_a_gate_that_fails_shows_documents_as_data(workshop: Workshop) -> None:
     result = checked(workshop, "coverage", ["unparsed"] * 50 + ["parsed"] * 50)
-    assert len(result.sample.splitlines()) == 2 + 5
-    assert r"\[text\]\(x\) | &lt;b&gt;no&lt;/b&gt; \| score |" in result.sample
+    assert result.sample is not None
+    shown = result.sample.markdown()
+    assert len(shown.splitlines()) == 2 + 5
+    assert r"| &lt;b&gt;no&lt;/b&gt; \| score | made | \[text\]\(x\) |" in shown
 
 
 def test_a_gate_that_does_not_block_for_this_way_of_scoring_warns(workshop: Workshop) -> None:
@@ -68,7 +70,7 @@ def test_a_gate_that_does_not_block_for_this_way_of_scoring_warns(workshop: Work
 
 def test_what_must_not_be_built_upon_stops_the_run() -> None:
     blocking = {check.name for step in GRAPH for check in step.checks if check.blocking}
-    assert blocking == {*GATES, "pool_fully_scored", "keep_count_exact"}
+    assert blocking == {*GATES, "pool_fully_scored", "keep_count_exact"} == {*GATE_NAMES}, "a prompt may waive each"
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,41 @@ def test_an_encoder_is_held_against_the_better_baseline(auc: float, low: float, 
 
 def figure(value: float, spread: float = 0.05) -> Figure:
     return Figure(value=value, low=value - spread, high=value + spread)
+
+
+def comparison(within: dict[str, Figure | None]) -> Comparison:
+    """AUC .816 over all documents, and within each source; None where it has too few labels."""
+
+    def summary(auc: Figure | None) -> Summary:
+        if auc is None:
+            return Summary(documents=4, positives=1, note="too few")
+        names = ("average_precision", "f1", "macro_f1", "precision", "recall", "precision_at_share", "brier")
+        return Summary(documents=90, positives=40, figures=ScoreFigures(auc=auc, **dict.fromkeys(names, auc)))
+
+    everything = summary(Figure(value=0.816, low=0.77, high=0.86))
+    return Comparison(all=everything, within={name: summary(auc) for name, auc in within.items()})
+
+
+def encoder_report_of(within: dict[str, Figure | None], gold: Comparison | None = None) -> EncoderReport:
+    return EncoderReport(
+        labels=comparison(within), gold=gold, annotator=None, cascade=None, false_positives=(), false_negatives=()
+    )
+
+
+def test_a_source_at_chance_is_named_with_its_figure_and_that_of_all() -> None:
+    chance = Figure(value=0.444, low=0.34, high=0.55)
+    result = within_sources(encoder_report_of({"web": figure(0.9), "forum": chance, "few": None}))
+    assert (result.passed, result.severity) == (False, "warning")
+    assert "within forum the AUC on labels it has not seen is 0.444 (0.340 to 0.550)" in result.description
+    assert "over all sources it is 0.816 (0.770 to 0.860)" in result.description
+    assert result.figures == {"forum, labels it has not seen": 0.444}
+    on_gold = within_sources(encoder_report_of({"web": figure(0.9)}, comparison({"forum": chance})))
+    assert "within forum the AUC on held-out gold is 0.444" in on_gold.description
+
+
+@pytest.mark.parametrize("auc", [Figure(value=0.6, low=0.2, high=0.95), figure(0.7)])
+def test_a_source_with_few_labels_or_better_than_chance_is_not_named(auc: Figure) -> None:
+    assert within_sources(encoder_report_of({"web": figure(0.9), "forum": auc})).passed
 
 
 @pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
@@ -112,7 +149,8 @@ def against_the_report(workshop: Workshop, *made: str) -> str:
     planned = workshop.plan("numbers")
     others = {stage: planned[stage].output for stage in made}
     step = planned["encoder"].step
-    found = check_output(step, planned["encoder"].output, planned.prompt, planned.root, others)["beneath_the_ceiling"]
+    (check,) = [one for one in step.checks if one.name == "beneath_the_ceiling"]
+    found = check.evaluate(CheckContext(planned.prompt, planned["encoder"].output, others))
     assert found.passed
     return found.description
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from datashop_assets.prompts.parsing import PromptError, in_utf8
 from datashop_assets.prompts.prompt import Prompt, load_prompt, parse_prompt
+from datashop_assets.prompts.settings import GATE_NAMES
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.prompts.template import fill
 from datashop_assets.storage.root import Root
@@ -56,6 +57,10 @@ BAD = [
     ("tides.yaml", _with("keep: {fraction: 0.1, of: words}\n"), ["keep.of", "words", "'documents' or 'tokens'"]),
     ("tides.yaml", _with("processor: {type: stars}\n"), ["processor.type", "stars", "finalscore0-5"]),
     ("tides.yaml", _with("processor: {type: ../evil:X}\n"), ["processor.type", "../evil:X"]),
+    ("tides.yaml", _with("gates: {waive: {covrage: x}}\n"), ["gates.waive", "'covrage' is no gate", *GATE_NAMES]),
+    ("tides.yaml", _with("gates: {waive: {coverage: }}\n"), ["gates.waive", "without a reason", "coverage: "]),
+    ("tides.yaml", _with("gates: {waive: {coverage: ' '}}\n"), ["gates.waive", "without a reason"]),
+    ("tides.yaml", _with("gates: {waive: [coverage]}\n"), ["gates.waive", '{coverage: "the reason"}']),
     ("tides.yaml", _with("training: {seeds: 0}\n"), ["training.seeds", "0", "greater than or equal to 1"]),
     ("tides.yaml", _with('training: {steps: "300"}\n'), ["training.steps", "'300'", "valid integer"]),
     ("tides.yaml", _with("automatic: maybe\n"), ["automatic", "maybe", "valid boolean"]),

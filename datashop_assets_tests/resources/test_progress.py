@@ -6,8 +6,9 @@ import sys
 import time
 
 import pytest
+from rich.progress import Progress
 
-from resources.progress import LineProgress, TerminalProgress
+from resources.progress import LineProgress, TerminalProgress, _TerminalBar
 
 END = b"the end"
 
@@ -53,6 +54,21 @@ def test_lines_are_few_but_the_last_is_always_said() -> None:
         for _ in range(10):
             bar.advance()
     assert [line[:14] for line in said] == ["scoring: 10 of"]
+
+
+def test_a_bar_says_the_pace_of_now_and_the_time_that_the_rest_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run, whose first group of 64 answers comes together after two minutes."""
+    clock = [0.0]
+    monkeypatch.setattr("resources.progress.time.monotonic", lambda: clock[0])
+    shown = Progress()
+    bar = _TerminalBar(shown, shown.add_task("annotations", total=600, rate=""), "documents")
+    bar.skip(300)
+    clock[0] = 128.0
+    for _ in range(64):
+        bar.advance()
+    (task,) = shown.tasks
+    assert (task.completed, task.total) == (64, 300)
+    assert task.fields["rate"] == "0.5 documents/s, 0:07:52 left"
 
 
 def test_where_there_is_no_terminal_lines_go_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

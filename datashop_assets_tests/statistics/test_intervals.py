@@ -15,6 +15,7 @@ from datashop_assets.statistics.intervals import (
     correlation_by_chance,
     counted,
     effective_size,
+    exact_interval,
     t_interval,
     wilson,
 )
@@ -154,3 +155,9 @@ def test_counted_draws_hold_every_index(size: int, rows: int) -> None:
     assert found.shape == (rows, size)
     for row, counts in zip(drawn, found, strict=True):
         np.testing.assert_array_equal(np.repeat(np.arange(size), counts), np.sort(row))
+
+
+@pytest.mark.parametrize(("count", "size", "level"), [(0, 8, 0.95), (8, 8, 0.95), (8, 10, 0.95), (37, 90, 0.999)])
+def test_an_exact_interval_is_scipys(count: int, size: int, level: float) -> None:
+    reference = stats.binomtest(count, size).proportion_ci(level, method="exact")
+    assert exact_interval(count, size, level) == pytest.approx((reference.low, reference.high))

@@ -1,0 +1,162 @@
+"""What the answers to one question have cost, and whether the next request may be sent.
+
+A budget in tokens holds because the most that a request can take is reserved before it is sent, and settled by what it
+took when its answer comes. The most is what the reply may have (`max_tokens`) and what the prompt can be: no token is
+shorter than a byte. That is four times too much for English, so after some answers the largest share of tokens in bytes
+that was seen, and a margin, takes its place. Hours, and the money that they cost, cannot be reserved: with them a
+budget is over by what is under way when it is reached.
+
+Where a server reports no usage, tokens are estimated from bytes, and are counted as estimated.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from datashop_assets.asking.store import AnswerStore, from_line
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
+
+HOUR = 3600.0
+SPENT = "spent.json"  # how long was asked so far, written every so many seconds:
+NOTED_EVERY = 10.0
+BYTES_A_TOKEN = 3.0  # of what no server counted: less than English has, so that a budget is not overrun
+CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn
+CALIBRATED = 8  # answers after which the share of tokens in bytes is taken from them
+MARGIN = 1.25  # above the largest share that was seen
+
+
+def estimated_tokens(question: Question, text: str, reply: str) -> int:
+    """Tokens of an answer whose server reported none: of the question, of what was read, and of the reply."""
+    written = _size(reply) / BYTES_A_TOKEN if question.writes else 1.0
+    return math.ceil((_size(question.prompt) + _size(text)) / BYTES_A_TOKEN + written)
+
+
+def is_unreported(answer: Answer) -> bool:
+    """Whether a server answered and said nothing of tokens."""
+    return answer.tokens_in + answer.tokens_out == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
+
+
+@dataclass
+class Spending:
+    """What a question cost so far, over all runs, and whether more may be asked.
+
+    `limits`: tokens, hours, money and price_per_hour, each a number or None. Tokens are counted from the answer store,
+    hours by the clock while asking. The time of runs before stands in a small file beside the output.
+    """
+
+    limits: Mapping[str, Any]
+    question: Question
+    file: Path
+    tokens: int = 0
+    estimated: int = 0  # tokens of these that no server reported
+    seconds_before: float = 0.0
+    _reserved: dict[str, int] = field(default_factory=dict)
+    _answers: int = 0
+    _largest_share: float = 0.0  # tokens in a byte of the prompt
+    _refused: int = 0  # the most tokens of the request that had no room
+    _started: float = field(default_factory=time.monotonic)
+    _noted: float = 0.0
+
+    @classmethod
+    def so_far(cls, limits: Mapping[str, Any], question: Question, store: AnswerStore, scratch: Path) -> "Spending":
+        """With what the answers in the store have cost, where a budget asks for it."""
+        file = scratch / SPENT
+        before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
+        spending = cls(limits, question, file, seconds_before=before)
+        answers = {key: from_line(line) for key, line in store.lines()} if limits.get("tokens") else {}
+        for answer in answers.values():
+            spending._count(answer)
+        return spending
+
+    def reserve(self, requests: Iterable[AnnotationRequest]) -> bool:
+        """Whether there is room for all of these; it is then theirs until they are settled."""
+        most = {request.id: self._most(request) for request in requests}
+        limit = self.limits.get("tokens")
+        if limit is not None and self.tokens + sum(self._reserved.values()) + sum(most.values()) > limit:
+            self._refused = max(most.values())
+            return False
+        if self._reached("hours", "money"):
+            return False
+        self._reserved |= most
+        return True
+
+    def settle(self, answer: Answer) -> None:
+        """The answer to a request has come."""
+        self._reserved.pop(answer.id, None)
+        self._count(answer)
+        if time.monotonic() - self._noted >= NOTED_EVERY:
+            self.note()
+
+    def release(self, keys: Iterable[str]) -> None:
+        """These requests were not answered."""
+        for key in keys:
+            self._reserved.pop(key, None)
+
+    def note(self) -> None:
+        self._noted = time.monotonic()
+        unfinished = self.file.with_suffix(".unfinished")
+        unfinished.write_bytes(orjson.dumps({"seconds": self.seconds}))
+        unfinished.replace(self.file)
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self._started
+
+    @property
+    def spent(self) -> dict[str, float]:
+        hours = self.seconds / HOUR
+        return {"tokens": self.tokens, "hours": hours, "money": hours * float(self.limits.get("price_per_hour") or 0)}
+
+    def stopped(self, answered: int, unasked: int) -> str:
+        """What to say when the budget stopped the asking: `answered` documents now, `unasked` left."""
+        self.note()
+        said = self.said("hours", "money")
+        if self._refused and not said:
+            said = [f"{self._told('tokens')}, and the next request may take up to {self._refused:,}"]
+        return (
+            f"annotator.budget is reached ({'; '.join(said)}); {unasked} documents are not asked ({answered} were "
+            "answered now) and the stage is not finished. All answers are kept: raise the budget and run again, which "
+            "asks only for the rest, or lower annotator.documents"
+        )
+
+    def said(self, *of: str) -> list[str]:
+        """The limits (of all, or of these) that are reached, with what was spent."""
+        return [self._told(what) for what in self._reached(*(of or ("tokens", "hours", "money")))]
+
+    def _told(self, what: str) -> str:
+        some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
+        return f"{what}: {self.spent[what]:,.6g} spent of {self.limits[what]:,.6g}{some}"
+
+    def _reached(self, *of: str) -> list[str]:
+        spent = self.spent
+        return [what for what in of if (limit := self.limits.get(what)) is not None and spent[what] >= limit]
+
+    def _count(self, answer: Answer) -> None:
+        tokens = answer.tokens_in + answer.tokens_out
+        if is_unreported(answer):
+            tokens = estimated_tokens(self.question, answer.text, answer.raw)
+            self.estimated += tokens
+        elif answer.tokens_in:
+            size = _size(self.question.prompt) + _size(answer.text)
+            self._largest_share = max(self._largest_share, answer.tokens_in / max(1, size))
+            self._answers += 1
+        self.tokens += tokens
+
+    def _most(self, request: AnnotationRequest) -> int:
+        """The most tokens that this request can take, prompt and reply together."""
+        read = request.text[: self.question.reading.characters]
+        size = sum(map(_size, (self.question.prompt, read, request.before, *request.constrain)))
+        certain = size + CHAT_TEMPLATE
+        calibrated = self._answers >= CALIBRATED
+        prompt = min(certain, math.ceil(size * self._largest_share * MARGIN)) if calibrated else certain
+        return prompt + (self.question.sampling.max_tokens if self.question.writes else 1)
+
+
+def _size(text: str) -> int:
+    """Bytes in UTF-8; of half a character, which no server takes, as many as of a whole one."""
+    return len(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,160 @@
+"""A gate that failed stops Dagster too: in the run, in a later one from the UI, at the sensor. Until it is waived."""
+
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from datashop_assets.definitions import ASSETS
+from datashop_assets.graph import GRAPH
+from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.sensor import prompt_sensor
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
+from datashop_assets_tests.annotations.annotators import WordCounter
+from datashop_assets_tests.orchestration.workshop import Workshop
+from resources.compute import LocalCompute
+from resources.progress import RunLogProgress
+
+FIRST = ("pretraining_pool", "annotation_sample", "rubric", "annotations")
+AFTER = ("training_set", "decontamination", "control_lm", "evaluation_targets")  # only the first reads answers
+GATES = ("coverage", "unparsed_share", "both_ends_used", "longest_decile_kept")
+FAILED = "coverage: 0 of 20 asked documents have a score (0.0%, at least 95%)"
+MOST_RETRIES = "dagster/max_retries"
+
+
+class Refuses(WordCounter):
+    """Refuses everything, in words that a terminal would obey."""
+
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+        return replace(super()._answer(one, question), ended=Ended.REFUSED, raw="I cannot help with \x1b[31mthat")
+
+
+def write(workshop: Workshop, **sections: object) -> None:
+    annotator = {"scoring": "generate", "sample": 40, "documents": 20, "second_round": {"documents": 0}}
+    workshop.write("numbers", rubric="Rate this: {example}", annotator=annotator, **sections)
+
+
+def materialized(workshop: Workshop, instance: dg.DagsterInstance, *names: str) -> dg.ExecuteInProcessResult:
+    if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
+        instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
+    return dg.materialize(
+        ASSETS,
+        instance=instance,
+        partition_key="numbers",
+        selection=dg.AssetSelection.assets(*names),
+        resources={
+            "storage": workshop.store,
+            "annotator": Refuses(),
+            "trainer": None,
+            "compute": LocalCompute(processes=1),
+            "progress": RunLogProgress(),
+        },
+        raise_on_error=False,
+    )
+
+
+def made(workshop: Workshop) -> list[str]:
+    """Steps of which there is a folder."""
+    stages = workshop.store.root.stages
+    return [name for name in GRAPH.names if stages.child(name).folders()]
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    found = {}
+    for event in result.get_step_failure_events():
+        data = event.step_failure_data.user_failure_data
+        found[event.step_key] = (data.description or "") if data else ""
+    return found
+
+
+def tick(workshop: Workshop, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    resources = {"storage": workshop.store, "annotator": workshop.deployment.annotator}
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+        result = prompt_sensor(GRAPH)(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def test_a_run_stops_at_the_gate_shows_replies_and_is_not_retried(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    write(workshop)
+    result = materialized(workshop, instance, *FIRST, *AFTER)
+    assert not result.success
+    assert made(workshop) == [*FIRST], "nothing is trained or paid for beside answers that are not fit"
+    assert FAILED in failures(result)["decontamination"]
+    (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "coverage"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    shown = check.metadata["look_at"].value
+    assert isinstance(shown, str)
+    assert r"I cannot help with \\u001b\[31mthat" in shown
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[MOST_RETRIES] == "0"
+
+
+def test_a_later_run_from_the_ui_is_refused(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    write(workshop)
+    materialized(workshop, instance, *FIRST)
+    for name in AFTER:
+        result = materialized(workshop, instance, name)
+        assert f"{name} of 'numbers' is blocked by annotations: {FAILED}" in failures(result)[name]
+        assert r"I cannot help with \u001b[31mthat" in failures(result)[name]
+    assert made(workshop) == [*FIRST]
+
+
+def test_the_sensor_does_not_go_past_it_and_does_when_it_is_waived(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    write(workshop, automatic=True)
+    first = tick(workshop, instance)
+    assert [run.partition_key for run in first.run_requests or []] == ["numbers"]
+    materialized(workshop, instance, *FIRST)
+    second = tick(workshop, instance, first.cursor)
+    assert not second.run_requests
+    assert f"blocked by annotations: {FAILED}" in (second.skip_reason.skip_message or "" if second.skip_reason else "")
+
+    digests = {name: one.digest for name, one in workshop.plan("numbers").items()}
+    write(workshop, automatic=True, gates={"waive": dict.fromkeys(GATES, "read by hand")})
+    assert {name: one.digest for name, one in workshop.plan("numbers").items()} == digests
+    third = tick(workshop, instance, second.cursor)
+    (request,) = third.run_requests or []
+    asked = [key.to_user_string() for key in request.asset_selection or []]
+    assert ("annotations" in asked, "training_set" in asked, "control_lm" in asked) == (False, True, True)
+
+
+def test_a_waived_gate_warns_with_the_reason(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    write(workshop, gates={"waive": dict.fromkeys(GATES, "a trial")})
+    result = materialized(workshop, instance, *FIRST)
+    assert result.success
+    (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "coverage"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.metadata["waived"].value == "a trial"
+    assert (check.description or "").endswith("waived: a trial")
+
+
+def test_a_prompt_that_cannot_be_used_is_not_retried(workshop: Workshop, instance: dg.DagsterInstance) -> None:
+    write(workshop)
+    (workshop.place / "prompts" / "numbers.yaml").unlink()
+    result = materialized(workshop, instance, "rubric")
+    assert "no such prompt" in failures(result)["rubric"]
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[MOST_RETRIES] == "0"
+
+
+def test_steps_stand_in_the_order_of_the_graph() -> None:
+    """Where several could run, Dagster begins with the highest priority: gates come before what does not need them."""
+    priorities = [
+        int(asset.op.tags["dagster/priority"])
+        for asset in ASSETS
+        if isinstance(asset, dg.AssetsDefinition) and asset.key.to_user_string() in GRAPH.names
+    ]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len(set(priorities)) == len(GRAPH.names)
+
+
+@pytest.mark.parametrize("name", ["control_lm", "evaluation_targets", "pool_embeddings", "pool_tokens"])
+def test_what_is_expensive_and_reads_no_answer_stands_behind_the_gates(name: str) -> None:
+    assert GRAPH.names.index("annotations") < GRAPH.names.index(name)
+    assert "annotations" not in GRAPH.up_to(name)
