@@ -236,7 +236,6 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
     """
     planned: dict[str, PlannedStep] = {}
     contents: dict[str, str | None] = {}
-    gates: dict[str, list[str]] = {}
     made = root.stages_made(prompt.slug)
     for step in graph:
         if (config := step.configure(prompt)) is None:
