@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from datashop_assets.printable import printable
 
 CHARACTERS = 300  # of a document, where some are shown
+WIDTH = 120  # characters of a cell in the terminal
 LONG = 40  # characters; what is longer has a line of its own in the terminal
 MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
@@ -62,9 +63,20 @@ class Sample(BaseModel):
 
     def lines(self) -> list[str]:
         """For a terminal: of each row the short cells in one line, and a line for each long one."""
-        lines: list[str] = []
-        for row in self.rows:
-            cells = [(column, one_line(cell)) for column, cell in zip(self.columns, row, strict=True) if cell]
-            lines.append(", ".join(f"{column} {cell}" for column, cell in cells if len(cell) <= LONG))
-            lines += [f"  {column}: {cell}" for column, cell in cells if len(cell) > LONG]
-        return lines
+        return [line for row in self.rows for line in self._lines(row)]
+
+    def _lines(self, row: Sequence[str]) -> list[str]:
+        cells = [(name, one_line(cell, WIDTH)) for name, cell in zip(self.columns, row, strict=True) if cell]
+        short = ", ".join(f"{name} {cell}" for name, cell in cells if len(cell) <= LONG)
+        return [short, *(f"  {name}: {cell}" for name, cell in cells if len(cell) > LONG)]
+
+
+def joined(samples: Iterable[Sample]) -> list[Sample]:
+    """The same samples without the rows that an earlier one has, and those that are then empty left out."""
+    seen: set[tuple[str, ...]] = set()
+    left = []
+    for sample in samples:
+        if rows := tuple(row for row in sample.rows if row not in seen):
+            left.append(sample.model_copy(update={"rows": rows}))
+        seen.update(rows)
+    return left

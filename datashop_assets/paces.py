@@ -80,7 +80,7 @@ def _pool_of(manifest: Manifest, root: Root) -> PoolSize:
     """The pool that a stage was made over; an empty one where that is not known."""
     try:
         if manifest.stage != PretrainingPoolResult.step:
-            made_of = manifest.inputs[PretrainingPoolResult.step]["plan"]
+            made_of = manifest.inputs[PretrainingPoolResult.step].plan
             manifest = StageFolder(root.stage(PretrainingPoolResult.step, made_of)).manifest
         return PoolSize.of(PretrainingPoolResult.model_validate(manifest.metrics))
     except (LookupError, OSError, ValidationError, DamagedStageError):

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from datashop_assets.core.checks import check_output, stopping
+from datashop_assets.core.checks import check_output, rows_that_failed, stopping
 from datashop_assets.core.plan import Look, Plan, PlannedStep, State
 from datashop_assets.core.step import CheckResult, Resources, StepOutput, StepResult, StepRun, config_json
 from datashop_assets.machine import cores
@@ -34,11 +34,10 @@ class BlockedError(ValueError):
     @classmethod
     def of(cls, begins: str, checks: Mapping[str, CheckResult], kept: str) -> "BlockedError":
         """`kept` is the folder of the output that the gates judged."""
-        rows = [line for one in checks.values() if one.stops and one.sample for line in one.sample.lines()]
         return cls(
             f"{begins}: {'; '.join(stopping(checks))}. Its output is kept at {kept}; correct what the gate names, or "
             "the gate's threshold in the prompt file, or waive the gate there with a reason (`gates.waive`)"
-            + "".join(f"\n  {line}" for line in rows)
+            + "".join(f"\n  {line}" for line in rows_that_failed(checks))
         )
 
 

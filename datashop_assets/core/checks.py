@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datashop_assets.core.step import CheckContext, CheckResult, Step, StepOutput
+from datashop_assets.markdown import joined
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.root import Root
@@ -73,6 +74,12 @@ def stored_results(
 def stopping(results: Mapping[str, CheckResult]) -> list[str]:
     """Of these verdicts those that stop what is downstream, in words."""
     return [f"{name}: {one.description}" for name, one in results.items() if one.stops]
+
+
+def rows_that_failed(results: Mapping[str, CheckResult]) -> list[str]:
+    """Lines for a terminal: rows that made gates fail which stop what is downstream, each once."""
+    samples = joined(one.sample for one in results.values() if one.stops and one.sample)
+    return [line for sample in samples for line in sample.lines()]
 
 
 def _waived(results: Mapping[str, CheckResult], prompt: Prompt) -> dict[str, CheckResult]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from datashop_assets.core.checks import rows_that_failed
 from datashop_assets.core.plan import PlannedStep, State
 from datashop_assets.core.step import CheckResult
 
@@ -61,14 +62,9 @@ def problems_of(steps: Mapping[str, StepStatus]) -> list[Problem]:
         if one.fix:
             alike.setdefault((one.state, one.reason, one.fix, one.blocked_by), []).append(name)
     return [
-        Problem(names, state, reason, fix, _sample(steps.get(blocked_by)))
+        Problem(names, state, reason, fix, rows_that_failed(steps[blocked_by].checks) if blocked_by in steps else [])
         for (state, reason, fix, blocked_by), names in alike.items()
     ]
-
-
-def _sample(judged: StepStatus | None) -> list[str]:
-    checks = {} if judged is None else judged.checks
-    return [line for one in checks.values() if one.stops and one.sample for line in one.sample.lines()]
 
 
 def remarks_of(steps: Mapping[str, StepStatus]) -> list[Remark]:

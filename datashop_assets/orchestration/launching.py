@@ -108,7 +108,7 @@ def _report(event: dg.DagsterEvent, say: Callable[[str], None]) -> None:
         took = "reused" if metadata["reused"].value else f"{metadata['seconds'].value:.1f} s"
         say(f"  {event.step_key:<20} {took:>10}  {metadata['dagster/row_count'].value:>10,} rows")
     elif event.is_step_failure:
-        say(f"  {event.step_key} failed: {_why(event)}")
+        say(f"  {event.step_key} {_why(event)}")
     elif event.event_type_value == "ASSET_CHECK_EVALUATION":
         check = event.asset_check_evaluation_data
         if not check.passed:
@@ -119,8 +119,10 @@ def _why(event: dg.DagsterEvent) -> str:
     """What the stage itself raised, without Dagster's frames around it; the traceback is in the run's log."""
     failure = event.step_failure_data
     if failure.user_failure_data:
-        return failure.user_failure_data.description or ""
+        return f"failed: {failure.user_failure_data.description or ''}"
     error = failure.error
+    if error is not None and error.cls_name == "DagsterAssetCheckFailedError":  # the gates were named before
+        return "is made, and its gates stop the run"
     while error is not None and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else ""
+    return f"failed: {error.message.strip() if error is not None else ''}"
