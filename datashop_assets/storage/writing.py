@@ -37,34 +37,20 @@ def told(
 
 
 @contextmanager
-def replacing(place: Path) -> Iterator[Path]:
-    """A path beside `place`, for what writes a file by name. The file is synced and renamed at the end; nothing is left
-    of it after an error. What writes to an open file takes `on_disk`.
-    """
-    ready = _beside(place)
-    try:
-        yield ready
-        with ready.open("rb+") as file:
-            os.fsync(file.fileno())
-        ready.replace(place)
-    finally:
-        ready.unlink(missing_ok=True)
-
-
-@contextmanager
 def on_disk(place: Path, named: str | None = None, size: int | None = None) -> Iterator[IO[bytes]]:
     """Written beside its place, synced, then renamed. Errors name `named`, or else the place."""
     named = named or str(place)
-    with told(named, CLOSED):
+    with told(named, (*FULL, *CLOSED), place, size):
         ready = _beside(place)
         opened = ready.open("wb")
-    with told(named, FULL, place, size):
+    with told(named, FULL, place, size):  # what the block reads may be closed to this account, too
         try:
             with opened as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            ready.replace(place)
+            with told(named, CLOSED):
+                ready.replace(place)
         finally:
             ready.unlink(missing_ok=True)
 

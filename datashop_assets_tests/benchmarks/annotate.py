@@ -1,8 +1,8 @@
-"""Documents a second: the annotations room over a vLLM server, and the embedded annotator, each beside its peer.
+"""Documents a second: the step `annotations` over a vLLM server, and the embedded annotator, each beside its peer.
 
     python -m datashop_assets_tests.benchmarks.annotate [server] [embedded]
 
-`server`: the room's own build on the server home, against `vllm.LLM.chat` on the very prompts that the room sent, with
+`server`: the step's own build with a vLLM server, against `vllm.LLM.chat` on the very prompts that the step sent, with
 the same engine arguments. `embedded`: the embedded annotator against transformers' torch model on the same weights and
 documents. Both sides load and warm up before the clock starts. The figures of the first part that is run stand at the
 top of the last line.
@@ -62,7 +62,7 @@ def texts(cache: Path) -> list[str]:
 
 
 def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any]:
-    """The room over the server home, then the bare engine on the prompts that the room sent."""
+    """The step over a vLLM server, then the bare engine on the prompts that the step sent."""
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
     options = [f"--{name.replace('_', '-')}={value}" for name, value in TOGETHER.items()]
     arguments = " ".join(["--enforce-eager", *options])  # compiling takes two minutes a side here
@@ -74,7 +74,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
         seconds, rows = annotate(root / "timed", annotator, chosen[:ASKED])
     finally:
         annotator.close()
-    print(f"the room over a server: {ASKED} documents in {seconds:.1f} s", file=sys.stderr)
+    print(f"the step over a server: {ASKED} documents in {seconds:.1f} s", file=sys.stderr)
     warm_up = [fill(RUBRIC, text[:CHARACTERS]) for text in chosen[ASKED:]]
     peer = run_peer(
         "annotate_vllm_peer.py",

@@ -17,9 +17,10 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(2400)]
 
 
 def done(*command: str | Path, place: Path) -> str:
-    """What a command says that somebody runs in `place`, who has set no variable of ours."""
+    """What a command says that somebody runs in `place`, who has set no variable of ours and has no data folder yet."""
     ours = re.compile("DATASHOP_|DAGSTER_|PYTHONPATH|VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if not ours.match(name)} | {"NO_COLOR": "1"}
+    environment = {name: value for name, value in os.environ.items() if not ours.match(name)}
+    environment |= {"NO_COLOR": "1", "XDG_DATA_HOME": str(place / "share")}
     found = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, f"{command}\n{found.stdout[-3000:]}\n{found.stderr[-3000:]}"
     return found.stdout

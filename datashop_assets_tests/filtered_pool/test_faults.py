@@ -41,13 +41,13 @@ NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("size=8k", "No space left on device"),  # a lease and no more
+        ("size=8k", "No space left on device"),  # the verdicts of checks and no more
         ("size=100k", "No space left on device"),  # some shards' scores
         ("size=240k", "No space left on device"),  # all scores, some kept documents
         ("ro", "Read-only file system"),
     ],
 )
-def test_a_disk_that_is_full_or_closed_is_named_and_once_mended_the_work_goes_on(
+def test_a_disk_that_is_full_or_closed_is_named_and_once_put_right_the_work_goes_on(
     both_root: Path, whole: dict[str, str], options: str, told: str
 ) -> None:
     if shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], check=False).returncode:
@@ -78,7 +78,7 @@ def test_a_bucket_that_takes_nothing_is_named_and_once_opened_the_work_goes_on(
     root = Root(f"{gcs_bucket}/{both_root.name}", str(both_root / "cache-of-bucket"))
     with faulty(os.environ["STORAGE_EMULATOR_HOST"], faults) as address:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        with pytest.raises(OSError, match=r"(?s)lease\.json cannot be written: Forbidden.*let this account write"):
+        with pytest.raises(OSError, match=r"(?s)cannot be written: Forbidden.*let this account write"):
             make_both(both_root, root, Resources())
         faults.closed = False
         made = make_both(both_root, root, Resources())
@@ -96,12 +96,12 @@ def test_two_runs_at_once_make_each_stage_once(both_root: Path, whole: dict[str,
 
 def refused(both: Runs, capfd: pytest.CaptureFixture[str]) -> str:
     """What a run says that ends in an error."""
-    both.begin("mended")
+    both.begin("put-right")
     assert both.end() == 1
     return capfd.readouterr().err
 
 
-def test_a_file_that_is_cut_short_gone_or_changed_is_named_and_once_mended_the_work_goes_on(
+def test_a_file_that_is_cut_short_gone_or_changed_is_named_and_once_put_right_the_work_goes_on(
     both_inputs: Path, both_root: Path, whole: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = both_inputs / "files" / "part-5.jsonl.zst"
@@ -112,8 +112,8 @@ def test_a_file_that_is_cut_short_gone_or_changed_is_named_and_once_mended_the_w
         file.unlink()
         assert "part-5.jsonl.zst" in refused(both, capfd)
         file.write_bytes(before)
-        both.whole("mended")
-    assert contents(both_root / "mended") == whole
+        both.whole("put-right")
+    assert contents(both_root / "put-right") == whole
 
 
 def test_a_shard_that_changes_between_scoring_and_filtering_is_named(
@@ -121,14 +121,14 @@ def test_a_shard_that_changes_between_scoring_and_filtering_is_named(
 ) -> None:
     file = both_inputs / "files" / "part-5.jsonl.zst"
     before = file.read_bytes()
-    shutil.copytree(both_root / "whole", both_root / "mended")
-    shutil.rmtree(both_root / "mended" / "stages" / "filtered_pool")
+    shutil.copytree(both_root / "whole", both_root / "put-right")
+    shutil.rmtree(both_root / "put-right" / "stages" / "filtered_pool")
     with runs(both_root) as both:
         file.write_bytes(with_another_text(before, left_out(both_root)))
         assert "part-5.jsonl.zst is not the file that was indexed: row" in refused(both, capfd)
         file.write_bytes(before)
-        both.whole("mended")
-    assert contents(both_root / "mended") == whole
+        both.whole("put-right")
+    assert contents(both_root / "put-right") == whole
 
 
 def left_out(root: Path) -> int:
@@ -146,9 +146,9 @@ def with_another_text(data: bytes, row: int) -> bytes:
 def test_a_lost_shard_of_scores_is_named(
     both_root: Path, whole: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(both_root / "whole", both_root / "mended")
-    shutil.rmtree(both_root / "mended" / "stages" / "filtered_pool")
-    [lost] = (both_root / "mended").glob("stages/pool_scores/*/part-3.parquet")
+    shutil.copytree(both_root / "whole", both_root / "put-right")
+    shutil.rmtree(both_root / "put-right" / "stages" / "filtered_pool")
+    [lost] = (both_root / "put-right").glob("stages/pool_scores/*/part-3.parquet")
     lost.unlink()
     with runs(both_root) as both:
         assert "has lost part-3.parquet; remove the folder and run the stage again" in refused(both, capfd)

@@ -17,11 +17,9 @@ from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.graph.conftest import SLUG, Made, digests
+from datashop_assets_tests.graph.conftest import SLUG, STEPS, Made, digests
 from datashop_assets_tests.small import SETTINGS, experiment
 
-OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the experiment does not ask for
-STAGES = [name for name in GRAPH.names if name not in OPTIONAL]
 ANOTHER_READING = {**SETTINGS["annotator"], "read_characters": 300}
 
 
@@ -47,7 +45,7 @@ def test_the_terminal_makes_what_python_makes(made: Made, tmp_path: Path) -> Non
     assert "Nothing to do" in again.stdout
     shown = json.loads(terminal(made, tmp_path / "root", "status", "--json").stdout)
     assert {stage["state"] for stage in shown["prompts"][SLUG].values()} == {"current"}
-    assert list(shown["prompts"][SLUG]) == STAGES
+    assert list(shown["prompts"][SLUG]) == STEPS
 
 
 def test_dagster_makes_what_python_makes(made: Made, tools: Resources, tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ def test_dagster_makes_what_python_makes(made: Made, tools: Resources, tmp_path:
 
 def test_a_finished_stage_is_reused(made: Made) -> None:
     outcomes = DatashopRunner(experiment(SLUG, made.pool), made.root, prompts=made.prompts).run_all_steps()
-    assert list(outcomes) == STAGES
+    assert list(outcomes) == STEPS
     assert all(outcome.reused for outcome in outcomes.values())
 
 
@@ -93,9 +91,9 @@ def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resour
     ("changes", "redone"),
     [
         ({"keep": {"fraction": 0.3}}, ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]),
-        ({"encoder": {"epochs": 7}}, STAGES[STAGES.index("encoder") :]),
+        ({"encoder": {"epochs": 7}}, STEPS[STEPS.index("encoder") :]),
         ({"rubric": "Another question about {example}."}, ["rubric", "data_card"]),  # no likelihood question shows it
-        ({"annotator": ANOTHER_READING}, STAGES[STAGES.index("annotations") :]),
+        ({"annotator": ANOTHER_READING}, STEPS[STEPS.index("annotations") :]),
     ],
 )
 def test_an_edit_redoes_what_follows_and_nothing_else(
@@ -109,5 +107,5 @@ def test_an_edit_redoes_what_follows_and_nothing_else(
         for name in redone
         if name not in shared and not (name == "evaluation_targets" and "annotator" not in changes)
     ]
-    assert [name for name in STAGES if after[name].digest != before[name].digest] == expected
+    assert [name for name in STEPS if after[name].digest != before[name].digest] == expected
     assert {after[name].state.value for name in expected} == {"stale"}

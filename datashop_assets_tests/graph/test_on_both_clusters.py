@@ -11,10 +11,9 @@ import gcsfs
 import orjson
 import pytest
 
-from datashop_assets.graph import GRAPH
 from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading, Sampling
 from datashop_assets.storage.root import Root, project
-from datashop_assets_tests.graph.conftest import SLUG, begun
+from datashop_assets_tests.graph.conftest import SLUG, STEPS, begun
 from datashop_assets_tests.resources.ray_cluster import Head, losing_a_worker, ray_cluster
 from datashop_assets_tests.small import small_pool, write_prompt
 from resources.annotator.vllm.server import VLLMServer
@@ -81,7 +80,7 @@ def test_the_whole_graph_on_two_clusters_is_what_one_machine_makes_of_the_same_a
     assert training
     files = gcsfs.GCSFileSystem()
     made = contents(files, there.uri)
-    assert list(made) == sorted(stage.name for stage in GRAPH)
+    assert list(made) == sorted(STEPS)
 
     files.get(there.answers.uri, str(tmp_path / "root" / "answers"), recursive=True)
     run = begun(prompts, Root(str(tmp_path / "root")), tmp_path / "home-alone", **annotator)

@@ -15,7 +15,7 @@ from datashop_assets_tests.small import experiment
 from datashop_assets_tests.storage.faulty_bucket import Faults, faulty
 from resources.compute import LocalCompute
 
-STAGES = ("pretraining_pool", "annotation_sample", "rubric", "pool_tokens")
+STAGES = ("pretraining_pool", "annotation_sample", "rubric", "decontamination", "pool_tokens")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Shards, manifests and folders: whole or not there, on a disk and in a bucket."""
 
+import errno
 import io
 import json
 import os
@@ -176,6 +177,22 @@ def test_a_place_that_is_no_folder_is_named(tmp_path: Path) -> None:
     for write in (folder.write, folder.create):
         with pytest.raises(OSError, match=r"stage/a\.bin cannot be written: Not a directory"):
             write("a.bin", b"")
+
+
+@pytest.mark.parametrize("reason", [errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES])
+@pytest.mark.parametrize("call", ["mkdir", "open", "replace"])
+def test_a_disk_that_takes_nothing_is_named_whichever_call_it_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, reason: int
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(reason, os.strerror(reason), "a name that nobody knows")
+
+    folder = Folder(str(tmp_path / "stage"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, refused)
+        with pytest.raises(OSError, match=rf"stage/a\.bin cannot be written: {os.strerror(reason)}\. Make room"):
+            folder.write("a.bin", b"")
+    assert folder.names() == []
 
 
 # Not in the GCS bucket: the emulator does not enforce `if_generation_match`.
