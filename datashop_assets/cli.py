@@ -11,6 +11,7 @@ from datashop_assets.commands.prompts import new_prompt, prompts
 from datashop_assets.commands.prune import prune
 from datashop_assets.commands.run import run, status
 from datashop_assets.commands.setup import completion, data, doctor
+from datashop_assets.commands.stopping import StoppableGroup
 from datashop_assets.commands.ui import home, ui
 
 EXAMPLES = """\b
@@ -28,10 +29,15 @@ Examples:
 \b
 Exit codes:
   0  done    1  a run failed, or something bad was found    2  the command or a file must be corrected first
+  130  stopped by Ctrl-C    143  by SIGTERM
 """
 
 
-@click.group(epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=StoppableGroup,
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.version_option(package_name="datashop-assets")
 def main() -> None:
     """From a rubric to a filtered pretraining corpus, with error bars.

@@ -2,9 +2,7 @@
 
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterable
 
 import click
 
@@ -37,23 +35,15 @@ def ui(port: int) -> None:
     here = deployment()
     _prepare_home()
     dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
+    say(f"Dagster on {dagster}, in half a minute; prompts and their data cards on {cards}")
     environment = {**os.environ, CARDS: cards}
-    with serve_cards(here, port + 1, dagster, last_runs_here), dagster_services(port, environment) as services:
-        say(f"Dagster on {dagster}; prompts and their data cards on {cards}")
-        for service in services.values():
-            threading.Thread(target=_repeat, args=(service.output,), daemon=True).start()
+    with serve_cards(here, port + 1, dagster, last_runs_here), dagster_services(port, environment, say) as services:
         while all(service.running for service in services.values()):
             time.sleep(LOOK_SECONDS)
         time.sleep(LOOK_SECONDS)  # for its last words
         ended = [f"the {name} ended with {one.exit_code}" for name, one in services.items() if not one.running]
         complain(f"{' and '.join(ended)}; the lines above say why")
     sys.exit(1)
-
-
-def _repeat(lines: Iterable[bytes]) -> None:
-    """Says what a service says, which may repeat a server's or a document's words."""
-    for line in lines:
-        say(click.unstyle(line.decode("utf-8", "replace")).rstrip())
 
 
 @click.command(epilog=HOME_EXAMPLES)

@@ -39,7 +39,10 @@ def launch(
     steps: Iterable[str],
     resources: dict[str, Any] | None = None,
 ) -> bool:
-    """Makes `steps` of a plan as one Dagster run, showing how far it is; says whether it succeeded."""
+    """Makes `steps` of a plan as one Dagster run, showing how far it is; says whether it succeeded.
+
+    Raises `KeyboardInterrupt` where a signal stopped the run, once Dagster has recorded its end.
+    """
     dagster_home()
     terminal = TerminalProgress()
     job = definitions(dg.in_process_executor, **({"progress": terminal} | (resources or {}))).resolve_job_def(JOB)
@@ -51,10 +54,15 @@ def launch(
             instance.report_runless_asset_event(reused)
         hand_down(run.run_id, plan)
         hold(instance, run.run_id)
+        stopped = False
         # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet
         with _heard(terminal.say), capture_interrupts():
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                _report(event, terminal.say)
+                stopped = stopped or _is_interruption(event)
+                if not stopped:
+                    _report(event, terminal.say)
+        if stopped:
+            raise KeyboardInterrupt
         finished = instance.get_run_by_id(run.run_id)
         return finished is not None and finished.is_success
 
@@ -113,6 +121,16 @@ def _report(event: dg.DagsterEvent, say: Callable[[str], None]) -> None:
         check = event.asset_check_evaluation_data
         if not check.passed:
             say(f"  {check.asset_key.to_user_string()}: check {check.check_name} failed: {check.description}")
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    """Whether a signal ended a step, or the run between two steps."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    while error is not None:
+        if error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+            return True
+        error = error.cause or error.context
+    return event.event_type in (dg.DagsterEventType.PIPELINE_CANCELING, dg.DagsterEventType.PIPELINE_CANCELED)
 
 
 def _why(event: dg.DagsterEvent) -> str:

@@ -29,7 +29,7 @@ def main(grace: float, command: list[str]) -> int:
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_terminate_with_parent,  # noqa: PLW1509, there is one thread
+        preexec_fn=_begin,  # noqa: PLW1509, there is one thread
     )
     while child.poll() is None and not signals and not _input_has_ended():
         pass
@@ -37,7 +37,9 @@ def main(grace: float, command: list[str]) -> int:
     return child.wait()
 
 
-def _terminate_with_parent() -> None:
+def _begin() -> None:
+    """A shell's background job ignores SIGINT, and Dagster's services then ignore SIGTERM too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
