@@ -3,6 +3,8 @@
 Light: neither Dagster nor what builds need is imported before a command asks for it.
 """
 
+import sys
+
 import click
 
 from datashop_assets.commands.compare import compare, tasks
@@ -11,6 +13,7 @@ from datashop_assets.commands.prompts import new_prompt, prompts
 from datashop_assets.commands.prune import prune
 from datashop_assets.commands.run import run, status
 from datashop_assets.commands.setup import completion, data, doctor
+from datashop_assets.commands.shared import print_traceback
 from datashop_assets.commands.stopping import StoppableGroup
 from datashop_assets.commands.ui import home, ui
 
@@ -45,6 +48,7 @@ def main() -> None:
     Results are under DATASHOP_ROOT (default: datashop_root beside the code), prompt files under DATASHOP_PROMPTS
     (default: prompts), Dagster's own state under DAGSTER_HOME (default: dagster_home). NO_COLOR turns colour off.
     """
+    sys.excepthook = print_traceback
 
 
 for command in (

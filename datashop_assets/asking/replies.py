@@ -12,6 +12,7 @@ import math
 import pkgutil
 import re
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,10 @@ class Judge:
         return Judgement(Status.REPAIRED, reason, again.score, again.expected_score, again.entropy)
 
     def _parsed(self, processor: Processor, raw: str) -> Judgement:
-        parsed = processor.parse(raw)
+        try:
+            parsed = processor.parse(raw)
+        except SystemExit as error:  # a step that fails says why, and other prompts go on
+            raise RuntimeError(f"the processor {type(processor).__name__} exits on a reply ({error})") from error
         if parsed.score is None:
             return Judgement(Status.UNPARSED, parsed.reason or "the processor gives no reason")
         if not 0 <= parsed.score <= HIGHEST_SCORE:  # also where it is not a number
@@ -204,14 +208,17 @@ def processor(name: str, options: Mapping[str, Any]) -> Processor:
     try:
         instance = cls(**options)
         parsed, answers = instance.parse(""), tuple(instance.answers)
-    except Exception as error:
+        read = [instance.parse(answer) for answer in answers if isinstance(answer, str)]
+    except BaseException as error:  # also one that exits
+        if _stops_us(error):
+            raise
         raise ValueError(
             f"{name} cannot be used with options {dict(options)}: {type(error).__name__}: {error}; it is called with "
             "the options by name, must have `answers`, and `parse(reply)` must read any text, also an empty one"
         ) from error
-    if not isinstance(parsed, Parsed) or not all(isinstance(answer, str) for answer in answers):
+    if not all(isinstance(one, Parsed) for one in (parsed, *read)) or len(read) < len(answers):
         raise ValueError(f"{name}.parse must return a Parsed of datashop_assets.protocols.processor, and answers texts")
-    if unread := [answer for answer in answers if instance.parse(answer).score is None]:
+    if unread := [answer for answer, one in zip(answers, read, strict=True) if one.score is None]:
         raise ValueError(f"{name}.parse does not read {unread[0]!r}, which its `answers` offer; remove or read it")
     return instance  # type: ignore[no-any-return]
 
@@ -232,7 +239,9 @@ def _class(name: str) -> type[Any]:
         return KNOWN[name]
     try:
         cls = pkgutil.resolve_name(name)
-    except Exception as error:
+    except BaseException as error:
+        if _stops_us(error):
+            raise
         raise ValueError(
             f"{name} cannot be imported ({type(error).__name__}: {error}); use finalscore0-5, medu, or the import path "
             "package.module:Class of a class on PYTHONPATH"
@@ -242,3 +251,9 @@ def _class(name: str) -> type[Any]:
     if not callable(getattr(cls, "parse", None)):  # before it is called: `subprocess:Popen` would run its options
         raise ValueError(f"{name} is not a processor: the class has no `parse(reply)`; name another, or write it")
     return cls
+
+
+def _stops_us(error: BaseException) -> bool:
+    """Whether a signal ends what we do, rather than a processor's code: signals reach the main thread alone."""
+    by_signal = isinstance(error, KeyboardInterrupt) or type(error).__module__.startswith("dagster.")
+    return by_signal and threading.current_thread() is threading.main_thread()

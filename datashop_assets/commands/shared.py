@@ -5,8 +5,10 @@ Colour obeys NO_COLOR, as rich does. Everything but JSON is for people and may c
 """
 
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -81,6 +83,11 @@ def say_table(shown: "RenderableType") -> None:
 def say_json(text: str | bytes) -> None:
     """One JSON object, for a machine; a terminal shows it without obeying what stands in it."""
     click.echo(printable(text.decode() if isinstance(text, bytes) else text))
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    """What Python prints of an error that nobody caught, whose message may repeat what others wrote."""
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, frames))))
 
 
 def duration(seconds: float) -> str:

@@ -6,10 +6,13 @@ value and fix.
 
 import difflib
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from datashop_assets.prompts.section import HIDDEN, hide_secrets, names_a_secret
 MAX_BYTES = 1_000_000  # a rubric is a page
 MAX_DEPTH = 50  # levels of sections and lists
 MAX_SHOWN = 80  # characters of a value that an error repeats
+MAX_PROBLEMS = 20  # of one file that are worked out; the others are counted
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Problem:
     fix: str  # what is wrong, and what to do about it
 
     def __str__(self) -> str:
-        shown = hide_secrets(repr(self.value))
+        shown = hide_secrets(_shown(self.value))
         shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
         if self.field:
             return f"{self.field} = {shown}: {self.fix}"
@@ -48,6 +52,21 @@ class PromptError(Exception):
         self.problems = tuple(problems)
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits, alone or in a list
+        digits = f"a number of some {value.bit_length() * 3 // 10:,} digits" if isinstance(value, int) else ""
+        return digits or "a value with a number of thousands of digits"
+
+
+def first_problems(problems: Iterator[Problem], total: int | None = None) -> list[Problem]:
+    """The first `MAX_PROBLEMS`, and one that says how many more there are; `total`, where it is known without them."""
+    first = list(islice(problems, MAX_PROBLEMS))
+    more = sum(1 for _ in problems) if total is None else total - len(first)
+    return [*first, Problem("", None, f"and {more:,} more; correct these first")] if more else first
+
+
 def in_utf8(text: str) -> str:
     """`text` as any terminal, log or database takes it: names of files may hold bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -56,17 +75,33 @@ def in_utf8(text: str) -> str:
 def read_yaml(path: Path) -> Any:
     """The file's content. Raises `PromptError` for what cannot be read: size, encoding, syntax."""
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= MAX_BYTES else b""
+        return parse_yaml(_regular(path), str(path))
     except OSError as error:
         raise PromptError(str(path), [Problem("", path.name, f"cannot be read: {error.strerror}")]) from None
-    if size > MAX_BYTES:
-        raise PromptError(str(path), [Problem("", f"{size} bytes", f"a prompt file has at most {MAX_BYTES} bytes")])
-    return parse_yaml(data, str(path))
+
+
+def _regular(path: Path) -> bytes:
+    """What a regular file holds, or one that a link leads to, up to a byte more than a prompt file may have.
+
+    A pipe would have us wait for ever, a device never ends, and to open some devices is to act on them.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        fix = "is no regular file; remove it, or put the file itself in its place"
+        raise PromptError(str(path), [Problem("", path.name, fix)])
+    with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+        return file.read(MAX_BYTES + 1)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """In case a pipe has taken the file's place since we looked."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse_yaml(data: bytes, file: str) -> Any:
     """The content of `data`, which was read from `file`. Raises `PromptError`."""
+    if len(data) > MAX_BYTES:
+        fix = f"a prompt file has at most {MAX_BYTES:,} bytes; remove what is no prompt, or put documents into a source"
+        raise PromptError(file, [Problem("", f"more than {MAX_BYTES:,} bytes", fix)])
     try:
         content = yaml.load(data.decode("utf-8"), _Loader)  # noqa: S506, a safe loader made stricter
     except UnicodeDecodeError as error:
@@ -143,7 +178,8 @@ def _fix_of_scalar(value: Any) -> str:
 
 def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """What pydantic says is wrong with the fields of `model`, with the fix."""
-    return [_validation_problem(dict(detail), model) for detail in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    return first_problems((_validation_problem(dict(detail), model) for detail in details), len(details))
 
 
 def _validation_problem(detail: dict[str, Any], model: type[BaseModel]) -> Problem:

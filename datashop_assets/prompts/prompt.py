@@ -19,6 +19,7 @@ from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.prompts.parsing import (
     Problem,
     PromptError,
+    first_problems,
     in_utf8,
     non_json_values,
     read_yaml,
@@ -113,7 +114,7 @@ def parse_prompt(fields: Any, slug: str, file: str) -> Prompt:
         raise PromptError(file, [Problem("", fields, "a prompt file is a mapping of fields; begin with `name: ...`")])
     if "slug" in fields:
         raise PromptError(file, [Problem("slug", fields["slug"], "the file's name is the slug; remove the field")])
-    if problems := list(non_json_values(fields)):
+    if problems := first_problems(non_json_values(fields)):
         raise PromptError(file, problems)
     try:
         return Prompt.model_validate_json(orjson.dumps({**_with_targets(fields), "slug": slug}))

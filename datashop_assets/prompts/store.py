@@ -6,10 +6,11 @@ One bad file never hides the others: `slugs` lists what can be used, `problems` 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from datashop_assets.prompts.parsing import Problem, PromptError, in_utf8, parse_yaml
+from datashop_assets.prompts.parsing import MAX_BYTES, Problem, PromptError, in_utf8, parse_yaml, read_yaml
 from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
 from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.folders import Folder
@@ -102,9 +103,17 @@ class PromptStore:
         folder = self.root.prompt(slug)
         file = f"{folder.uri}/{STORED}"
         try:
-            return parse_prompt(parse_yaml(folder.read(STORED), file), slug, file)
+            return parse_prompt(self._stored(folder), slug, file)
         except PromptError as error:
             return error
+
+
+    @staticmethod
+    def _stored(folder: Folder) -> Any:
+        if folder.local is not None:
+            return read_yaml(folder.local / STORED)
+        with folder.open(STORED) as stored:
+            return parse_yaml(stored.read(MAX_BYTES + 1), f"{folder.uri}/{STORED}")
 
 
 def _twice(slug: str, places: list[str]) -> PromptError:

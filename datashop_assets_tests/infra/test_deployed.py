@@ -5,6 +5,8 @@ import re
 import tempfile
 import time
 import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,8 @@ def test_the_compose_file_runs_what_the_processes_below_run() -> None:
     for name, program in {
         "code-location": "dagster",
         "daemon": "dagster-daemon",
-        "webserver": "dagster-webserver",
+        "webserver": "datashop-webserver",
+        "browse": "datashop-webserver",
     }.items():
         assert compose["services"][name]["command"][0] == program
     assert "--read-only" in compose["services"]["browse"]["command"]
@@ -206,6 +209,30 @@ REFUSED = [
     """{ addDynamicPartition(partitionsDefName: "prompts", partitionKey: "x", repositorySelector:
       {repositoryName: "__repository__", repositoryLocationName: "datashop"}) { __typename } }""",
 ]
+
+
+@pytest.mark.deploy
+@pytest.mark.parametrize(
+    ("headers", "method"),
+    [
+        ({"Host": "evil.example.com"}, "POST"),
+        ({"Origin": "http://evil.example.com"}, "POST"),
+        ({"Sec-Fetch-Site": "cross-site"}, "POST"),
+        ({}, "GET"),
+    ],
+)
+def test_another_site_changes_nothing(deployment: Deployment, headers: dict[str, str], method: str) -> None:
+    before = runs(deployment)
+    address = f"http://127.0.0.1:{deployment.ports['webserver']}/graphql"
+    mutation = "mutation { reloadWorkspace { __typename } }"
+    if method == "GET":
+        request = urllib.request.Request(f"{address}?{urllib.parse.urlencode({'query': mutation})}", headers=headers)
+    else:
+        sent = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(address, orjson.dumps({"query": mutation}), sent)
+    with pytest.raises(urllib.error.HTTPError, match="421|403|405"):
+        urllib.request.urlopen(request, timeout=30)
+    assert runs(deployment) == before
 
 
 @pytest.mark.deploy

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_an_image_that_is_run_has_a_user_a_healthcheck_and_labels(file: Path) ->
         assert "CMD" in kinds["HEALTHCHECK"]
         assert "image.revision" in kinds["LABEL"]
         assert "ADD" not in kinds
+
+
+def test_the_webserver_that_the_chart_starts_is_ours() -> None:
+    made = run_commands(IMAGES_FOLDER / "datashop.Dockerfile", "dagster")
+    assert "ln -sf datashop-webserver /opt/datashop/bin/dagster-webserver" in made
+    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts["datashop-webserver"] == "datashop_assets.orchestration.webserver:main"
 
 
 def test_annotator_and_trainer_never_share_a_libtpu() -> None:
@@ -133,6 +141,8 @@ def test_the_packages_of_the_images_install_and_start(tmp_path: Path) -> None:
     isolated = [python, "-I", "-c", asked]  # nothing of this checkout is found by the environment's paths
     printed = subprocess.run(isolated, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert printed.startswith(str(tmp_path))
+    webserver = [python.with_name("datashop-webserver"), "--version"]
+    assert "version" in subprocess.run(webserver, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.deploy

@@ -83,7 +83,7 @@ BAD = [
     ("tides.yaml", "# only a comment\n", ["is empty"]),
     ("tides.yaml", "!!python/object/apply:os.system ['true']", ["is not YAML"]),
     ("tides.yaml", b"name: Gez\xe9iten\n", ["byte 9", "not UTF-8"]),
-    ("tides.yaml", b"a" * 5_000_000, ["5000000 bytes", "at most"]),
+    ("tides.yaml", b"a" * 5_000_000, ["more than 1,000,000 bytes", "at most"]),
     ("tides.yaml", "[" * 5000, ["is not YAML"]),
     ("tides.yaml", _with("training: {learning_rate: 1e-4}\n"), ["training.learning_rate", "'1e-4'", "write 1.0e-4"]),
     ("tides.yaml", _with("training: {learning_rate: 5e3}\n"), ["training.learning_rate", "'5e3'", "write 5.0e+3"]),

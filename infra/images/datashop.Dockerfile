@@ -33,6 +33,8 @@ FROM base AS dagster
 COPY --from=packages /opt/datashop /opt/datashop
 RUN --mount=from=wheel,source=/wheels,target=/wheels --mount=from=packages,source=/opt/uv,target=/opt/uv \
     /opt/uv/bin/uv pip install --no-cache --python /opt/datashop/bin/python --no-deps /wheels/*.whl
+# Dagster's Helm chart starts its webserver by this name.
+RUN ln -sf datashop-webserver /opt/datashop/bin/dagster-webserver
 COPY infra/dagster /etc/datashop
 COPY prompts prompts
 RUN install -d -o datashop /var/lib/dagster && ln -s /etc/datashop/deployed/dagster.yaml /var/lib/dagster/dagster.yaml
