@@ -123,4 +123,6 @@ def test_the_name_of_a_prompt_file_is_printed_harmlessly(tmp_path: Any, monkeypa
 
 @given(WILD)
 def test_a_report_that_is_piped_has_no_entities(text: str) -> None:
-    assert unescaped(escaped(text)) == " ".join(text[:600].split())[:300] + ("…" if len(" ".join(text[:600].split())) > 300 else "")
+    assert unescaped(escaped(text)) == " ".join(text[:600].split())[:300] + (
+        "…" if len(" ".join(text[:600].split())) > 300 else ""
+    )

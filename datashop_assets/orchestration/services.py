@@ -42,7 +42,14 @@ def dagster_services(
         webserver = [sys.executable, "-m", "datashop_assets.orchestration.webserver", "--host=127.0.0.1"]
         definitions = [f"--module-name={module}", f"--location-name={location}"]
         commands = {
-            "code server": [*dagster, "code-server", "start", f"--socket={server}", "--log-level=warning", *definitions],
+            "code server": [
+                *dagster,
+                "code-server",
+                "start",
+                f"--socket={server}",
+                "--log-level=warning",
+                *definitions,
+            ],
             "daemon": [daemon, "run", f"--workspace={workspace}"],
             "webserver": [*webserver, f"--port={port}", f"--workspace={workspace}"],
         }

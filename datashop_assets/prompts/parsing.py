@@ -88,7 +88,7 @@ def _regular(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):
         fix = "is no regular file; remove it, or put the file itself in its place"
         raise PromptError(str(path), [Problem("", path.name, fix)])
-    with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123 - Path.open takes no opener
+    with open(path, "rb", opener=_without_waiting) as file:
         return file.read(MAX_BYTES + 1)
 
 

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _NAMES = r"(?:key|token|secret|passw|credential|signature|\bsig\b|authorization)"
 _NAME = re.compile(_NAMES, re.IGNORECASE)
 # `github://org:repo@ref` and `git://path:ref@` are names of places; `//me@host` is a user, but a token over HTTP
-# Each takes time that grows with the text, whatever the text is: no two parts in a row can match the same characters, and
-# what must follow a name is looked for first.
+# Each takes time that grows with the text, whatever the text is: no two parts in a row can match the same characters,
+# and what must follow a name is looked for first.
 _USER = re.compile(r"(?<!hub)(?<!git)://[^/@\s'\":]*:[^/@\s'\"]*@|https?://[^/@\s'\"]+@", re.IGNORECASE)
 _QUERY = re.compile(rf"([?&](?=[^=&#\s?]*=)[^=&#\s?]*{_NAMES}[^=&#\s?]*=)[^&#\s'\"]+", re.IGNORECASE)
 _QUOTED = re.compile(rf"(['\"](?=[^'\"]*['\"]: )[^'\"]*{_NAMES}[^'\"]*['\"]: )(['\"]).*?\2", re.IGNORECASE)

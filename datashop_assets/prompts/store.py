@@ -107,7 +107,6 @@ class PromptStore:
         except PromptError as error:
             return error
 
-
     @staticmethod
     def _stored(folder: Folder) -> Any:
         if folder.local is not None:

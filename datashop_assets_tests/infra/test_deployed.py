@@ -230,7 +230,7 @@ def test_another_site_changes_nothing(deployment: Deployment, headers: dict[str,
     else:
         sent = {"Content-Type": "application/json", **headers}
         request = urllib.request.Request(address, orjson.dumps({"query": mutation}), sent)
-    with pytest.raises(urllib.error.HTTPError, match="421|403|405"):
+    with pytest.raises(urllib.error.HTTPError, match=r"421|403|405"):
         urllib.request.urlopen(request, timeout=30)
     assert runs(deployment) == before
 

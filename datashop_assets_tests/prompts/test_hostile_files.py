@@ -75,7 +75,9 @@ def test_what_a_stored_prompt_is_not_is_a_problem_too(tmp_path: Path) -> None:
     assert "no regular file" in str(store.problems()["tides"])
 
 
-@pytest.mark.parametrize("number", [DIGITS, f"0x{DIGITS}", f"0b{'1' * 40_000}", f"1{':0' * 10_000}", f"[1, 0x{DIGITS}]"])
+@pytest.mark.parametrize(
+    "number", [DIGITS, f"0x{DIGITS}", f"0b{'1' * 40_000}", f"1{':0' * 10_000}", f"[1, 0x{DIGITS}]"]
+)
 @pytest.mark.parametrize("field", ["about", "unknown", "heldout_fraction"])
 def test_a_number_of_thousands_of_digits_is_a_problem(tmp_path: Path, field: str, number: str) -> None:
     file = tmp_path / "tides.yaml"
@@ -113,7 +115,14 @@ def test_many_values_that_json_cannot_hold_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["://" + ":" * 900_000, "?key" * 200_000, "'key" * 200_000, "?" * 900_000, "https://" * 100_000, "'key': \"" * 90_000],
+    [
+        "://" + ":" * 900_000,
+        "?key" * 200_000,
+        "'key" * 200_000,
+        "?" * 900_000,
+        "https://" * 100_000,
+        "'key': \"" * 90_000,
+    ],
     ids=["colons", "queries", "quotes", "marks", "schemes", "pairs"],
 )
 def test_secrets_are_looked_for_in_a_time_that_grows_with_the_text(text: str) -> None:
@@ -154,7 +163,10 @@ def test_secrets_are_still_found(host: str, value: str, name: str) -> None:
 EXITS = {
     "at import": "raise SystemExit(3)",
     "another way": "class Stop(BaseException): pass\nraise Stop('enough')",
-    "when made": "class P:\n    answers = ('1',)\n    def __init__(self): raise SystemExit('bye')\n    def parse(self, reply): ...",
+    "when made": (
+        "class P:\n    answers = ('1',)\n    def __init__(self): raise SystemExit('bye')\n"
+        "    def parse(self, reply): ..."
+    ),
     "when it reads": "import sys\nclass P:\n    answers = ('1',)\n    def parse(self, reply): sys.exit(4)",
     "when it reads its answers": (
         "import sys\nfrom datashop_assets.protocols.processor import Parsed\nclass P:\n    answers = ('1',)\n"
