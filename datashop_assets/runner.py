@@ -27,6 +27,7 @@ from datashop_assets.core.build import BlockedError, Outcome, make_step
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
 from datashop_assets.deployment import Deployment
+from datashop_assets.protocols.annotator import Closable
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.settings import read_settings
@@ -114,6 +115,8 @@ class DatashopRunner:
             if name not in planned:
                 continue
             outcomes[name] = made = make_step(name, planned, self._resources)
+            if not planned.asks_after(name, steps) and isinstance(self._resources.annotator, Closable):
+                self._resources.annotator.close()
             for check, found in made.checks.items():
                 if not found.passed:
                     waived = f" (waived: {found.waived})" if found.waived else ""

@@ -14,7 +14,7 @@ what its checks said, stands in files beside it.
 | current | what the prompt asks for now | nothing |
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -60,6 +60,11 @@ class PlannedStep:
     failed_calls: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
     manifest: Manifest | None = field(default=None, compare=False, repr=False)  # as it was read; None where none can be
+
+    @property
+    def asks(self) -> bool:
+        """Whether the annotator is asked to make it."""
+        return "annotator" in self.step.resources and self.step.asks(self.config)
 
     @property
     def usable(self) -> bool:
@@ -198,6 +203,11 @@ class Plan(Mapping[str, PlannedStep]):
         """All steps that stand before this one in the graph: their gates come before it is made."""
         names = list(self)
         return names[: names.index(name)]
+
+    def asks_after(self, name: str, names: Container[str]) -> bool:
+        """Whether one of `names` that stands after this step in the graph asks the annotator."""
+        order = list(self)
+        return any(self[each].asks for each in order[order.index(name) + 1 :] if each in names)
 
     def look(self) -> "Look":
         """The steps as they stand now: they, or what they are made from, may have been made since the plan."""

@@ -242,6 +242,7 @@ class Step(Generic[ConfigT, ResultT]):
     checks: tuple[Check, ...]
     describe: Description
     limits: Callable[[Prompt], Mapping[str, Any]]
+    asks: Callable[[ConfigT], bool]  # whether the annotator is asked, where it is among the resources
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None  # of a step that trains an encoder
 
     def inputs_of(self, prompt: Prompt) -> tuple[str, ...]:
@@ -277,6 +278,7 @@ def step(
     checks: Iterable[Check] = (),
     describe: Description = lambda _: {},
     limits: Callable[[Prompt], Mapping[str, Any]] = lambda _: {},
+    asks: Callable[[ConfigT], bool] = lambda _: True,
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None = None,
 ) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:
     """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows."""
@@ -297,6 +299,7 @@ def step(
             checks=tuple(checks),
             describe=describe,
             limits=limits,
+            asks=asks,
             load_scorer=load_scorer,
         )
 

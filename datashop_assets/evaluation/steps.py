@@ -66,6 +66,7 @@ def _describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, s
     resources={"annotator"},
     placement=ON_ANNOTATOR,
     limits=budget_limits,
+    asks=lambda config: config.annotator is not None,
     describe=_describe_targets,
 )
 def evaluation_targets(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTargetsResult:

@@ -19,6 +19,7 @@ from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.versions import data_version_of
+from datashop_assets.protocols.annotator import Closable
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 OWNERS = ["team:datashop"]
@@ -115,6 +116,9 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
     except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
         raise dg.Failure(str(error), allow_retries=False) from error
+    # where all steps are one process, a model server would hold the accelerator while the steps after it train
+    if not plan.asks_after(step.name, _selected(context)) and isinstance(available.annotator, Closable):
+        available.annotator.close()
     if any(check.stops for check in outcome.checks.values()):
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
     spent = beside_estimate(outcome.output, slug, prompts.root)
@@ -124,6 +128,11 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
         metadata=_link(slug) | metadata_of(outcome, step) | estimated,
         check_results=[*_check_results(outcome.checks, slug), _usable(slug)],
     )
+
+
+def _selected(context: dg.AssetExecutionContext) -> frozenset[str]:
+    """Names of the steps that the run was asked for."""
+    return frozenset(node.name for node in context.job_def.nodes)
 
 
 def _not_requested(step: Step[Any, Any], slug: str) -> dg.MaterializeResult[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from datashop_assets.storage.digests import digest_of
 
@@ -128,3 +128,11 @@ class Annotator(ModelNames, Protocol):
 
     def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` for a question that cannot be asked here; what one document holds ends as `failed`."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """An annotator that holds something while it answers: an accelerator, a server, connections."""
+
+    def close(self) -> None:
+        """Frees it; a later question takes it again."""

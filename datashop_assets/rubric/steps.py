@@ -42,6 +42,7 @@ def describe(output: StepOutput[RubricResult]) -> Mapping[str, str]:
     resources={"annotator"},
     placement=ON_ANNOTATOR,
     limits=budget_limits,
+    asks=lambda config: config.written is not None,
     describe=describe,
 )
 def rubric(run: StepRun[RubricConfig]) -> RubricResult:

@@ -124,9 +124,9 @@ class ServedModel(AskedOverHTTP, ABC):
     """A model server that lives for the questions it is asked: create → wait → connect → clean up.
 
     Those four are the hooks of a subclass. They run with the first question about a model; a question about another
-    model, or one that comes when the server is gone, goes through all four again. Clean-up follows at the end of the
-    run, after any failure, and `idle_seconds` after the last answer: in one process a server would otherwise hold the
-    accelerator while the steps after it train.
+    model, or one that comes when the server is gone, goes through all four again. Clean-up follows after the last step
+    of a run that asks, at the end of the run, after any failure, and `idle_seconds` after the last answer: in one
+    process a server would otherwise hold the accelerator while the steps after it train.
     """
 
     model: str = Field(
