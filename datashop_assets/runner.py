@@ -27,9 +27,9 @@ from datashop_assets.core.build import BlockedError, Outcome, make_step
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
 from datashop_assets.deployment import Deployment
-from datashop_assets.protocols.annotator import Closable
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
+from datashop_assets.protocols.annotator import Closable
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import Root
 

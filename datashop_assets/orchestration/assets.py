@@ -4,21 +4,19 @@ Every step becomes one asset, partitioned by prompt, with a check for each check
 `usable`. Upstream of all of them stands `prompt_file`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from datashop_assets.cards import card_address
 from datashop_assets.core.build import Outcome, make_step
-from datashop_assets.core.plan import Graph, Plan, PlannedStep, State
+from datashop_assets.core.plan import Graph
 from datashop_assets.core.step import CheckResult, Resources, Step
 from datashop_assets.costs import beside_estimate
 from datashop_assets.orchestration.pinning import plan_of_run
 from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
-from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.versions import data_version_of
 from datashop_assets.protocols.annotator import Closable
 from datashop_assets.storage.stage_folder import DamagedStageError
 
@@ -29,8 +27,8 @@ USABLE_DESCRIPTION = (
     "The output is what the prompt asks for now, it can be read, and no gate upstream holds it back. If it fails, it "
     "names the prompt, what changed, the folder or the gate, and the fix."
 )
-NOT_USABLE = (State.STALE, State.DAMAGED, State.BLOCKED)
 DATA_VERSION = "dagster/data_version"
+PROMPT_FILE = "prompt_file"
 NO_RETRIES = {"dagster/max_retries": "0"}  # of a run: Dagster retries a failed run as it is told, whatever failed
 
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
@@ -43,7 +41,7 @@ PROMPTS = dg.DynamicPartitionsDefinition(name=PARTITIONS)
 # An external asset and no `@observable_source_asset`: that one is marked as beta and sets off a deprecation warning of
 # Dagster's own. The sensor and the terminal report its observations.
 prompt_file = dg.AssetSpec(
-    "prompt_file",
+    PROMPT_FILE,
     description="The prompt file of each partition. Its data version is the digest of what it says, which the sensor "
     "observes: when the file is edited, Dagster shows what was made from it as unsynced.",
     partitions_def=PROMPTS,
@@ -53,23 +51,15 @@ prompt_file = dg.AssetSpec(
 )
 
 
-def observation(prompt: Prompt) -> dg.AssetObservation:
-    """What the sensor and the terminal report of a prompt file, so that lineage begins there."""
-    return dg.AssetObservation("prompt_file", partition=prompt.slug, tags={DATA_VERSION: data_version_of(prompt)})
-
-
 def assets(graph: Graph) -> list[dg.AssetsDefinition]:
     """One asset for every step, in the order of the graph."""
     return [_asset(step, graph) for step in graph]
 
 
 def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
-    # Where a step reads all others, lineage draws lines from the nearest alone: 18 lines to one box hide the rest.
-    inputs = [one.result.step for one in step.inputs]
     # Of the steps that could run, the one that stands first in the graph does: cheap gates before expensive steps.
     order = {"dagster/priority": str(len(graph.steps) - graph.names.index(step.name))}
     cluster = {CLUSTER: step.placement.cluster} if step.placement.cluster else {}
-    drawn = graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs
     checks = [
         dg.AssetCheckSpec(check.name, asset=step.name, description=check.description, blocking=check.blocking)
         for check in step.checks
@@ -80,7 +70,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         name=step.name,
         description=step.description,
         partitions_def=PROMPTS,
-        deps=["prompt_file", *drawn],
+        deps=dependencies(step, graph),
         code_version=step.version,
         owners=OWNERS,
         group_name=step.group,
@@ -94,6 +84,15 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         yield _materialize(context, step, graph)
 
     return asset
+
+
+def dependencies(step: Step[Any, Any], graph: Graph) -> list[str]:
+    """What lineage draws a step from: the prompt file and its inputs.
+
+    Where it reads all others, the nearest of them alone: 18 lines to one box hide the rest.
+    """
+    inputs = [one.result.step for one in step.inputs]
+    return [PROMPT_FILE, *(graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs)]
 
 
 def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
@@ -125,7 +124,7 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(plan[step.name].digest),
-        metadata=_link(slug) | metadata_of(outcome, step) | estimated,
+        metadata=card_link(slug) | metadata_of(outcome, step) | estimated,
         check_results=[*_check_results(outcome.checks, slug), _usable(slug)],
     )
 
@@ -180,49 +179,7 @@ def _usable(slug: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(check_name=USABLE, passed=True, description=f"{slug}: it is")
 
 
-def usable_evaluations(graph: Graph, plans: Mapping[str, Plan]) -> dict[str, dg.AssetCheckEvaluation]:
-    """Step -> what the check `usable` says of it for all these prompts together."""
-
-    def wrong(name: str) -> Sequence[str]:
-        held = [(slug, plan[name]) for slug, plan in plans.items() if name in plan]
-        return [
-            f"{slug}: {one.state}: {one.reason}; {_fix(one, slug)}" for slug, one in held if one.state in NOT_USABLE
-        ]
-
-    return {
-        name: dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(name),
-            check_name=USABLE,
-            passed=not (problems := wrong(name)),
-            severity=dg.AssetCheckSeverity.WARN,
-            description="\n".join(problems) or "no prompt has a stale, damaged or blocked output",
-            metadata={},
-        )
-        for name in graph.names
-    }
-
-
-def _fix(planned: PlannedStep, slug: str) -> str:
-    return planned.fix or f"`datashop run {slug}` makes it again"
-
-
-def reused_materialization(slug: str, plan: Plan, name: str) -> dg.AssetMaterialization:
-    """What the sensor reports of an output that was made for another prompt, or outside Dagster."""
-    planned, manifest = plan[name], plan[name].output.manifest
-    metadata: dict[str, Any] = {
-        "path": dg.MetadataValue.path(planned.folder.uri),
-        "dagster/row_count": manifest.rows,
-        "reused": True,
-        "seconds": manifest.seconds,
-        "content_digest": manifest.content_digest,
-    }
-    inputs = {one: plan[one].digest for one in planned.inputs} | {"prompt_file": data_version_of(plan.prompt)}
-    tags = {f"dagster/input_data_version/{one}": digest for one, digest in inputs.items()}
-    tags |= {DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
-    return dg.AssetMaterialization(name, partition=slug, metadata=_link(slug) | metadata, tags=tags)
-
-
-def _link(slug: str) -> dict[str, dg.MetadataValue[Any]]:
+def card_link(slug: str) -> dict[str, dg.MetadataValue[Any]]:
     """From every asset to the prompt's card, where cards are served."""
     address = card_address(slug)
     return {"data card": dg.MetadataValue.url(address)} if address else {}

@@ -19,11 +19,13 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster._utils.interrupts import capture_interrupts
 
 from datashop_assets.core.plan import Plan
-from datashop_assets.orchestration.assets import NO_RETRIES, PARTITIONS, PROMPTS, observation
+from datashop_assets.graph import GRAPH
+from datashop_assets.orchestration.assets import NO_RETRIES, PARTITIONS, PROMPTS
 from datashop_assets.orchestration.home import dagster_home
 from datashop_assets.orchestration.pinning import VERSION, hand_down
+from datashop_assets.orchestration.reporting import report_prompt_file, report_reused
 from datashop_assets.orchestration.run_locks import end_dead_runs, hold
-from datashop_assets.orchestration.sensor import JOB, unreported
+from datashop_assets.orchestration.sensor import JOB
 from datashop_assets.prompts.versions import version_of
 from datashop_assets.shipped import shipped
 from resources.progress import TerminalProgress
@@ -49,9 +51,8 @@ def launch(
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
         run = _run(instance, job, plan, steps)
-        instance.report_runless_asset_event(observation(plan.prompt))
-        for reused in unreported(instance, plan):
-            instance.report_runless_asset_event(reused)
+        report_prompt_file(instance, plan.prompt)
+        report_reused(instance, GRAPH, plan)
         hand_down(run.run_id, plan)
         hold(instance, run.run_id)
         stopped = False

@@ -15,18 +15,12 @@ import dagster as dg
 from pydantic import BaseModel
 
 from datashop_assets.core.plan import Graph, Plan, make_plan
-from datashop_assets.orchestration.assets import (
-    DATA_VERSION,
-    PARTITIONS,
-    PROMPTS,
-    observation,
-    reused_materialization,
-    usable_evaluations,
-)
+from datashop_assets.orchestration.assets import PARTITIONS, PROMPTS
 from datashop_assets.orchestration.pinning import VERSION
+from datashop_assets.orchestration.reporting import report_prompt_file, report_reused, steps_of, usable_evaluations
 from datashop_assets.orchestration.runs import UNFINISHED, cancel, superseded
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.prompts.versions import PromptVersions, version_of
+from datashop_assets.prompts.versions import PromptVersions, data_version_of, version_of
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
 
@@ -44,8 +38,8 @@ class SeenPrompt(BaseModel):
 
     requested: str = ""  # a digest of the plan and the prompt, empty when nothing was left to do
     turn: int = 0
-    prompt: str = ""  # the digest of the prompt file as it was last observed
-    outputs: str = ""  # a digest of states and plan digests as they were last reported
+    prompt: str = ""  # the data version of the prompt file as it was last reported
+    outputs: str = ""  # a digest of the prompt and of the outputs that were there when they were last reported
 
     def request(self, digest: str) -> None:
         if digest != self.requested:
@@ -97,20 +91,16 @@ def _tick(
         except Exception as error:  # noqa: BLE001 - what executes the run may be gone; the next tick tries again
             context.log.error(f"run {run.run_id} is superseded and cannot be cancelled: {error}")
     requests = []
-    events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation] = []
     for slug, plan in plans.items():
         seen = cursor.prompts.setdefault(slug, SeenPrompt())
         if plan.prompt.automatic and (request := _request(slug, plan, seen)):
             requests.append(request)
-        if seen.prompt != versions[slug]:
-            seen.prompt = versions[slug]
-            events.append(observation(plan.prompt))
-        events += _reused(context.instance, slug, plan, seen)
-    for name, evaluation in usable_evaluations(graph, plans).items():
-        said = "" if evaluation.passed else str(evaluation.description)
-        if cursor.usable.get(name, "") != said:
-            cursor.usable[name] = said
-            events.append(evaluation)
+        if seen.prompt != (version := data_version_of(plan.prompt)):
+            report_prompt_file(context.instance, plan.prompt)
+            seen.prompt = version
+        _report_reused(context.instance, graph, plan, seen)
+    evaluations = list(usable_evaluations(context.instance, graph, plans, cursor.usable))
+    cursor.usable |= steps_of(evaluations)
     for problem in problems.values():
         context.log.error(problem)
     new = [slug for slug in found if not context.instance.has_dynamic_partition(PARTITIONS, slug)]
@@ -118,7 +108,7 @@ def _tick(
         run_requests=requests,
         skip_reason=None if requests else _reason(problems, plans),
         dynamic_partitions_requests=[PROMPTS.build_add_request(new)] if new else [],
-        asset_events=events,
+        asset_events=evaluations,
         cursor=cursor.model_dump_json(),
     )
 
@@ -136,35 +126,16 @@ def _request(slug: str, plan: Plan, seen: SeenPrompt) -> dg.RunRequest | None:
     )
 
 
-def _reused(instance: dg.DagsterInstance, slug: str, plan: Plan, seen: SeenPrompt) -> list[dg.AssetMaterialization]:
-    """Outputs that are there and that Dagster does not show for this prompt. None while a run of the prompt makes more.
-
-    Dagster is asked only when something has changed since the last look.
-    """
-    digest = digest_of({name: one.digest for name, one in plan.items() if one.usable})
-    if digest == seen.outputs:
-        return []
-    unfinished = dg.RunsFilter(statuses=list(UNFINISHED), tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
-    if instance.get_runs(unfinished, limit=1):
-        return []
-    seen.outputs = digest
-    return unreported(instance, plan)
-
-
-def unreported(instance: dg.DagsterInstance, plan: Plan) -> list[dg.AssetMaterialization]:
-    """What Dagster does not show of the outputs that are there for this prompt."""
+def _report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, seen: SeenPrompt) -> None:
+    """Not while a run of the prompt makes more. Dagster is asked only if something has changed since the last look."""
     slug = plan.prompt.slug
-    usable = {name: one.digest for name, one in plan.items() if one.usable}
-    missing = [name for name, digest in usable.items() if shown_version(instance, name, slug) != digest]
-    return [reused_materialization(slug, plan, name) for name in missing]
-
-
-def shown_version(instance: dg.DagsterInstance, name: str, slug: str) -> str | None:
-    """The plan digest that Dagster's latest materialization for this prompt carries."""
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[slug])
-    records = instance.fetch_materializations(wanted, limit=1).records
-    event = records[0].asset_materialization if records else None
-    return event.tags.get(DATA_VERSION) if event and event.tags else None
+    digest = digest_of([seen.prompt, {name: one.digest for name, one in plan.items() if one.usable}])
+    if digest == seen.outputs:
+        return
+    unfinished = dg.RunsFilter(statuses=list(UNFINISHED), tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
+    if not instance.get_runs(unfinished, limit=1):
+        report_reused(instance, graph, plan)
+        seen.outputs = digest
 
 
 def _reason(problems: Mapping[str, str], plans: Mapping[str, Plan]) -> str:

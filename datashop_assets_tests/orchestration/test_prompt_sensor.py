@@ -1,8 +1,13 @@
 """What the prompt sensor asks for, tick by tick, with the real instance that a daemon would use."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 
+from datashop_assets.definitions import definitions
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.orchestration.launching import _origin
@@ -50,6 +55,25 @@ class Daemon:
         result = self.evaluate()
         self.cursor = result.cursor
         return result
+
+    def reported(self) -> list[tuple[str, dg.AssetMaterialization]]:
+        """Evaluates once; what it reports as materialized: step and event, in order."""
+        before = self._last()
+        self.evaluate_and_keep()
+        found = []
+        for name in GRAPH.names:
+            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), after_storage_id=before)
+            for record in self.instance.fetch_materializations(wanted, limit=10).records:
+                assert record.asset_materialization is not None
+                found.append((record.storage_id, record.asset_materialization))
+        return [(event.asset_key.to_user_string(), event) for _, event in sorted(found, key=lambda one: one[0])]
+
+    def _last(self) -> int:
+        """The number of the latest event of all."""
+        return max((record.storage_id for name in GRAPH.names for record in self._records(name)), default=0)
+
+    def _records(self, name: str) -> Sequence[dg.EventLogRecord]:
+        return self.instance.fetch_materializations(dg.AssetKey(name), limit=1).records
 
     @property
     def partitions(self) -> list[str]:
@@ -161,8 +185,6 @@ def test_a_bad_file_is_named_and_the_others_go_on(daemon: Daemon) -> None:
 
 
 def test_the_daemon_accepts_the_tick(workshop: Workshop, stored_instance: dg.DagsterInstance) -> None:
-    from datashop_assets.definitions import definitions
-
     workshop.write("numbers")
     repository = definitions(storage=workshop.store).get_repository_def()
     reference = stored_instance.get_ref()
@@ -180,34 +202,34 @@ def test_a_prompt_file_is_observed_once_for_each_of_its_versions(daemon: Daemon)
     versions = []
     for rubric in ("A {example}", "A {example}", "B {example}"):
         daemon.workshop.write("numbers", rubric=rubric)
-        events = daemon.evaluate_and_keep().asset_events
-        versions.append([e.tags["dagster/data_version"] for e in events if isinstance(e, dg.AssetObservation)])
-    assert [len(seen) for seen in versions] == [1, 0, 1]
-    assert versions[0] != versions[2]
+        daemon.evaluate_and_keep()
+        records = daemon.instance.fetch_observations(dg.AssetKey("prompt_file"), limit=10).records
+        versions.append([one.asset_observation.tags["dagster/data_version"] for one in records])
+    assert [len(set(seen)) for seen in versions] == [len(seen) for seen in versions] == [1, 1, 2]
 
 
 def test_what_was_made_elsewhere_is_reported_as_reused(daemon: Daemon) -> None:
     daemon.workshop.write("numbers")
     daemon.workshop.finish("numbers")
-    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    reported = daemon.reported()
     planned = daemon.workshop.plan("numbers")
-    assert {e.asset_key.to_user_string(): e.tags["dagster/data_version"] for e in reported} == {
-        name: one.digest for name, one in planned.items()
-    }
-    assert all(e.metadata["reused"].value is True and e.partition == "numbers" for e in reported)
-    assert not [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    assert [(name, event.tags["dagster/data_version"]) for name, event in reported] == [
+        (name, one.digest) for name, one in planned.items()
+    ]
+    assert all(event.metadata["reused"].value is True and event.partition == "numbers" for _, event in reported)
+    assert daemon.reported() == []
 
 
-def test_what_dagster_shows_already_is_not_reported_again(daemon: Daemon) -> None:
-    daemon.workshop.write("numbers")
+def test_dagster_calls_unsynced_what_an_edit_makes_another_and_nothing_else(daemon: Daemon) -> None:
+    daemon.workshop.write("numbers", keep={"fraction": 0.1})
     daemon.workshop.finish("numbers")
-    for event in daemon.evaluate_and_keep().asset_events:
-        daemon.instance.report_runless_asset_event(event)
+    assert unsynced(daemon) == []
     daemon.workshop.write("numbers", keep={"fraction": 0.2})
-    daemon.workshop.finish("numbers")
-    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
-    names = [e.asset_key.to_user_string() for e in reported]
-    assert names == ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+    again = ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+    assert unsynced(daemon) == again == daemon.workshop.to_do("numbers")
+    daemon.workshop.finish("numbers", *again)
+    assert [name for name, _ in daemon.reported()] == again
+    assert unsynced(daemon) == []
 
 
 def test_nothing_is_reported_of_a_prompt_while_a_run_of_it_goes_on(daemon: Daemon) -> None:
@@ -216,9 +238,9 @@ def test_nothing_is_reported_of_a_prompt_while_a_run_of_it_goes_on(daemon: Daemo
     tags = dict(PROMPTS.get_tags_for_partition_key("numbers"))
     job = dg.GraphDefinition("job", node_defs=[]).to_job()
     run = daemon.instance.create_run_for_job(job, tags=tags)
-    assert not [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    assert daemon.reported() == []
     daemon.instance.report_run_failed(run)
-    assert [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
+    assert daemon.reported() != []
 
 
 def test_a_damaged_output_is_reported_by_the_check_usable_and_again_when_it_is_whole(daemon: Daemon) -> None:
@@ -251,14 +273,36 @@ def test_a_stale_output_is_reported_by_the_check_usable(daemon: Daemon) -> None:
 def test_shared_stages_of_a_second_prompt_are_reported_as_reused_for_it(daemon: Daemon) -> None:
     daemon.workshop.write("numbers")
     daemon.workshop.finish("numbers")
-    for event in daemon.evaluate_and_keep().asset_events:
-        daemon.instance.report_runless_asset_event(event)
+    daemon.evaluate_and_keep()
     daemon.workshop.write("second", rubric="Another {example}")
     shared = [name for name, one in daemon.workshop.plan("second").items() if one.usable]
     assert {"pretraining_pool", "pool_tokens", "control_lm"} <= set(shared)
-    reported = [e for e in daemon.evaluate_and_keep().asset_events if isinstance(e, dg.AssetMaterialization)]
-    assert [e.asset_key.to_user_string() for e in reported] == shared
-    assert all(e.partition == "second" and e.metadata["reused"].value is True for e in reported)
+    reported = daemon.reported()
+    assert [name for name, _ in reported] == shared
+    assert all(event.partition == "second" and event.metadata["reused"].value is True for _, event in reported)
+
+
+def test_what_is_wrong_with_one_prompt_is_said_again_after_a_run_of_another(daemon: Daemon) -> None:
+    """A run evaluates the check `usable` for its own prompt, and Dagster shows the latest evaluation."""
+    daemon.workshop.write("numbers")
+    daemon.workshop.finish("numbers")
+    folder = daemon.workshop.plan("numbers")["encoder"].folder
+    folder.write("manifest.json", folder.read("manifest.json")[:50])
+
+    def tick() -> list[tuple[str, bool]]:
+        found = usable(daemon.evaluate_and_keep())
+        for one in found:
+            daemon.instance.report_runless_asset_event(one)
+        return [(one.asset_key.to_user_string(), one.passed) for one in found]
+
+    assert tick() == [("encoder", False)]
+    assert tick() == []
+    of_another = dg.AssetCheckEvaluation(
+        dg.AssetKey("encoder"), "usable", passed=True, metadata={}, description="it is"
+    )
+    daemon.instance.report_runless_asset_event(of_another)
+    assert tick() == [("encoder", False)]
+    assert tick() == []
 
 
 def test_a_run_is_asked_for_one_version_of_the_prompt_which_is_kept(daemon: Daemon) -> None:
@@ -343,3 +387,12 @@ def test_a_retry_of_a_superseded_run_is_cancelled(stored: Daemon) -> None:
 
 def usable(result: dg.SensorResult) -> list[dg.AssetCheckEvaluation]:
     return [event for event in result.asset_events if isinstance(event, dg.AssetCheckEvaluation)]
+
+
+def unsynced(daemon: Daemon) -> list[str]:
+    """After a tick, the steps that Dagster's UI shows as unsynced for the prompt `numbers`."""
+    daemon.tick()
+    resolver = CachingStaleStatusResolver(
+        daemon.instance, definitions().resolve_asset_graph(), LoadingContextForTest(daemon.instance)
+    )
+    return [name for name in GRAPH.names if resolver.get_status(dg.AssetKey(name), "numbers") is StaleStatus.STALE]

@@ -1,0 +1,133 @@
+"""What Dagster cannot know, reported to it as events: prompt files, outputs that no run of the prompt made, states.
+
+Dagster calls an output unsynced when the data version of an input is another than the one that it was made from. Every
+step has `prompt_file` among its inputs, and most edits leave most steps as they are. So what is current is reported
+again after an edit, with `reused: true`: what stays unsynced is what a run would make.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from datashop_assets.core.plan import Graph, Plan, PlannedStep, State
+from datashop_assets.orchestration.assets import DATA_VERSION, PROMPT_FILE, USABLE, card_link, dependencies
+from datashop_assets.prompts.prompt import Prompt
+from datashop_assets.prompts.versions import data_version_of
+
+NOT_USABLE = (State.STALE, State.DAMAGED, State.BLOCKED)
+# as Dagster's own materializations say what they were made from: the version of an input, and the event that gave it
+INPUT_VERSION, INPUT_EVENT = "dagster/input_data_version", "dagster/input_event_pointer"
+NONE_YET = "NULL"  # Dagster's word for an input that was never materialized
+
+
+def report_prompt_file(instance: dg.DagsterInstance, prompt: Prompt) -> None:
+    """Where Dagster does not know the prompt file as it is: lineage begins there."""
+    version = data_version_of(prompt)
+    if _Latest(instance, prompt.slug).versions_of_prompt_file().get(DATA_VERSION) != version:
+        instance.report_runless_asset_event(
+            dg.AssetObservation(PROMPT_FILE, partition=prompt.slug, tags={DATA_VERSION: version})
+        )
+
+
+def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> None:
+    """Outputs that Dagster does not show as made from the prompt file as it is: those that were made for other prompts
+    or outside Dagster, and those that an edit leaves as they are.
+
+    Each is reported with the events of its inputs, which therefore come first.
+    """
+    slug, version = plan.prompt.slug, data_version_of(plan.prompt)
+    latest = _Latest(instance, slug)
+    for name, planned in plan.items():
+        shown = latest.versions(name)
+        made_from = shown.get(f"{INPUT_VERSION}/{PROMPT_FILE}")
+        if not planned.usable or (shown.get(DATA_VERSION), made_from) == (planned.digest, version):
+            continue
+        inputs = dependencies(planned.step, graph)
+        tags = {f"{INPUT_EVENT}/{one}": latest.pointer(one) for one in inputs}
+        tags |= {f"{INPUT_VERSION}/{one}": plan[one].digest if one in plan else NONE_YET for one in inputs}
+        tags |= {f"{INPUT_VERSION}/{PROMPT_FILE}": version}
+        instance.report_runless_asset_event(_reused(slug, planned, tags))
+
+
+class _Latest:
+    """The tags of the latest events of a prompt's partition, as they are stored now."""
+
+    def __init__(self, instance: dg.DagsterInstance, slug: str) -> None:
+        self._instance, self._slug = instance, slug
+
+    def versions_of_prompt_file(self) -> Mapping[str, str]:
+        records = self._instance.fetch_observations(self._filter(PROMPT_FILE), limit=1).records
+        event = records[0].asset_observation if records else None
+        return (event.tags if event else None) or {}
+
+    def versions(self, name: str) -> Mapping[str, str]:
+        """Of the output, and of what it was made from."""
+        records = self._instance.fetch_materializations(self._filter(name), limit=1).records
+        event = records[0].asset_materialization if records else None
+        return (event.tags if event else None) or {}
+
+    def pointer(self, name: str) -> str:
+        """The number of the input's latest event."""
+        of = self._instance.fetch_observations if name == PROMPT_FILE else self._instance.fetch_materializations
+        records = of(self._filter(name), limit=1).records
+        return str(records[0].storage_id) if records else NONE_YET
+
+    def _filter(self, name: str) -> dg.AssetRecordsFilter:
+        return dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[self._slug])
+
+
+def _reused(slug: str, planned: PlannedStep, made_from: Mapping[str, str]) -> dg.AssetMaterialization:
+    manifest = planned.output.manifest
+    metadata: dict[str, Any] = {
+        "path": dg.MetadataValue.path(planned.folder.uri),
+        "dagster/row_count": manifest.rows,
+        "reused": True,
+        "seconds": manifest.seconds,
+        "content_digest": manifest.content_digest,
+    }
+    tags = {**made_from, DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
+    return dg.AssetMaterialization(planned.step.name, partition=slug, metadata=card_link(slug) | metadata, tags=tags)
+
+
+def usable_evaluations(
+    instance: dg.DagsterInstance, graph: Graph, plans: Mapping[str, Plan], before: Mapping[str, str]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """What the check `usable` says of the steps for all these prompts together, where that is news.
+
+    `before` holds what it said at the last look, by step. A run of one prompt that makes a step evaluates the check
+    too, and for its prompt alone; so where something is wrong, Dagster is asked what it shows.
+    """
+    for name in graph.names:
+        held = [(slug, plan[name]) for slug, plan in plans.items() if name in plan]
+        wrong = [
+            f"{slug}: {one.state}: {one.reason}; {_fix(one, slug)}" for slug, one in held if one.state in NOT_USABLE
+        ]
+        said = "\n".join(wrong)
+        if said == before.get(name, "") and (not said or _shown(instance, name) == said):
+            continue
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(name),
+            check_name=USABLE,
+            passed=not wrong,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=said or "no prompt has a stale, damaged or blocked output",
+            metadata={},
+        )
+
+
+def _fix(planned: PlannedStep, slug: str) -> str:
+    return planned.fix or f"`datashop run {slug}` makes it again"
+
+
+def _shown(instance: dg.DagsterInstance, name: str) -> str | None:
+    """What Dagster shows of the check: the description of its latest evaluation."""
+    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(name), USABLE))
+    event = record.event if record is not None else None
+    evaluation = event.dagster_event.asset_check_evaluation_data if event and event.dagster_event else None
+    return evaluation.description if evaluation is not None else None
+
+
+def steps_of(evaluations: Sequence[dg.AssetCheckEvaluation]) -> dict[str, str]:
+    """Step -> what is wrong with it, by these evaluations; empty where nothing is."""
+    return {one.asset_key.to_user_string(): "" if one.passed else one.description or "" for one in evaluations}
