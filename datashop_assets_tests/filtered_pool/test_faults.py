@@ -143,7 +143,7 @@ def with_another_text(data: bytes, row: int) -> bytes:
     return zstandard.compress(b"".join(lines))
 
 
-def test_a_lost_shard_of_scores_is_named(
+def test_scores_that_have_lost_a_shard_are_set_aside_and_made_again_which_is_said(
     both_root: Path, whole: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(both_root / "whole", both_root / "put-right")
@@ -151,4 +151,6 @@ def test_a_lost_shard_of_scores_is_named(
     [lost] = (both_root / "put-right").glob("stages/pool_scores/*/part-3.parquet")
     lost.unlink()
     with runs(both_root) as both:
-        assert "has lost part-3.parquet; remove the folder and run the stage again" in refused(both, capfd)
+        both.whole("put-right")
+    assert "has lost part-3.parquet. It was moved to" in capfd.readouterr().err
+    assert contents(both_root / "put-right") == whole
