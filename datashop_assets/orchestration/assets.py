@@ -14,6 +14,7 @@ from datashop_assets.core.build import Outcome, make_step
 from datashop_assets.core.plan import Graph
 from datashop_assets.core.step import CheckResult, Resources, Step
 from datashop_assets.costs import beside_estimate
+from datashop_assets.orchestration.gates_first import wait_for_gates
 from datashop_assets.orchestration.pinning import plan_of_run
 from datashop_assets.orchestration.run_locks import hold
 from datashop_assets.prompts.parsing import PromptError
@@ -57,8 +58,7 @@ def assets(graph: Graph) -> list[dg.AssetsDefinition]:
 
 
 def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
-    # Of the steps that could run, the one that stands first in the graph does: cheap gates before expensive steps.
-    order = {"dagster/priority": str(len(graph.steps) - graph.names.index(step.name))}
+    order = {"dagster/priority": str(priority(step.name, graph))}
     cluster = {CLUSTER: step.placement.cluster} if step.placement.cluster else {}
     checks = [
         dg.AssetCheckSpec(check.name, asset=step.name, description=check.description, blocking=check.blocking)
@@ -95,6 +95,11 @@ def dependencies(step: Step[Any, Any], graph: Graph) -> list[str]:
     return [PROMPT_FILE, *(graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs)]
 
 
+def priority(name: str, graph: Graph) -> int:
+    """Of the steps that could run, the one that stands first in the graph does: cheap gates before expensive steps."""
+    return len(graph.steps) - graph.names.index(name)
+
+
 def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
     """Makes or finds the output for the partition's prompt.
 
@@ -111,6 +116,7 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
         plan = plan_of_run(context.run, slug, graph, prompts, available.annotator)
         if step.name not in plan:
             return _not_requested(step, slug)
+        wait_for_gates(context, plan, step.name)
         outcome = make_step(step.name, plan, resources)
     except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)

@@ -14,7 +14,12 @@ from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 DAGSTER = "http://127.0.0.1:3000"
-METRICS = {"verdict": "better", "matched_verdict": "not distinguishable", "kept_documents": 1234}
+METRICS = {"verdict": "better", "matched_verdict": "not distinguishable", "kept_documents": 1234} | {
+    "path": "",
+    "browsed_documents": 1,
+    "documents": 1,
+    "samples": 0,
+}
 
 
 @pytest.fixture

@@ -1,12 +1,17 @@
 """The Python door: a script of the original tutorial, with only its imports changed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from datashop_assets.core.build import make_step
 from datashop_assets.core.checks import CHECKS
 from datashop_assets.core.step import Resources
+from datashop_assets.data_card import page
+from datashop_assets.data_card.facts import report
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
+from datashop_assets.graph import plan
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
@@ -95,3 +100,36 @@ def test_documents_are_counted_again_before_a_run_goes_on(
     with pytest.raises(ValueError, match=rf"(?s){stage} of .* stops the run: \w+: part-0 has 2 documents too many"):
         runner.run(stage)
     verdicts.remove(stage)
+
+
+def test_the_card_shows_checks_that_failed_and_what_is_waived_for_which_reason(
+    made: Made, tools: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = experiment(SLUG, made.pool, gates={"waive": {"keep_count_exact": "a <b>trial</b>"}}).prompt()
+    before, planned = made.plan(), plan(prompt, made.root, tools.annotator)
+    assert {name: one.digest for name, one in planned.items()} == {name: one.digest for name, one in before.items()}
+    verdicts, card = made.root.prompt(SLUG).child(CHECKS), Path(planned["data_card"].folder.uri)
+    verdicts.remove("filtered_pool")
+    monkeypatch.setattr("datashop_assets.filtered_pool.checks.miskept", lambda *_: ["part-0 has 2 documents too many"])
+    shutil.rmtree(card)
+    made_again = make_step("data_card", planned, tools).output
+    html, text = (made_again.file(name).read_text() for name in ("card.html", "card.md"))
+    first_screen = html[: html.index('id="rubric"')]
+    said = "<strong>keep_count_exact</strong> failed: part-0 has 2 documents too many"
+    assert said in first_screen
+    assert "the prompt waives it: a &lt;b&gt;trial&lt;/b&gt;" in first_screen
+    assert "Check `keep_count_exact` of `filtered_pool` failed: part-0 has 2 documents too many" in text
+    assert made_again.manifest.content_digest == before["data_card"].output.manifest.content_digest
+    verdicts.remove("filtered_pool")
+    monkeypatch.undo()
+    shutil.rmtree(card)
+    now = make_step("data_card", plan(experiment(SLUG, made.pool).prompt(), made.root, tools.annotator), tools).output
+    assert "the prompt waives it" not in now.file("card.html").read_text()
+
+
+def test_the_cards_first_screen_has_the_encoders_figure_within_sources(made: Made) -> None:
+    output = made.plan()["data_card"].output
+    first_screen = output.file("card.html").read_text().partition('id="rubric"')[0]
+    within = page.within_sources(report(made.plan()["encoder"].output))
+    assert len(within) == 2
+    assert f"within sources {within[0][1]:.3f} ({within[0][0]})" in first_screen

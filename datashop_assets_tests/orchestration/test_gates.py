@@ -1,5 +1,6 @@
 """A gate that failed stops Dagster too: in the run, in a later one from the UI, at the sensor. Until it is waived."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -7,7 +8,8 @@ import pytest
 
 from datashop_assets.definitions import ASSETS
 from datashop_assets.graph import GRAPH
-from datashop_assets.orchestration.assets import PROMPTS
+from datashop_assets.orchestration.assets import PROMPTS, assets
+from datashop_assets.orchestration.gates_first import gate_to_come
 from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets_tests.annotations.annotators import WordCounter
@@ -34,11 +36,13 @@ def write(workshop: Workshop, **sections: object) -> None:
     workshop.write("numbers", rubric="Rate this: {example}", annotator=annotator, **sections)
 
 
-def materialized(workshop: Workshop, instance: dg.DagsterInstance, *names: str) -> dg.ExecuteInProcessResult:
+def materialized(
+    workshop: Workshop, instance: dg.DagsterInstance, *names: str, of: Sequence[dg.AssetsDefinition] = ()
+) -> dg.ExecuteInProcessResult:
     if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
         instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
     return dg.materialize(
-        ASSETS,
+        of or ASSETS,
         instance=instance,
         partition_key="numbers",
         selection=dg.AssetSelection.assets(*names),
@@ -152,6 +156,31 @@ def test_steps_stand_in_the_order_of_the_graph() -> None:
     ]
     assert priorities == sorted(priorities, reverse=True)
     assert len(set(priorities)) == len(GRAPH.names)
+
+
+def test_where_steps_run_side_by_side_an_expensive_one_waits_for_the_gates(
+    workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With priorities turned round this executor starts it first, as one with several processes would."""
+    monkeypatch.setattr("datashop_assets.orchestration.assets.priority", lambda name, graph: graph.names.index(name))
+    monkeypatch.setattr("datashop_assets.orchestration.gates_first.WAIT", 0.2)
+    write(workshop)
+    result = materialized(workshop, instance, *FIRST, "evaluation_targets", of=assets(GRAPH))
+    events = [(event.step_key, event.event_type_value) for event in result.all_events]
+    assert ("evaluation_targets", "STEP_UP_FOR_RETRY") in events
+    assert FAILED in failures(result)["evaluation_targets"]
+    assert made(workshop) == [*FIRST]
+
+
+def test_what_a_step_waits_for(workshop: Workshop) -> None:
+    write(workshop)
+    plan = workshop.plan("numbers")
+    selected = ["annotations", "filtered_pool", "control_lm"]
+    assert gate_to_come(plan, "control_lm", selected, {}) == "annotations"
+    assert gate_to_come(plan, "control_lm", selected, {"annotations": "SUCCESS"}) == "filtered_pool"
+    assert gate_to_come(plan, "control_lm", selected, {"annotations": "FAILURE", "filtered_pool": "SUCCESS"}) is None
+    assert gate_to_come(plan, "control_lm", ["control_lm"], {}) is None, "alone it waits for nothing"
+    assert gate_to_come(plan, "encoder", GRAPH.names, {}) is None, "upstream is Dagster's business"
 
 
 @pytest.mark.parametrize("name", ["control_lm", "evaluation_targets", "pool_embeddings", "pool_tokens"])
