@@ -131,5 +131,5 @@ def test_the_cards_first_screen_has_the_encoders_figure_within_sources(made: Mad
     output = made.plan()["data_card"].output
     first_screen = output.file("card.html").read_text().partition('id="rubric"')[0]
     within = page.within_sources(report(made.plan()["encoder"].output))
-    assert len(within) == 2
+    assert within
     assert f"within sources {within[0][1]:.3f} ({within[0][0]})" in first_screen
