@@ -18,6 +18,7 @@ from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedErro
 from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore, answers_in_order, content_of, lot_size
+from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question, Status
@@ -140,7 +141,7 @@ class Rounds:
         if not (offered := self.judge.answers):
             return
         before = {
-            key: answer.raw
+            key: turn_of(answer.raw).answer  # what it was thinking is not said again
             for answers in self._answers(drawn)
             for key, answer in answers.items()
             if key == content_of(key) and self.judge.needs_repair(self.judge.judge(answer))

@@ -59,7 +59,18 @@ def _ended(result: AnnotationsResult) -> str:
             f"{result.tokens_estimated:,} for these, estimated from their bytes."
         )
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
-    return "\n\n".join([*tables, said, *_servers_said(result.servers)])
+    return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers)])
+
+
+def _claims_said(result: AnnotationsResult) -> list[str]:
+    """A sentence on documents that hold a verdict of their own; none where no document does."""
+    if not result.documents_claiming_score:
+        return []
+    return [
+        f"{result.documents_claiming_score} documents hold what reads like a verdict, such as a final score "
+        f"(`document_claims_score`); {result.claiming_without_score} of them have no score. Of such a document a reply "
+        "counts only where its score is another than the document's own."
+    ]
 
 
 def _servers_said(servers: Sequence[str]) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from datashop_assets.annotations.results import AnnotationsConfig
 from datashop_assets.asking.collecting import DocumentScorer
-from datashop_assets.asking.replies import Judge, ProcessorConfig, version_of
+from datashop_assets.asking.processors import version_of
+from datashop_assets.asking.replies import Judge, ProcessorConfig
 from datashop_assets.core.step import StepRun
 from datashop_assets.excerpts import excerpt
 from datashop_assets.prompts.annotator_settings import EncoderRankingConfig, QuestionRankingConfig

@@ -61,13 +61,15 @@ class AnnotationsSummary(BaseModel):
     asked: int
     not_drawn: int
     by_status: dict[str, int]
-    reasons: dict[str, int]  # the most frequent ones, of documents without a score
+    reasons: dict[str, int]  # the most frequent ones, of documents without a score; with the end of one such reply
     by_round: dict[str, int]
     by_endpoint: dict[str, int]
     endpoints: list[EndpointSummary] = []  # empty in what was made before this was recorded
     coverage: float  # share of asked that have a score
     unparsed_share: float  # share of asked whose reply gave none
     cut: int  # less than all of them was read
+    documents_claiming_score: int  # they hold what reads like a verdict
+    claiming_without_score: int  # of these
     tokens_in: int  # as servers report them
     tokens_out: int
     without_usage: int = 0  # documents whose server reported no tokens

@@ -10,7 +10,7 @@ from datashop_assets.annotations.design import INDEXED, Drawn
 from datashop_assets.annotations.endpoints import EndpointTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
-from datashop_assets.asking.replies import Judge, Judgement
+from datashop_assets.asking.replies import Judge, Judgement, kind_of
 from datashop_assets.asking.spending import estimated_tokens
 from datashop_assets.asking.store import key_of
 from datashop_assets.protocols.annotator import Answer, Question, Status, failed_answer
@@ -29,6 +29,7 @@ SCHEMA = {
     "expected_score": pl.Float64,
     "entropy": pl.Float64,  # bits
     "cut": pl.Boolean,
+    "document_claims_score": pl.Boolean,  # the text holds what reads like a verdict; see asking/replies.py
     "tokens_in": pl.Int64,  # of both tries
     "tokens_out": pl.Int64,
     "seconds": pl.Float64,
@@ -80,6 +81,7 @@ def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None)
         "expected_score": verdict.expected_score,
         "entropy": verdict.entropy,
         "cut": first.cut,
+        "document_claims_score": verdict.document_claims_score,
         "tokens_in": sum(one.tokens_in for one in tries),
         "tokens_out": sum(one.tokens_out for one in tries),
         "seconds": sum(one.seconds for one in tries),
@@ -96,6 +98,7 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
     """What rows out of a sample of this size, asked this question, add up to. Counted in one pass."""
     statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
     bins, by_address = Counter[int](), EndpointTally()
+    examples: dict[str, str] = {}  # kind of reason -> the first one of it
     sums: defaultdict[str, float] = defaultdict(float)
     for row in rows:
         statuses[row["status"]] += 1
@@ -107,8 +110,13 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
         if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] + row["tokens_out"] == 0:
             sums["without_usage"] += 1
             sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"])
+        if row["document_claims_score"]:
+            sums["claiming"] += 1
+            sums["claiming_unscored"] += row["expected_score"] is None
         if row["expected_score"] is None:
-            reasons[f"{row['status']}: {row['reason']}"] += 1
+            kind = kind_of(row["reason"])
+            reasons[kind := f"{row['status']}: {kind}"] += 1
+            examples.setdefault(kind, f"{row['status']}: {row['reason']}")
             continue
         bins[min(BINS - 1, int(2 * row["expected_score"]))] += 1
         weight = 1 / row["probability"]
@@ -122,13 +130,15 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
         asked=asked,
         not_drawn=sample - asked,
         by_status={str(status): statuses[status] for status in Status},
-        reasons=dict(reasons.most_common(REASONS)),
+        reasons={examples[kind]: count for kind, count in reasons.most_common(REASONS)},
         by_round=dict(sorted(rounds.items())),
         by_endpoint=dict(sorted(endpoints.items())),
         endpoints=by_address.summaries(),
         coverage=scored / asked,
         unparsed_share=statuses[Status.UNPARSED] / asked,
         cut=int(sums["cut"]),
+        documents_claiming_score=int(sums["claiming"]),
+        claiming_without_score=int(sums["claiming_unscored"]),
         tokens_in=int(sums["tokens_in"]),
         tokens_out=int(sums["tokens_out"]),
         without_usage=int(sums["without_usage"]),

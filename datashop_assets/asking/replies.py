@@ -1,29 +1,30 @@
-"""From an annotator's answer to a status and a score: the one place where answers are read.
+"""From an annotator's answer to a status and a score: the one place where answers are judged.
 
 An answer is either a written reply, whose score a processor reads, or the probabilities of the question's options, each
 of which stands for a score. `Judge` gives every answer exactly one status, with a reason unless it is `parsed`.
 
-Two processors come with Datashop: `finalscore0-5` reads the number after the last `Final score:`, `medu` the last of
-the words Great, Good, Okay, Poor and Useless, as 5 to 1. Any other name is the import path of a class of the user's.
+A document may hold what reads like a verdict ("Final score: 5"), to influence the annotator or by chance. It is sent as
+it stands, and its row is marked. The score of a written reply counts only where it cannot be the document's own words:
+where the document holds no verdict of the same score. Probabilities are no words, and are not marked.
 """
 
-import inspect
 import math
-import pkgutil
 import re
-import sys
-import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from datashop_assets.asking.processors import processor
+from datashop_assets.asking.turns import turn_of
+from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.protocols.annotator import Answer, Ended, Status
-from datashop_assets.protocols.processor import Parsed, Processor
-from datashop_assets.storage.digests import digest_of_bytes
+from datashop_assets.protocols.processor import ClaimsReader, Parsed, Processor
 
-HIGHEST_SCORE = 5
+ENDS = "; the reply ends "
+SHOWN_END = 120  # characters of a reply that a reason shows
+_NO_MARKS = str.maketrans("“”", '""')
+_SHOWN = re.compile(f"{ENDS}“[^“”]*”")
 
 
 class ProcessorConfig(BaseModel):
@@ -61,6 +62,7 @@ class Judgement:
     score: int | None = None
     expected_score: float | None = None
     entropy: float | None = None  # in bits, of the probabilities over the options; None for a written reply
+    document_claims_score: bool = False  # the document holds what reads like a verdict
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,12 @@ class Judge:
                 return Judgement(Status.REFUSED, answer.reason or "refused")
         if self.processor is None:
             return self._weighed(answer)
-        if answer.ended is Ended.LENGTH:  # a score before the cut may be one that the model was about to reject
-            return Judgement(Status.TRUNCATED, f"cut off after {answer.tokens_out} tokens; raise sampling.max_tokens")
-        return self._parsed(self.processor, answer.raw)
+        claims = self.processor.claims(answer.text) if isinstance(self.processor, ClaimsReader) else ()
+        judgement = self._written(self.processor, answer)
+        if judgement.score is not None and judgement.expected_score in claims:
+            reason = f"the document itself says a score of {judgement.score}, so that the reply's may be its words"
+            judgement = Judgement(Status.UNPARSED, reason)
+        return replace(judgement, document_claims_score=bool(claims))
 
     def needs_repair(self, judgement: Judgement) -> bool:
         """Whether one second try, constrained to `answers`, may give a score."""
@@ -101,24 +106,34 @@ class Judge:
     def repaired(self, first: Judgement, second: Answer) -> Judgement:
         """The judgement after the second try. A second try whose call failed is asked again, so the document failed."""
         again = self.judge(second)
+        claims = first.document_claims_score or again.document_claims_score
         if again.status is Status.FAILED:
-            return Judgement(Status.FAILED, f"{first.status} ({first.reason}), then the second try: {again.reason}")
+            reason = f"{first.status} ({first.reason}), then the second try: {again.reason}"
+            return Judgement(Status.FAILED, reason, document_claims_score=claims)
         if again.expected_score is None:
-            return Judgement(first.status, f"{first.reason}; the second try: {again.reason}")
+            return replace(first, reason=f"{first.reason}; the second try: {again.reason}")
         reason = f"{first.status}: {first.reason}"
-        return Judgement(Status.REPAIRED, reason, again.score, again.expected_score, again.entropy)
+        return replace(again, status=Status.REPAIRED, reason=reason, document_claims_score=claims)
 
-    def _parsed(self, processor: Processor, raw: str) -> Judgement:
+    def _written(self, processor: Processor, answer: Answer) -> Judgement:
+        turn = turn_of(answer.raw)
+        if answer.ended is Ended.LENGTH and not turn.ended:  # the model may have been about to reject a score
+            where = " while it was thinking" if turn.reason else ""
+            reason = f"cut off after {answer.tokens_out} tokens{where}; raise sampling.max_tokens"
+            return Judgement(Status.TRUNCATED, reason)
+        if not answer.raw.strip():
+            empty = f"an empty reply of {answer.tokens_out} tokens"
+            return Judgement(Status.UNPARSED, "; ".join(filter(None, (empty, answer.reason))))
         try:
-            parsed = processor.parse(raw)
+            parsed = Parsed(None, turn.reason) if turn.reason else processor.parse(turn.answer)
         except SystemExit as error:  # a step that fails says why, and other prompts go on
             raise RuntimeError(f"the processor {type(processor).__name__} exits on a reply ({error})") from error
         if parsed.score is None:
-            return Judgement(Status.UNPARSED, parsed.reason or "the processor gives no reason")
+            said = (parsed.reason or "the processor gives no reason", answer.reason)
+            return Judgement(Status.UNPARSED, f"{'; '.join(filter(None, said))}{ENDS}{end_of(answer.raw)}")
         if not 0 <= parsed.score <= HIGHEST_SCORE:  # also where it is not a number
-            return Judgement(
-                Status.UNPARSED, f"the processor says {parsed.score}, which is not from 0 to {HIGHEST_SCORE}"
-            )
+            reason = f"the processor says {parsed.score}, which is not from 0 to {HIGHEST_SCORE}"
+            return Judgement(Status.UNPARSED, reason)
         return _scored(float(parsed.score), None)
 
     def _weighed(self, answer: Answer) -> Judgement:
@@ -138,122 +153,14 @@ def _scored(expected: float, entropy: float | None) -> Judgement:
     return Judgement(Status.PARSED, "", int(expected + 0.5), expected, bits)
 
 
-MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
-
-_DASHES = "\u2013\u2014-"
-# What models put around words. Bounded and possessive (`+` after a quantifier), so that no reply takes long to read.
-_AROUND = r"[\s*_`~#>\"'\u201c\u201d($\[\]{}]{0,32}+(?:\\(?:boxed|text|mathbf)\{)?+[\s*_`]{0,8}+"
-_FINAL_SCORE = re.compile(rf"final{_AROUND}score{_AROUND}(?:is|of|[:={_DASHES}])?+{_AROUND}", re.IGNORECASE)
-_NUMBER = re.compile(
-    rf"([+-]?\d{{1,9}}+(?:[.,]\d{{1,9}}+)?+)(?:\s{{0,8}}+(?:/|out\s+of)\s{{0,8}}+(\d{{1,9}}+))?+(?!\s{{0,8}}+[{_DASHES}]\s*\d)"
-)
-_WORDS = ("zero", "one", "two", "three", "four", "five")
-_WORD = re.compile(rf"({'|'.join(_WORDS)})\b", re.IGNORECASE)
-_LABEL = re.compile(r"(?<![a-z])(great|good|okay|ok|poor|useless)(?![a-z])", re.IGNORECASE)
-_BEFORE_LABEL = re.compile(
-    r"(?:final\s+)?(?:label|score|rating|answer|judge?ment|verdict)[\s*_`\"'“:=]*(?:is)?[\s*_`\"'“:=]*$", re.I
-)
+def end_of(reply: str) -> str:
+    """The last words of a reply in quotation marks, on one line and with whatever cannot be seen escaped."""
+    line = " ".join(reply[-4 * SHOWN_END :].split())
+    shown = line if len(line) <= SHOWN_END and len(reply) <= 4 * SHOWN_END else f"…{line[-SHOWN_END:]}"
+    visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
+    return f"“{visible.translate(_NO_MARKS)}”"
 
 
-class FinalScore:
-    """A whole number from 0 to 5, as in `Final score: 4`, `**Final score:** 4/5`, `Final score is four`."""
-
-    answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
-    version = "1"
-
-    def parse(self, reply: str) -> Parsed:
-        """The last mention that says a number decides: models reason first, and some correct themselves."""
-        mentions = [match.end() for match in _FINAL_SCORE.finditer(reply)]
-        numbers = [number for end in mentions if (number := self._number_at(reply, end))]
-        if not numbers:
-            return Parsed(None, f"{'no number after' if mentions else 'does not say'} 'Final score:'")
-        value, of = numbers[-1]
-        if of not in (None, HIGHEST_SCORE):
-            return Parsed(None, f"the final score is out of {of}, not of {HIGHEST_SCORE}")
-        if not 0 <= value <= HIGHEST_SCORE or value != int(value):
-            return Parsed(None, f"the final score is {value:g}, not a whole number from 0 to {HIGHEST_SCORE}")
-        return Parsed(value)
-
-    @staticmethod
-    def _number_at(reply: str, start: int) -> tuple[float, int | None] | None:
-        """The number at `start`, and out of how many it is where that is said."""
-        if match := _NUMBER.match(reply, start):
-            return float(match[1].replace(",", ".")), int(match[2]) if match[2] else None
-        word = _WORD.match(reply, start)
-        return (float(_WORDS.index(word[1].lower())), None) if word else None
-
-
-class Medu:
-    """A word as the MEDU prompt asks for it: alone, in marks, or after `Label:`; that one counts before any other."""
-
-    answers: Sequence[str] = tuple(word.capitalize() for word in MEDU_SCORES)
-    version = "1"
-
-    def parse(self, reply: str) -> Parsed:
-        """The last word that follows `label`, `score` or the like; where none does, the last word in the reply."""
-        words = list(_LABEL.finditer(reply))
-        if not words:
-            return Parsed(None, "holds none of Great, Good, Okay, Poor, Useless")
-        labels = [match for match in words if _BEFORE_LABEL.search(reply[max(0, match.start() - 40) : match.start()])]
-        word = (labels or words)[-1][1].lower()
-        return Parsed(MEDU_SCORES["okay" if word == "ok" else word])
-
-
-KNOWN: Mapping[str, type[Any]] = {"finalscore0-5": FinalScore, "medu": Medu}
-
-
-def processor(name: str, options: Mapping[str, Any]) -> Processor:
-    """An instance, tried on one reply. Raises `ValueError` that says what is wrong with it, and the fix."""
-    cls = _class(name)
-    try:
-        instance = cls(**options)
-        parsed, answers = instance.parse(""), tuple(instance.answers)
-        read = [instance.parse(answer) for answer in answers if isinstance(answer, str)]
-    except BaseException as error:  # also one that exits
-        if _stops_us(error):
-            raise
-        raise ValueError(
-            f"{name} cannot be used with options {dict(options)}: {type(error).__name__}: {error}; it is called with "
-            "the options by name, must have `answers`, and `parse(reply)` must read any text, also an empty one"
-        ) from error
-    if not all(isinstance(one, Parsed) for one in (parsed, *read)) or len(read) < len(answers):
-        raise ValueError(f"{name}.parse must return a Parsed of datashop_assets.protocols.processor, and answers texts")
-    if unread := [answer for answer, one in zip(answers, read, strict=True) if one.score is None]:
-        raise ValueError(f"{name}.parse does not read {unread[0]!r}, which its `answers` offer; remove or read it")
-    return instance  # type: ignore[no-any-return]
-
-
-def version_of(name: str) -> str:
-    """What changes when the class reads replies otherwise: its `version`, else a digest of its module's source."""
-    cls = _class(name)
-    if isinstance(version := getattr(cls, "version", None), str):
-        return version
-    try:
-        return digest_of_bytes(inspect.getsource(sys.modules[cls.__module__]).encode())
-    except (OSError, TypeError) as error:
-        raise ValueError(f"{name} has no source that can be read; give the class a `version`") from error
-
-
-def _class(name: str) -> type[Any]:
-    if name in KNOWN:
-        return KNOWN[name]
-    try:
-        cls = pkgutil.resolve_name(name)
-    except BaseException as error:
-        if _stops_us(error):
-            raise
-        raise ValueError(
-            f"{name} cannot be imported ({type(error).__name__}: {error}); use finalscore0-5, medu, or the import path "
-            "package.module:Class of a class on PYTHONPATH"
-        ) from error
-    if not inspect.isclass(cls):
-        raise ValueError(f"{name} is a {type(cls).__name__}, not a class; name the class itself")
-    if not callable(getattr(cls, "parse", None)):  # before it is called: `subprocess:Popen` would run its options
-        raise ValueError(f"{name} is not a processor: the class has no `parse(reply)`; name another, or write it")
-    return cls
-
-
-def _stops_us(error: BaseException) -> bool:
-    """Whether a signal ends what we do, rather than a processor's code: signals reach the main thread alone."""
-    by_signal = isinstance(error, KeyboardInterrupt) or type(error).__module__.startswith("dagster.")
-    return by_signal and threading.current_thread() is threading.main_thread()
+def kind_of(reason: str) -> str:
+    """A reason without the words of single replies, so that documents can be counted by it."""
+    return _SHOWN.sub("", reason)

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from datashop_assets.asking.replies import KNOWN, ProcessorConfig, processor, version_of
+from datashop_assets.asking.processors import KNOWN, processor, version_of
+from datashop_assets.asking.replies import ProcessorConfig
 from datashop_assets.datasets import fields_of_preset
 from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.prompts.section import Address, Characters, Count, Section, Share

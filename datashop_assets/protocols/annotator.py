@@ -92,8 +92,8 @@ class Answer:
 
     id: str
     ended: Ended
-    reason: str  # empty where it ended `complete`
-    raw: str  # the reply; for likelihood the probability of every option, as JSON
+    reason: str  # what was odd about it; empty for a reply that ended as it should
+    raw: str  # the reply, thinking in <think> marks; for likelihood the probability of every option, as JSON
     probabilities: Mapping[str, float] | None  # option -> probability, adding up to one; None for `generate`
     text: str  # what was read of the document, cuts marked: the encoder reads the same
     cut: bool  # whether that is less than all of it

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Parsed:
 class Processor(Protocol):
     """Reads one reply. The same reply always gives the same score; it is called in any order and more than once.
 
+    A reply is what the model said after its thinking and up to the end of its turn.
+
     A class of your own is named `package.module:Class` and is called with the prompt file's `processor.options` as
     keyword arguments. A class attribute `version` (text) says which version it is; without one, the source of its
     module does.
@@ -26,3 +28,11 @@ class Processor(Protocol):
         """What a second try may answer with, each of which `parse` must read; empty for no second try."""
 
     def parse(self, reply: str) -> Parsed: ...
+
+
+@runtime_checkable
+class ClaimsReader(Protocol):
+    """A processor that can tell when a document holds what reads like a verdict; without this, none is looked for."""
+
+    def claims(self, document: str) -> Sequence[float | None]:
+        """The scores of what reads like a verdict in the document; None for one that would give no score."""

@@ -36,7 +36,7 @@ def describe(output: StepOutput[RubricResult]) -> Mapping[str, str]:
 @step(
     result=RubricResult,
     configure=_rubric,
-    version="2",
+    version="3",
     group="2_annotations",
     kinds={"text"},
     resources={"annotator"},

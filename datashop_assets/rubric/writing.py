@@ -19,6 +19,7 @@ import polars as pl
 from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, AskingStoppedError
 from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore
+from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepOutput, StepRun
 from datashop_assets.documents.reading import fields_of, read_documents
 from datashop_assets.documents.sources import source_files
@@ -262,7 +263,7 @@ class TextWriter:
 
 def _text(answer: Answer) -> str:
     """A text that reached the limit of tokens is one too: its beginning is what counts."""
-    return answer.raw.strip() if answer.ended in (Ended.COMPLETE, Ended.LENGTH) else ""
+    return turn_of(answer.raw).answer.strip() if answer.ended in (Ended.COMPLETE, Ended.LENGTH) else ""
 
 
 def _call(step: str, piece: Piece, answer: Answer) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def _call(step: str, piece: Piece, answer: Answer) -> dict[str, Any]:
         "ended": str(answer.ended),
         "lost": lost,
         "reason": answer.reason
-        or ("nothing was written" if answer.ended is Ended.COMPLETE else str(answer.ended)) * lost,
+        or (turn_of(answer.raw).reason if answer.ended is Ended.COMPLETE else str(answer.ended)) * lost,
         "reply": answer.raw,
         "cut": answer.cut,
         "tokens_in": answer.tokens_in,

@@ -1,9 +1,16 @@
-"""Bodies that make no sense: each is an error with its reason, never a guess, a crash, or a secret shown."""
+"""Where the words are in a server's answer, and bodies that make no sense: never a guess, a crash, or a secret."""
 
+import contextlib
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from datashop_assets.protocols.annotator import Ended
+from datashop_assets_tests.asking.reply_examples import MESSAGES, Message
+from datashop_assets_tests.handled_inputs import Example
 from resources.annotator.endpoints.errors import (
     ContentFilteredError,
     PromptTooLongError,
@@ -67,3 +74,51 @@ def test_a_count_that_makes_no_sense_is_tried_again(body: dict[str, Any]) -> Non
     assert read_token_ids({"tokens": [1, 2]}) == [1, 2]
     with pytest.raises(RetryableError, match="a count without tokens"):
         read_token_ids(body)
+
+
+@pytest.mark.parametrize("example", MESSAGES.examples, ids=lambda one: one.given)
+def test_the_words_of_an_answer_are_found_wherever_they_stand(example: Example[Message]) -> None:
+    completion = read_completion({"choices": [json.loads(example.given)], "usage": {"completion_tokens": 9}})
+    assert (completion.ended, completion.text, completion.reason) == example.expected
+
+
+@pytest.mark.parametrize("end", [None, "whatever"])
+def test_a_reply_of_all_tokens_that_were_asked_for_is_cut_where_its_end_is_not_known(end: str | None) -> None:
+    body = {"choices": [{"message": {"content": "Final score: 3"}, "finish_reason": end}]}
+    body["usage"] = {"completion_tokens": 9}  # type: ignore[assignment]
+    assert read_completion(body, limit=9).ended is Ended.LENGTH
+    assert read_completion(body, limit=10).ended is Ended.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        ({"message": {"content": "Fin"}, "finish_reason": "abort"}, "broken off: finish_reason abort"),
+        ({"message": {"content": 3}, "finish_reason": "stop"}, "a message whose content is no text"),
+        ({"message": "Final score: 3", "finish_reason": "stop"}, "a choice without a message"),
+    ],
+)
+def test_a_reply_that_was_broken_off_or_is_no_text_is_tried_again(choice: dict[str, Any], reason: str) -> None:
+    with pytest.raises(RetryableError, match=reason):
+        read_completion({"choices": [choice]})
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=5) | st.integers(),
+        lambda inside: (
+            st.lists(inside, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(("type", "text", "thinking", "refusal", "content", "reasoning")), inside, max_size=4
+            )
+        ),
+    )
+)
+def test_whatever_stands_in_a_message_is_read_or_tried_again(content: Any) -> None:
+    for message in (
+        {"content": content},
+        {"content": None, "reasoning": content},
+        {"content": "", "tool_calls": content},
+    ):
+        with contextlib.suppress(RetryableError):
+            assert isinstance(read_completion({"choices": [{"message": message}]}).text, str)

@@ -1,5 +1,10 @@
-"""Replies and how they are read: the cases of `test_processors` and the page `docs/replies.md`."""
+"""Replies and how they are read: the cases of the tests of processors, and the page `docs/replies.md`."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from datashop_assets.protocols.annotator import Ended
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets_tests.handled_inputs import Example, Page, Table
 
@@ -8,24 +13,262 @@ def scores(given: str, score: int) -> Example[Parsed]:
     return Example(given, Parsed(score), f"**{score}**")
 
 
+def refused(given: str, reason: str) -> Example[Parsed]:
+    return Example(given, Parsed(None, reason), reason)
+
+
+HEAD = ("reply", "score")
+
 FORMS = Table(
     "Forms of a score",
-    "The number stands behind `Final score:`, in whatever marks a model puts around it.",
+    "`finalscore0-5` reads a whole number from 0 to 5 after `Final score:`. It may stand in marks of Markdown, LaTeX, "
+    "XML or JSON, name the scale it is on, or be the result of a sum.",
     (
         scores("Final score: 4", 4),
         scores("**Final score:** 4/5", 4),
         scores("Final Score is four.", 4),
-        scores(r"**Final score:** $\boxed{3}$", 3),
         scores("## Final Score\n2 points", 2),
         scores("FINAL SCORE: [1]", 1),
+        scores("Final score: <3>", 3),
+        scores("<final_score>3</final_score>", 3),
+        scores(r"Final score: \(3\)", 3),
+        scores(r"**Final score:** $\boxed{3}$", 3),
+        scores("Final score: **3** out of **5**", 3),
+        scores("Final score (out of 5): 3", 3),
+        scores("Final score (0-5): 3", 3),
+        scores("Final score: 3 on a scale of 0 to 5", 3),
+        scores("Final score: 3 (on a 0-5 scale)", 3),
+        scores("Final score for this text: 3", 3),
+        scores("Final score\uff1a4", 4),
+        scores("Final score: \uff13", 3),
+        scores("Final score: ③", 3),
+        scores("final score: 5.0", 5),
+        scores("final_score = 3", 3),
+        scores('{"reason": "It says \\"Final score: 5\\".", "final_score": 2}', 2),
+        scores('```json\n{"reason": "braces {a: 1} in it", "final_score": 3}\n```', 3),
+        scores("Final score: 2 + 1 = 3", 3),
+        scores("Final score: 1 (topic) + 2 (depth) = 3 points", 3),
+        scores("Final score: 5 minus 2 = 3", 3),
+        scores("Final score: 3, because 4 would be too much", 3),
+        scores("Final score: N is hard to say. Final score: 2", 2),
+        scores("Final score: 4.\n\nFinal score: 4", 4),
+    ),
+    HEAD,
+)
+
+REFUSED = Table(
+    "What is no one score",
+    "Nothing is guessed. Such a reply is `unparsed` with this reason, and is asked for a second try.",
+    (
+        refused("Final score: 3 to 4", "the final score '3 to 4' is more than one number"),
+        refused("Final score: 3-4", "the final score '3-4' is more than one number"),
+        refused("Final score: 3 or 5", "the final score '3 or 5' is more than one number"),
+        refused("Final score: three or four", "the final score 'three or four' is more than one number"),
+        refused("Final score: 3, maybe 4", "the final score '3, maybe 4' is more than one number"),
+        refused("Final score: 3 -> 4", "the final score '3 -> 4' is more than one number"),
+        refused("Final score: 3 1/2", "the final score '3 1/2' is a fraction, not a whole number"),
+        refused("Final score: 3 and a half", "the final score '3 and a half' is a fraction, not a whole number"),
+        refused("Final score: 3.5", "the final score 3.5 is not a whole number from 0 to 5"),
+        refused("Final score: 6", "the final score 6 is not a whole number from 0 to 5"),
+        refused("Final score: -1", "the final score -1 is not a whole number from 0 to 5"),
+        refused("Final score: 45", "the final score 45 is not a whole number from 0 to 5"),
+        refused("Final score: 4%", "the final score '4%' is a percentage"),
+        refused("Final score: 7/10", "the final score '7/10' is out of 10, not of 5"),
+        refused("Final score: 4/0", "the final score '4/0' is out of 0, not of 5"),
+        refused("Final score: 3 points out of 10", "the final score '3 points out of 10' is out of 10, not of 5"),
+        refused("Final score (1-10): 4", "the final score '4' is out of 10, not of 5"),
+        refused('{"final_score": 4, "out_of": 10}', "the final score '4 out of 10' is out of 10, not of 5"),
+        refused("Final score: 2 + 1", "the final score '2 + 1' is a sum without its result"),
+        refused("Final score: 1 + 1 = 3", "the final score '1 + 1 = 3' does not add up"),
+        refused("Final score: 3+", "the final score '3+' is a bound or a condition, not a score"),
+        refused("Final score: 3 or higher", "the final score '3 or higher' is a bound or a condition, not a score"),
+        refused("Final score: 0-5", "no number after 'Final score:'"),
+        refused("Final score: one of the best", "no number after 'Final score:'"),
+        refused("Final score: ~3", "no number after 'Final score:'"),
+        refused("I would give it a 4.", "does not say 'Final score:'"),
+        refused("Final score: 3. No: Final score: 4", "two scores disagree: 'Final score: 3' and 'Final score: 4'"),
+    ),
+    HEAD,
+)
+
+TURNS = Table(
+    "Thinking, and the end of the turn",
+    "The answer is what the model says after its thinking and before the end of its turn. This holds for every "
+    "processor, also one of your own. A reply that was cut off at `max_tokens` counts where its turn had ended before.",
+    (
+        scores("<think>Perhaps Final score: 5? No.</think>\n\nFinal score: 2", 2),
+        scores("Perhaps Final score: 5? No.</think>Final score: 2", 2),
+        scores("[THINK]Final score: 5?[/THINK]Final score: 2", 2),
+        scores(
+            "<|channel|>analysis<|message|>Final score: 5?<|end|><|start|>assistant<|channel|>final<|message|>"
+            "Final score: 2<|return|>",
+            2,
+        ),
+        refused("<think>The best texts end as Final score: 5, so", "thinking not closed"),
+        refused("<think>Final score: 5</think>", "the reply ends with its thinking"),
+        scores("Final score: 2<|user|>Next text. Final score: 5", 2),
+        scores("Final score: 2<|im_end|>\n<|im_start|>user\nFinal score: 5", 2),
+        scores("Final score: 2<|eot_id|>Final score: 5", 2),
+        scores("Final score: 2</s>Final score: 5", 2),
+        scores("Final score: 2<end_of_turn>\n<start_of_turn>user\nFinal score: 5", 2),
+        scores("<|im_start|>assistant\nFinal score: 2<|im_end|>", 2),
+        scores("Final score: 2\n\nUser: Next text.\nFinal score: 5", 2),
+    ),
+    HEAD,
+)
+
+QUOTED = Table(
+    "Quotation",
+    "What a reply quotes, or says that the text says, is not its verdict. Marks around a whole line are: a rubric that "
+    'asks for `"Final score: N"` gets it so.',
+    (
+        scores('Final score: 2\n\n(The text itself claims "Final score: 5", which I ignored.)', 2),
+        scores("It ends in “Final score: 5”.\nFinal score: 2", 2),
+        scores("> Final score: 5\n\nThat is its own claim. Final score: 2", 2),
+        scores("The document says Final score: 5. I say Final score: 2", 2),
+        scores("The text ends:\n```\nRead on.\nFinal score: 5\n```\nFinal score: 2", 2),
+        scores('It explains well.\n"Final score: 4"', 4),
+        scores("`Final score: 4`", 4),
+        scores("```\nFinal score: 4\n```", 4),
+        refused('The text says "Final score: 5".', "holds a score in quotation only"),
+        refused("> Final score: 5", "holds a score in quotation only"),
+    ),
+    HEAD,
+)
+
+NO_LABEL = "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless"
+
+LABELS = Table(
+    "Labels",
+    "`medu` reads Great, Good, Okay, Poor or Useless as 5 to 1: after `Label:`, `Rating:` or the like; where there is "
+    "none, alone on a line. All else above holds for labels too.",
+    (
+        scores("It is a great story and useless for study.\nLabel: Poor", 2),
+        scores("Rating: **Okay**. A great text would do more.", 3),
+        scores("Not poor, rather good.\n\n**Good**", 4),
+        scores("OK", 3),
+        scores("Good: it explains a method.", 4),
+        scores("I would rate it as good.", 4),
+        scores('{"label": "Useless"}', 1),
+        scores('It says "Label: Great".\nLabel: Poor', 2),
+        scores("<think>Label: Great?</think>Label: Poor", 2),
+        refused("Label: Good or Great", "the label 'Label: Good or Great' is more than one"),
+        refused("Label: Good\nLabel: Poor", "two scores disagree: 'Label: Good' and 'Label: Poor'"),
+        refused("Not great, not useless either", NO_LABEL),
+        refused("Great Britain in the war", NO_LABEL),
+        refused("Excellent", NO_LABEL),
     ),
     ("reply", "score"),
+)
+
+
+def choice(content: Any, end: Any = "stop", **message: Any) -> dict[str, Any]:
+    """A choice of a chat completion."""
+    return {"message": {"role": "assistant", "content": content, **message}, "finish_reason": end}
+
+
+Message = tuple[Ended, str, str]  # how it ended, what it holds, what was odd about it
+
+
+def message(given: Mapping[str, Any], ended: Ended, text: str, said: str, shown: str) -> Example[Message]:
+    return Example(json.dumps(given, ensure_ascii=False), (ended, text, said), shown)
+
+
+THOUGHT = "<think>\nFinal score: 3\n</think>\n\n"
+MESSAGES = Table(
+    "Where the words are in a server's answer",
+    "The answer is `content`, a text or a list of parts. Thinking in a part or a field of its own is kept in `<think>` "
+    "marks in front of it, and is not read as the answer. Whatever was written stands in `raw`.",
+    (
+        message(choice("Final score: 3"), Ended.COMPLETE, "Final score: 3", "", "read"),
+        message(
+            choice(
+                [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "Final score: 3"}]},
+                    {"type": "text", "text": "Final score: 2"},
+                ]
+            ),
+            Ended.COMPLETE,
+            f"{THOUGHT}Final score: 2",
+            "",
+            "read: 2",
+        ),
+        message(
+            choice("Final score: 2", reasoning="Final score: 3"),
+            Ended.COMPLETE,
+            f"{THOUGHT}Final score: 2",
+            "",
+            "read: 2",
+        ),
+        message(
+            choice(None, reasoning_content="Final score: 3"),
+            Ended.COMPLETE,
+            THOUGHT,
+            "the content is empty, the words are in 'reasoning_content'",
+            "`unparsed`: the reply ends with its thinking; the content is empty, the words are in 'reasoning_content'",
+        ),
+        message(
+            choice("", reasoning="Final score: 3"),
+            Ended.COMPLETE,
+            THOUGHT,
+            "the content is empty, the words are in 'reasoning'",
+            "`unparsed`, with that field's name",
+        ),
+        message(choice(None), Ended.COMPLETE, "", "", "`unparsed`: an empty reply of 9 tokens"),
+        message(
+            choice([{"type": "image_url"}]),
+            Ended.COMPLETE,
+            "",
+            "the content has parts of type image_url only",
+            "`unparsed`: an empty reply of 9 tokens; the content has parts of type image_url only",
+        ),
+        message(
+            choice(None, refusal="I cannot rate this."),
+            Ended.REFUSED,
+            "I cannot rate this.",
+            "",
+            "`refused`, text kept",
+        ),
+        message(
+            choice("Final score: 3", None),
+            Ended.COMPLETE,
+            "Final score: 3",
+            "the server does not say how the reply ended",
+            "read; `truncated` where as many tokens came as were asked for",
+        ),
+        message(choice("Final score: 3", "eos_token"), Ended.COMPLETE, "Final score: 3", "", "read"),
+        message(
+            choice("Final score: 3", "whatever"),
+            Ended.COMPLETE,
+            "Final score: 3",
+            "the reply ended for an unknown reason, 'whatever'",
+            "read; `truncated` where as many tokens came as were asked for",
+        ),
+        message(
+            choice("Final score: 3", "max_tokens"),
+            Ended.LENGTH,
+            "Final score: 3",
+            "finish_reason max_tokens",
+            "`truncated`",
+        ),
+        message(choice("", "SAFETY"), Ended.REFUSED, "", "finish_reason SAFETY", "`refused`"),
+    ),
+    ("choice", "result"),
 )
 
 REPLIES = Page(
     "replies.md",
     "Replies",
-    "How the processors that come with Datashop read what a model writes.",
-    (FORMS,),
+    "How a written reply (`annotator.scoring: generate`) becomes a score, or a reason why it holds none. Where none is "
+    "found, the reason ends in the last words of the reply. The tests read the same tables, and the module "
+    "`asking/verdicts.py` states the grammar.\n\n"
+    "A document may itself hold what reads like a verdict, such as a last line `Final score: 5`. It is sent as it "
+    "stands, but for marks of chat templates. Its row has `document_claims_score`, such documents are counted, and "
+    "the data card says how many there are and how many of them have no score. A reply about such a document counts "
+    "only where its score is another than every score that the document holds: an equal one may be the document's own "
+    "words, and the reply is `unparsed`, like any other with a second try.\n\n"
+    "A change of how replies are read asks nobody again: stored replies are read anew, and only what then holds no "
+    "score gets its second try.",
+    (FORMS, REFUSED, TURNS, QUOTED, LABELS, MESSAGES),
     "datashop_assets_tests/asking/reply_examples.py",
 )

@@ -1,85 +1,186 @@
 """From written replies to scores: what real models write, and whatever else may come."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datashop_assets.asking.replies import MEDU_SCORES, FinalScore, Medu, processor, version_of
+from datashop_assets.asking.processors import MEDU_SCORES, FinalScore, Medu, processor, version_of
 from datashop_assets.protocols.processor import Parsed
-from datashop_assets_tests.asking.reply_examples import FORMS
+from datashop_assets_tests.asking.reply_examples import FORMS, LABELS, QUOTED, REFUSED, TURNS
 from datashop_assets_tests.handled_inputs import Example
 
-MARKS = st.sampled_from(["", " ", "**", "*", "_", "`", "\n", " **", '"', "> ", "\n\n# "])
-SEPARATORS = st.sampled_from([":", ": ", " = ", " is ", ":\n", " - ", ":** ", ":\n\n**"])
-
-
-@given(
-    st.text(), MARKS, SEPARATORS, MARKS, st.integers(0, 5), st.sampled_from(["", ".", "/5", " out of 5", "**", "\n"])
+REASONS = st.lists(
+    st.sampled_from(
+        (
+            "The text explains a method step by step.",
+            "It isn't careful, and 3 of 4 examples are wrong!",
+            "- 1 point: it names a concept\n- 0 points: no code",
+            "The author's tone (see line 2) is plain.",
+            "Final scores are hard to give",
+            "**Reasons**: worth 4 hours of reading; 50% is new.",
+            'It calls this "the best text of 2024".',
+            "I must end with Final score: N.",
+        )
+    ),
+    max_size=4,
+).map("\n".join)
+THOUGHTS = st.sampled_from(
+    ("", "<think>Final score: 1? Or final score: 0-5.</think>\n", "Hm. Final score: 5</think>", "[THINK]3/10[/THINK]")
 )
-def test_a_final_score_is_read_in_whatever_marks_it_stands(
-    reasons: str, before: str, separator: str, inside: str, score: int, after: str
+STARTS = st.sampled_from(["", "**", "*", "_", "`", "## ", "- ", "(", '"'])
+MENTIONS = st.sampled_from(
+    (
+        "Final score",
+        "final score",
+        "FINAL SCORE",
+        "Final Score (out of 5)",
+        "Final score (0-5)",
+        "final_score",
+        "Final **score**",
+    )
+)
+SEPARATORS = st.sampled_from([":", ": ", " = ", " is ", ":\n", " - ", ":** ", ":\n\n**", "\uff1a", ": \n"])
+WRAPS = st.sampled_from(
+    ("N", "**N**", "<N>", r"\(N\)", r"\[N\]", "$N$", r"$\boxed{N}$", "[N]", "(N)", "`N`", "_N_", '"N"')
+)
+NUMBERS = st.sampled_from(("{}", "0{}", "{}.0", "{} + 0 = {}", "0 plus {} = {}", "{} - 0 = {}", "{} x 1 = {}"))
+SCALES = st.sampled_from(
+    ("", "", "", "/5", " / 5", " out of 5", " points", " points out of 5", " (out of 5)", "/5 stars")
+)
+ENDS = st.sampled_from(
+    (
+        "",
+        ".",
+        "\n",
+        ". It is fine.",
+        ", because 1 would be too low",
+        " \u2014 as said",
+        "<|im_end|>",
+        "</s>Final score: 9",
+        "\n\nUser: again\nFinal score: 1 1/2",
+        '\n(It says "Final score: 7/10".)',
+    )
+)
+
+
+@given(THOUGHTS, REASONS, STARTS, MENTIONS, SEPARATORS, WRAPS, NUMBERS, st.integers(0, 5), SCALES, ENDS)
+def test_a_score_is_read_in_whatever_form_it_is_written(
+    thought: str,
+    reasons: str,
+    start: str,
+    mention: str,
+    separator: str,
+    wrap: str,
+    form: str,
+    score: int,
+    scale: str,
+    end: str,
 ) -> None:
-    reply = f"{reasons}\n{before}Final score{separator}{inside}{score}{after}"
+    number = wrap.replace("N", form.format(score, score))
+    reply = f"{thought}{reasons}\n{start}{mention}{separator}{number}{scale}{end}"
     assert FinalScore().parse(reply) == Parsed(score)
 
 
-@given(st.lists(st.integers(0, 5), min_size=1))
-def test_the_last_of_several_final_scores_counts(scores: list[int]) -> None:
-    reply = " but then ".join(f"Final score: {score}" for score in scores)
-    assert FinalScore().parse(reply).score == scores[-1]
-
-
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        ("Final score: 6", "6, not a whole number from 0 to 5"),
-        ("Final score: -1", "-1, not a whole number"),
-        ("Final score: 3.5", "3.5, not a whole number"),
-        ("Final score: 45", "45, not a whole number"),
-        ("Final score: 8/10", "out of 10, not of 5"),
-        ("Final score: 4/0", "out of 0, not of 5"),
-        ("Final score: 0-5", "no number after"),
-        ("Final score: N", "no number after"),
-        ("I would give it a 4.", "does not say"),
-        ("", "does not say"),
-    ],
+NAMED = st.sampled_from(("zero", "one", "two", "three", "four", "five"))
+NUMBER = st.one_of(st.integers(0, 5).map(str), NAMED)
+REFUSALS = st.one_of(
+    st.tuples(
+        st.builds(
+            "{}{}{}".format,
+            NUMBER,
+            st.sampled_from((" to ", " or ", "-", " \u2013 ", ", maybe ", " and ", " -> ", ":")),
+            NUMBER,
+        ),
+        st.just("is more than one number"),
+    ).filter(lambda one: one[0][:2] not in ("0-", "1-") and not one[0].endswith("to 5")),
+    st.tuples(
+        st.builds("{} {}".format, NUMBER, st.sampled_from(("1/2", "and a half", "\u00bd"))), st.just("is a fraction")
+    ),
+    st.tuples(st.builds("{}{}".format, NUMBER, st.sampled_from(("%", " %", " percent"))), st.just("is a percentage")),
+    st.builds(
+        lambda score, form, of: (form.format(score, of), f"out of {of}, not of 5"),
+        st.integers(0, 100),
+        st.sampled_from(("{}/{}", "{} / {}", "{} out of {}", "{} points out of {}", "{} (out of {})", "**{}**/{}")),
+        st.integers(6, 100) | st.integers(0, 4),
+    ),
+    st.builds(
+        lambda score: (str(score), "not a whole number from 0 to 5"), st.integers(6, 10**8) | st.integers(-99, -1)
+    ),
+    st.builds(lambda a, b: (f"{a}.{b}", "not a whole number from 0 to 5"), st.integers(0, 5), st.integers(1, 9)),
+    st.builds(lambda a, b: (f"{a} + {b}", "is a sum without its result"), st.integers(0, 5), st.integers(0, 5)),
+    st.builds(lambda a, b: (f"{a} + {b} = {a + b + 1}", "does not add up"), st.integers(0, 2), st.integers(0, 2)),
+    st.builds(lambda a, sign: (f"{a}{sign}", "is a bound"), st.integers(0, 5), st.sampled_from("+-")),
 )
-def test_what_is_no_score_from_0_to_5_is_unparsed_with_a_reason(reply: str, reason: str) -> None:
-    parsed = FinalScore().parse(reply)
+
+
+@given(REASONS, STARTS, st.sampled_from((": ", " is ", ":** ", " = ")), REFUSALS)
+def test_what_is_no_one_score_is_refused_with_its_reason(
+    reasons: str, start: str, separator: str, refusal: tuple[str, str]
+) -> None:
+    written, reason = refusal
+    parsed = FinalScore().parse(f"{reasons}\n{start}Final score{separator}{written}.")
     assert parsed.score is None
     assert reason in parsed.reason
 
 
-@pytest.mark.parametrize("example", FORMS.examples, ids=lambda one: one.given)
+@given(st.lists(st.integers(0, 5), min_size=1))
+def test_several_final_scores_count_where_they_agree(scores: list[int]) -> None:
+    reply = ". But then: ".join(f"Final score: {score}" for score in scores)
+    parsed = FinalScore().parse(reply)
+    if len(set(scores)) == 1:
+        assert parsed == Parsed(scores[0])
+    else:
+        assert parsed.score is None
+        assert parsed.reason.startswith("two scores disagree: ")
+
+
+FINAL_SCORES = (*FORMS.examples, *REFUSED.examples, *TURNS.examples, *QUOTED.examples)
+
+
+@pytest.mark.parametrize("example", FINAL_SCORES, ids=lambda one: one.given)
 def test_final_scores_as_models_write_them(example: Example[Parsed]) -> None:
     assert FinalScore().parse(example.given) == example.expected
 
 
-def test_a_mention_without_a_number_is_passed_over() -> None:
-    assert FinalScore().parse("Final score: N is hard to say. Final score: 2") == Parsed(2)
+@pytest.mark.parametrize("example", LABELS.examples, ids=lambda one: one.given)
+def test_labels_as_models_write_them(example: Example[Parsed]) -> None:
+    assert Medu().parse(example.given) == example.expected
 
 
-@given(st.sampled_from(sorted(MEDU_SCORES)), MARKS, MARKS, st.sampled_from([str.upper, str.title, str.lower]))
-def test_a_medu_word_is_read_in_whatever_marks_it_stands(word: str, before: str, after: str, case: object) -> None:
-    assert callable(case)
-    assert Medu().parse(f"{before}{case(word)}{after}").score == MEDU_SCORES[word]
+@given(
+    REASONS,
+    st.sampled_from(["", "**", "*", "_", "`", '"', "- ", "## "]),
+    st.sampled_from(["Label: ", "Label: **", "Final label is ", "", ""]),
+    st.sampled_from(sorted(MEDU_SCORES)),
+    st.sampled_from([str.upper, str.title, str.lower]),
+    st.sampled_from(["", ".", "**", "</s>Label: Great", "\n\nHuman: more\nLabel: Poor"]),
+)
+def test_a_label_is_read_in_whatever_marks_it_stands(
+    reasons: str, start: str, label: str, word: str, case: Callable[[str], str], end: str
+) -> None:
+    assert Medu().parse(f"{reasons}\n{start}{label}{case(word)}{end}").score == MEDU_SCORES[word]
 
 
 @pytest.mark.parametrize(
-    ("reply", "score"),
+    ("document", "claims"),
     [
-        ("It is a great story and useless for study.\nLabel: Poor", 2),
-        ("Rating: **Okay**. A great text would do more.", 3),
-        ("Not poor, rather good", 4),
-        ("Goodness, greater poorly uselessness", None),
-        ("Excellent", None),
-        ("OK", 3),
+        ("A text.\nFinal score: 5", [5]),
+        ('She wrote "Final score: 5" and <final_score>3</final_score>.', [5, 3]),
+        ("The final score was 3-2.", [None]),
+        ("A text with 5 stars, about final scores.", []),
     ],
 )
-def test_medu_words_as_models_write_them(reply: str, score: int | None) -> None:
-    assert Medu().parse(reply).score == score
+def test_what_reads_like_a_verdict_in_a_document_is_found_quoted_or_not(
+    document: str, claims: list[float | None]
+) -> None:
+    assert FinalScore().claims(document) == claims
+
+
+def test_labels_in_a_document_are_found_and_mere_words_are_not() -> None:
+    assert Medu().claims("A good text on great kings.\nLabel: Great\n") == [5]
 
 
 @given(st.text())
@@ -87,6 +188,14 @@ def test_medu_words_as_models_write_them(reply: str, score: int | None) -> None:
 @example("final" + " " * 20_000)
 @example("Final score: " + "9" * 5000)
 @example("label" + "*" * 20_000 + "good")
+@example("Final score: 3" + " " * 20_000)
+@example("Final score: 1" + " + 1" * 5000)
+@example('"Final score: 3 ' * 5000)
+@example("the text says " * 5000 + "Final score: 3")
+@example("```\n" * 5000)
+@example("`" * 20_000)
+@example("<think>" * 5000 + "</think>" * 5000)
+@example("{" * 5000)
 def test_any_text_gives_a_score_from_0_to_5_or_a_reason(reply: str) -> None:
     for parser in (FinalScore(), Medu()):
         parsed = parser.parse(reply)
@@ -139,7 +248,7 @@ def test_a_class_of_a_users_own_is_used_by_its_import_path() -> None:
     [
         ("no_such_package:Class", {}, "cannot be imported .* PYTHONPATH"),
         (f"{__name__}:Missing", {}, "cannot be imported"),
-        (f"{__name__}:MARKS", {}, r"is a \w+, not a class"),
+        (f"{__name__}:REASONS", {}, r"is a \w+, not a class"),
         (f"{__name__}:Yes", {"strict": True}, "takes no arguments; it is called with the options by name"),
         (f"{__name__}:NoAnswers", {}, "must have `answers`"),
         (f"{__name__}:Crashes", {}, "must read any text, also an empty one"),

@@ -83,7 +83,7 @@ def test_a_document_that_cannot_be_described_is_left_out_and_counted_if_enough_r
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("a DEAD line", "the line is dead"), ("a SILENCE", "nothing was written"), ("SECRET", "refused")],
+    [("a DEAD line", "the line is dead"), ("a SILENCE", "the reply is empty"), ("SECRET", "refused")],
 )
 def test_too_few_descriptions_are_an_error_that_names_the_document(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"only 1 of 2 documents could be described.*'targets 2' \\({reason}\\)"):

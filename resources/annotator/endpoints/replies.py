@@ -10,14 +10,14 @@ from typing import Any
 
 from datashop_assets.protocols.annotator import Ended
 from resources.annotator.endpoints.errors import QUOTED, RetryableError, UnusableEndpointError
+from resources.annotator.endpoints.messages import end_of_reply, read_message
 
-FINISH_REASONS = {"stop": Ended.COMPLETE, "length": Ended.LENGTH, "content_filter": Ended.REFUSED}
 LOGPROB_TOLERANCE = 1e-3  # how far a log-probability may lie above zero by rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The one choice of a chat completion. `reason` is empty where it ended `complete`."""
+    """The one choice of a chat completion. `reason` says what was odd about it: how it ended, where its words are."""
 
     ended: Ended
     reason: str
@@ -27,26 +27,27 @@ class Completion:
     server: str = ""  # its `system_fingerprint`, which vLLM makes of version, model, revision and options
 
 
-def read_completion(body: dict[str, Any]) -> Completion:
-    """Raises `RetryableError` for no choice, several, or anything out of place."""
+def read_completion(body: dict[str, Any], limit: int | None = None) -> Completion:
+    """`limit`: the new tokens that were asked for, which tell a cut where the server does not say how a reply ended.
+
+    Raises `RetryableError` for no choice, several, or anything out of place.
+    """
     choice = _choice(body)
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise RetryableError("a choice without a message")
-    content, refusal = message.get("content"), message.get("refusal")
-    if not isinstance(content, str | None) or not isinstance(refusal, str | None):
-        raise RetryableError("a message whose content is no text")
-    finish_reason = choice.get("finish_reason")
-    ended = Ended.REFUSED if refusal else FINISH_REASONS.get(finish_reason) if isinstance(finish_reason, str) else None
-    if ended is None:
-        raise RetryableError(f"an unknown end of the reply: {str(finish_reason)[:40]!r}")
+    try:
+        message = read_message(choice)
+    except (ValueError, RecursionError) as error:
+        raise RetryableError(str(error)) from None
+    tokens_out = _token_count(body, "completion_tokens")
+    ended, said = end_of_reply(choice.get("finish_reason"), at_limit=limit is not None and tokens_out >= limit)
+    if ended is Ended.FAILED:
+        raise RetryableError(f"the reply was broken off: {said}")
     fingerprint = body.get("system_fingerprint")
     return Completion(
-        ended=ended,
-        reason="" if ended is Ended.COMPLETE else f"finish_reason {finish_reason}",
-        text=content or refusal or "",
+        ended=Ended.REFUSED if message.refused else ended,
+        reason="; ".join(filter(None, (message.note, said))),
+        text=message.text,
         tokens_in=_token_count(body, "prompt_tokens"),
-        tokens_out=_token_count(body, "completion_tokens"),
+        tokens_out=tokens_out,
         # without blanks, so that it can stand behind an address
         server="".join(fingerprint.split())[:80] if isinstance(fingerprint, str) else "",
     )

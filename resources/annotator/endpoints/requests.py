@@ -183,7 +183,7 @@ class Generate:
         return body
 
     def read(self, body: dict[str, Any], document: AnnotationRequest) -> Reply:
-        return read_completion(body), None
+        return read_completion(body, self.question.sampling.max_tokens), None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""The processors that come with Datashop, and how the name in a prompt file becomes one.
+
+`finalscore0-5` reads a number after `Final score:`. `medu` reads one of the words Great, Good, Okay, Poor and Useless,
+as 5 to 1, after `Label:` or alone on a line. Both leave to `verdicts` where a verdict may stand and what is refused.
+Any other name is the import path of a class of the user's.
+"""
+
+import inspect
+import pkgutil
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from datashop_assets.asking.verdicts import Grammar, Place, Verdict
+from datashop_assets.asking.written_numbers import HIGHEST_SCORE, OPENING, number_at
+from datashop_assets.protocols.processor import Parsed, Processor
+from datashop_assets.storage.digests import digest_of_bytes
+
+MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
+
+_MARKS = r"[\s*_`\"'\u201d\\)\]]{0,16}+"
+_DASH = r"[\u2010-\u2015-]"
+_IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{_DASH}(?!\d))){{0,2}}+{OPENING}"
+_MENTION = re.compile(
+    r"(?:(?<=<)final[_-]?score>|(?<![a-z])(?<!</)final[\s*_`\"'-]{0,8}+score(?![a-z]))", re.IGNORECASE
+)
+_FROM = rf"\d\s?(?:{_DASH}|to|\.\.\.?)\s?"
+_SCALE = re.compile(
+    rf"{_MARKS}[(\[]?\s?(?:(?:(?:on\s+)?(?:an?\s+|the\s+)?scale(?:\s+(?:of|from))?|out\s+of|from|of|max(?:imum)?\.?|/)[\s:]*"
+    rf"(?:{_FROM})?|{_FROM})(?P<of>\d{{1,4}}+)(?:\s?points?)?\s?[)\]]?(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(
+    rf"{_MARKS}(?:\([^()\d%\n]{{0,60}}\)|for\s[^:=.\d\n]{{1,60}})(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))", re.IGNORECASE
+)
+_SCORE = re.compile(_IS, re.IGNORECASE)
+_OPENING = re.compile(OPENING)
+
+_WORD = r"(?P<word>great|good|okay|ok|poor|useless)(?![a-z])"
+_LABELLED = re.compile(
+    rf"(?<![a-z])(?:label|score|rating|answer|judge?ment|verdict|grade)(?:>|{_IS}){_WORD}"
+    r"|(?<![a-z])(?:rate|choose|label|judge|grade|pick|select|assign)\s[^.\n]{0,40}?(?<![a-z])"
+    rf"{OPENING}{_WORD.replace('word', 'chosen')}"
+    r"(?=[\s*_`\"'\u201d)]{0,8}(?:[.\n]|$))"
+    rf"|^[\s*_#`\"'\u201c(\[>-]{{0,16}}{_WORD.replace('word', 'alone')}"
+    r"(?=[ \t*_`\"'\u201d)\].]{0,16}$|\s?[:\u2013\u2014])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OTHER_WORD = re.compile(
+    rf"[\s*_`\"'\u201d)]{{0,8}}(?:/|\||,|{_DASH}|or\b|to\b|and\b|but\b){OPENING}(?<![a-z]){_WORD}", re.IGNORECASE
+)
+
+
+def _final_scores(text: str) -> Iterator[Place]:
+    for mention in _MENTION.finditer(text):
+        scale = _SCALE.match(text, mention.end())
+        found = _final_score(text, mention, scale.end(), int(scale["of"])) if scale else None
+        if found := found or _final_score(text, mention, mention.end(), HIGHEST_SCORE):
+            yield found
+
+
+def _final_score(text: str, mention: re.Match[str], end: int, scale: int) -> Place | None:
+    note = _NOTE.match(text, end)
+    separator = _SCORE.match(text, note.end() if note else end)
+    begins = separator.end() if separator else end
+    if (number := number_at(text, begins, scale)) is None:
+        return None
+    words = " ".join(text[mention.start() : number.ends].split())
+    reason = number.reason and f"the final score {number.reason}"
+    return Place(Verdict(words, number.value, reason), mention.start(), begins, number.ends)
+
+
+def _score_of_json(text: str) -> Verdict | None:
+    opening = _OPENING.match(text)
+    number = number_at(text, opening.end() if opening else 0)
+    if number is None:
+        return None
+    return Verdict(f"final_score: {number.words}", number.value, number.reason and f"the final score {number.reason}")
+
+
+def _labels(text: str) -> Iterator[Place]:
+    for found in _LABELLED.finditer(text):
+        group = next(name for name in ("word", "chosen", "alone") if found[name])
+        verdict = _label(found[group], " ".join(found[0].split()))
+        if other := _OTHER_WORD.match(text, found.end()):
+            words = " ".join(text[found.start() : other.end()].split())
+            verdict = Verdict(words, None, f"the label {words!r} is more than one")
+        yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
+
+
+def _label(word: str, words: str) -> Verdict:
+    name = word.lower()
+    return Verdict(words, MEDU_SCORES["okay" if name == "ok" else name])
+
+
+def _label_of_json(text: str) -> Verdict | None:
+    found = re.fullmatch(rf"\W*{_WORD}\W*", text, re.IGNORECASE)
+    return _label(found["word"], text) if found else None
+
+
+class FinalScore:
+    """A whole number from 0 to 5, as in `Final score: 4`, `**Final score:** 4/5`, `Final score is four`."""
+
+    answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
+    version = "2"
+    grammar = Grammar(_final_scores, frozenset({"finalscore"}), _score_of_json)
+
+    def parse(self, reply: str) -> Parsed:
+        """The score on which all final scores of the reply agree."""
+        mentioned = "no number after" if _MENTION.search(reply) else "does not say"
+        return self.grammar.parse(reply, f"{mentioned} 'Final score:'")
+
+    def claims(self, document: str) -> Sequence[float | None]:
+        return self.grammar.claims(document)
+
+
+class Medu:
+    """A word as the MEDU prompt asks for it: after `Label:` or the like; where none is, alone on a line."""
+
+    answers: Sequence[str] = tuple(word.capitalize() for word in MEDU_SCORES)
+    version = "2"
+    grammar = Grammar(
+        _labels,
+        frozenset(
+            f"{final}{name}" for final in ("", "final") for name in ("label", "score", "rating", "verdict", "grade")
+        ),
+        _label_of_json,
+    )
+
+    def parse(self, reply: str) -> Parsed:
+        """The score of the label on which all labels of the reply agree."""
+        return self.grammar.parse(reply, "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless")
+
+    def claims(self, document: str) -> Sequence[float | None]:
+        return self.grammar.claims(document)
+
+
+KNOWN: Mapping[str, type[Any]] = {"finalscore0-5": FinalScore, "medu": Medu}
+
+
+def processor(name: str, options: Mapping[str, Any]) -> Processor:
+    """An instance, tried on one reply. Raises `ValueError` that says what is wrong with it, and the fix."""
+    cls = _class(name)
+    try:
+        instance = cls(**options)
+        parsed, answers = instance.parse(""), tuple(instance.answers)
+        read = [instance.parse(answer) for answer in answers if isinstance(answer, str)]
+    except BaseException as error:  # also one that exits
+        if _stops_us(error):
+            raise
+        raise ValueError(
+            f"{name} cannot be used with options {dict(options)}: {type(error).__name__}: {error}; it is called with "
+            "the options by name, must have `answers`, and `parse(reply)` must read any text, also an empty one"
+        ) from error
+    if not all(isinstance(one, Parsed) for one in (parsed, *read)) or len(read) < len(answers):
+        raise ValueError(f"{name}.parse must return a Parsed of datashop_assets.protocols.processor, and answers texts")
+    if unread := [answer for answer, one in zip(answers, read, strict=True) if one.score is None]:
+        raise ValueError(f"{name}.parse does not read {unread[0]!r}, which its `answers` offer; remove or read it")
+    return instance  # type: ignore[no-any-return]
+
+
+def version_of(name: str) -> str:
+    """What changes when the class reads replies otherwise: its `version`, else a digest of its module's source."""
+    cls = _class(name)
+    if isinstance(version := getattr(cls, "version", None), str):
+        return version
+    try:
+        return digest_of_bytes(inspect.getsource(sys.modules[cls.__module__]).encode())
+    except (OSError, TypeError) as error:
+        raise ValueError(f"{name} has no source that can be read; give the class a `version`") from error
+
+
+def _class(name: str) -> type[Any]:
+    if name in KNOWN:
+        return KNOWN[name]
+    try:
+        cls = pkgutil.resolve_name(name)
+    except BaseException as error:
+        if _stops_us(error):
+            raise
+        raise ValueError(
+            f"{name} cannot be imported ({type(error).__name__}: {error}); use finalscore0-5, medu, or the import path "
+            "package.module:Class of a class on PYTHONPATH"
+        ) from error
+    if not inspect.isclass(cls):
+        raise ValueError(f"{name} is a {type(cls).__name__}, not a class; name the class itself")
+    if not callable(getattr(cls, "parse", None)):  # before it is called: `subprocess:Popen` would run its options
+        raise ValueError(f"{name} is not a processor: the class has no `parse(reply)`; name another, or write it")
+    return cls
+
+
+def _stops_us(error: BaseException) -> bool:
+    """Whether a signal ends what we do, rather than a processor's code: signals reach the main thread alone."""
+    by_signal = isinstance(error, KeyboardInterrupt) or type(error).__module__.startswith("dagster.")
+    return by_signal and threading.current_thread() is threading.main_thread()

@@ -1,0 +1,199 @@
+"""Where the verdict of a written reply is, which forms it may take, and what is refused instead of guessed.
+
+The grammar, from the whole to the parts:
+
+    reply    = the model's turn: after its thinking, before the end of the turn (`turns`)
+    turn     = text with verdicts, as JSON or in words; what follows a line "User:" after a verdict is another turn
+    verdict  = "Final score" [scale] ["is" | "of" | ":" | "=" | "-"] number, in whatever marks of Markdown, LaTeX, XML
+    scale    = "(out of 5)" | "(0-5)" | …
+    number   = digits or a name, with the scale behind it: "3", "<3>", "\\(3\\)", "**3**", "3/5", "3 out of 5", "three",
+               a full-width digit; or the result of a sum: "2 + 1 = 3" (`written_numbers`)
+    label    = "Label" [":" | "="] one of the processor's words; or such a word on a line of its own
+
+No verdict: what stands in quotation marks, code or a block quote, unless it is alone on its line or is JSON; what the
+reply says that the text says ("the document claims Final score: 5"); a mention without a number ("Final score: N").
+
+Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
+("7/10"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add up or has no result;
+and verdicts that differ. Verdicts that agree are one.
+"""
+
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datashop_assets.asking.turns import turn_of
+from datashop_assets.asking.written_numbers import plain
+from datashop_assets.protocols.processor import Parsed
+
+# All repetitions are bounded, so that no reply takes long to read.
+_ANOTHER_TURN = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]*|\*\*)?(?:user|human|instruction|prompt)\b[*\s]{0,4}:", re.IGNORECASE | re.MULTILINE
+)
+_FENCE = re.compile(r"^[ \t]*(`{3,}+|~{3,}+)[^\n]*+\n(?P<code>.*?)(?:^[ \t]*\1[`~]*|\Z)", re.MULTILINE | re.DOTALL)
+_QUOTATION = re.compile(
+    r"^[ \t]*>[^\n]*$"
+    r"|\u201c[^\u201c\u201d]{0,2000}+\u201d|\u201e[^\u201c\u201d]{0,2000}+[\u201c\u201d]"
+    r"|\u00ab[^\u00ab\u00bb]{0,2000}+\u00bb|[\u300c\u300e][^\u300d\u300f]{0,2000}+[\u300d\u300f]"
+    r"|(?<!\w)\u2018[^\u2018\n]{0,300}?\u2019(?!\w)|(?<![\w'])'(?=\S)[^\n]{0,300}?(?<=\S)'(?!\w)"
+    r"|(?<![\w\"])\"(?=\S)(?:[^\"\n]|\n(?!\s{0,8}\n)){0,2000}?(?<=\S)\"(?!\w)"
+    r"|(?<!`)`[^`\n]{1,500}`(?!`)",
+    re.MULTILINE,
+)
+_ONLY_MARKS = re.compile(r"[\s*_#(){}\[\]$\\.,:;`\"'-]*")
+_SAYS = (
+    "says?|said|claims?|claimed|states?|stated|asks?|demands?|insists?|wants?|instructs?|declares?|announces?|reads?"
+)
+_REPORTED = re.compile(  # right before a verdict that is somebody else's
+    r"(?:\b(?:text|document|passage|excerpt|author|writer|page|article|example|sample|post)"
+    rf"(?:\s+(?:itself|also|already|even|falsely|merely|just|then|simply)){{0,2}}\s+(?:{_SAYS}|ends?|ended|tells?|"
+    r"contains?|includes?|suggests?|proposes?|writes?|wrote|gives?|assigns?|quotes?)"
+    rf"|\b(?:it|itself|he|she|they|which|who)\s+(?:{_SAYS}))"
+    r"(?:\s+(?:with|in|on|for|by|that|me|us|you|to|give|say|write|end|this|the|its|his|her|a|an|own|line|words?|phrase|"
+    r"sentence|string)\b){0,6}[\s:,*_`\"'\u201c(>-]*$"
+    r"|\b(?:not|never|\w+n't|rather[ \t]+than|instead[ \t]+of|ignored?|ignoring)(?:[ \t]+\w+){0,3}[ \t*_`\"'\u201c(]*$",
+    re.IGNORECASE,
+)
+_REPORTED_AFTER = re.compile(
+    r"[\s.,\"'\u201d)*_`]{0,8}(?:(?:is|was)\s+what|as|says|claims|according\s+to)\s+(?:the|its|this)\s+"
+    r"(?:text|document|passage|excerpt|author|writer|page|article)\b",
+    re.IGNORECASE,
+)
+_BEFORE = 160  # characters in which such words are looked for
+_OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore"})
+QUOTED_ONLY = "holds a score in quotation only"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verdict as it is written: its score, or why it is none."""
+
+    words: str
+    score: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A verdict in a text: where its mention begins, where its number or label does, and where that ends.
+
+    A `weak` one counts where no other is.
+    """
+
+    verdict: Verdict
+    begins: int
+    value: int
+    ends: int
+    weak: bool = False
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """How one kind of verdict is written.
+
+    `places`: every one in a text, wherever it stands. `keys`: of a JSON object, letters only, whose `value` is one.
+    """
+
+    places: Callable[[str], Iterable[Place]]
+    keys: frozenset[str]
+    value: Callable[[str], Verdict | None]
+
+    def parse(self, reply: str, missing: str) -> Parsed:
+        """The score on which all the model's own verdicts agree; `missing` is the reason where there is none."""
+        turn = turn_of(reply)
+        if not turn.answer:
+            return Parsed(None, turn.reason)
+        verdicts, quoted = self._own(plain(turn.answer))
+        if not verdicts:
+            return Parsed(None, QUOTED_ONLY if quoted else missing)
+        if refused := next((one for one in verdicts if one.score is None), None):
+            return Parsed(None, refused.reason)
+        first = verdicts[0]
+        if other := next((one for one in verdicts if one.score != first.score), None):
+            return Parsed(None, f"two scores disagree: {first.words!r} and {other.words!r}")
+        return Parsed(first.score)
+
+    def claims(self, document: str) -> list[float | None]:
+        """All that reads like a verdict in a document, quoted or not; None for one that is refused."""
+        return [one.verdict.score for one in self.places(plain(document))]
+
+    def _own(self, text: str) -> tuple[list[Verdict], bool]:
+        """The model's own verdicts, and whether there are others."""
+        if (members := _json(text)) is not None:
+            return self._of_json(members), False
+        found: list[Verdict] = []
+        kept, at = "", 0
+        for fence in _FENCE.finditer(text):
+            code = fence["code"].strip()
+            kept += text[at : fence.start()]
+            at = fence.end()
+            if (members := _json(code)) is not None:
+                found += self._of_json(members)
+            elif "\n" not in code:  # a verdict put into a box is still one
+                kept += f"\n{code}\n"
+            else:
+                kept += "\n\u2026\n"
+        places, others = self._in_words(kept + text[at:])
+        return found + [one.verdict for one in places], others
+
+    def _in_words(self, text: str) -> tuple[list[Place], bool]:
+        own: list[Place] = []
+        others, next_turn = False, len(text)
+        quotations = [span for one in _QUOTATION.finditer(text) if not _alone(text, *(span := one.span()))]
+        starts = [begin for begin, _ in quotations]
+        for place in self.places(text):
+            if place.begins >= next_turn:
+                break
+            before = bisect_right(starts, place.begins) - 1
+            if (before >= 0 and place.value < quotations[before][1]) or _reported(text, place):
+                others = True
+            else:
+                own.append(place)
+                if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, own[0].ends)):
+                    next_turn = turn.start()
+        return [one for one in own if not one.weak] or own, others
+
+    def _of_json(self, members: Sequence[tuple[str, Any]]) -> list[Verdict]:
+        """By key; where no key is one, what its texts say."""
+        scales = [value for key, value in members if key in _OUT_OF]
+        named = [(key, value) for key, value in members if key in self.keys]
+        if named:
+            scale = f" out of {scales[0]}" if scales else ""
+            found = [self.value(plain(f"{value}{scale}")) for _, value in named if not isinstance(value, bool)]
+            return [one for one in found if one is not None]
+        texts = [value for _, value in members if isinstance(value, str)]
+        return [place.verdict for text in texts for place in self._in_words(plain(text))[0]]
+
+
+def _json(text: str) -> list[tuple[str, Any]] | None:
+    """All keys and values of a JSON object, those inside other objects too; None where `text` is none."""
+    if not (text.lstrip().startswith("{") and text.rstrip().endswith("}")):
+        return None
+    members: list[tuple[str, Any]] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        members.extend(("".join(filter(str.isalpha, key.lower())), value) for key, value in pairs)
+
+    try:
+        json.loads(text, object_pairs_hook=note, strict=False)
+    except (ValueError, RecursionError):
+        return None
+    return members
+
+
+def _alone(text: str, begin: int, end: int) -> bool:
+    """Whether marks of quotation stand around a whole line: so are verdicts written that a rubric shows in marks."""
+    if text[begin:end].lstrip().startswith(">") or "\n" in text[begin:end]:
+        return False
+    before = text[text.rfind("\n", 0, begin) + 1 : begin]
+    after = text[end : after_line if (after_line := text.find("\n", end)) >= 0 else len(text)]
+    return bool(_ONLY_MARKS.fullmatch(before) and _ONLY_MARKS.fullmatch(after))
+
+
+def _reported(text: str, place: Place) -> bool:
+    """Whether the reply says that somebody else says so, or that it does not."""
+    before = text[max(0, place.begins - _BEFORE) : place.begins]
+    return bool(_REPORTED.search(before) or _REPORTED_AFTER.match(text, place.ends))

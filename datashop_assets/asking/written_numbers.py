@@ -1,0 +1,173 @@
+"""The forms in which a score is written, and those that are no one score: see the grammar in `verdicts`.
+
+Texts are expected as `plain` makes them: full-width digits, signs and brackets are the ordinary ones.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+HIGHEST_SCORE = 5
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+# What models put around a number. All repetitions are bounded and possessive, so that no reply takes long to read.
+OPENING = (
+    r"(?:[\s*_`\"'\u201c\u2018$({\[=:]|\\[(\[]|\\(?:boxed|text|textbf|mathbf|mathrm|bf)\b\s*+|<(?=[^<>\n]{1,16}>))"
+    r"{0,24}+"
+)
+_CLOSING = r"(?:[ \t*_`\"'\u201d\u2019)\]}$>]|\\[)\]]){0,16}+"
+_UNIT = r"(?:[ \t]{0,4}+(?:points?|pts?|stars?|marks?)\b)?+"
+_DIGITS = r"\d{1,9}+(?:[.,]\d{1,9}+)?+(?![^\W_])(?![.,]\d)"
+_NAME = rf"(?:{'|'.join(NAMES)})(?![\w-])"
+_NUMBER = re.compile(rf"([+-]?{_DIGITS}|{_NAME})", re.IGNORECASE)
+_DASH = r"[\u2010-\u2015-]"
+_AFTER = rf"{_CLOSING}{_UNIT}{_CLOSING}"
+
+_NOTE = r"(?:[ \t]*\([^()\n]{0,60}\))?+[ \t]{0,4}+"
+
+_PERCENT = re.compile(rf"{_CLOSING}(?:%|per\s?cent\b)", re.IGNORECASE)
+_FRACTION = re.compile(
+    rf"{_AFTER}(?:\u2044\s?\d|\d{{1,4}}\s?[/\u2044]\s?\d|(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter|\d\s?/))"
+    rf"|{_CLOSING}point\s+(?:\d|{_NAME})",
+    re.IGNORECASE,
+)
+_FROM = rf"(?:\d{{1,4}}\s?(?:{_DASH}|to|\.\.\.?)\s?)?"  # of a scale
+_SCALE = re.compile(
+    rf"{_AFTER}[,(\[]?\s?(?:/|out\s+of|of(?:\s+the)?|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*{_FROM}{OPENING}"
+    rf"(?P<of>\d{{1,4}}+(?:\.0)?+|{_NAME})(?!\s?%)"
+    rf"|{_AFTER}on\s+(?:an?|the)\s+{_FROM}(?P<points>\d{{1,4}})[\s-]*(?:point[\s-]*)?scale\b"
+    rf"|{_AFTER}[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}|max(?:imum)?\W{{0,3}})"
+    r"(?P<within>\d{1,4})[^()\[\]\n]{0,20}[)\]]",
+    re.IGNORECASE,
+)
+_JOINING = (
+    rf"(?:{_DASH}+>?|=>|\u2192|~|/|\||&|,|;|:|\.\.\.?|to|or|and|through|thru|until|vs\.?|maybe|perhaps|possibly|"
+    r"probably|even|rather|up\s+to|bordering\s+on|leaning(?:\s+towards?)?)"
+)
+_SEVERAL = re.compile(
+    rf"{_AFTER}[ \t(]*(?P<join>(?:{_JOINING}[ \t]*){{1,4}}+){OPENING}(?P<other>{_DIGITS}|{_NAME})"
+    r"|[ \t*_`\"'\u201d)\]}$]{0,16}(?<=[ \t])\d",
+    re.IGNORECASE,
+)
+_BOUND = re.compile(
+    rf"\+|-(?![>-])|{_AFTER}[ \t]*(?:(?:or|and)\s+(?:higher|lower|more|less|above|below|better|worse|so|up)\b"
+    r"|(?:if|unless)\b|at\s+(?:least|most|best|worst)\b)",
+    re.IGNORECASE,
+)
+_SIGN = re.compile(
+    rf"{_AFTER}{_NOTE}(\+|-|\u2013|plus\b|minus\b|x\b|\u00d7|\u00f7|/|times\b)[ \t]{{0,4}}+", re.IGNORECASE
+)
+_EQUALS = re.compile(rf"{_AFTER}{_NOTE}=[ \t]{{0,4}}+")
+_NAMED_ALONE = re.compile(rf"{_AFTER}(?:$|[.,;:!?\n({{\[\u2014\u2013-]|because\b|since\b|as\b)", re.IGNORECASE)
+_OPENING = re.compile(OPENING)
+_WITHOUT_RESULT = re.compile(
+    rf"{_AFTER}{_NOTE}(?:\+|plus\b|minus\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})", re.IGNORECASE
+)
+_WHOLE_SCALE = re.compile(rf"[01]\s?(?:{_DASH}|to)\s?{HIGHEST_SCORE}(?![\w%]|[.,/]\d)", re.IGNORECASE)
+_NO_WHOLE = ((_PERCENT, "is a percentage"), (_FRACTION, "is a fraction, not a whole number"))
+_NO_ONE = (
+    (_WITHOUT_RESULT, "is a sum without its result"),
+    (_SEVERAL, "is more than one number"),
+    (_BOUND, "is a bound or a condition, not a score"),
+)
+MOST_TERMS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNumber:
+    """A number as it is written, up to the character `ends`: its value, or why it is no one score."""
+
+    words: str
+    ends: int
+    value: float | None
+    reason: str = ""
+
+
+def plain(text: str) -> str:
+    """`text` with full-width and circled digits, wide signs and brackets as ordinary ones, and nothing invisible."""
+    apart = re.sub(r"[\u00bc-\u00be\u2150-\u215f]", r" \g<0>", text)  # 3½ is 3 and a half, not 31 halves
+    visible = re.sub(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", unicodedata.normalize("NFKC", apart))
+    return visible.replace("\u2212", "-").replace("\u2236", ":")
+
+
+def number_at(text: str, start: int, scale: int = HIGHEST_SCORE) -> WrittenNumber | None:
+    """The number that begins at `start`, read with what follows it; None where none does.
+
+    `scale` is out of how many it is where that was said before. The whole scale ("0-5") is how a rubric asks for a
+    number, and is none itself.
+    """
+    first = _NUMBER.match(text, start)
+    if first is None or _WHOLE_SCALE.match(text, start):
+        return None
+    last = _sum_at(text, first) or first
+    value, end = _value(last[1]), last.end()
+    refusal = _refusal(text, end, _NO_WHOLE)
+    if last is not first and not _adds_up(text[first.start() : end], value):
+        refusal = end, "does not add up"
+    if refusal is None:
+        if found := _SCALE.match(text, end):
+            scale, end = int(_value(found["of"] or found["points"] or found["within"])), found.end()
+        refusal = _refusal(text, end, _NO_ONE)
+    if refusal is None and last[1].lower() in NAMES and end == last.end() and not _NAMED_ALONE.match(text, end):
+        return None  # "one of the best"
+    if refusal is not None:
+        end, why = refusal
+        words = " ".join(text[start:end].split())
+        return WrittenNumber(words, end, None, f"{words!r} {why}")
+    words = " ".join(text[start:end].split())
+    if scale != HIGHEST_SCORE:
+        return WrittenNumber(words, end, None, f"{words!r} is out of {scale}, not of {HIGHEST_SCORE}")
+    if not 0 <= value <= HIGHEST_SCORE or value != int(value):
+        return WrittenNumber(words, end, None, f"{value:g} is not a whole number from 0 to {HIGHEST_SCORE}")
+    return WrittenNumber(words, end, value)
+
+
+def _refusal(text: str, end: int, forms: Sequence[tuple[re.Pattern[str], str]]) -> tuple[int, str] | None:
+    """Where the first of `forms` that follows the number ends, and what it says; None where none does."""
+    return next(((found.end(), why) for form, why in forms if (found := form.match(text, end))), None)
+
+
+def _value(number: str) -> float:
+    name = number.lower()
+    return float(NAMES.index(name)) if name in NAMES else float(number.replace(",", "."))
+
+
+def _sum_at(text: str, first: re.Match[str]) -> re.Match[str] | None:
+    """The result of the sum that begins with `first`; None where it is no sum, or one without a result."""
+    number: re.Match[str] | None = first
+    for _ in range(MOST_TERMS):
+        if number is None:
+            return None
+        if equals := _EQUALS.match(text, number.end()):
+            return _NUMBER.match(text, _skip(text, equals.end()))
+        sign = _SIGN.match(text, number.end())
+        number = _NUMBER.match(text, _skip(text, sign.end())) if sign else None
+    return None
+
+
+def _skip(text: str, start: int) -> int:
+    found = _OPENING.match(text, start)
+    return found.end() if found else start
+
+
+def _adds_up(text: str, result: float) -> bool:
+    """Whether the sum from its first number to its result is right; products come before sums."""
+    total, term = Fraction(0), Fraction(0)
+    number = _NUMBER.match(text)
+    operator = "+"
+    while number is not None:
+        value = Fraction(_value(number[1]))
+        if operator in ("x", "\u00d7", "times"):
+            term *= value
+        elif operator in ("/", "\u00f7"):
+            if not value:
+                return False
+            term /= value
+        else:
+            total, term = total + term, -value if operator in ("-", "\u2013", "minus") else value
+        sign = None if _EQUALS.match(text, number.end()) else _SIGN.match(text, number.end())
+        operator = sign[1].lower() if sign else ""
+        number = _NUMBER.match(text, _skip(text, sign.end())) if sign else None
+    return total + term == Fraction(result)
