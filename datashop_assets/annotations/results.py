@@ -68,8 +68,8 @@ class AnnotationsSummary(BaseModel):
     coverage: float  # share of asked that have a score
     unparsed_share: float  # share of asked whose reply gave none
     cut: int  # less than all of them was read
-    documents_claiming_score: int  # they hold what reads like a verdict
-    claiming_without_score: int  # of these
+    documents_claiming_score: int = 0  # they hold what reads like a verdict; 0 in what was made before that was counted
+    claiming_without_score: int = 0  # of these
     tokens_in: int  # as servers report them
     tokens_out: int
     without_usage: int = 0  # documents whose server reported no tokens

@@ -47,7 +47,7 @@ CONFIG = AnnotationsConfig(
     cascade=None,
 )
 GENERATE = QUESTION.model_copy(update={"scoring": "generate", "likelihood": None})
-FINAL_SCORE = ProcessorConfig(type="finalscore0-5", options={}, version="1")
+FINAL_SCORE = ProcessorConfig(type="finalscore0-5", options={}, version="2")
 ONE_ROUND = SecondRound(documents=0, strata=4)
 WRITTEN = CONFIG.model_copy(
     update={"question": GENERATE, "parsing": WrittenParsing(processor=FINAL_SCORE), "second_round": ONE_ROUND}
