@@ -5,11 +5,10 @@ The answer is `content`: a text, or a list of parts. Thinking stands in parts of
 `<think>` marks, since it is paid for, and is never read as the answer.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from datashop_assets.protocols.annotator import Ended
 
@@ -85,7 +84,7 @@ def read_message(choice: Mapping[str, Any]) -> Message:
     if field:
         return Message(text, note=f"the content is empty, the words are in {field!r}")
     if isinstance(message.get("tool_calls"), list) and message["tool_calls"]:
-        return Message(orjson.dumps(message["tool_calls"]).decode(), note="the reply is a tool call")
+        return Message(json.dumps(message["tool_calls"]), note="the reply is a tool call")
     kinds = sorted({kind for kind, _ in said} - words.keys())
     return Message(text, note=f"the content has parts of type {', '.join(kinds)} only"[:200] if kinds else "")
 
@@ -109,7 +108,7 @@ def _parts(content: Any) -> Iterator[tuple[str, str]]:
         case {"type": str(kind)}:
             yield kind, ""
         case dict():
-            yield "text", orjson.dumps(content).decode()  # an answer in JSON that is not wrapped in a text
+            yield "text", json.dumps(content)  # an answer in JSON that is not wrapped in a text
 
 
 def end_of_reply(finish_reason: Any, *, at_limit: bool) -> tuple[Ended, str]:
