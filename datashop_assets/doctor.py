@@ -1,11 +1,10 @@
 """Whether a run could work on this machine: environment, storage, prompts, Dagster's state, annotator, accelerator.
 
 Each examination stands alone: one that fails says so and the others go on, also where packages are missing, so what
-needs Dagster is imported inside. Nothing is changed but a probe file under the root, which is removed again, and no
-model is asked anything.
+needs Dagster is imported inside. Nothing is changed but a probe file under the root, which is removed again. Endpoints
+are asked one short question for each way in which prompts ask a model; no other annotator is asked anything.
 """
 
-import http.client
 import importlib.util
 import json
 import os
@@ -13,17 +12,16 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from datashop_assets.data_packages import data_file, data_folder
 from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.processes.child import run_child
 from datashop_assets.prompts.store import PromptStore, default_prompts
+from datashop_assets.protocols.annotator import Question, Reading
 from datashop_assets.settings import PROFILE, RAY, read_settings
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import default_root
@@ -31,12 +29,15 @@ from resources.annotator.names import EMBEDDED
 
 if TYPE_CHECKING:
     from resources.annotator.ray_serve import RayServeVLLM
+    from resources.annotator.resource import AnnotatorEndpoints
 
 PYTHONS = ((3, 11), (3, 13))  # as requires-python has them
 PACKAGES = ("dagster", "jax", "flax", "polars", "tokenizers", "fasttext", "gguf")
 WEIGHTS = EMBEDDED[0]
 ROOM = 2.0  # GB: the demo writes 20 MB, a small model's checkpoints some hundreds
-ADDRESS_SECONDS = 10.0  # for an address to answer
+ANSWER_SECONDS = 60.0  # for an endpoint to answer one short question
+BRIEF, BRIEF_CHARACTERS = "Say in a few words what this text is about: {example}", 200  # in place of a rubric
+ENDPOINTS_FIX = "start them, or correct DATASHOP_ANNOTATOR_URLS, the key, or annotator.model in the prompt file"
 # jax is asked in a process of its own: an accelerator is held by the process that looks at it
 DEVICES = "import json, jax; print(json.dumps([[d.platform, d.device_kind] for d in jax.devices()]))"
 DEVICES_SECONDS = 90  # a TPU that another process holds makes jax wait
@@ -143,7 +144,7 @@ def profile() -> Finding:
 
 
 def annotator() -> Finding:
-    """Whether the embedded one has its weights, a server its Python, and whether addresses list their models."""
+    """Whether the embedded one has its weights, a server its Python, and whether endpoints answer."""
     from datashop_assets.orchestration import profiles
     from resources.annotator.ray_serve import RayServeVLLM
     from resources.annotator.resource import AnnotatorEndpoints
@@ -157,7 +158,7 @@ def annotator() -> Finding:
         case VLLMServer():
             return _server(Path(resource.python))
         case AnnotatorEndpoints():
-            return _endpoints(resource.addresses, resource.bearer)
+            return _endpoints(resource)
         case RayServeVLLM():
             return _ray_serve(resource)
         case _:
@@ -188,39 +189,43 @@ def _ray_serve(resource: "RayServeVLLM") -> Finding:
     return Finding("annotator", "good", f"ray-serve: {resource.application} at {resource.dashboard}, {state}")
 
 
-def _endpoints(addresses: Sequence[str], key: str) -> Finding:
-    """An address that does not answer is no fault while another does: runs go on with those that answer."""
-    from resources.annotator.endpoints.addresses import locate_endpoints
+def _endpoints(resource: "AnnotatorEndpoints") -> Finding:
+    """An address that cannot be asked is no fault while another can, and one question may suit where another does not.
 
-    fix = "start them, or correct DATASHOP_ANNOTATOR_URLS or the key"
-    try:
-        urls = tuple(locate_endpoints(addresses, patience=0))
-    except ValueError as error:
-        return Finding("annotator", "bad", str(error), fix)
-    silent = {url: why for url in urls if (why := _why_silent(url, key))}
-    if not silent:
-        return Finding("annotator", "good", f"endpoints: {', '.join(urls)}")
-    message = f"{len(silent)} of {len(urls)} endpoints: {'; '.join(f'{url}: {why}' for url, why in silent.items())}"
-    return Finding("annotator", "bad" if len(silent) == len(urls) else "note", message, fix)
+    What is asked, and how, is what a run does with its first document.
+    """
+    questions = _questions(resource)
+    silent: dict[str, list[str]] = {}  # address and reason -> prompts
+    asked = failed = 0
+    for question, slugs in questions.items():
+        try:
+            whys = resource.examine(question, ANSWER_SECONDS)
+        except ValueError as error:
+            return Finding("annotator", "bad", str(error), ENDPOINTS_FIX)
+        for url, why in whys.items():
+            asked += 1
+            if why:
+                failed += 1
+                silent.setdefault(f"{url}: {why}", []).extend(slugs)
+    if silent:
+        message = "; ".join(f"{why} (prompts {', '.join(slugs)})" if slugs else why for why, slugs in silent.items())
+        return Finding("annotator", "bad" if failed == asked else "note", message, ENDPOINTS_FIX)
+    models = ", ".join(dict.fromkeys(question.model for question in questions if question))
+    answered = f"; asked and answered: {models}" if models else ""
+    return Finding("annotator", "good", f"endpoints: {', '.join(resource.addresses)}{answered}")
 
 
-class NoRedirection(HTTPRedirectHandler):
-    """The key goes to the addresses that were named, and nowhere else."""
+def _questions(resource: "AnnotatorEndpoints") -> dict[Question | None, list[str]]:
+    """What the prompts that can be used ask annotators, each question with its prompts; None where there are none.
 
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _why_silent(url: str, key: str) -> str:
-    """Why an address does not list its models; empty where it does."""
-    request = Request(f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {})  # noqa: S310 - checked
-    try:
-        build_opener(NoRedirection, ProxyHandler({})).open(request, timeout=ADDRESS_SECONDS).close()
-    except HTTPError as error:
-        return f"answers {error.code} {error.reason}"
-    except (OSError, http.client.HTTPException) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
-    return ""
+    A short question stands in the place of the rubric.
+    """
+    asked: dict[Question | None, list[str]] = {}
+    for slug, prompt in PromptStore(default_prompts(), default_root()).prompts().items():
+        question = prompt.annotator.question_config.resolve(BRIEF, resource)
+        brief = replace(question, reading=Reading(BRIEF_CHARACTERS))
+        asked.setdefault(brief, []).append(slug)
+    return asked or {None: []}
 
 
 def accelerator() -> Finding:

@@ -10,7 +10,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field, PrivateAttr, field_validator
@@ -19,6 +21,9 @@ from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, An
 from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import full_name, identity_of
+
+if TYPE_CHECKING:
+    from resources.annotator.endpoints.annotator import EndpointsAnnotator
 
 logger = logging.getLogger("datashop.annotator")  # which Dagster shows in the run's events, and the terminal as lines
 
@@ -102,8 +107,15 @@ class AnnotatorEndpoints(AskedOverHTTP):
     def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
         """Raises `ValueError` where no endpoint can be asked this question, or none is named."""
         if self._annotator is None:
-            self._annotator = self._found()
+            self._annotator = self._found(self.policy)
         return self._annotator.answer(asked, question)
+
+    def examine(self, question: Question | None, deadline: float) -> dict[str, str]:
+        """Address -> why it cannot be asked this question now, empty where it can; see `EndpointsAnnotator.examine`.
+
+        A request may take `deadline` seconds. Raises `ValueError` for the name of an application that is not there.
+        """
+        return self._found(replace(self.policy, deadline=min(deadline, self.deadline), patience=0.0)).examine(question)
 
     def close(self) -> None:
         self._annotator = None
@@ -113,11 +125,11 @@ class AnnotatorEndpoints(AskedOverHTTP):
         """The key itself, also where Dagster has not read its variable yet. It is in no log, answer or metadata."""
         return (self.key.get_value() or "") if isinstance(self.key, dg.EnvVar) else self.key
 
-    def _found(self) -> Annotator:
+    def _found(self, policy: Policy) -> "EndpointsAnnotator":
         from resources.annotator.endpoints.addresses import locate_endpoints
         from resources.annotator.endpoints.annotator import EndpointsAnnotator
 
-        return EndpointsAnnotator(tuple(locate_endpoints(self.addresses, self.patience)), self.policy, self.bearer)
+        return EndpointsAnnotator(tuple(locate_endpoints(self.addresses, policy.patience)), policy, self.bearer)
 
 
 class ServedModel(AskedOverHTTP, ABC):

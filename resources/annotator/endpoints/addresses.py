@@ -17,6 +17,8 @@ EVERY_INTERFACE = "0.0.0.0"  # noqa: S104 - what `infra.serving.render` writes: 
 DASHBOARD_TIMEOUT = 30.0  # seconds
 POLL_INTERVAL = 1.0  # seconds between looks at an application that is being deployed
 DEPLOYING = ("NOT_STARTED", "DEPLOYING")
+# what servers have below a base address: documentation shows these addresses in full, and they are pasted
+BELOW = ("/chat/completions", "/completions", "/responses", "/embeddings", "/messages", "/models", "/chat")
 
 
 def checked_url(url: str) -> str:
@@ -34,6 +36,12 @@ def checked_url(url: str) -> str:
             "answers. Put the key into DATASHOP_ANNOTATOR_KEY"
         )
     if parts.scheme != RAY_SERVE:
+        path = parts.path.rstrip("/")
+        if below := next((end for end in BELOW if path.endswith(end)), ""):
+            base = urlunsplit((parts.scheme, parts.netloc, path.removesuffix(below) or "/v1", "", ""))
+            raise ValueError(
+                f"annotator URL {url.strip()!r} ends in {below}, which is added to what is given; give {base}"
+            )
         return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") or "/v1", "", ""))
     name = parts.path.strip("/")
     if not name or "/" in name:

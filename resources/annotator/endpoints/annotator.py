@@ -91,16 +91,16 @@ class EndpointsAnnotator:
                 for endpoint in fleet.endpoints:
                     logger.info("%s", endpoint)
 
-    def examine(self, question: Question) -> dict[str, str]:
+    def examine(self, question: Question | None) -> dict[str, str]:
         """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each.
 
-        It is what `answer` does with the first document, without its patience.
+        It is what `answer` does with the first document, without its patience. Without a question: why nobody answers.
         """
-        fleet = self._fleet(question)
+        fleet = self._fleet(question) if question else Fleet(self._urls, self._policy, self._key, self._lost)
         with EventLoopThread() as loop:
             loop.run(fleet.open())
             try:
-                return loop.run(Conversation(fleet, question).examine())
+                return loop.run(Conversation(fleet, question).examine() if question else fleet.silent())
             finally:
                 loop.run(fleet.close())
 

@@ -195,6 +195,20 @@ class Fleet:
         except RequestError as error:
             return error
 
+    async def silent(self) -> dict[str, str]:
+        """Address -> why nobody answers there, or not with this key; empty where somebody does."""
+
+        async def why(endpoint: Endpoint) -> str:
+            try:
+                models = await self._look(endpoint, "/models")
+            except RequestError as error:
+                return error.reason
+            refused = isinstance(models, WrongKeyError | RetryableError) and not isinstance(models, UnreadableError)
+            return models.reason if refused else ""
+
+        whys = await asyncio.gather(*map(why, self.endpoints))
+        return {endpoint.url: one for endpoint, one in zip(self.endpoints, whys, strict=True)}
+
     async def ask_ordinary(self, endpoint: Endpoint) -> None:
         """One chat request about an ordinary text, outside of the endpoint's pace.
 

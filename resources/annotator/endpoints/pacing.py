@@ -207,5 +207,5 @@ class Endpoint:
             for outcome, count in self.outcomes.most_common()
         ]
         otherwise = [f"asked {dialect} ({self.standing.refused})"] if (dialect := str(self.standing.dialect)) else []
-        unusable = [f"given up ({self.unusable})"] if self.unusable else []
+        unusable = ["given up"] if self.unusable else []  # the reason is logged when it happens
         return f"{self.url}: {'; '.join([*filter(None, [', '.join(outcomes)]), *otherwise, *unusable]) or 'not asked'}"
