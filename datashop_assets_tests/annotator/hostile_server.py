@@ -72,6 +72,8 @@ class HostileServer:
     async def complete(self, request: web.Request) -> Reply:
         self.requests += 1
         asked = await request.json()
+        if asked["model"] != MODEL:
+            return web.json_response({"error": {"message": f"The model {asked['model']} does not exist"}}, status=404)
         ill = self._ill()
         if ill in BEFORE:
             return await BEFORE[ill](request)

@@ -166,7 +166,7 @@ def test_a_key_that_is_refused_is_an_error_with_a_fix_that_does_not_show_it(plai
 
 
 def test_a_model_that_is_not_served_is_an_error_with_the_fix(good: list[Server]) -> None:
-    with pytest.raises(ValueError, match=r"serves \['made/model'\], not 'other'"):
+    with pytest.raises(ValueError, match=r"other does not exist.*annotator\.model: it lists made/model"):
         list(annotator(good).answer(documents(1), replace(QUESTION, model="other")))
 
 

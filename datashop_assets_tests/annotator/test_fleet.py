@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 
 from resources.annotator.endpoints.client import JsonClient
-from resources.annotator.endpoints.fleet import Fleet
+from resources.annotator.endpoints.fleet import Capabilities, Fleet
 from resources.annotator.endpoints.pacing import Policy
 
 
-@pytest.mark.parametrize("served", [5, True, "made/model", {"id": "made/model"}, ["made/model"], None])
-def test_a_list_of_models_that_is_none_serves_none(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def get(*_: Any) -> dict[str, Any]:
+@pytest.mark.parametrize("served", [5, True, "made/model", {"id": "made/model"}, ["made/model"], None, [None]])
+def test_a_list_of_models_that_is_none_says_nothing(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(*_: Any) -> Any:
         return {"data": served}
 
-    monkeypatch.setattr(Fleet, "get", get)
-    with pytest.raises(ValueError, match=r"serves \[\], not 'made/model'"):
-        asyncio.run(Fleet(["http://host/v1"], Policy()).probe("made/model", needs_tokens=False))
+    monkeypatch.setattr(JsonClient, "look", look)
+    fleet = Fleet(["http://host/v1"], Policy())
+    assert asyncio.run(fleet.probe("made/model", needs_tokens=False)) == Capabilities(None, tokenizes=False)
+    assert fleet.endpoints[0].listed == ()
 
 
 @pytest.mark.parametrize("key", ["sk-plain", 'sk-"quoted"', "sk/slashed+=", "sk-\\back"])

@@ -23,10 +23,12 @@ from resources.annotator.endpoints.errors import (
 
 PROXY_REFUSALS = (403, 405, 407)  # with which a proxy refuses for good
 # of OpenSSL's X509_V_ERR_*
-EXPIRED, OTHER_NAME = 10, 62
+EXPIRED, OTHER_NAME, OTHER_IP = 10, 62, 64
+OTHER_FIX = "put the name that the certificate holds into DATASHOP_ANNOTATOR_URLS"
 CERTIFICATE_FIXES = {
     EXPIRED: "renew the certificate on the server, or set this machine's clock",
-    OTHER_NAME: "put the name that the certificate holds into DATASHOP_ANNOTATOR_URLS",
+    OTHER_NAME: OTHER_FIX,
+    OTHER_IP: OTHER_FIX,
 }
 UNTRUSTED_FIX = (
     "put the certificate of its authority (PEM; a self-signed one itself) into a file, and name it in SSL_CERT_FILE"
