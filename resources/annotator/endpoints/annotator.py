@@ -39,10 +39,6 @@ CONTEXT = 8192  # tokens, where no server says how many its model takes
 CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
 SLACK = 16  # tokens that question and document may gain where they meet
 MOST_CUTS = 12  # to a thousandth, where the server does not say how much it takes
-TOO_LITTLE = (
-    "has no space for a document beside the question: {reason}; shorten the rubric, lower "
-    "annotator.sampling.max_tokens, or serve the model with a longer context"
-)
 ORDINARY = AnnotationRequest("ordinary", "The sun rises in the east, and water boils when it is heated.", "")
 logger = logging.getLogger("datashop.annotator")  # which Dagster shows
 Item = TypeVar("Item")
@@ -185,7 +181,7 @@ class Conversation:
             try:
                 return await self._cut_until_it_fits(document)
             except PromptTooLongError as error:
-                if not self._fleet.has_no_space(error, TOO_LITTLE):
+                if not self._fleet.has_no_space(error):
                     raise
 
     async def _cut_until_it_fits(self, document: AnnotationRequest) -> Answer:

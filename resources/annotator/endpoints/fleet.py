@@ -41,6 +41,10 @@ PROBE_INTERVAL = 0.5  # seconds between probes while no endpoint is up
 SHOWN_MODELS = 5  # of those that an endpoint lists
 NO_TOKENS = "has no /tokenize, so it is no vLLM server; score_token and likelihood need one, `scoring: generate` works"
 REJECTS_ALL_FIX = "correct what it names: annotator.sampling and annotator.model in the prompt file, or the server"
+TOO_LITTLE = (
+    "has no space for a document beside the question: {reason}; shorten the rubric, lower "
+    "annotator.sampling.max_tokens, or serve the model with a longer context"
+)
 logger = logging.getLogger("datashop.annotator")  # which Dagster and the terminal show
 Parsed = TypeVar("Parsed")
 Read = Callable[[dict[str, Any]], Parsed]  # raises `RetryableError` for an answer that makes no sense
@@ -245,6 +249,8 @@ class Fleet:
                 continue  # it has not answered yet: perhaps it is not the document that is at fault
             except RequestError as error:
                 error.url = endpoint.url
+                if endpoint.unusable:
+                    continue
                 raise
             attempts += not is_probe  # the document that found an endpoint still down does not pay for it
             await asyncio.sleep(max(failure.wait, self._policy.pause(attempts)))
@@ -273,6 +279,8 @@ class Fleet:
             raise
         except PromptTooLongError as error:
             endpoint.declined(started, time.monotonic(), "too long", error)
+            if not endpoint.standing.proven:
+                await self._decide(endpoint)
             raise
         except RequestError as error:
             endpoint.declined(started, time.monotonic(), "rejected", error)
@@ -317,7 +325,9 @@ class Fleet:
         standing.rejections = 0
         try:
             await self.ask_ordinary(endpoint)
-        except (RejectedError, PromptTooLongError, ContentFilteredError, UnreadableError) as error:
+        except PromptTooLongError as error:
+            self.give_up(endpoint, TOO_LITTLE.format(reason=error.reason))
+        except (RejectedError, ContentFilteredError, UnreadableError) as error:
             self.give_up(endpoint, f"declines any text: {error.reason}; {REJECTS_ALL_FIX}")
         except UnusableEndpointError as error:
             self.give_up(endpoint, error.reason)
@@ -327,11 +337,11 @@ class Fleet:
             standing.proven = True
             standing.tolerated *= 2
 
-    def has_no_space(self, error: PromptTooLongError, reason: str) -> bool:
+    def has_no_space(self, error: PromptTooLongError) -> bool:
         """Gives up the endpoint for which the shortest document was too long, where it has answered none yet."""
         for endpoint in self.endpoints:
             if endpoint.url == error.url and not endpoint.standing.proven:
-                self.give_up(endpoint, reason.format(reason=error.reason))
+                self.give_up(endpoint, TOO_LITTLE.format(reason=error.reason))
                 return True
         return False
 
