@@ -20,6 +20,7 @@ import yaml
 from datashop_assets.processes.child import ChildProcess
 from datashop_assets.shipped import shipped
 
+WEBSERVER = Path(__file__).with_name("webserver.py")
 GRACE = 20.0  # seconds in which a service ends by itself; the daemon finishes its tick
 START_SECONDS = 120.0  # for the code server; the others complain while it does not answer
 POLL_SECONDS = 0.2
@@ -39,7 +40,7 @@ def dagster_services(
         where = {"grpc_server": {"socket": str(server), "location_name": location}}
         workspace.write_text(yaml.safe_dump({"load_from": [where]}))
         dagster, daemon = [sys.executable, "-m", "dagster"], str(Path(sysconfig.get_path("scripts")) / "dagster-daemon")
-        webserver = [sys.executable, "-m", "datashop_assets.orchestration.webserver", "--host=127.0.0.1"]
+        webserver = [sys.executable, "-P", str(WEBSERVER), "--host=127.0.0.1"]
         definitions = [f"--module-name={module}", f"--location-name={location}"]
         commands = {
             "code server": [

@@ -17,13 +17,13 @@ from typing import Any
 
 import orjson
 
+from datashop_assets.orchestration.services import WEBSERVER
 from datashop_assets_tests.conftest import free_port
 from infra.clusters.cluster import PROJECT
 
 DEPLOYED = PROJECT / "infra" / "dagster" / "deployed"
 BIN = Path(sys.executable).parent
 WORKSPACE = f"--workspace={DEPLOYED / 'workspace.yaml'}"
-WEBSERVER = "datashop_assets.orchestration.webserver"  # what the script `datashop-webserver` runs
 MODULE = "--module-name=datashop_assets.definitions"
 
 
@@ -130,7 +130,7 @@ class Deployment:
 
     def _command(self, name: str) -> Sequence[str | Path]:
         location = ["--host=127.0.0.1", f"--port={self.environment['DATASHOP_CODE_LOCATION_PORT']}"]
-        pages = [sys.executable, "-m", WEBSERVER, "--host=127.0.0.1", f"--port={self.ports.get(name)}", WORKSPACE]
+        pages = [sys.executable, "-P", WEBSERVER, "--host=127.0.0.1", f"--port={self.ports.get(name)}", WORKSPACE]
         return {
             "code-location": [BIN / "dagster", "code-server", "start", *location, MODULE],
             "daemon": [BIN / "dagster-daemon", "run", WORKSPACE],

@@ -134,8 +134,10 @@ def test_what_training_tells_is_a_plain_line(workshop: Workshop, recorded: dg.Da
 
 def test_an_interrupt_ends_the_whole_run(workshop: Workshop, recorded: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    succeeded, _ = launched("pretraining_pool", "rubric", before=INTERRUPTED, resources="{'compute': Interrupted()}")
+    succeeded, said = launched("pretraining_pool", "rubric", before=INTERRUPTED, resources="{'compute': Interrupted()}")
     assert not succeeded
+    assert said.strip().endswith("KeyboardInterrupt")  # which the command turns into one line
+    assert "failed" not in said
     (run,) = recorded.get_runs()
     assert run.is_finished
     assert "rubric" in workshop.to_do("numbers")

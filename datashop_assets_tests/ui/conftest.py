@@ -11,14 +11,18 @@ from playwright.sync_api import Browser, Page, sync_playwright
 SHOTS = Path(os.environ.get("DATASHOP_SCREENSHOTS", "test-artefacts"))
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium_path() -> str:
     """Debian's chromium, or the one that DATASHOP_CHROMIUM names."""
     path = os.environ.get("DATASHOP_CHROMIUM") or shutil.which("chromium")
     if path is None:
         pytest.fail("no chromium: install it (`apt-get install chromium`), or name one in DATASHOP_CHROMIUM")
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         yield browser
         browser.close()
 
