@@ -78,9 +78,9 @@ def test_a_page_of_another_origin_launches_and_wipes_nothing(ui: Ui, chromium: B
                 assert answer is not None
                 assert answer.status == 421
             page.goto(f"http://{host}:{port}/")
-            page.evaluate("address => { document.body.innerHTML = `<iframe src=${address}></iframe>` }", ui.cards)
-            page.wait_for_timeout(1000)
-            assert [frame.url for frame in page.frames[1:]] != [f"{ui.cards}/"]
+            with page.expect_response(f"{ui.cards}/") as framed:
+                page.evaluate("address => { document.body.innerHTML = `<iframe src=${address}></iframe>` }", ui.cards)
+            assert framed.value.status == 403
     finally:
         browser.close()
     assert not set(ui.partitions()) & set(WAYS)
