@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +21,8 @@ from datashop_assets.commands.shared import (
 )
 from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of, remarks_of, step_status
+from datashop_assets.documents.left_out import left_out
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, SourceResult
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.graph import GRAPH
 
@@ -53,6 +55,7 @@ HEADLINES = {
     "filtered_pool": ("gold.precision",),
     "evaluation": ("verdict",),
 }
+SOURCES: dict[str, type[SourceResult]] = {one.step: one for one in (PretrainingPoolResult, AnnotationSampleResult)}
 CONTROLS = {"control": "plain", "matched": "matched"}  # matched: with the kept documents' sources and lengths
 
 Stages = Mapping[str, StepStatus]
@@ -153,6 +156,8 @@ def _stages(slug: str, stages: Stages, made: Collection[str] = ()) -> None:
         rows, took = (f"{stage.rows:,}", duration(stage.seconds)) if finished else ("", "")
         table.add_row(name, Text(state, style=COLOURS[stage.state]), rows, took, _headline(name, stage.metrics))
     say_table(table)
+    for line in _left_out(stages, made):
+        say(f"{slug}: {line}")
     for remark in remarks_of(stages):
         waived = f"\n  Waived: {remark.waived}" if remark.waived else ""
         say(f"{slug}: {remark.step}: check {remark.check}: {remark.said}{waived}")
@@ -166,6 +171,18 @@ def _problems(slug: str, stages: Stages) -> None:
         for line in problem.sample:
             say(f"    {line}")
         say(f"  Fix: {problem.fix}")
+
+
+def _left_out(stages: Stages, made: Collection[str]) -> Iterator[str]:
+    """What of the sources is not among the documents; what a run has made now, it has said it of."""
+    said: set[str] = set()
+    for name, result in SOURCES.items():
+        stage = stages.get(name)
+        if stage is not None and stage.content_digest is not None and name not in made:
+            for line in left_out(result.model_validate(stage.metrics)):
+                if line not in said:  # the sample is mostly drawn from the pool's files
+                    said.add(line)
+                    yield f"{name}: {line}"
 
 
 def _headline(name: str, metrics: Mapping[str, Any]) -> str:

@@ -18,8 +18,9 @@ from datashop_assets.data_card import charts, page
 from datashop_assets.data_card.documents import Scan, annotated, browsed, samples, scan, unseen_scores
 from datashop_assets.data_card.facts import against_matched, facts, spending
 from datashop_assets.data_card.results import CardRun, DataCardResult
+from datashop_assets.documents.describe import described_left_out
 from datashop_assets.documents.pool import pool_shards
-from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult, ceiling
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult
@@ -110,4 +111,6 @@ def descriptions(run: CardRun) -> dict[str, Mapping[str, str]]:
     outputs = [output for one in DESCRIBED if (output := run.optional_input(one)) is not None]
     said = {output.result.step: run.descriptions(output) for output in outputs}
     beside = ceiling(run.input(EncoderResult), run.input(AnnotatorReportResult)).text()
+    for source in (run.input(PretrainingPoolResult), run.input(AnnotationSampleResult)):
+        said[source.result.step] = described_left_out(source.result)
     return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from datashop_assets.core.step import StepOutput
+from datashop_assets.documents.left_out import left_out
 from datashop_assets.documents.pool import pool_shards, read_pool
-from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, Size
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, Size, SourceResult
 from datashop_assets.documents.sampling import SAMPLE
 from datashop_assets.documents.split import Split
 from datashop_assets.markdown import escaped
@@ -20,8 +21,15 @@ def describe_pool(output: StepOutput[PretrainingPoolResult]) -> Mapping[str, str
     return {
         "documents by source": _by_source(output.result),
         "rejects": _rejects(output.result),
+        **described_left_out(output.result),
         "some documents": _documents(documents),
     }
+
+
+def described_left_out(result: SourceResult) -> Mapping[str, str]:
+    """Title -> Markdown: files and rows that are not among the documents; nothing where there are none."""
+    lines = left_out(result)
+    return {"left out": "\n".join(f"- {escaped(line.strip())}" for line in lines)} if lines else {}
 
 
 def describe_sample(output: StepOutput[AnnotationSampleResult]) -> Mapping[str, str]:
@@ -30,6 +38,7 @@ def describe_sample(output: StepOutput[AnnotationSampleResult]) -> Mapping[str, 
     return {
         "sample": _drawn(output.result),
         "rejects": _rejects(output.result),
+        **described_left_out(output.result),
         "some documents": _documents(documents),
     }
 
@@ -54,6 +63,7 @@ def _drawn(sample: AnnotationSampleResult) -> str:
         "held out": sample.heldout,
         "left out: near a held-out document": sample.near_heldout,
         "rejected": sample.rejected,
+        "drawn with an id that another one has": sample.same_id,
     }
     return _table(("", "documents"), rows.items())
 

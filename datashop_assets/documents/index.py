@@ -19,8 +19,9 @@ import orjson
 import polars as pl
 
 from datashop_assets.core.step import Resources, StepRun
+from datashop_assets.documents.left_out import NO_FAULT, explained, passed_over, say_left_out
 from datashop_assets.documents.nearness import HELDOUT_BANDS, Hashes, HeldoutBands
-from datashop_assets.documents.reading import read_documents
+from datashop_assets.documents.reading import UNKNOWN_SOURCE, read_documents, unreadable
 from datashop_assets.documents.results import (
     OK,
     OTHERS,
@@ -28,10 +29,12 @@ from datashop_assets.documents.results import (
     PretrainingPoolResult,
     RejectExample,
     Size,
+    UnreadableFile,
 )
-from datashop_assets.documents.sources import SOURCES, DocumentSource, Fields, PoolFile, SourceFile, source_files
+from datashop_assets.documents.shapes import row_shape
+from datashop_assets.documents.sources import SOURCES, DocumentSource, Fields, PoolFile, SourceFile, source_listing
 from datashop_assets.documents.split import Split, content_of, is_heldout
-from datashop_assets.protocols.documents import Document, Reject, RejectReason
+from datashop_assets.protocols.documents import UNREADABLE, Document, Reject, RejectReason
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -49,6 +52,7 @@ SCHEMA = {
 EXAMPLES = 5  # of every reason for a reject
 NAMED_SOURCES = 100  # the smaller ones are counted together
 MET = 10_000  # names kept while counting; documents of sources that are met later are among the others
+USUAL = Fields()
 IndexRow = dict[str, Any]
 Row = TypeVar("Row", bound=Mapping[str, Any])
 Result = TypeVar("Result")
@@ -69,18 +73,21 @@ class FileTask:
 def build(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
     """Writes `<shard>.parquet` for every source file, `sources.json` and `heldout_bands.npy`."""
     data, fraction = run.config.data, run.config.heldout_fraction
-    tasks = [FileTask(file, data.fields, fraction) for file in source_files(data.uri, run.cache)]
+    listing = source_listing(data.uri, run.cache)
+    tasks = [FileTask(file, data.fields, fraction) for file in listing.files]
     sources = [PoolFile.of(data, task.file).model_dump() for task in tasks]
     run.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere
     missing = [task for task in tasks if not _is_indexed(run.output, task.file.shard)]
-    counted = dict(map_files(run.resources, "pool: index", partial(index_file, output=run.output), missing))
-    shards = [task.file.shard for task in tasks]
-    _merge_bands(run.output, shards)
-    counts = Counts.merged(
-        counted[shard] if shard in counted else _written_counts(run.output, shard) for shard in shards
-    )
-    counts.require_documents(data)
-    return PretrainingPoolResult(
+    files = FileCounts(data)
+    for task in tasks:
+        if task not in missing:
+            files.add(task.file, _written_counts(run.output, task.file.shard))
+    by_shard = {task.file.shard: task.file for task in tasks}
+    for shard, counts in map_files(run.resources, "pool: index", partial(index_file, output=run.output), missing):
+        files.add(by_shard[shard], counts)
+    _merge_bands(run.output, [task.file.shard for task in tasks])
+    counts = files.merged()
+    result = PretrainingPoolResult(
         files=len(tasks),
         heldout_fraction=fraction,
         rows=counts.rows,
@@ -88,9 +95,14 @@ def build(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
         rejected=counts.rejected,
         rejects=counts.rejects,
         reject_examples=counts.examples,
+        passed_over=passed_over(listing),
+        unreadable=files.unreadable,
+        without_id=counts.without_id,
         by_split=counts.by_split,
         by_source=counts.by_source,
     )
+    say_left_out(result)
+    return result
 
 
 def index_file(task: FileTask, output: StageWriter) -> tuple[str, "Counts"]:
@@ -172,10 +184,56 @@ def _written_counts(output: StageWriter, shard: str) -> "Counts":
 
 
 @dataclass
+class FileCounts:
+    """The counts of a source's files, each looked at when it comes."""
+
+    data: DocumentSource
+    files: list[SourceFile] = field(default_factory=list)
+    unreadable: list[UnreadableFile] = field(default_factory=list)
+    parts: "dict[str, Counts]" = field(default_factory=dict)
+
+    def add(self, file: SourceFile, counts: "Counts") -> None:
+        """Raises `UnreadableFileError` at a file that cannot be read as a whole, unless the prompt skips such files."""
+        if (cause := counts.cause) is not None:
+            if not self.data.skips_unreadable:
+                raise unreadable(file, self.data.uri, cause)
+            self.unreadable.append(UnreadableFile(name=file.name, bytes=file.bytes, cause=cause))
+        self.files.append(file)
+        self.parts[file.shard] = counts
+
+    def merged(self) -> "Counts":
+        """All of them, by the order of the shards' names.
+
+        Raises `ValueError` where no row is a document, or none has a field that the prompt names.
+        """
+        self.unreadable.sort(key=lambda one: one.name)
+        counts, data = Counts.merged(self.parts[shard] for shard in sorted(self.parts)), self.data
+        if not counts.documents:
+            why = [one.cause for one in self.unreadable] or explained(counts.rejects, counts.examples)
+            raise ValueError(f"none of the {counts.rows} rows of {data.uri!r} is a document: {'; '.join(why[:5])}")
+        for name, given, usual, found in (
+            ("id_field", data.id_field, USUAL.id, counts.without_id < counts.documents),
+            ("source_field", data.source_field, USUAL.source, set(counts.by_source) != {UNKNOWN_SOURCE}),
+        ):
+            if given != usual and not found:
+                raise ValueError(
+                    f"{name} is {given!r}, which no document of {data.uri!r} has: {self._fields()}; "
+                    "correct or remove it"
+                )
+        return counts
+
+    def _fields(self) -> str:
+        """The fields of a document."""
+        found = (one for file in self.files for one in read_documents(file, self.data.fields))
+        return row_shape(next(one for one in found if isinstance(one, Document)).fields)
+
+
+@dataclass
 class Counts:
     """Counts of one shard, or of many: small enough to be a step's result however large the pool."""
 
     rows: int = 0
+    without_id: int = 0
     by_source: dict[str, dict[Split, Size]] = field(default_factory=dict)
     rejects: dict[RejectReason, int] = field(default_factory=dict)
     examples: list[RejectExample] = field(default_factory=list)
@@ -192,6 +250,7 @@ class Counts:
         total = cls()
         for part in parts:
             total.rows += part.rows
+            total.without_id += part.without_id
             for source, splits in part.by_source.items():
                 for split, size in splits.items():
                     total._add(source, split, size)
@@ -223,6 +282,7 @@ class Counts:
             if row["content"] is not None:
                 size = Size(1, row["characters"], row["bytes"])
                 self._add(row["source"], Split(row["split"]), size)
+                self.without_id += row["id"] == f"{shard}:{row['row']}"
             else:
                 reason = row["status"]
                 self.rejects[reason] = self.rejects.get(reason, 0) + 1
@@ -230,13 +290,18 @@ class Counts:
             yield row
         self._shortened()
 
-    def require_documents(self, data: DocumentSource) -> None:
-        """Raises `ValueError` where no row is a document, which a wrong field name does."""
-        if not self.documents:
-            raise ValueError(
-                f"none of the {self.rows} rows of {data.uri!r} is a document ({self.rejects}); "
-                f"correct text_field, which is {data.text_field!r}, in the prompt's data setting"
-            )
+    @property
+    def cause(self) -> str | None:
+        """Why the file that these are the counts of cannot be read as a whole; None where it can.
+
+        Either it goes wrong somewhere, or it has rows and none is a document.
+        """
+        wrong = [reason for reason in self.rejects if reason not in NO_FAULT]
+        if UNREADABLE in wrong:
+            return next(one.detail for one in self.examples if one.reason == UNREADABLE)
+        if self.documents or not wrong:
+            return None
+        return f"none of its {self.rows:,} rows is a document: {'; '.join(explained(self.rejects, self.examples))}"
 
     def _add(self, source: str, split: Split, size: Size) -> None:
         splits = self.by_source.setdefault(self._counted_as(source), {})

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from datashop_assets.core.step import Resources
 from datashop_assets.datasets import EMBEDDED
 from datashop_assets.documents.embedded import embedded_pool
-from datashop_assets.documents.reading import Wanted, read_wanted
+from datashop_assets.documents.json_rows import Wanted
+from datashop_assets.documents.reading import read_wanted
 from datashop_assets.documents.results import OK
 from datashop_assets.documents.sources import SOURCES, PoolFile, is_as_listed
 from datashop_assets.documents.split import content_of

@@ -1,51 +1,70 @@
-"""Documents of one source file, streamed: JSON lines, plain or compressed, and Parquet.
+"""Documents of one source file, streamed: JSON in any layout and compression, and Parquet.
 
 Every row becomes a `Document`, or a `Reject` with its reason and place, so that an item's position is its row; of rows
-that are not wanted, the item is how many they are. Below, a row is a mapping or a `Broken` that says what is wrong.
-A file that ends or goes wrong midway gives one last reject; a connection that fails raises, because the file may be
-whole. pyarrow decompresses: it notices a truncated stream (the zstandard package does not) at 10 million short lines a
-second. At most one line of 64 MB is in memory, or of a Parquet file one batch and 1 MB of each column, however large
-its row groups.
+that are not wanted, the item is how many they are. A file that cannot be read to its end gives one last reject, of an
+unreadable file; a connection that fails raises, because the file may be whole.
+
+pyarrow decompresses, 10 million short lines a second. A file that it refuses is read again from the row it came to, by
+`compression`, which takes more. At most one row of 64 MB is in memory, or of a Parquet file one batch and 1 MB of each
+column, however large its row groups.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import fsspec
 import orjson
 import pyarrow as pa
 
-from datashop_assets.documents.sources import FORMATS, Fields, SourceFile, suffix_of
-from datashop_assets.protocols.documents import Document, Reject, RejectReason
+from datashop_assets.documents.compression import (
+    ERRORS,
+    FAST,
+    LONGEST_BEGINNING,
+    Codec,
+    codec_of,
+    decompress,
+)
+from datashop_assets.documents.formats import COMPRESSED, PARQUET, suffix_of
+from datashop_assets.documents.json_rows import BLOCK, Blocks, Broken, DamagedFileError, Row, Wanted, read_json
+from datashop_assets.documents.shapes import row_shape, value_shape
+from datashop_assets.documents.sources import DocumentSource, Fields, SourceFile, source_files
+from datashop_assets.protocols.documents import UNREADABLE, Document, Reject
 from datashop_assets.storage.shards import open_parquet
 
 LONGEST_LINE = 64 << 20  # bytes
-BUFFER = 1 << 16  # bytes; what a truncated file may lose before its end
 BATCH_ROWS = 256
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UNKNOWN_SOURCE = "unknown"
 LONGEST_DETAIL = 300  # characters; a detail may quote the row
-NESTED = frozenset((dict, list))
-DEEPEST = 250  # levels of a JSON value; orjson reads 1,024 and writes 254
+PARQUET_BEGINNING = b"PAR1"
+TURNS = "\n\n"  # between the texts that a path with `*` joins
+PLACE = re.compile(r"-?[0-9]{1,9}")  # in a list, the last one -1
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A row that cannot be read."""
-
-    reason: RejectReason
-    detail: str = ""
+class UnreadableFileError(ValueError):
+    """A file cannot be read as a whole. The message names it, the cause and the fix."""
 
 
-Row = Mapping[str, Any] | Broken
-Wanted = Callable[[int], bool]  # asked once for every row, in order
+def read_source(source: DocumentSource, cache: Path) -> Iterator[tuple[SourceFile, int, Document | Reject]]:
+    """Every row of all files of a source, with its file and number.
+
+    Raises `UnreadableFileError` at a file that cannot be read as a whole, unless the prompt skips such files.
+    """
+    for file in source_files(source.uri, cache):
+        for number, found in enumerate(read_documents(file, source.fields)):
+            if isinstance(found, Reject) and found.reason == UNREADABLE and not source.skips_unreadable:
+                raise unreadable(file, source.uri, found.detail)
+            yield file, number, found
 
 
-def fields_of(data: Mapping[str, Any]) -> Fields:
-    return Fields(data["text_field"], data["id_field"], data["source_field"])
+def unreadable(file: SourceFile, uri: str, cause: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{file.uri} cannot be read: {cause}. Correct the file or the field that this names, or narrow {uri!r} to "
+        "leave the file out; `on_unreadable: skip` beside the uri in the prompt file goes on without it"
+    )
 
 
 def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reject]:
@@ -55,13 +74,16 @@ def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reje
 
 def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iterator[Document | Reject | int]:
     """As `read_documents`, with the number of rows instead of those that are not wanted and follow each other."""
-    position = 0
+    position, columns = 0, file.columns
     for row in read_rows(file, wanted=wanted):
         if isinstance(row, int):
             yield row
             position += row
             continue
-        found = row if isinstance(row, Broken) else _document(row, fields, f"{file.shard}:{position}")
+        if isinstance(row, Broken):
+            found: Document | Broken = row
+        else:
+            found = _document({**columns, **row} if columns else row, fields, f"{file.shard}:{position}")
         if isinstance(found, Broken):
             yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])
         else:
@@ -70,27 +92,51 @@ def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iter
 
 
 def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:
-    text, identity, source = _value(row, fields.text), _value(row, fields.id), _value(row, fields.source)
-    if text is None:
-        return Broken("no text", f"no field {fields.text!r} among {sorted(row)[:10]}")
+    text, identity, source = value_of(row, fields.text), value_of(row, fields.id), value_of(row, fields.source)
     if not isinstance(text, str):
-        return Broken("text is not a string", f"{fields.text!r} is a {type(text).__name__}")
+        if text is None:
+            return Broken("no text", f"no text_field {fields.text!r}; {row_shape(row)}")
+        return Broken("text is not a string", f"text_field {fields.text!r} is {value_shape(text, fields.text)}")
     if not text or text.isspace():
         return Broken("blank text")
-    if identity is not None and (isinstance(identity, bool) or not isinstance(identity, str | int)):
-        return Broken("id is not a string", f"{fields.id!r} is a {type(identity).__name__}")
-    if source is not None and not isinstance(source, str):
-        return Broken("source is not a string", f"{fields.source!r} is a {type(source).__name__}")
-    return Document(name if identity in (None, "") else str(identity), text, source or UNKNOWN_SOURCE, row)
+    if not isinstance(identity, str) and identity is not None:
+        if isinstance(identity, bool) or not isinstance(identity, int | float):
+            return Broken("id is not a string or number", f"id_field {fields.id!r} is {value_shape(identity)}")
+        identity = _number(identity)
+    if not isinstance(source, str) and source is not None:
+        if isinstance(source, bool) or not isinstance(source, int | float):
+            return Broken(
+                "source is not a string or number", f"source_field {fields.source!r} is {value_shape(source)}"
+            )
+        source = _number(source)
+    return Document(identity or name, text, source or UNKNOWN_SOURCE, row)
 
 
-def _value(row: Mapping[str, Any], field: str) -> Any:
-    """The value of a field, or of a nested one where no field has the whole name; None where there is none."""
-    if field in row:
-        return row[field]
-    value: Any = row
-    for part in field.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+def _number(value: float) -> str:
+    """12 of 12 and of 12.0, which tables make of an integer beside a missing one."""
+    return str(int(value)) if isinstance(value, int) or value.is_integer() else str(value)
+
+
+def value_of(row: Mapping[str, Any], field: str) -> Any:
+    """The value of a field, or at a path where no field has the whole name; None where there is none.
+
+    A dot leads into an object (`metadata.language`), a number to a place in a list (`messages.0.content`, the last one
+    -1), and `*` to every place: strings found there are joined by a blank line, others are left a list.
+    """
+    return row[field] if field in row else _at(row, field.split("."))
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for step, part in enumerate(path):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part == "*":
+            found = [one for each in value if (one := _at(each, path[step + 1 :])) is not None]
+            return TURNS.join(found) if found and all(isinstance(one, str) for one in found) else found or None
+        elif isinstance(value, list) and PLACE.fullmatch(part) and -len(value) <= int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
     return value
 
 
@@ -100,13 +146,27 @@ class _Watched:
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.failure: Exception | None = None
+        self._beginning = b""
+
+    def beginning(self, size: int) -> bytes:
+        """The first bytes, which are read again afterwards."""
+        self._beginning = self.read(size)
+        return self._beginning
 
     def read(self, size: int = -1) -> bytes:
+        if self._beginning:
+            part = self._beginning if size < 0 else self._beginning[:size]
+            self._beginning = self._beginning[len(part) :]
+            return part if 0 <= size <= len(part) else part + self.read(size - len(part) if size > 0 else size)
         try:
             return self.file.read(size)
         except Exception as error:
             self.failure = error
             raise
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._beginning = b""
+        return self.file.seek(offset, whence)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
@@ -115,96 +175,85 @@ class _Watched:
 def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None) -> Iterator[Row | int]:
     """The rows of a file, in order, and instead of rows that are not wanted how many of them follow each other.
 
-    Raises what the connection to the file raises.
+    The last one of a file that cannot be read to its end is a `Broken`. Raises what the connection to the file raises.
     """
-    compression = FORMATS[suffix_of(file.name)]
     row = 0
+    try:
+        for found in _rows(file, longest_line, wanted, FAST):
+            yield found
+            row += found if isinstance(found, int) else 1
+    except _RefusedError:
+        known = row
+        following = _rows(file, longest_line, lambda row: row >= known and (wanted is None or wanted(row)), frozenset())
+        try:
+            for found in _without(following, known):
+                yield found
+                row += found if isinstance(found, int) else 1
+        except DamagedFileError as error:
+            yield _damaged(error, row)
+    except DamagedFileError as error:
+        yield _damaged(error, row)
+
+
+class _RefusedError(Exception):
+    """pyarrow does not decompress this file."""
+
+
+def _damaged(error: DamagedFileError, row: int) -> Broken:
+    return Broken(UNREADABLE, f"{f'after row {row - 1}' if row else 'before the first row'}, {error}")
+
+
+def _without(rows: Iterator[Row | int], known: int) -> Iterator[Row | int]:
+    """The rows behind the first `known` ones, which are counted and not given."""
+    for found in rows:
+        if not isinstance(found, int):
+            yield found
+            continue
+        passed = min(known, found)
+        known -= passed
+        if found > passed:
+            yield found - passed
+
+
+def _rows(file: SourceFile, longest_line: int, wanted: Wanted | None, fast: frozenset[Codec]) -> Iterator[Row | int]:
+    """Raises `DamagedFileError`; `_RefusedError` where only `fast`, the codecs that pyarrow unpacks, is at fault."""
     filesystem, path = fsspec.core.url_to_fs(file.uri)  # fsspec.open would take a '*' in a file's name for a glob
     with filesystem.open(path, "rb") as opened:
         watched = _Watched(opened)
+        codec: Codec | None = None
         try:
-            for found in (
-                _parquet(watched, wanted) if compression is None else _lines(watched, compression, longest_line, wanted)
-            ):
-                yield found
-                row += found if isinstance(found, int) else 1
-        except (OSError, pa.ArrowException) as error:
+            beginning = watched.beginning(LONGEST_BEGINNING)
+            if beginning.startswith(PARQUET_BEGINNING) or suffix_of(file.name).lower() == PARQUET:
+                yield from _parquet(watched, wanted)
+                return
+            codec = codec_of(beginning)
+            with closing(_text(watched, file.name, beginning, codec, fast)) as text:
+                yield from read_json(text, longest_line, wanted)
+        except (*ERRORS, pa.ArrowException) as error:
             if watched.failure is not None:
                 raise watched.failure from error
-            after = f"after row {row - 1}" if row else "before the first row"
-            yield Broken("truncated", f"truncated {after}: {error}")
+            if codec in fast:
+                raise _RefusedError from error
+            raise DamagedFileError(str(error) or type(error).__name__) from error
 
 
-def _lines(file: Any, compression: str, longest: int, wanted: Wanted | None) -> Iterator[Row | int]:
-    raw = pa.PythonFile(file, mode="r")
-    stream = pa.CompressedInputStream(raw, compression) if compression else raw
-    with closing(io.BufferedReader(stream, BUFFER)) as lines:
-        mark, row, passed = BYTE_ORDER_MARK, 0, 0
-        while line := lines.readline(longest + 1):
-            whole = line.endswith(b"\n") or len(line) <= longest
-            if whole and wanted is not None and not wanted(row):
-                passed += 1
-            else:
-                if passed:
-                    yield passed
-                    passed = 0
-                yield _parse(line.removeprefix(mark)) if whole else _too_long(lines, len(line), longest)
-            mark, row = b"", row + 1
-        if passed:
-            yield passed
-        if compression and not row and not file.tell():  # also what holds no row has a header
-            yield Broken("truncated", "truncated before the first row: the file is empty")
+def _text(
+    file: _Watched, name: str, beginning: bytes, codec: Codec | None, fast: frozenset[Codec]
+) -> io.BufferedReader:
+    """What the file holds, unpacked. Raises `DamagedFileError` where it is not what its name says, nor JSON."""
+    suffix = suffix_of(name).lower()
+    if codec is None:
+        if suffix.endswith(COMPRESSED) and not beginning.lstrip(b" \t\r\n\xef\xbb\xbf").startswith((b"{", b"[")):
+            said = f"it begins {beginning!r}" if beginning else "it is empty"
+            raise DamagedFileError(f"it is not compressed, as its name says: {said}")
+        return io.BufferedReader(pa.PythonFile(file, mode="r"), BLOCK)
+    if codec in fast:
+        return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec), BLOCK)
+    return io.BufferedReader(Blocks(decompress(file.read, codec)), BLOCK)
 
 
-def _too_long(lines: io.BufferedReader, size: int, longest: int) -> Broken:
-    return Broken("line too long", f"{_rest_of_line(lines, longest) + size} bytes, {longest} at most")
-
-
-def _rest_of_line(lines: io.BufferedReader, step: int) -> int:
-    """Reads on to the end of the line, in steps, and says how many bytes that took."""
-    size = 0
-    while part := lines.readline(step):
-        size += len(part)
-        if part.endswith(b"\n"):
-            break
-    return size
-
-
-def _parse(line: bytes) -> Row:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return Broken(_what_is_wrong(line), str(error))
-    if not isinstance(row, dict):
-        return Broken("not an object", f"a JSON {type(row).__name__}")
-    if (
-        not NESTED.isdisjoint(map(type, row.values()))
-        and line.count(b"{") + line.count(b"[") > DEEPEST
-        and not _can_be_written(row)
-    ):
-        return Broken("nested too deep", f"a JSON value of over {DEEPEST} levels")
-    return row
-
-
-def _can_be_written(row: Mapping[str, Any]) -> bool:
-    try:
-        orjson.dumps(row)
-    except TypeError:
-        return False
-    return True
-
-
-def _what_is_wrong(line: bytes) -> RejectReason:
-    if not line.strip():
-        return "empty line"
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return "invalid utf-8"
-    return "broken json"
-
-
-def _parquet(file: Any, wanted: Wanted | None) -> Iterator[Row | int]:
+def _parquet(file: _Watched, wanted: Wanted | None) -> Iterator[Row | int]:
+    file.seek(0)
     table, row = open_parquet(file), 0
     plain = all(_is_plain(field.type) for field in table.schema_arrow)
     for batch in table.iter_batches(BATCH_ROWS):

@@ -2,8 +2,9 @@
 
 Texts come up in the order of a keyed hash of their content, so that the draw depends on no order of rows or files, a
 larger sample holds every smaller one, and its beginning is itself a random sample. A text that is held out does not
-come up. One that is near a held-out document of the pool is left out, and so is one whose id was drawn already; the
-next ones take their place.
+come up. One that is near a held-out document of the pool is left out, and the next one takes its place. Ids may repeat,
+as those do that begin again in every file: of the documents drawn the first keeps the id, and the next ones are called
+by id and text, so that a sample of 400 has 400 and every id stands for one of them.
 
 One pass over the files finds the texts that come up: those wanted, and a quarter more in case some are left out. Where
 that is not enough, they are read again for twice as many. Memory holds twice as many texts as come up.
@@ -16,7 +17,8 @@ from functools import partial
 import polars as pl
 
 from datashop_assets.core.step import StepRun
-from datashop_assets.documents.index import Counts, FileTask, IndexRow, index_row, map_files
+from datashop_assets.documents.index import Counts, FileCounts, FileTask, IndexRow, index_row, map_files
+from datashop_assets.documents.left_out import passed_over, say_left_out
 from datashop_assets.documents.nearness import HeldoutBands
 from datashop_assets.documents.results import (
     AnnotationSampleConfig,
@@ -24,7 +26,7 @@ from datashop_assets.documents.results import (
     PretrainingPoolResult,
     Size,
 )
-from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.sources import source_listing
 from datashop_assets.documents.split import Split
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import keyed_hash
@@ -60,20 +62,26 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
     """Writes `sample.parquet`. Raises `ValueError` where no row of the source is a document."""
     pool, data, wanted = run.input(PretrainingPoolResult), run.config.data, run.config.documents
     fraction, heldout = pool.result.heldout_fraction, HeldoutBands.load(pool)
-    tasks = [FileTask(file, data.fields, fraction) for file in source_files(data.uri, run.cache)]
+    listing = source_listing(data.uri, run.cache)
+    tasks = [FileTask(file, data.fields, fraction) for file in listing.files]
     count = wanted + wanted // 4 + SPARE
     while True:
-        candidates, counts = _come_up(run, tasks, count)
+        candidates, files = _come_up(run, tasks, count)
         drawn = draw(candidates, heldout, wanted)
         if len(drawn.documents) == wanted or len(candidates) < count:
             break
         count *= 2
-    counts.require_documents(data)
-    rows = ({"id": one.id, "text": one.text, "source": one.source, "content": one.content} for one in drawn.documents)
+    counts = files.merged()
+    names = named_apart(drawn.documents)
+    rows = (
+        {"id": name, "text": one.text, "source": one.source, "content": one.content}
+        for one, name in zip(drawn.documents, names, strict=True)
+    )
     run.output.write_rows(SAMPLE, rows, SCHEMA)
     sizes, number = counts.by_split, len(drawn.documents)
     available = sizes.get(Split.TRAIN, Size()).documents
-    return AnnotationSampleResult(
+    renamed = [one.id for one, name in zip(drawn.documents, names, strict=True) if one.id != name]
+    result = AnnotationSampleResult(
         documents=number,
         requested=wanted,
         available=available,
@@ -83,7 +91,14 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
         rejected=counts.rejected,
         rejects=counts.rejects,
         reject_examples=counts.examples,
+        passed_over=passed_over(listing),
+        unreadable=files.unreadable,
+        same_id=len(renamed),
+        same_id_examples=renamed[:5],
     )
+    if data.model_dump(mode="json") != pool.manifest.config["data"]:  # else the pool has said it
+        say_left_out(result)
+    return result
 
 
 def first_of_file(task: FileTask, count: int) -> tuple[str, tuple[list[Candidate], Counts]]:
@@ -115,23 +130,36 @@ def first(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
 
 
 def draw(candidates: Iterable[Candidate], heldout: HeldoutBands, wanted: int) -> Drawn:
-    """The first `wanted` candidates, no id twice, that are not near a held-out document."""
-    drawn: dict[str, Candidate] = {}
+    """The first `wanted` candidates that are not near a held-out document."""
+    drawn: list[Candidate] = []
     near_heldout = 0
     for one in candidates:
         if len(drawn) == wanted:
             break
         if heldout.near([one.text]) == [True]:
             near_heldout += 1
-        elif one.id not in drawn:
-            drawn[one.id] = one
-    return Drawn(list(drawn.values()), near_heldout)
+        else:
+            drawn.append(one)
+    return Drawn(drawn, near_heldout)
 
 
-def _come_up(run: StepRun[AnnotationSampleConfig], tasks: list[FileTask], count: int) -> tuple[list[Candidate], Counts]:
+def named_apart(documents: Iterable[Candidate]) -> list[str]:
+    """The ids of documents in the order of the draw; of one whose id was drawn already, id and text's digest."""
+    names: dict[str, None] = {}
+    for one in documents:
+        name = one.id
+        while name in names:
+            name = f"{name}#{one.content[:12]}"
+        names[name] = None
+    return list(names)
+
+
+def _come_up(
+    run: StepRun[AnnotationSampleConfig], tasks: list[FileTask], count: int
+) -> tuple[list[Candidate], FileCounts]:
     candidates: list[Candidate] = []
-    counts: dict[str, Counts] = {}
-    files = map_files(run.resources, "sample", partial(first_of_file, count=count), tasks)
-    for shard, (found, counted) in files:
-        candidates, counts[shard] = first([*candidates, *found], count), counted
-    return candidates, Counts.merged(counts[shard] for shard in sorted(counts))
+    counts, by_shard = FileCounts(run.config.data), {task.file.shard: task.file for task in tasks}
+    for shard, (found, counted) in map_files(run.resources, "sample", partial(first_of_file, count=count), tasks):
+        candidates = first([*candidates, *found], count)
+        counts.add(by_shard[shard], counted)
+    return candidates, counts

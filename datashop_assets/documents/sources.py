@@ -7,33 +7,30 @@ the time of its last change on a disk.
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 import fsspec
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import StepConfig
 from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST, resolve_uri
-from datashop_assets.prompts.settings import Data
+from datashop_assets.documents.formats import PASSED_OVER, PassedOverBecause, is_format, suffix_of, why_passed_over
+from datashop_assets.prompts.settings import Data, OnUnreadable
 from datashop_assets.storage.digests import digest_of
 
-FORMATS: Mapping[str, str | None] = {  # suffix -> compression of its lines; None: Parquet
-    ".jsonl": "",
-    ".jsonl.gz": "gzip",
-    ".json.gz": "gzip",
-    ".jsonl.zst": "zstd",
-    ".jsonl.zstd": "zstd",
-    ".json.zst": "zstd",
-    ".parquet": None,
-}
 # What says that a file's bytes have changed, by filesystem, the surest first.
 VERSIONS = ("md5Hash", "etag", "ETag", "blob_id", "generation", "mtime", "created")
 LONGEST_NAME = 100  # characters
 SOURCES = "sources.json"  # of a pool's output: where its files are
 FIELDS = {"text_field", "id_field", "source_field"}
+PARTITION = re.compile(r"(?P<name>[^=]+)=(?P<value>.*)")  # a folder that gives its files a field, as Hive has them
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+EXAMPLES = 5  # names of files that are passed over for one reason
 Fingerprint = str | tuple[tuple[str, int, str], ...]  # name, bytes and version of every file; of a preset its digest
 
 
@@ -53,13 +50,19 @@ class DocumentSource(StepConfig):
     text_field: str = "text"
     id_field: str = "id"
     source_field: str = "source"
+    on_unreadable: OnUnreadable = "stop"
     fingerprint: Fingerprint
 
     @classmethod
     def of(cls, data: Data) -> Self:
         """Lists the files. Raises what `find_source_files` and `resolve_uri` raise."""
         uri = resolve_uri(data.uri)
-        return cls(uri=uri, fingerprint=fingerprint({"uri": uri}), **data.model_dump(include=FIELDS))
+        named = {name: getattr(data, name) for name in FIELDS | {"on_unreadable"}}
+        return cls(uri=uri, fingerprint=fingerprint({"uri": uri}), **named)
+
+    @property
+    def skips_unreadable(self) -> bool:
+        return self.on_unreadable == "skip"
 
     @property
     def fields(self) -> Fields:
@@ -80,6 +83,24 @@ class SourceFile:
     uri: str
     bytes: int
     version: str
+
+    @property
+    def columns(self) -> Mapping[str, str | None]:
+        """Fields that folders called `field=value` give all rows: those below the folder that is read, and those that
+        lead to it without another folder between.
+        """
+        above, below = self.uri.removesuffix(self.name).rstrip("/"), self.name
+        parts = [*takewhile(PARTITION.fullmatch, reversed(above.split("/")))][::-1] + below.split("/")[:-1]
+        found = (match for part in parts if (match := PARTITION.fullmatch(part)))
+        return {one["name"]: None if one["value"] == NO_VALUE else unquote(one["value"]) for one in found}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a path, glob or URI names: the files that are read, and those that are not, by why not."""
+
+    files: list[SourceFile]
+    passed_over: Mapping[PassedOverBecause, list[str]]
 
 
 class PoolFile(BaseModel):
@@ -110,38 +131,74 @@ class PoolFile(BaseModel):
 
 
 def find_source_files(uri: str) -> list[SourceFile]:
-    """The files that a path, glob or URI names, sorted by name; of a folder, all files below that can be read.
+    """The files of `list_source`, sorted by name."""
+    return list_source(uri).files
 
-    A link to a file is that file; links to folders are not followed. Raises `FileNotFoundError` where there are none or
-    a link leads nowhere, and `ValueError` for a file that cannot be read as documents.
+
+def list_source(uri: str) -> Listing:
+    """The files that a path, glob or URI names; of a folder, all files below that can be read.
+
+    What is hidden, unfinished or, in a folder, of another format is passed over. A link to a file is that file; links
+    to folders are not followed. Raises `FileNotFoundError` where there are none or a link leads nowhere, and
+    `ValueError` for a file of a glob that cannot be read as documents.
     """
     filesystem, path = fsspec.core.url_to_fs(uri)
-    listed, base = _find(filesystem, path.rstrip("/"))
-    found = {name: _followed(filesystem, name, entry) for name, entry in listed.items()}
-    names = sorted(name for name, entry in found.items() if entry["type"] == "file")
+    listed, base, asked = _find(filesystem, path.rstrip("/"))
+    below = {_in_utf8(name[len(base) :].lstrip("/")): name for name in listed}
+    passed_over: dict[PassedOverBecause, list[str]] = {}
+    names: list[str] = []
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in sorted(below, key=below.__getitem__):
+        reason = why_passed_over(name, asked or ())
+        if reason is None and asked is None and not is_format(name):
+            reason = "another format"
+        if reason is None:
+            found[name] = _followed(filesystem, below[name], listed[below[name]])
+            reason = None if found[name]["type"] == "file" else "a folder"
+        if reason is None:
+            names.append(name)
+        else:
+            passed_over.setdefault(reason, []).append(name)
     if not names:
-        raise FileNotFoundError(f"no files match {uri!r}; correct the path or glob in the prompt's data setting")
-    relative = {name: _in_utf8(name[len(base) :].lstrip("/")) for name in names}
-    shards = shard_names(list(relative.values()))
-    return [
+        raise FileNotFoundError(
+            f"no files match {uri!r}{f': passed over are {words}' if (words := in_words(passed_over)) else ''}; "
+            "correct the path or glob in the prompt's data setting"
+        )
+    shards = shard_names(names)
+    files = [
         SourceFile(
-            shards[relative[name]],
-            relative[name],
-            filesystem.unstrip_protocol(name),
-            _size(found[name]),
-            _version(found[name]),
+            shards[name], name, filesystem.unstrip_protocol(below[name]), _size(found[name]), _version(found[name])
         )
         for name in names
     ]
+    return Listing(files, passed_over)
+
+
+def in_words(
+    passed_over: Mapping[PassedOverBecause, Sequence[str]], counts: Mapping[PassedOverBecause, int] | None = None
+) -> str:
+    """`2 hidden (.cache/x.jsonl, _SUCCESS), 1 of another format (README.md)`; `counts` where names are examples."""
+    said = []
+    for reason, names in passed_over.items():
+        count = len(names) if counts is None else counts[reason]
+        more = f" and {count - EXAMPLES} more" if count > EXAMPLES else ""
+        fix = "; write the glob as .../** to read below" if reason == "a folder" else ""
+        said.append(f"{count} {PASSED_OVER[reason]} ({', '.join(names[:EXAMPLES])}{more}{fix})")
+    return ", ".join(said)
 
 
 def source_files(uri: str, cache: Path) -> list[SourceFile]:
     """The files of a pool; those of the embedded pool are made in `cache` if they are not there."""
+    return source_listing(uri, cache).files
+
+
+def source_listing(uri: str, cache: Path) -> Listing:
+    """The same, with what is passed over."""
     if uri != EMBEDDED:
-        return find_source_files(uri)
+        return list_source(uri)
     from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool
 
-    return find_source_files(str(embedded_pool(cache) / DOCUMENTS))
+    return list_source(str(embedded_pool(cache) / DOCUMENTS))
 
 
 def fingerprint(data: Mapping[str, Any]) -> Fingerprint:
@@ -162,17 +219,9 @@ def is_as_listed(file: SourceFile) -> bool:
     return bool(file.version) and (_size(entry), _version(entry)) == (file.bytes, file.version)
 
 
-def suffix_of(name: str) -> str:
-    """The suffix that tells a file's format. Raises `ValueError` where it is none of `FORMATS`."""
-    for suffix in sorted(FORMATS, key=len, reverse=True):
-        if name.endswith(suffix):
-            return suffix
-    raise ValueError(f"{name!r} ends in none of {', '.join(FORMATS)}; convert it, or narrow the glob to leave it out")
-
-
 def shard_names(names: list[str]) -> dict[str, str]:
     """File name -> shard name: letters, digits, '_' and '-' only, no two alike, whatever the files are called."""
-    plain = {name: re.sub(r"[^A-Za-z0-9_]+", "-", name.removesuffix(suffix_of(name))).strip("-") for name in names}
+    plain = {name: re.sub(r"[^A-Za-z0-9_]+", "-", name[: -len(suffix_of(name))]).strip("-") for name in names}
     count = Counter(plain.values())
     return {
         name: short if short and count[short] == 1 and len(short) <= LONGEST_NAME else _numbered(name, short)
@@ -184,16 +233,16 @@ def _numbered(name: str, short: str) -> str:
     return f"{short[:LONGEST_NAME] or 'file'}-{digest_of(name)[:8]}"
 
 
-def _find(filesystem: Any, path: str) -> tuple[dict[str, Any], str]:
-    """The entries at `path` and the folder that they share."""
+def _find(filesystem: Any, path: str) -> tuple[dict[str, Any], str, list[str] | None]:
+    """The entries at `path`, the folder that they share, and the parts of a glob below it; None for a folder's."""
     filesystem.invalidate_cache()
     if filesystem.isdir(path):
-        below = filesystem.find(path, detail=True)
-        return {name: entry for name, entry in below.items() if _is_readable(name)}, path
+        return filesystem.find(path, detail=True), path, None
     if filesystem.exists(path):
-        return {path: filesystem.info(path)}, path.rpartition("/")[0]
-    plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
-    return filesystem.glob(path, detail=True), plain.rpartition("/")[0]
+        base, _, name = path.rpartition("/")
+        return {path: filesystem.info(path)}, base, [name]
+    base = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
+    return filesystem.glob(path, detail=True), base, path[len(base) :].lstrip("/").split("/")
 
 
 def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -204,10 +253,6 @@ def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[s
         return filesystem.info(name)  # type: ignore[no-any-return]
     except FileNotFoundError:
         raise FileNotFoundError(f"{name!r} is a link that leads nowhere; fix or remove it") from None
-
-
-def _is_readable(name: str) -> bool:
-    return name.endswith(tuple(FORMATS)) and not name.rpartition("/")[2].startswith(".")
 
 
 def _in_utf8(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from datashop_assets.core.step import StepOutput, StepRun, step
+from datashop_assets.documents.checks import POOL_CHECKS
 from datashop_assets.documents.results import (
     AnnotationSampleConfig,
     AnnotationSampleResult,
@@ -40,10 +41,11 @@ def _describe_sample(output: StepOutput[AnnotationSampleResult]) -> Mapping[str,
 @step(
     result=PretrainingPoolResult,
     configure=_pool,
-    version="2",
+    version="3",
     group="1_documents",
     kinds={"parquet"},
     resources={"compute"},
+    checks=POOL_CHECKS,
     describe=_describe_pool,
 )
 def pretraining_pool(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
@@ -61,7 +63,7 @@ def pretraining_pool(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResu
     result=AnnotationSampleResult,
     inputs=(PretrainingPoolResult,),
     configure=_sample,
-    version="2",
+    version="3",
     group="1_documents",
     kinds={"parquet"},
     resources={"compute"},

@@ -16,9 +16,8 @@ from datashop_assets.asking.replies import Judge
 from datashop_assets.core.step import StepRun
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_chosen, read_index
-from datashop_assets.documents.reading import read_documents
+from datashop_assets.documents.reading import read_source
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.documents.sources import source_files
 from datashop_assets.documents.split import Split, content_of
 from datashop_assets.evaluation.results import (
     TARGETS,
@@ -99,12 +98,11 @@ def _given(run: StepRun[EvaluationTargetsConfig]) -> Choice:
     config, pool = run.config, run.input(PretrainingPoolResult)
     assert config.targets is not None, "the prompt names them"
     source, draw, rejected = config.targets, Draw[Document](config.target_documents), 0
-    for file in source_files(source.uri, run.cache):
-        for number, found in enumerate(read_documents(file, source.fields)):
-            if isinstance(found, Document):
-                draw.offer(keyed_hash("target", f"{content_of(found.text)} {file.shard} {number}"), 1, found)
-            else:
-                rejected += 1
+    for file, number, found in read_source(source, run.cache):
+        if isinstance(found, Document):
+            draw.offer(keyed_hash("target", f"{content_of(found.text)} {file.shard} {number}"), 1, found)
+        else:
+            rejected += 1
     named = {content_of(document.text): document for _, document in draw.keyed()}
     trained_on = {
         row["content"]

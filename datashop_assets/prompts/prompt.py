@@ -13,6 +13,7 @@ import orjson
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from datashop_assets.asking.processors import MEDU_SCORES
+from datashop_assets.datasets import EMBEDDED, EMBEDDED_GOLD
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings, ScoringConfig
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.keep_settings import Keep
@@ -94,6 +95,18 @@ class Prompt(Section):
     def _primary_is_measured(self) -> Self:
         if self.evaluation.primary.against == "matched" and not self.training.matched_control:
             raise ValueError("evaluation.primary.against is matched, and training.matched_control is false; change one")
+        return self
+
+    @model_validator(mode="after")
+    def _gold_is_known(self) -> Self:
+        gold, uri = self.evaluation.gold, self.pretraining_pool.uri
+        if gold and uri != EMBEDDED:
+            raise ValueError(
+                f"evaluation.gold is {list(gold)}, and the pool {uri!r} has no gold labels, as only {EMBEDDED!r} has; "
+                "name documents in evaluation.targets, or remove evaluation.gold"
+            )
+        if unknown := [label for label in gold if label not in EMBEDDED_GOLD]:
+            raise ValueError(f"evaluation.gold {unknown} labels no document; use some of {', '.join(EMBEDDED_GOLD)}")
         return self
 
     @property

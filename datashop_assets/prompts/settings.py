@@ -8,7 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from datashop_assets.asking.processors import KNOWN, processor, version_of
 from datashop_assets.asking.replies import ProcessorConfig
@@ -16,17 +23,28 @@ from datashop_assets.datasets import fields_of_preset
 from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.prompts.section import Address, Characters, Count, Section, Share
 
+OnUnreadable = Literal["stop", "skip"]
+
 
 class Data(Section):
     """Where documents come from: a preset's name, a URI or a glob, with the names of its fields.
 
-    A preset brings the names of its own fields; those that are given replace them.
+    A preset brings the names of its own fields; those that are given replace them. A field is a name or a path:
+    `metadata.url`, `messages.0.content`, and `messages.*.content` for the texts of all turns, a blank line between.
+    `on_unreadable` says what a file does that cannot be read as a whole: stop the run, or be skipped and counted.
     """
 
     uri: Address = "embedded"
     text_field: str = "text"
     id_field: str = "id"
     source_field: str = "source"
+    on_unreadable: OnUnreadable = "stop"
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Stopping, which is what is usual, is not written: what was made from these documents stays current."""
+        written = serialize(self)
+        return {name: value for name, value in written.items() if (name, value) != ("on_unreadable", "stop")}
 
     @model_validator(mode="before")
     @classmethod
@@ -150,6 +168,7 @@ GateName = Literal[
     "length_score_band",
     "longest_decile_kept",
     "spread_within_sources",
+    "named_documents_readable",
     "pool_fully_scored",
     "keep_count_exact",
 ]

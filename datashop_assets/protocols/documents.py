@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+UNREADABLE: Literal["unreadable file"] = "unreadable file"  # and what it holds beyond is not known
 RejectReason = Literal[
-    "truncated",
+    "unreadable file",
     "line too long",
     "empty line",
     "invalid utf-8",
@@ -16,8 +17,8 @@ RejectReason = Literal[
     "no text",
     "text is not a string",
     "blank text",
-    "id is not a string",
-    "source is not a string",
+    "id is not a string or number",
+    "source is not a string or number",
 ]
 
 

@@ -21,8 +21,8 @@ from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepOutput, StepRun
-from datashop_assets.documents.reading import fields_of, read_documents
-from datashop_assets.documents.sources import source_files
+from datashop_assets.documents.reading import read_source
+from datashop_assets.documents.sources import FIELDS, DocumentSource
 from datashop_assets.documents.split import content_of
 from datashop_assets.markdown import escaped, table
 from datashop_assets.prompts.settings import TargetSet, Writing
@@ -146,12 +146,13 @@ def target_documents(name: str, wanted: TargetSet, cache: Path) -> TargetDocumen
 
     def found() -> Iterator[tuple[int, tuple[str, str]]]:
         nonlocal rejected
-        for file in source_files(wanted.uri, cache):
-            for one in read_documents(file, fields_of(wanted.model_dump())):
-                if isinstance(one, Document):
-                    yield keyed_hash("rubric targets", content_of(one.text)), (one.id, one.text)
-                else:
-                    rejected += 1
+        fields = wanted.model_dump(include=FIELDS)
+        source = DocumentSource(uri=wanted.uri, on_unreadable=wanted.on_unreadable, fingerprint="", **fields)
+        for _, _, one in read_source(source, cache):
+            if isinstance(one, Document):
+                yield keyed_hash("rubric targets", content_of(one.text)), (one.id, one.text)
+            else:
+                rejected += 1
 
     drawn = _smallest(found(), wanted.documents)
     if not drawn:

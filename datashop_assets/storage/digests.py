@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from datashop_assets.storage import exact_json
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -43,7 +45,7 @@ class RowsDigest:
         self._hash = hashlib.blake2b(digest_size=BYTES)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._hash.update(orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY))
+        self._hash.update(exact_json.dumps(row, orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY))
         self._hash.update(b"\n")
 
     def hexdigest(self) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from datashop_assets.storage import exact_json
 from datashop_assets.storage.digests import ColumnsDigest, RowsDigest
 
 BATCH_ROWS = 8192
@@ -107,7 +108,7 @@ def columns_of(schema: Schema) -> dict[str, str]:
 def _write_jsonl(file: IO[bytes], rows: Iterable[Row]) -> None:
     with zstandard.ZstdCompressor(ZSTD_LEVEL).stream_writer(file, closefd=False) as compressed:
         for row in rows:
-            compressed.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            compressed.write(exact_json.dumps(row, orjson.OPT_APPEND_NEWLINE))
 
 
 def _read_jsonl(file: IO[bytes]) -> Iterator[dict[str, Any]]:
@@ -116,7 +117,7 @@ def _read_jsonl(file: IO[bytes]) -> Iterator[dict[str, Any]]:
         while block := plain.read(1 << 20):
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
-                yield orjson.loads(line)
+                yield exact_json.loads(line)
 
 
 def _write_parquet(file: IO[bytes], rows: Iterator[Row], schema: Schema) -> None:

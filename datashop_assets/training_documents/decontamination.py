@@ -24,9 +24,9 @@ import polars as pl
 
 from datashop_assets.core.step import StepOutput, StepRun
 from datashop_assets.documents.pool import pool_shards, read_chosen, read_index
-from datashop_assets.documents.reading import read_documents
+from datashop_assets.documents.reading import read_source
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.documents.sources import DocumentSource, source_files
+from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.documents.split import Split
 from datashop_assets.protocols.documents import Document
 from datashop_assets.statistics.draws import scramble
@@ -180,11 +180,10 @@ def _named(sets: Iterable[DocumentSource], cache: Path) -> Iterator[Named]:
     """The documents that a prompt names. Raises `ValueError` for data that hold none: they would pass for clean."""
     for one in sets:
         empty = True
-        for file in source_files(one.uri, cache):
-            for found in read_documents(file, one.fields):
-                if isinstance(found, Document):
-                    empty = False
-                    yield (one.uri, found.id), found.text
+        for _, _, found in read_source(one, cache):
+            if isinstance(found, Document):
+                empty = False
+                yield (one.uri, found.id), found.text
         if empty:
             raise ValueError(
                 f"{one.uri} has no document with text in the field {one.text_field!r}, so nothing could be left out "

@@ -21,7 +21,7 @@ def pool(tmp_path: Path) -> StepOutput[PretrainingPoolResult]:
 
 def test_a_pool_shows_its_counts_rejects_and_documents(pool: StepOutput[PretrainingPoolResult]) -> None:
     shown = describe_pool(pool)
-    assert list(shown) == ["documents by source", "rejects", "some documents"]
+    assert list(shown) == ["documents by source", "rejects", "left out", "some documents"]
     assert "| a\\|b | 1 | 0 | 0.00 |" in shown["documents by source"]
     assert "| broken json | 1 |" in shown["rejects"]
     assert "pool row 1" in shown["rejects"]

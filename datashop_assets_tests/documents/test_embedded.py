@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datashop_assets.data_packages import data_file
-from datashop_assets.datasets import EMBEDDED_DIGEST
+from datashop_assets.datasets import EMBEDDED_DIGEST, EMBEDDED_GOLD
 from datashop_assets.documents import embedded
 from datashop_assets.documents.embedded import DOCUMENTS, LEADS, embedded_pool, load_gold
 from datashop_assets.documents.reading import read_documents
@@ -34,6 +34,7 @@ def test_gold_says_what_a_twelfth_of_it_is_about_mathematics(embedded_cache: Pat
     gold = load_gold(embedded_cache, "embedded")
     labels = Counter(gold.get(one.id) for one in documents)
     assert labels[None] == 1000
+    assert sorted(set(gold.values())) == sorted(EMBEDDED_GOLD)
     assert sum(labels[label] for label in MATHEMATICS) == 956
     assert (labels["sympy"], labels["mpmath"], labels["click"]) == (560, 140, 122)
 

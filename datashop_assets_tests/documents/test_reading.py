@@ -16,8 +16,9 @@ from fsspec.implementations.local import LocalFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.documents import reading
-from datashop_assets.documents.reading import Broken, read_documents, read_rows
+from datashop_assets.documents import json_rows, reading
+from datashop_assets.documents.json_rows import Broken
+from datashop_assets.documents.reading import read_documents, read_rows
 from datashop_assets.documents.sources import Fields, SourceFile
 from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets_tests.documents.making import COMPRESS, only_file, write_documents, write_lines
@@ -56,13 +57,12 @@ def test_a_file_in_a_bucket_is_read_like_one_on_a_disk(gcs_bucket: str, tmp_path
         (b'{"text": 7}', "text is not a string"),
         (b'{"text": ["a"]}', "text is not a string"),
         (b'{"text": " \\n\\t"}', "blank text"),
-        (b'{"text": "a", "id": {"no": 1}}', "id is not a string"),
-        (b'{"text": "a", "id": true}', "id is not a string"),
-        (b'{"text": "a", "source": 3}', "source is not a string"),
+        (b'{"text": "a", "id": {"no": 1}}', "id is not a string or number"),
+        (b'{"text": "a", "id": true}', "id is not a string or number"),
+        (b'{"text": "a", "source": [3]}', "source is not a string or number"),
         (b'["text"]', "not an object"),
         (b"", "empty line"),
         (b'{"text": "a"', "broken json"),
-        (b'{"text": "a", "x": NaN}', "broken json"),
         (b'{"text": "\\ud800"}', "broken json"),
         (b"[" * 5000, "broken json"),
         (b'{"text": "a", "x": %b1%b}' % (b"[" * 254, b"]" * 254), "nested too deep"),
@@ -115,7 +115,7 @@ def test_a_truncated_file_ends_in_one_reject_that_names_the_last_row(tmp_path: P
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     *documents, last = read(only_file(path))
     assert isinstance(last, Reject)
-    assert (last.reason, last.place) == ("truncated", f"pool{suffix} row {len(documents)}")
+    assert (last.reason, last.place) == ("unreadable file", f"pool{suffix} row {len(documents)}")
     assert f"after row {len(documents) - 1}" in last.detail or not documents
     assert all(isinstance(found, Document) for found in documents)
     assert len(documents) > 0.8 * share * len(lines) - 5000
@@ -134,7 +134,8 @@ def test_a_file_that_is_not_what_its_name_says_is_one_reject(tmp_path: Path, suf
     path.write_bytes(b"<html>404 not found</html>" * 10)
     found = only(only_file(path))
     assert isinstance(found, Reject)
-    assert "truncated before the first row" in found.detail
+    assert found.reason == "unreadable file"
+    assert "before the first row" in found.detail
 
 
 @pytest.mark.parametrize("suffix", [".jsonl.gz", ".jsonl.zst", ".parquet"])
@@ -144,7 +145,7 @@ def test_a_file_cut_to_nothing_is_one_reject_and_a_file_of_no_rows_none(tmp_path
     path.write_bytes(b"")
     found = only(only_file(path))
     assert isinstance(found, Reject)
-    assert found.reason == "truncated"
+    assert found.reason == "unreadable file"
     if suffix == ".parquet":
         pq.write_table(pa.table({"text": pa.array([], pa.string())}), path)
     else:
@@ -232,12 +233,12 @@ def test_parquet_text_that_is_not_utf8_is_one_reject(tmp_path: Path) -> None:
 def test_memory_holds_a_line_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
 
-    def parse(line: bytes) -> reading.Row:
+    def parse(line: bytes) -> json_rows.Row:
         nonlocal taken
         taken += len(line)
         return {"text": "a"}
 
-    monkeypatch.setattr(reading, "_parse", parse)
+    monkeypatch.setattr(json_rows, "parse", parse)
     file = write_lines(tmp_path / "pool.jsonl.zst", [b"x" * 999] * 10_000)
     next(iter(read_documents(file, FIELDS)))
     assert taken == 1000
@@ -267,7 +268,7 @@ VALUES = st.recursive(
 WILD_ROW = st.dictionaries(st.sampled_from(["text", "id", "source", "x"]), VALUES).map(
     lambda row: orjson.dumps(row, option=orjson.OPT_PASSTHROUGH_SUBCLASS) if _fits(row) else b"{}"
 )
-WILD_LINE = st.binary(max_size=60).filter(lambda line: b"\n" not in line) | WILD_ROW
+WILD_LINE = st.binary(max_size=60).filter(lambda line: b"\n" not in line and line[:1] != b"[") | WILD_ROW  # no array
 
 
 def _fits(value: Any) -> bool:
@@ -315,4 +316,4 @@ def test_a_byte_gone_wrong_under_a_checksum_never_passes_in_silence(
     path.write_bytes(data)
     *found, last = read(only_file(path))
     as_written = [item.fields for item in (*found, last) if isinstance(item, Document)] == ROWS[:100]
-    assert as_written or (isinstance(last, Reject) and last.reason == "truncated")
+    assert as_written or (isinstance(last, Reject) and last.reason == "unreadable file")

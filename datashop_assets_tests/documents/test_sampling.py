@@ -12,7 +12,7 @@ from datashop_assets.core.step import StepOutput
 from datashop_assets.documents import sampling
 from datashop_assets.documents.nearness import HeldoutBands
 from datashop_assets.documents.results import PretrainingPoolResult
-from datashop_assets.documents.sampling import Candidate, draw, first
+from datashop_assets.documents.sampling import Candidate, draw, first, named_apart
 from datashop_assets.documents.split import Split, content_of
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.stage_folder import StageFolder
@@ -144,7 +144,9 @@ def test_the_draw_is_the_same_however_documents_are_ordered_and_spread_over_shar
     assert merged == first(everything, count)
     found = draw(merged, heldout, wanted)
     assert not any(heldout.near(one.text for one in found.documents))
-    assert len({one.id for one in found.documents}) == len({one.content for one in found.documents})
+    names = named_apart(found.documents)
+    assert len(set(names)) == len({one.content for one in found.documents}) == len(found.documents)
+    assert all(name.split("#")[0] == one.id for name, one in zip(names, found.documents, strict=True))
     more = draw(first(everything, 100), heldout, wanted)
     assert more.documents[: len(found.documents)] == found.documents
 

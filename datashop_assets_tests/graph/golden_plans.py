@@ -42,7 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "no-matched": {"annotator": ASKED, "training": {"matched_control": False, "steps": "optimal", "seeds": 2}},
     "anneal": {"annotator": ASKED, "training": {"anneal_from": "smollm2-135m-instruct", "steps": 10}},
     "decontamination": {"annotator": ASKED, "evaluation": {"benchmarks": [{"uri": "embedded"}]}},
-    "gold": {"annotator": ASKED, "evaluation": {"gold": ["Physics"], "primary": {"against": "matched"}}},
+    "gold": {"annotator": ASKED, "evaluation": {"gold": ["Physical sciences"], "primary": {"against": "matched"}}},
     "targets-of-evaluation": {"annotator": ASKED, "evaluation": {"targets": {"uri": "embedded"}}},
     "heldout": {"annotator": ASKED, "heldout_fraction": 0.1},
 }

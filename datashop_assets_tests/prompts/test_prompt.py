@@ -72,6 +72,17 @@ BAD = [
         _with("    documents: 9\n").replace("  likelihood", "  documents: 5000\n  likelihood"),
         ["documents"],
     ),
+    ("tides.yaml", _with("evaluation: {gold: [Biology]}\n"), ["['Biology'] labels no", "Biology and health sciences"]),
+    (
+        "tides.yaml",
+        _with("pretraining_pool: my/*.jsonl\nevaluation: {gold: [Mathematics]}\n"),
+        ["my/*.jsonl", "has no gold labels", "evaluation.targets"],
+    ),
+    (
+        "tides.yaml",
+        _with("pretraining_pool: {uri: a.jsonl, on_unreadable: no}\n"),
+        ["on_unreadable", "'stop' or 'skip'"],
+    ),
     ("tides.yaml", GOOD.replace("annotator:", "annotator_settings:"), ["annotator_settings", "did you mean"]),
     ("tides.yaml", GOOD.split("annotator:", maxsplit=1)[0], ["annotator.likelihood is missing", "question"]),
     ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' appears twice"]),

@@ -1,0 +1,296 @@
+"""Files as people have them: the same documents in every layout, nothing lost in silence, every refusal with a fix."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datashop_assets.documents.describe import describe_pool
+from datashop_assets.documents.left_out import left_out
+from datashop_assets.documents.pool import pool_shards, read_chosen, read_pool
+from datashop_assets.documents.reading import UnreadableFileError, read_documents
+from datashop_assets.documents.sources import Fields, find_source_files, list_source
+from datashop_assets.protocols.documents import Document
+from datashop_assets.storage import exact_json
+from datashop_assets.storage.digests import RowsDigest
+from datashop_assets.storage.shards import read_rows, write_rows
+from datashop_assets_tests.documents.handled_files import HANDLED, Handled, array, lines
+from datashop_assets_tests.documents.making import make_pool, make_sample, only_file, text
+
+ROWS = [{"id": f"d{n}", "text": f"{text(n)} naïve ∑", "source": "web", "n": n} for n in range(60)]
+READ = [one for one in HANDLED if not one.refused]
+REFUSED = [one for one in HANDLED if one.refused]
+CASES = pytest.mark.parametrize
+
+
+def index(tmp_path: Path, uri: Path | str, **names: Any) -> list[dict[str, Any]]:
+    pool = make_pool(str(uri), tmp_path / "out", **names)
+    return [row for shard in pool_shards(pool) for row in pool.rows(f"{shard}.parquet")]
+
+
+@CASES("kind", READ, ids=lambda kind: kind.what)
+def test_the_same_documents_in_every_layout_give_the_same_index(tmp_path: Path, kind: Handled) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / kind.name).write_bytes(kind.write(ROWS))
+    (tmp_path / "plain.jsonl").write_bytes(lines(ROWS))
+    assert index(tmp_path, tmp_path / "pool") == index(tmp_path / "plain", tmp_path / "plain.jsonl")
+    pool = make_pool(str(tmp_path / "pool"), tmp_path / "again")
+    [shard] = pool_shards(pool)
+    assert [document.fields for _, document in read_pool(pool, shard)] == ROWS
+    assert [document.id for _, document in read_chosen(pool, shard, [0, 7, 59])] == ["d0", "d7", "d59"]
+
+
+@CASES("kind", REFUSED, ids=lambda kind: kind.what)
+def test_a_file_that_cannot_be_read_stops_the_pool_and_names_file_cause_and_fix(tmp_path: Path, kind: Handled) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / kind.name).write_bytes(kind.write(ROWS))
+    (tmp_path / "pool" / "good.jsonl").write_bytes(lines(ROWS))
+    with pytest.raises(UnreadableFileError) as caught:
+        make_pool(str(tmp_path / "pool"), tmp_path / "out")
+    for word in (kind.name, kind.refused, "narrow", "`on_unreadable: skip`"):
+        assert word in str(caught.value)
+
+
+@CASES("kind", REFUSED, ids=lambda kind: kind.what)
+def test_told_to_skip_it_the_pool_goes_on_and_names_and_counts_what_it_skipped(tmp_path: Path, kind: Handled) -> None:
+    (tmp_path / "pool").mkdir()
+    size = (tmp_path / "pool" / kind.name).write_bytes(kind.write(ROWS))
+    (tmp_path / "pool" / "good.jsonl").write_bytes(lines(ROWS))
+    pool = make_pool(str(tmp_path / "pool"), tmp_path / "out", on_unreadable="skip")
+    [one] = pool.result.unreadable
+    assert (one.name, one.bytes) == (kind.name, size)
+    assert kind.refused in one.cause
+    assert pool.result.by_source["web"]
+    said = "\n".join(left_out(pool.result))
+    assert f"1 file ({size:,} bytes) skipped" in said
+    assert kind.name in said
+    assert kind.name.replace(".", "") in describe_pool(pool)["left out"].replace("\\", "").replace(".", "")
+    for shard in pool_shards(pool):
+        assert list(read_pool(pool, shard)) is not None
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.dictionaries(
+            st.sampled_from(["a", "b", "text"]),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+                max_leaves=5,
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    indent=st.sampled_from([None, 1]),
+)
+def test_lines_arrays_and_objects_over_lines_hold_the_same_rows(
+    tmp_path: Path, rows: list[dict[str, Any]], indent: int | None
+) -> None:
+    """Also with integers of any size, and text with every character."""
+    rows = [{**row, "text": "a"} for row in rows]
+    layouts = {
+        "a.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+        "b.json": json.dumps(rows, indent=indent),
+        "c.json": "\n".join(json.dumps(row, indent=indent) for row in rows),
+        "d.json": "".join(json.dumps(row, indent=indent) for row in rows),
+    }
+    found = []
+    for name, layout in layouts.items():
+        (tmp_path / name).write_text(layout)
+        found.append(
+            [one.fields for one in read_documents(only_file(tmp_path / name), Fields()) if isinstance(one, Document)]
+        )
+    assert found == [found[0]] * 4
+    assert found[0] == [json.loads(json.dumps(row), parse_constant=lambda _: None) for row in rows]
+
+
+@CASES("digits", [20, 30, 400, 4300])
+def test_an_integer_keeps_its_digits_through_reading_and_writing(tmp_path: Path, digits: int) -> None:
+    number = int("12345" * (digits // 5))
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "a", "tweet": %d, "deep": [{"x": -%d}]}\n' % (number, number))
+    [found] = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert isinstance(found, Document)
+    assert found.fields == {"text": "a", "tweet": number, "deep": [{"x": -number}]}
+    with (tmp_path / "kept.jsonl.zst").open("wb") as file:
+        _, digest = write_rows("kept.jsonl.zst", file, [{**found.fields, "datashop_score": 0.5}], None)
+    with (tmp_path / "kept.jsonl.zst").open("rb") as file:
+        [kept] = read_rows("kept.jsonl.zst", file)
+    assert kept == {**found.fields, "datashop_score": 0.5}
+    again = RowsDigest()
+    again.add(dict(reversed(kept.items())))
+    assert again.hexdigest() == digest
+
+
+def test_an_integer_of_more_digits_than_python_reads_is_one_reject(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n{"text": "b", "n": %s}\n' % (b"7" * 5000))
+    [_, bad] = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert not isinstance(bad, Document)
+    assert (bad.reason, bad.detail) == ("unreadable value", "an integer of 5,000 digits; at most 4,300 are read")
+
+
+def test_what_is_no_number_is_null(tmp_path: Path) -> None:
+    row = b'{"text": "NaN of it", "a": NaN, "b": [Infinity, -Infinity], "c": 1e999}'
+    (tmp_path / "a.jsonl").write_bytes(row + b"\n")
+    (tmp_path / "b.json").write_bytes(b"[" + row + b"]")
+    for name in ("a.jsonl", "b.json"):
+        [found] = read_documents(only_file(tmp_path / name), Fields())
+        assert isinstance(found, Document)
+        assert found.fields == {"text": "NaN of it", "a": None, "b": [None, None], "c": None}
+
+
+@CASES(
+    ("path", "found"),
+    [
+        ("messages.0.content", "Hello"),
+        ("messages.-1.content", "Bye"),
+        ("messages.*.content", "Hello\n\nBye"),
+        ("parts.*", "one\n\ntwo"),
+        ("nested.*.parts.*.text", "a\n\nb\n\nc"),
+        ("meta.language", "en"),
+        ("messages.7.content", None),
+        ("messages.*.nothing", None),
+        ("messages.x.content", None),
+    ],
+)
+def test_a_path_leads_into_lists_and_joins_all_of_them(tmp_path: Path, path: str, found: str | None) -> None:
+    row = {
+        "messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Bye"}, {"tool": 1}][:2],
+        "parts": ["one", "two"],
+        "nested": [{"parts": [{"text": "a"}, {"image": 1}, {"text": "b"}]}, {"parts": [{"text": "c"}]}],
+        "meta": {"language": "en"},
+    }
+    (tmp_path / "a.jsonl").write_bytes(lines([row]))
+    [one] = read_documents(only_file(tmp_path / "a.jsonl"), Fields(text=path))
+    if found is None:
+        assert not isinstance(one, Document)
+        assert one.reason == "no text"
+        assert "perhaps text_field: messages.*.content" in one.detail
+    else:
+        assert isinstance(one, Document)
+        assert one.text == found
+
+
+@CASES(("given", "name"), [(b"7", "7"), (b"7.0", "7"), (b"7.5", "7.5"), (b"0", "0"), (b"1" * 30, "1" * 30)])
+def test_an_id_may_be_a_number(tmp_path: Path, given: bytes, name: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "a", "id": %s, "source": %s}' % (given, given))
+    [one] = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert isinstance(one, Document)
+    assert (one.id, one.source) == (name, name)
+
+
+def test_folders_called_field_and_value_give_a_field(tmp_path: Path) -> None:
+    for lang, dump in (("en", "2024%2F10"), ("fr", "__HIVE_DEFAULT_PARTITION__")):
+        folder = tmp_path / "plain" / f"lang={lang}" / f"_dump={dump}"
+        folder.mkdir(parents=True)
+        (folder / "a.jsonl").write_bytes(lines([{"text": lang}, {"text": "own", "lang": "de"}]))
+    for uri in (tmp_path / "plain", f"{tmp_path}/plain/*/*/*.jsonl", f"{tmp_path}/plain/lang=en/_dump*/*"):
+        files = find_source_files(str(uri))
+        found = [one for file in files for one in read_documents(file, Fields(source="lang"))]
+        assert [(one.source, one.fields) for one in found if isinstance(one, Document)][:2] == [
+            ("en", {"lang": "en", "_dump": "2024/10", "text": "en"}),
+            ("de", {"lang": "de", "_dump": "2024/10", "text": "own"}),
+        ]
+    assert files[0].columns == {"lang": "en", "_dump": "2024/10"}
+
+
+PASSED = {
+    ".ipynb_checkpoints/a-checkpoint.jsonl": "hidden",
+    "_temporary/0/a.jsonl": "hidden",
+    ".cache/x.jsonl": "hidden",
+    "_SUCCESS": "hidden",
+    ".a.jsonl.crc": "hidden",
+    "a.jsonl.tmp": "unfinished",
+    "b.jsonl.gz.part": "unfinished",
+    "README.md": "another format",
+    "dataset_infos.json": "about a data set",
+}
+
+
+def test_copies_and_leftovers_are_passed_over_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ("a.jsonl", "b.json", "c.ndjson", "d.jsonl.bz2", "e.JSONL", "deep/f.json.xz")
+    for name in (*names, *PASSED):
+        (tmp_path / "pool" / name).parent.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        kind = next(one for one in READ if one.name.lower().endswith(name[name.index(".") :].lower()[-4:]))
+        (tmp_path / "pool" / name).write_bytes(kind.write(ROWS[number * 10 : number * 10 + 10]))
+    for name in PASSED:
+        (tmp_path / "pool" / name).write_bytes(lines(ROWS))
+    listing = list_source(str(tmp_path / "pool"))
+    assert {file.name for file in listing.files} == set(names)
+    assert {name: reason for reason, found in listing.passed_over.items() for name in found} == PASSED
+    with caplog.at_level(logging.WARNING, logger="datashop"):
+        pool = make_pool(str(tmp_path / "pool"), tmp_path / "out")
+    assert pool.result.documents == 60
+    assert {reason: one.files for reason, one in pool.result.passed_over.items()} == {
+        "hidden": 5, "unfinished": 2, "another format": 1, "about a data set": 1,
+    }  # fmt: skip
+    [line] = left_out(pool.result)
+    assert "5 hidden (.a.jsonl.crc, .cache/x.jsonl," in line
+    assert "1 of another format (README.md)" in line
+    assert line in caplog.text
+
+
+def test_what_a_glob_spells_out_is_read(tmp_path: Path) -> None:
+    for name in ("_made/a.jsonl", ".b.jsonl", "c.jsonl", "folder/d.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(lines(ROWS[:1]))
+    assert [file.name for file in find_source_files(f"{tmp_path}/_made/*.jsonl")] == ["a.jsonl"]
+    assert [file.name for file in find_source_files(f"{tmp_path}/.*.jsonl")] == [".b.jsonl"]
+    assert [file.name for file in find_source_files(f"{tmp_path}/.b.jsonl")] == [".b.jsonl"]
+    listing = list_source(f"{tmp_path}/*")
+    assert [file.name for file in listing.files] == ["c.jsonl"]
+    assert listing.passed_over == {"hidden": [".b.jsonl", "_made"], "a folder": ["folder"]}
+
+
+def test_a_folder_of_nothing_but_other_files_says_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\na\n")
+    with pytest.raises(FileNotFoundError, match=r"passed over are 1 of another format \(a\.csv\)"):
+        list_source(str(tmp_path))
+
+
+@CASES(("setting", "usual"), [("id_field", "id"), ("source_field", "source")])
+def test_a_field_that_no_document_has_is_an_error_that_lists_those_there_are(
+    tmp_path: Path, setting: str, usual: str
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines([{"text": "a", "url": "u"}]))
+    make_pool(f"{tmp_path}/a.jsonl", tmp_path / "usual", **{setting: usual})
+    with pytest.raises(ValueError, match=rf"{setting} is 'uri', which no document .* has: the row has text .*, url"):
+        make_pool(f"{tmp_path}/a.jsonl", tmp_path / "out", **{setting: "uri"})
+
+
+def test_ids_that_begin_again_in_every_file_cost_no_document_of_the_sample(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    for number, name in enumerate("abc"):
+        rows = [{"id": n, "text": text(300 * number + n)} for n in range(200)]
+        (tmp_path / "pool" / f"{name}.json").write_bytes(array(rows))
+    pool = make_pool(str(tmp_path / "pool"), tmp_path / "out", fraction=1e-9)
+    sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 400)
+    drawn = list(sample.rows("sample.parquet"))
+    assert sample.result.documents == len(drawn) == len({row["id"] for row in drawn}) == 400
+    assert sample.result.same_id == sum("#" in row["id"] for row in drawn) > 100
+    assert sample.result.same_id_examples[0] in {row["id"] for row in drawn}
+    assert any("an id that another one has" in line for line in left_out(sample.result))
+
+
+def test_exact_json_is_written_as_orjson_writes_it_and_refuses_what_it_refuses() -> None:
+    assert exact_json.dumps({"a": 1, "b": "é"}) == b'{"a":1,"b":"\xc3\xa9"}'
+    assert exact_json.dumps({"b": "é", "a": 1 << 64}) == b'{"b":"\xc3\xa9","a":18446744073709551616}'
+    for value in ({"a": {1, 2}}, {"a": 1 << 64, "b": "\ud800"}):
+        with pytest.raises(TypeError):
+            exact_json.dumps(value)
+
+
+def test_names_that_a_terminal_would_obey_are_written_out(tmp_path: Path) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "\x1b[2J.csv").write_bytes(b"")
+    (tmp_path / "pool" / "a.jsonl").write_bytes(lines([{"\x1b[31m": 1}, {"text": "a"}]))
+    said = left_out(make_pool(str(tmp_path / "pool"), tmp_path / "out").result)
+    assert "\\x1b[2J.csv" in said[0]
+    assert "\\x1b[31m (number)" in said[1]
+    assert all(line.isprintable() for line in said)
