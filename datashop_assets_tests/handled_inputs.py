@@ -29,6 +29,7 @@ class Table(Generic[Expected_co]):
     about: str
     examples: Sequence[Example[Expected_co]]
     head: tuple[str, str] = ("input", "result")
+    quoted: bool = True  # whether what is given stands as code, to the letter
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,14 @@ def markdown(page: Page) -> str:
 
 
 def _section(table: Table[object]) -> str:
-    rows = [f"| {_code(one.given)} | {one.shown.replace('|', chr(92) + '|')} |" for one in table.examples]
+    write = _code if table.quoted else _escaped
+    rows = [f"| {write(one.given)} | {_escaped(one.shown)} |" for one in table.examples]
     lines = [f"| {' | '.join(table.head)} |", "| --- | --- |", *rows]
     return "\n\n".join([f"## {table.title}", table.about, "\n".join(lines)])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _code(text: str) -> str:

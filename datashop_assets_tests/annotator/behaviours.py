@@ -1,6 +1,6 @@
 """How servers behave that call themselves OpenAI-compatible, and what is done: a table, and a server that does it.
 
-`HANDLED_SERVER_BEHAVIOURS` is what `test_behaviours.py` tries, and what a page of the documentation can be made of.
+`HANDLED_SERVER_BEHAVIOURS` is what `test_behaviours.py` tries, and `SERVERS` the page that people read.
 """
 
 import json
@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from datashop_assets_tests.annotator.hostile_server import MODEL
+from datashop_assets_tests.handled_inputs import Example, Page, Table
 
 Body = Any
 Reply = Callable[[dict[str, Any], int], tuple[int, Body]]  # request, and how many came before -> status, body
@@ -146,6 +147,23 @@ HANDLED_SERVER_BEHAVIOURS = (
     Behaviour("escape sequences", "an error that would colour the terminal", "written as escapes",
               always(401, "\x1b[31mno\x1b]0;x\x07 key\u202e"), 0, 1, (r"\x1b[31mno\x1b]0;x\x07 key\u202e",)),
 )  # fmt: skip
+SERVERS = Page(
+    "servers.md",
+    "Servers",
+    "How servers behave that call themselves OpenAI-compatible, and what is done. `datashop doctor` asks them in the "
+    "same way as a run, and says what a run would say.",
+    (
+        Table(
+            "What a server may do",
+            "Where an endpoint can never answer, the error has the server's own words and the fix. Answers that were "
+            "paid for are kept.",
+            [Example(one.server, None, f"{one.handled} ({one.name})") for one in HANDLED_SERVER_BEHAVIOURS],
+            ("the server", "what is done"),
+            quoted=False,
+        ),
+    ),
+    "datashop_assets_tests/annotator/behaviours.py",
+)
 
 
 class BehavingServer:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datashop_assets.storage.root import project
+from datashop_assets_tests.annotator.behaviours import SERVERS
 from datashop_assets_tests.asking.reply_examples import REPLIES
+from datashop_assets_tests.documents.handled_files import FILES
 from datashop_assets_tests.handled_inputs import Page, markdown
 
-PAGES: Sequence[Page] = (REPLIES,)
+PAGES: Sequence[Page] = (REPLIES, FILES, SERVERS)
 
 
 def file_of(page: Page) -> Path:

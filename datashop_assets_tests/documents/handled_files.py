@@ -1,7 +1,7 @@
 """What files people have, and what becomes of each: the table that `test_handled_files` goes through.
 
-`HANDLED` is data, so that a page of the documentation can be written from it: what it is, a file of it made from rows,
-and how it is read; or the words with which it is refused.
+`HANDLED` holds for each what it is, a file of it made from rows, and how it is read; or the words with which it is
+refused. `FILES` is the page that people read.
 """
 
 import bz2
@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+
+from datashop_assets_tests.handled_inputs import Example, Page, Table
 
 Rows = Sequence[dict[str, Any]]
 
@@ -165,4 +167,27 @@ HANDLED = (
         "",
         "perhaps text_field: text.*.content",
     ),
+)
+
+FILES = Page(
+    "files.md",
+    "Files",
+    "What files a pool may have, and what becomes of each. What a file is, is told by what it holds; its name only "
+    "says that it belongs to the pool. [Bring your own pool](pools.md) says how to name the fields of its rows.",
+    (
+        Table(
+            "Files that are read",
+            "Formats and compressions may be mixed in one pool.",
+            [Example(one.name, None, f"{one.what}: {one.how}") for one in HANDLED if not one.refused],
+            ("such as", "what it is, and how it is read"),
+        ),
+        Table(
+            "Files that cannot be read",
+            "Such a file stops the pool with an error that names it, unless the pool's section says `on_unreadable: "
+            "skip`: it is then named in the terminal, in `status` and on the card, and its bytes are counted.",
+            [Example(one.name, None, f"{one.what}: “… {one.refused} …”") for one in HANDLED if one.refused],
+            ("such as", "what it is, and part of what the error says"),
+        ),
+    ),
+    "datashop_assets_tests/documents/handled_files.py",
 )
