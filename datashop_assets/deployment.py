@@ -30,7 +30,7 @@ class Deployment:
     def from_environment(cls, *, root: Root | None = None, prompts: Path | None = None) -> Self:
         """As the environment says, but for what is given. Raises `ValueError` that names every wrong variable."""
         settings = read_settings()
-        store = PromptStore(prompts or default_prompts(settings), root or default_root(settings))
+        store = PromptStore(prompts or default_prompts(settings), _leased(root or default_root(settings)))
         return cls(store, ModelNamesOf(settings.annotator, settings.vllm_revision))
 
     @property
@@ -54,3 +54,12 @@ class Deployment:
             except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is said
                 problems[slug] = str(error) if slug in str(error) else f"{slug}: {error}"
         return Status(prompts=states, problems=problems)
+
+
+def _leased(root: Root) -> Root:
+    """The root; in a bucket of Google Cloud one whose leases go through the same client as in Dagster."""
+    if not root.uri.startswith("gs://") or root.create_only is not None:
+        return root
+    from resources.google_cloud_storage import google_cloud_root
+
+    return google_cloud_root(root.uri, root.cache_folder)

@@ -21,7 +21,12 @@ class GoogleCloudStorage(StorageResource):
     gcs: GCSResource = Field(description="The client: its project, else the one of the environment's credentials")
 
     def create_resource(self, context: dg.InitResourceContext) -> PromptStore:  # noqa: ARG002
-        return PromptStore(Path(self.prompts), Root(self.root, self.cache, self._create_only))
+        return PromptStore(Path(self.prompts), self.bound_root)
+
+    @property
+    def bound_root(self) -> Root:
+        """The root, whose leases go through the client."""
+        return Root(self.root, self.cache, self._create_only)
 
     def _create_only(self, address: str, data: bytes) -> bool:
         """Raises `google.api_core.exceptions.GoogleAPIError` for what the service refuses."""
@@ -33,3 +38,8 @@ class GoogleCloudStorage(StorageResource):
         except PreconditionFailed:
             return False
         return True
+
+
+def google_cloud_root(uri: str, cache: str = "") -> Root:
+    """The root as the resource gives it, outside Dagster: with the environment's credentials."""
+    return GoogleCloudStorage(root=uri, prompts="", cache=cache, gcs=GCSResource()).bound_root

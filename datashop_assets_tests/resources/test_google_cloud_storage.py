@@ -7,9 +7,11 @@ import dagster as dg
 import pytest
 from dagster_gcp import GCSResource
 
+from datashop_assets.deployment import Deployment
 from datashop_assets.orchestration import profiles
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.leases import lease
+from datashop_assets.storage.root import Root
 from datashop_assets_tests.environment import settings_of
 from resources.google_cloud_storage import GoogleCloudStorage
 from resources.storage import StorageResource
@@ -50,3 +52,13 @@ def test_a_bucket_of_google_cloud_is_reached_through_its_own_resource() -> None:
     in_bucket = profiles.storage(settings_of({"DATASHOP_ROOT": "gs://bucket/datashop"}))
     assert isinstance(in_bucket, GoogleCloudStorage)
     assert type(profiles.storage(settings_of({"DATASHOP_ROOT": "/somewhere"}))) is StorageResource
+
+
+def test_commands_and_python_take_leases_by_the_same_client(gcs_bucket: str) -> None:
+    root = Root(f"{gcs_bucket}/{uuid.uuid4().hex}")
+    assert root.create_only is None
+    here = Deployment.from_environment(root=root).root
+    assert here.create_only is not None
+    folder = here.stage("annotations", "2" * 32)
+    assert folder.create("lease.json", b"one")
+    assert not folder.create("lease.json", b"another")
