@@ -20,6 +20,7 @@ import orjson
 
 from datashop_assets.asking.store import AnswerStore, from_line
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
+from datashop_assets.storage.writing import on_disk
 
 HOUR = 3600.0
 SPENT = "spent.json"  # how long was asked so far, written every so many seconds:
@@ -99,9 +100,8 @@ class Spending:
 
     def note(self) -> None:
         self._noted = time.monotonic()
-        unfinished = self.file.with_suffix(".unfinished")
-        unfinished.write_bytes(orjson.dumps({"seconds": self.seconds}))
-        unfinished.replace(self.file)
+        with on_disk(self.file) as file:
+            file.write(orjson.dumps({"seconds": self.seconds}))
 
     @property
     def seconds(self) -> float:

@@ -9,7 +9,6 @@ mathematics are read (not its printers, code writers or physics), and tests, plo
 """
 
 import ast
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import zstandard
 from datashop_assets.data_packages import data_file
 from datashop_assets.datasets import EMBEDDED, EMBEDDED_DIGEST
 from datashop_assets.storage.digests import RowsDigest, digest_of, keyed_hash
+from datashop_assets.storage.writing import creating_folder
 
 SHARDS = 4
 DOCUMENTS = "documents"
@@ -57,17 +57,9 @@ def embedded_pool(cache: Path) -> Path:
     Raises `ValueError` where the data packages do not give the documents that this code was written for.
     """
     folder = cache / f"embedded-{EMBEDDED_DIGEST}"
-    if folder.exists():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=".embedded-") as scratch:
-        made = Path(scratch) / "pool"
-        _write(_documents(), made)
-        try:
-            made.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process was first, with the same documents
-                raise
+    if not folder.exists():
+        with creating_folder(folder) as ready:
+            _write(_documents(), ready)
     return folder
 
 
@@ -115,7 +107,7 @@ def _row(source: str, name: str, title: str, text: str) -> dict[str, Any]:
 
 
 def _write(labelled: list[Labelled], folder: Path) -> None:
-    (folder / DOCUMENTS).mkdir(parents=True)
+    (folder / DOCUMENTS).mkdir()
     pl.DataFrame({"id": [row["id"] for row, _ in labelled], "label": [label for _, label in labelled]}).write_parquet(
         folder / GOLD
     )

@@ -6,7 +6,7 @@ empty; one sees nothing else of its row, so that a document's loss does not depe
 one thread and as many run at once as there are cores; the demo's models read 70,000 tokens a second and core.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,11 +19,11 @@ from flax import nnx
 
 from datashop_assets.models.llama.model import Llama, LlamaConfig, parts_of, token_losses
 from datashop_assets.models.llama.weights import folder_config, load_folder
+from datashop_assets.models.packing import lay_out, shortest_beside_longest
 from datashop_assets.models.sharding import compiler_options, workers
 
 BATCH_TOKENS = 4096  # tokens read at once
-NOBODY = -1
-Window = tuple[int, np.ndarray]  # a document's index and the tokens of one window, one more than it predicts
+PADDING = -1  # no document
 
 
 def document_bits(
@@ -42,7 +42,7 @@ def document_bits(
     first = folder_config(models[0])
     length = min(length or first.max_position_embeddings, first.max_position_embeddings)
     batch = max(1, BATCH_TOKENS // length)
-    windows = packed(documents, length, end, batch)
+    windows = windows_of(documents, length, end, batch)
     program = compiled(first, batch, length)
 
     def one(folder: Path) -> np.ndarray:
@@ -50,7 +50,7 @@ def document_bits(
         if model.config != first:
             raise ValueError(f"{folder} is of another size than {models[0]}; train both with the same settings")
         bits = _bits(nnx.state(model, nnx.Param), windows, program, batch)
-        found = np.bincount(windows.owners[windows.owners != NOBODY], bits, minlength=len(documents))
+        found = np.bincount(windows.owners[windows.owners != PADDING], bits, minlength=len(documents))
         _check_finite(folder, found)
         advance(1)
         return found
@@ -81,7 +81,7 @@ def _bits(weights: Any, windows: "Windows", program: Callable[..., jax.Array], b
         rows = slice(first, first + batch)
         read = (windows.tokens[rows], windows.targets[rows], windows.segments[rows], windows.positions[rows])
         nats[rows] = program(weights, *read)
-    bits: np.ndarray = nats[windows.owners != NOBODY] / np.log(2)
+    bits: np.ndarray = nats[windows.owners != PADDING] / np.log(2)
     return bits
 
 
@@ -100,45 +100,24 @@ class Windows:
 
     tokens: np.ndarray  # [R, T] int32: what is read
     targets: np.ndarray  # [R, T] int32: what is to be predicted there
-    owners: np.ndarray  # [R, T] int32: the document that the prediction counts for, or NOBODY
+    owners: np.ndarray  # [R, T] int32: the document that the prediction counts for, or PADDING
     segments: np.ndarray  # [R, T] int32
     positions: np.ndarray  # [R, T] int32
 
-    @classmethod
-    def empty(cls, rows: int, length: int) -> "Windows":
-        zeros = [np.zeros((rows, length), dtype=np.int32) for _ in range(4)]
-        return cls(zeros[0], zeros[1], np.full((rows, length), NOBODY, dtype=np.int32), zeros[2], zeros[3])
 
-
-def packed(documents: Sequence[np.ndarray], length: int, end: int, multiple: int) -> Windows:
+def windows_of(documents: Sequence[np.ndarray], length: int, end: int, multiple: int) -> Windows:
     """Every token of every document is predicted exactly once. The number of rows is a multiple of `multiple`."""
-    pieces = [
-        (index, whole[begin : begin + length + 1])
+    cut = [
+        (index, whole[begin : begin + length + 1])  # one token more than it predicts
         for index, tokens in enumerate(documents)
         for whole in [np.concatenate([np.array([end], dtype=np.int32), tokens])]
         for begin in range(0, len(tokens), length)
     ]
-    rows = list(_filled(sorted(pieces, key=lambda piece: (len(piece[1]), piece[0])), length))
-    windows = Windows.empty(-(-len(rows) // multiple) * multiple, length)
-    for row, found in enumerate(rows):
-        begin = 0
-        for segment, (index, tokens) in enumerate(found, start=1):
-            place = (row, slice(begin, begin + len(tokens) - 1))
-            windows.tokens[place], windows.targets[place] = tokens[:-1], tokens[1:]
-            windows.owners[place], windows.segments[place] = index, segment
-            windows.positions[place] = np.arange(len(tokens) - 1)
-            begin += len(tokens) - 1
-    return windows
-
-
-def _filled(pieces: list[Window], length: int) -> Iterator[list[Window]]:
-    """Rows of pieces, shortest first given: the longest that is left, then the shortest ones while they fit."""
-    first, last = 0, len(pieces) - 1
-    while first <= last:
-        row, free = [pieces[last]], length - len(pieces[last][1]) + 1
-        last -= 1
-        while first <= last and len(pieces[first][1]) - 1 <= free:
-            row.append(pieces[first])
-            free -= len(pieces[first][1]) - 1
-            first += 1
-        yield row
+    rows = shortest_beside_longest([len(tokens) - 1 for _, tokens in cut], length)
+    height = -(-len(rows) // multiple) * multiple
+    read = lay_out([tokens[:-1] for _, tokens in cut], rows, length, height)
+    targets = lay_out([tokens[1:] for _, tokens in cut], rows, length, height).tokens
+    owners = np.full(read.tokens.shape, PADDING, dtype=np.int32)
+    for (index, _), (row, number) in zip(cut, read.places, strict=True):
+        owners[row][read.segments[row] == number + 1] = index
+    return Windows(read.tokens, targets, owners, read.segments, read.positions)

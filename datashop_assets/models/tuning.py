@@ -21,6 +21,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from datashop_assets.models.sharding import MeshShape, ShardingRules
+from datashop_assets.storage.writing import replacing
 
 Tree = Any  # nested dictionaries of arrays
 Documents = Mapping[str, NDArray[Any]]  # arrays [documents, ...], one of them `weight`
@@ -151,14 +152,12 @@ def _validate(run: Run, state: Progress, validation: Documents) -> None:
 
 
 def save(path: Path, state: Progress) -> None:
-    """Writes a checkpoint to a file beside `path` and then renames it, so that a reader sees it whole or not at all."""
+    """Writes a checkpoint. A reader sees it whole or not at all."""
     leaves = jax.tree.leaves((state.weights, state.moments, state.best))
     tensors = {f"{number:05d}": np.array(leaf, order="C") for number, leaf in enumerate(leaves)}
     progress = {"step": state.step, "best_loss": state.best_loss, "best_epoch": state.best_epoch}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"progress": json.dumps(progress)})
-    part.replace(path)
+    with replacing(path) as ready:
+        save_file(tensors, ready, metadata={"progress": json.dumps(progress)})
 
 
 def load(path: Path, like: Progress) -> Progress:

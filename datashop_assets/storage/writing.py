@@ -1,4 +1,4 @@
-"""One file written whole or not at all, on a disk and in a bucket, and what is said where that fails."""
+"""A file or a folder written whole or not at all, on a disk and in a bucket, and what is said where that fails."""
 
 import errno
 import os
@@ -34,6 +34,43 @@ def told(
             f"{place} cannot be written: {error.strerror or error}. Make room there{_room(error, disk, size)}, let "
             "this account write there, or name another root; then run again: finished files are kept",
         ) from error
+
+
+@contextmanager
+def replacing(place: Path) -> Iterator[Path]:
+    """A path beside `place`, for what writes a file by name. The file is synced and renamed at the end; nothing is left
+    of it after an error. What writes to an open file takes `on_disk`.
+    """
+    ready = _beside(place)
+    try:
+        yield ready
+        with ready.open("rb+") as file:
+            os.fsync(file.fileno())
+        ready.replace(place)
+    finally:
+        ready.unlink(missing_ok=True)
+
+
+@contextmanager
+def creating_folder(place: Path) -> Iterator[Path]:
+    """An empty folder beside `place`, to be filled; it becomes `place` when the block ends well, else it is removed.
+
+    Its files are synced first. Of several processes that do so at once the first one's folder stays.
+    """
+    ready = _beside(place)
+    ready.mkdir()
+    try:
+        yield ready
+        for file in (one for one in ready.rglob("*") if one.is_file()):
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+        try:
+            ready.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+    finally:
+        shutil.rmtree(ready, ignore_errors=True)
 
 
 @contextmanager

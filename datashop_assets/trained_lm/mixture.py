@@ -202,8 +202,8 @@ class Rows:
 
 def mixed(shared: Keyed, own: Keyed, mine: np.ndarray, length: int, end: int) -> Rows:
     """The rows of a whole run; `mine` [N] are those of the own stream. A stream that is too short is repeated."""
-    one = pack(epochs_of(shared), int((~mine).sum()), length, end)
-    two = pack(epochs_of(own), int(mine.sum()), length, end)
+    one = cut_into_rows(epochs_of(shared), int((~mine).sum()), length, end)
+    two = cut_into_rows(epochs_of(own), int(mine.sum()), length, end)
     tokens = np.empty((len(mine), length + 1), dtype=np.int32)
     tokens[~mine], tokens[mine] = one.tokens, two.tokens
     first, last = np.empty(len(mine), dtype=np.int64), np.empty(len(mine), dtype=np.int64)
@@ -222,7 +222,7 @@ def epochs_of(documents: Keyed) -> Iterator[Piece]:
         epoch += 1
 
 
-def pack(documents: Iterable[Piece], rows: int, length: int, end: int) -> Rows:
+def cut_into_rows(documents: Iterable[Piece], rows: int, length: int, end: int) -> Rows:
     """Documents one after the other, `end` before each, cut into rows.
 
     A row begins with the last token of the row before it, so that every token is predicted exactly once. The documents

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.models.packing import first_fit, pack
+from datashop_assets.models.packing import first_fit, lay_out, pack, shortest_beside_longest
 
 
 @given(st.lists(st.integers(1, 64)), st.integers(1, 8))
@@ -28,6 +28,27 @@ def test_each_text_stands_in_the_first_row_with_space(lengths: list[int], most: 
 
 def test_short_texts_fill_what_long_ones_leave() -> None:
     assert first_fit([10, 60, 20, 34], 64, 8) == [[1], [3, 2, 0]]
+
+
+@given(st.lists(st.integers(1, 64)))
+def test_the_longest_text_that_is_left_begins_a_row_and_the_shortest_fill_it(lengths: list[int]) -> None:
+    rows = shortest_beside_longest(lengths, 64)
+
+    assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[index] for index in row) <= 64 for row in rows)
+    assert [lengths[row[0]] for row in rows] == sorted((lengths[row[0]] for row in rows), reverse=True)
+    beside = [index for row in rows for index in row[1:]]
+    assert beside == sorted(beside, key=lambda index: (lengths[index], index))
+
+
+def test_short_texts_stand_beside_the_longest() -> None:
+    assert shortest_beside_longest([10, 60, 20, 34], 64) == [[1], [3, 0, 2]]
+
+
+def test_rows_that_hold_nothing_are_padding() -> None:
+    laid_out = lay_out([[7, 8]], [[0]], 3, height=2)
+    assert laid_out.tokens.tolist() == [[7, 8, 0], [0, 0, 0]]
+    assert laid_out.segments.tolist() == [[1, 1, 0], [0, 0, 0]]
 
 
 def test_a_text_that_fits_no_row_is_refused() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datashop_assets.trained_lm.mixture import Rows, epochs_of, mixed, pack
+from datashop_assets.trained_lm.mixture import Rows, cut_into_rows, epochs_of, mixed
 from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets.training_documents.tokens import Piece
 
@@ -43,7 +43,7 @@ def test_of_the_demo_exactly_seventy_in_a_hundred_rows_are_shared() -> None:
 def test_packed_rows_predict_every_token_once(documents: list[list[int]], length: int) -> None:
     stream = [token for document in documents for token in (END, *document)]
     rows = (len(stream) - 1) // length
-    packed = pack([piece for _, piece in keyed(documents)], rows, length, END).tokens
+    packed = cut_into_rows([piece for _, piece in keyed(documents)], rows, length, END).tokens
     assert packed[:, 1:].ravel().tolist() == stream[1 : rows * length + 1]
     assert packed[1:, 0].tolist() == packed[:-1, -1].tolist()
 
@@ -53,7 +53,7 @@ def test_packed_rows_predict_every_token_once(documents: list[list[int]], length
 def test_a_row_names_the_documents_whose_tokens_it_holds(documents: list[list[int]], length: int) -> None:
     owners = [f"d{number}" for number, document in enumerate(documents) for _ in (END, *document)]
     rows = (len(owners) - 1) // length
-    packed = pack([piece for _, piece in keyed(documents)], rows, length, END)
+    packed = cut_into_rows([piece for _, piece in keyed(documents)], rows, length, END)
     for row in range(rows):
         held = owners[row * length : row * length + length + 1]
         assert packed.ids_of(row) == list(dict.fromkeys(held))

@@ -13,7 +13,6 @@ Those classes read the first token through a dense layer and a tanh. Two exact d
 """
 
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from tokenizers import Tokenizer
 
 from datashop_assets.models.bert.heads import Head
 from datashop_assets.models.bert.model import Bert, BertConfig, Tensors
+from datashop_assets.storage.writing import replacing
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -64,13 +64,8 @@ def fetch_folder(uri: str, copy: Path) -> Path:
 def _copy(filesystem: Any, name: str, place: Path) -> None:
     """Each of several processes that copy at once has a file of its own until it is whole."""
     if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{uuid.uuid4().hex}")
-        try:
-            filesystem.get_file(name, str(part))
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(place) as ready:
+            filesystem.get_file(name, str(ready))
 
 
 def _refuse_incomplete(folder: Path, uri: str) -> Path:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from datashop_assets.models.fasttext.model_file import FastTextFile, read_model, write_model
 from datashop_assets.processes.child import run_child
+from datashop_assets.storage.writing import replacing
 
 TRAINING_PROCESS = Path(__file__).with_name("training_process.py")
 MODEL = "model.bin"
@@ -110,8 +111,8 @@ def fit(
         train_supervised(arguments, path)
         model = read_model(path)
         _refuse_implausible(path, model)
-        write_model(model.folded(), path)
-        path.replace(folder / MODEL)
+        with replacing(folder / MODEL) as ready:
+            write_model(model.folded(), ready)
     return FastText(folder / MODEL, settings.each_word_once)
 
 

@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from datashop_assets.data_packages import data_file
+from datashop_assets.storage.writing import creating_folder
 
 SPECIAL_TOKENS = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
 
@@ -22,18 +21,10 @@ def exported_folder(gguf_file: str, cache: Path) -> Path:
     """
     source = data_file(gguf_file)
     folder = cache / "served" / source.stem
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    exported = Path(tempfile.mkdtemp(dir=folder.parent))
-    command = [sys.executable, "-m", __name__, str(source), str(exported)]
-    subprocess.run(command, check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"})  # noqa: S603, this module
-    try:
-        exported.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-        shutil.rmtree(exported)
+    if not folder.exists():
+        with creating_folder(folder) as ready:
+            command = [sys.executable, "-m", __name__, str(source), str(ready)]
+            subprocess.run(command, check=True, env={**os.environ, "JAX_PLATFORMS": "cpu"})  # noqa: S603, this module
     return folder
 
 
