@@ -27,6 +27,7 @@ from datashop_assets.core.build import BlockedError, Outcome, make_step
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
 from datashop_assets.deployment import Deployment
+from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.protocols.annotator import Closable
@@ -96,7 +97,7 @@ class DatashopRunner:
 
     def run_eval_cluster_steps(self) -> dict[str, Outcome]:
         """Everything the encoder needs, and the encoder: what the original ran on its vLLM cluster."""
-        return self.run(*GRAPH.up_to("encoder"))
+        return self.run(*GRAPH.up_to(EncoderResult.step))
 
     def run_all_steps(self) -> dict[str, Outcome]:
         """The whole graph, to the data card. Outputs that are there are reused."""

@@ -104,6 +104,12 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     damaged_parts: list[str]  # of the answer store, set aside
     digests: AnnotationDigests
 
+    def tokens_spent(self) -> int:
+        return self.tokens_in + self.tokens_out + self.tokens_estimated
+
+    def seconds_of_all_runs(self) -> float:
+        return self.seconds_asking
+
 
 class RepetitionConfig(BaseModel):
     """How many documents the same annotator is asked about again, with `seed` added to the question's."""

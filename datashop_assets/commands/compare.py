@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from datashop_assets.core.plan import Plan
 
 PEERS = ".venv-peers/bin/python"
-MODELS = {"control": "control_lm", "matched": "matched_lm", "trained": "trained_lm"}
 COMPARE_EXAMPLES = """\b
 Examples:
   datashop compare mathematics history       overlap, ranks, sources, cost and benefit
@@ -93,9 +92,16 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
 
 def _seeds(plan: "Plan") -> dict[str, list[Path]]:
     """The folders of every seed, by model. Raises `ValueError` where the models are not made as the prompt says."""
-    from datashop_assets.trained_lm.results import model_folder, seeds_of
+    from datashop_assets.trained_lm.results import (
+        ControlLMResult,
+        MatchedLMResult,
+        TrainedLMResult,
+        model_folder,
+        seeds_of,
+    )
 
-    planned = {name: plan[step] for name, step in MODELS.items() if step in plan}
+    models = {"control": ControlLMResult.step, "matched": MatchedLMResult.step, "trained": TrainedLMResult.step}
+    planned = {name: plan[step] for name, step in models.items() if step in plan}
     if missing := [one.step.name for one in planned.values() if not one.usable]:
         raise ValueError(f"{', '.join(missing)}: not made as the prompt file says now; run the prompt first")
     outputs = {name: one.output for name, one in planned.items()}

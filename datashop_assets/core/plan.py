@@ -99,11 +99,15 @@ class Graph:
 
     The order also says what a failed gate holds back: besides all that is downstream, whatever stands after it and is
     not there yet. So nothing is trained or paid for beside answers that are not fit to be used.
+
+    A step that reads every step before it gets them as its inputs here.
     """
 
     steps: tuple[Step[Any, Any], ...]
 
     def __post_init__(self) -> None:
+        steps = tuple(step.placed_after(self.steps[:place]) for place, step in enumerate(self.steps))
+        object.__setattr__(self, "steps", steps)  # frozen for everybody else
         known: set[str] = set()
         for step in self.steps:
             if strangers := [one.result.step for one in step.inputs if one.result.step not in known]:

@@ -20,9 +20,9 @@ Steps refer to each other by result type alone, so that a step's module imports 
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -39,6 +39,7 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder,
 from datashop_assets.storage.stage_writer import StageWriter
 
 ResourceKey = Literal["annotator", "trainer", "compute"]
+EVERY_STEP_BEFORE: Final = "every step before"  # the inputs of a step that reads all that the graph has before it
 
 
 class StepConfig(BaseModel):
@@ -53,6 +54,14 @@ class StepResult(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     step: ClassVar[str]  # the name of the step that gives it
     volatile: ClassVar[frozenset[str]] = frozenset()  # fields of one run or machine, not of what is made: times, paces
+
+    def tokens_spent(self) -> int | None:
+        """Tokens that a model read and wrote, or was trained on, to make it; None where none did."""
+        return None
+
+    def seconds_of_all_runs(self) -> float | None:
+        """Of a step that several runs may make together; None where the last run's own time says it all."""
+        return None
 
 
 class AnsweredBy(BaseModel):
@@ -106,10 +115,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Input:
-    """An input that only some prompts have: `needed` says which."""
+    """An input; `needed` says which prompts have it."""
 
     result: type[StepResult]
-    needed: Callable[[Prompt], bool]
+    needed: Callable[[Prompt], bool] = lambda _: True
 
 
 def _no_scorer(digest: str) -> TextScorer:
@@ -198,8 +207,7 @@ class Check:
 
     def reads_of(self, prompt: Prompt) -> tuple[str, ...]:
         """Names of the steps whose outputs this prompt's check reads."""
-        inputs = (one if isinstance(one, Input) else Input(one, _always) for one in self.reads)
-        return tuple(one.result.step for one in inputs if one.needed(prompt))
+        return tuple(one.result.step for one in map(_input, self.reads) if one.needed(prompt))
 
 
 @dataclass(frozen=True)
@@ -232,7 +240,8 @@ class Step(Generic[ConfigT, ResultT]):
     description: str
     version: str
     result: type[ResultT]
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input, ...]  # of a step that reads every one before it, as the graph gives them
+    reads_every_step: bool
     configure: Callable[[Prompt], ConfigT | None]
     build: Callable[[StepRun[ConfigT]], ResultT]
     group: str
@@ -245,6 +254,10 @@ class Step(Generic[ConfigT, ResultT]):
     asks: Callable[[ConfigT], bool]  # whether the annotator is asked, where it is among the resources
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None  # of a step that trains an encoder
 
+    def placed_after(self, steps: "Iterable[Step[Any, Any]]") -> "Step[ConfigT, ResultT]":
+        """The same; if it reads every step before it, with these as its inputs."""
+        return replace(self, inputs=tuple(Input(one.result) for one in steps)) if self.reads_every_step else self
+
     def inputs_of(self, prompt: Prompt) -> tuple[str, ...]:
         """Names of the steps that this prompt's settings make inputs."""
         return tuple(one.result.step for one in self.inputs if one.needed(prompt))
@@ -254,8 +267,8 @@ class Step(Generic[ConfigT, ResultT]):
         return StepOutput(folder, self.result, known=manifest)
 
 
-def _always(_: Prompt) -> bool:
-    return True
+def _input(one: type[StepResult] | Input) -> Input:
+    return one if isinstance(one, Input) else Input(one)
 
 
 def config_json(config: object) -> dict[str, Any]:
@@ -268,7 +281,7 @@ def config_json(config: object) -> dict[str, Any]:
 def step(
     *,
     result: type[ResultT],
-    inputs: Iterable[type[StepResult] | Input] = (),
+    inputs: Iterable[type[StepResult] | Input] | Literal["every step before"] = (),
     configure: Callable[[Prompt], ConfigT | None],
     version: str,
     group: str,
@@ -281,7 +294,10 @@ def step(
     asks: Callable[[ConfigT], bool] = lambda _: True,
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None = None,
 ) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:
-    """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows."""
+    """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows.
+
+    With `EVERY_STEP_BEFORE` for inputs, a step that is new in the graph is an input too.
+    """
 
     def declare(build: Callable[[StepRun[ConfigT]], ResultT]) -> Step[ConfigT, ResultT]:
         return Step(
@@ -289,7 +305,8 @@ def step(
             description=inspect.cleandoc(build.__doc__ or ""),
             version=version,
             result=result,
-            inputs=tuple(one if isinstance(one, Input) else Input(one, _always) for one in inputs),
+            inputs=() if isinstance(inputs, str) else tuple(map(_input, inputs)),
+            reads_every_step=isinstance(inputs, str),
             configure=configure,
             build=build,
             group=group,

@@ -98,7 +98,7 @@ def stage_facts(output: StepOutput[StepResult]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """What is left after a step. `lost` are those that the step before had and this one has not, by reason.
 
     `documents` or `tokens` are None where nothing counts them.
@@ -111,7 +111,7 @@ class Step:
     lost: Mapping[str, int] = field(default_factory=dict)
 
 
-def pool_funnel(run: CardRun) -> list[Step]:
+def pool_funnel(run: CardRun) -> list[FunnelStep]:
     """From the rows of the files to what the candidate reads, in tokens of the pool's tokenizer.
 
     Tokens of what no model is trained on are bytes by the ratio that `pool_tokens` found. As many kept documents are
@@ -125,18 +125,18 @@ def pool_funnel(run: CardRun) -> list[Step]:
     checked, below = trained.own.checked, kept.documents - kept.kept_documents
     heldout, not_drawn = kept.kept_documents - trained.kept_documents, trained.kept_documents - checked.drawn
     return [
-        Step("pretraining_pool", "rows in the files", pool.rows),
-        Step("pretraining_pool", "documents", pool.documents, tokens, rejects),
-        Step("pool_scores", "scored by the encoder", scores.documents, tokens),
-        Step("filtered_pool", "kept", kept.kept_documents, kept_tokens, {"below the cut": below}),
-        Step("trained_lm", "kept, for training", trained.kept_documents, None, {"held out": heldout}),
-        Step("trained_lm", "drawn for the candidate", checked.drawn, None, {"not drawn": not_drawn}),
-        Step("trained_lm", "may be read", checked.documents, checked.tokens, checked.left_out),
-        Step("trained_lm", "read by the candidate, per seed", None, trained.own.tokens_read),
+        FunnelStep(PretrainingPoolResult.step, "rows in the files", pool.rows),
+        FunnelStep(PretrainingPoolResult.step, "documents", pool.documents, tokens, rejects),
+        FunnelStep(PoolScoresResult.step, "scored by the encoder", scores.documents, tokens),
+        FunnelStep(FilteredPoolResult.step, "kept", kept.kept_documents, kept_tokens, {"below the cut": below}),
+        FunnelStep(TrainedLMResult.step, "kept, for training", trained.kept_documents, None, {"held out": heldout}),
+        FunnelStep(TrainedLMResult.step, "drawn for the candidate", checked.drawn, None, {"not drawn": not_drawn}),
+        FunnelStep(TrainedLMResult.step, "may be read", checked.documents, checked.tokens, checked.left_out),
+        FunnelStep(TrainedLMResult.step, "read by the candidate, per seed", None, trained.own.tokens_read),
     ]
 
 
-def label_funnel(run: CardRun) -> list[Step]:
+def label_funnel(run: CardRun) -> list[FunnelStep]:
     """From the documents that may be annotated to the labels that the encoder learns from, in tokens that were read."""
     sample, answers = run.input(AnnotationSampleResult).result, run.input(AnnotationsResult).result
     labels, read = run.input(TrainingSetResult).result, tokens_read(run)
@@ -144,11 +144,11 @@ def label_funnel(run: CardRun) -> list[Step]:
     scored, near = answers.asked - sum(unscored.values()), sample.near_heldout
     passed_over = {"near a held-out document": near, "not drawn": sample.available - near - sample.documents}
     return [
-        Step("annotation_sample", "could be drawn", sample.available),
-        Step("annotation_sample", "drawn", sample.documents, lost=passed_over),
-        Step("annotations", "asked", answers.asked, read["asked"], {"not asked": answers.not_drawn}),
-        Step("annotations", "scored", scored, read["scored"], unscored),
-        Step("training_set", "labels for the encoder", labels.documents, read["labels"], labels.left_out),
+        FunnelStep(AnnotationSampleResult.step, "could be drawn", sample.available),
+        FunnelStep(AnnotationSampleResult.step, "drawn", sample.documents, lost=passed_over),
+        FunnelStep(AnnotationsResult.step, "asked", answers.asked, read["asked"], {"not asked": answers.not_drawn}),
+        FunnelStep(AnnotationsResult.step, "scored", scored, read["scored"], unscored),
+        FunnelStep(TrainingSetResult.step, "labels for the encoder", labels.documents, read["labels"], labels.left_out),
     ]
 
 
@@ -179,7 +179,7 @@ def _spent(output: StepOutput[StepResult], expected: StageEstimate | None) -> di
     estimated = expected and expected.model_dump(mode="json", include={"hours", "tokens", "money"})
     return {
         "seconds": seconds,
-        "tokens": _tokens(result),
+        "tokens": result.tokens_spent(),
         "money": None if expected is None else seconds / HOUR * expected.price_per_hour,
         "estimated": estimated,
         "finished_at": manifest.finished_at,
@@ -187,15 +187,3 @@ def _spent(output: StepOutput[StepResult], expected: StageEstimate | None) -> di
         "versions": manifest.versions,
         "metrics": result.model_dump(mode="json", include=set(result.volatile)),
     }
-
-
-def _tokens(result: StepResult) -> int | None:
-    """What an annotator read and wrote, or what language models of all seeds were trained on."""
-    match result:
-        case AnnotationsResult():
-            return result.tokens_in + result.tokens_out + result.tokens_estimated
-        case RubricResult():
-            return (result.tokens_in or 0) + (result.tokens_out or 0) or None
-        case ControlLMResult() | MatchedLMResult() | TrainedLMResult():
-            return result.models.tokens * result.models.seeds
-    return None

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from datashop_assets.core.status import Remark
+from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import escaped
 from datashop_assets.statistics.figure import Figure
 
@@ -96,18 +97,19 @@ def within_sources(report: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def hub_head(facts: Mapping[str, Any]) -> str:
     """The head with its fences. It claims no licence: that of a filtered pool is that of its documents."""
-    prompt, kept = facts["prompt"], facts["stages"]["filtered_pool"]["metrics"]["kept_documents"]
+    prompt, filtered = facts["prompt"], facts["stages"][FilteredPoolResult.step]
+    kept = filtered["metrics"]
     fields = {
         "pretty_name": prompt["name"],
         "task_categories": ["text-generation"],
         "tags": ["pretraining", "data-filtering", "datashop", prompt["slug"]],
-        "size_categories": [size_category(kept)],
+        "size_categories": [size_category(kept["kept_documents"])],
         "datashop": {
-            "filtered_pool": facts["stages"]["filtered_pool"]["content_digest"],
+            "filtered_pool": filtered["content_digest"],
             "annotator": prompt["annotator"]["model"],
             "encoder": prompt["encoder"].get("kind", ""),
-            "kept_documents": kept,
-            "kept_bytes": facts["stages"]["filtered_pool"]["metrics"]["kept_bytes"],
+            "kept_documents": kept["kept_documents"],
+            "kept_bytes": kept["kept_bytes"],
         },
     }
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)}---"

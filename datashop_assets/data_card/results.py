@@ -2,42 +2,13 @@
 
 from typing import ClassVar, Literal, Self
 
-from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
 from datashop_assets.core.step import StepConfig, StepResult, StepRun
-from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.encoder.results import EncoderResult, PoolEmbeddingsResult
-from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsResult, Verdict
-from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult, PoolScoresResult
+from datashop_assets.evaluation.results import Verdict
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import Data, Evaluation, Labels, ProcessorSettings, Targets, Training, Writing
-from datashop_assets.rubric.results import RubricResult
-from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
-from datashop_assets.training_documents.results import DecontaminationResult, PoolTokensResult
-from datashop_assets.training_set.results import TrainingSetResult
-
-CARD_INPUTS: tuple[type[StepResult], ...] = (
-    PretrainingPoolResult,
-    AnnotationSampleResult,
-    PoolEmbeddingsResult,
-    RubricResult,
-    AnnotationsResult,
-    AnnotatorReportResult,
-    TrainingSetResult,
-    EncoderResult,
-    PoolTokensResult,
-    PoolScoresResult,
-    KeepCertificateResult,
-    FilteredPoolResult,
-    DecontaminationResult,
-    ControlLMResult,
-    MatchedLMResult,
-    TrainedLMResult,
-    EvaluationTargetsResult,
-    EvaluationResult,
-)
 
 
 class DataCardConfig(StepConfig):

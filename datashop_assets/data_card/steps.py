@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from datashop_assets.core.step import StepOutput, StepRun, step
-from datashop_assets.data_card.results import CARD_INPUTS, DataCardConfig, DataCardResult
+from datashop_assets.core.step import EVERY_STEP_BEFORE, StepOutput, StepRun, step
+from datashop_assets.data_card.results import DataCardConfig, DataCardResult
 
 
 def _describe(output: StepOutput[DataCardResult]) -> Mapping[str, str]:
@@ -14,7 +14,7 @@ def _describe(output: StepOutput[DataCardResult]) -> Mapping[str, str]:
 
 @step(
     result=DataCardResult,
-    inputs=CARD_INPUTS,
+    inputs=EVERY_STEP_BEFORE,
     configure=DataCardConfig.of,
     version="6",
     group="6_card",

@@ -92,7 +92,7 @@ def dependencies(step: Step[Any, Any], graph: Graph) -> list[str]:
     Where it reads all others, the nearest of them alone: 18 lines to one box hide the rest.
     """
     inputs = [one.result.step for one in step.inputs]
-    return [PROMPT_FILE, *(graph.nearest(inputs) if len(inputs) > len(graph.steps) // 2 else inputs)]
+    return [PROMPT_FILE, *(graph.nearest(inputs) if step.reads_every_step else inputs)]
 
 
 def priority(name: str, graph: Graph) -> int:

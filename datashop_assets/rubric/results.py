@@ -68,6 +68,9 @@ class RubricResult(AnnotatorResult):
     tokens_in: int | None = None  # of the calls that wrote it
     tokens_out: int | None = None
 
+    def tokens_spent(self) -> int | None:
+        return (self.tokens_in or 0) + (self.tokens_out or 0) or None
+
 
 def read_rubric(output: StepOutput[RubricResult]) -> Rubric:
     """The rubric that a finished step holds."""

@@ -38,10 +38,18 @@ class TrainedModels(BaseModel):
     final_loss: list[float]  # nats a token, mean of the last twentieth of the steps
 
 
-class ControlLMResult(StepResult):
-    step: ClassVar[str] = "control_lm"
+class LMResult(StepResult):
+    """What all steps that train language models have in common."""
+
     volatile: ClassVar[frozenset[str]] = PACES
     models: TrainedModels
+
+    def tokens_spent(self) -> int:
+        return self.models.tokens * self.models.seeds
+
+
+class ControlLMResult(LMResult):
+    step: ClassVar[str] = "control_lm"
     training_seconds: float  # of all seeds, several of which run at once
     tokens_per_second: int  # of one seed
 
@@ -56,24 +64,20 @@ class OwnDocuments(BaseModel):
     epochs: float  # how often a seed went through the documents it could draw from
 
 
-class MatchedLMResult(StepResult):
+class MatchedLMResult(LMResult):
     """`kept` are the kept documents that the candidate reads, whose mix of sources and lengths `own` has."""
 
     step: ClassVar[str] = "matched_lm"
-    volatile: ClassVar[frozenset[str]] = PACES
-    models: TrainedModels
     own: OwnDocuments
     kept_tokens_held: list[int]  # by seed
     training_seconds: float
     tokens_per_second: int
 
 
-class TrainedLMResult(StepResult):
+class TrainedLMResult(LMResult):
     """`kept_documents` and `kept_tokens`: all kept ones of the training part, those not drawn by estimate."""
 
     step: ClassVar[str] = "trained_lm"
-    volatile: ClassVar[frozenset[str]] = PACES
-    models: TrainedModels
     own: OwnDocuments
     kept_documents: int  # of the training part, whether they were drawn or not
     kept_tokens: int  # of those that may be read; by the drawn ones' share where not all were drawn

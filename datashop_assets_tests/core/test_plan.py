@@ -1,6 +1,7 @@
 """The states of a plan: what makes each, what a run would do about it, and what it says."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from datashop_assets.core.build import make_step
 from datashop_assets.core.plan import Graph, State
 from datashop_assets.core.step import Resources
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.core.small_graph import GRAPH, numbers, plan, states, total
+from datashop_assets_tests.core.small_graph import GRAPH, numbers, plan, prompt, report, states, total
 
 ALL = ["numbers", "total", "report"]
 
@@ -116,6 +117,12 @@ def test_what_a_gate_holds_back_is_to_do_where_what_it_judged_is_made_again(root
 def test_a_graph_whose_steps_are_out_of_order_is_refused() -> None:
     with pytest.raises(ValueError, match="total reads \\['numbers'\\], which is not declared before it"):
         Graph((total, numbers))
+
+
+def test_a_step_that_reads_every_step_before_it_reads_a_new_one_too() -> None:
+    reads_all = replace(report, inputs=(), reads_every_step=True)
+    assert Graph((numbers, reads_all)).step("report").inputs_of(prompt()) == ("numbers",)
+    assert Graph((numbers, total, reads_all)).step("report").inputs_of(prompt()) == ("numbers", "total")
 
 
 def test_what_is_upstream_of_a_step_is_found_by_name_and_an_unknown_name_is_refused() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from datashop_assets.data_card.facts import Step, label_funnel, pool_funnel
+from datashop_assets.data_card.facts import FunnelStep, label_funnel, pool_funnel
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.filtered_pool.results import PoolScoresResult
 from datashop_assets.trained_lm.results import OwnDocuments, TrainedLMResult, TrainedModels
@@ -103,7 +103,7 @@ def test_the_sample_to_the_labels(tmp_path: Path) -> None:
     assert [step.tokens for step in steps[2:]] == [10 + 11 + 12 + 13, 10 + 11 + 13, 10 + 13]
 
 
-def nothing_is_lost(steps: list[Step]) -> bool:
+def nothing_is_lost(steps: list[FunnelStep]) -> bool:
     """Whether each step's documents and those it names as lost are those of the step before."""
     counted = [step for step in steps if step.documents is not None]
     return all(
