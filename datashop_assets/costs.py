@@ -6,12 +6,13 @@ How an estimate is made stands in `estimate`.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
 from datashop_assets.core.plan import State
+from datashop_assets.core.step import StepOutput, StepResult
 from datashop_assets.markdown import table
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.section import Section
@@ -20,7 +21,6 @@ from datashop_assets.shipped import shipped
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
-from datashop_assets.storage.stage_folder import StageFolder
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
 HOUR = 3600.0  # seconds
@@ -146,12 +146,12 @@ def last_estimate(folder: Folder) -> Estimate | None:
         return None
 
 
-def seconds_spent(output: StageFolder) -> float:
-    """Seconds of the run that finished a stage; of all its runs, where the stage counts them as `seconds_asking`."""
-    return max(output.manifest.seconds, output.metrics.get("seconds_asking") or 0.0)
+def seconds_spent(output: StepOutput[StepResult]) -> float:
+    """Seconds of the run that finished a stage; of all its runs, where its result counts them."""
+    return max(output.manifest.seconds, output.result.seconds_of_all_runs() or 0.0)
 
 
-def beside_estimate(output: StageFolder, slug: str, root: Root) -> dict[str, str]:
+def beside_estimate(output: StepOutput[StepResult], slug: str, root: Root) -> dict[str, str]:
     """Title -> Markdown: the last estimate of a stage beside what it took; nothing where none was made.
 
     An estimate that was made when the stage was current says nothing of what it takes.
@@ -160,10 +160,9 @@ def beside_estimate(output: StageFolder, slug: str, root: Root) -> dict[str, str
     stage = estimate.stages.get(output.manifest.stage) if estimate else None
     if estimate is None or stage is None or stage.state is State.CURRENT:
         return {}
-    metrics: Mapping[str, Any] = output.metrics
     hours = seconds_spent(output) / HOUR
     rows = [
-        ("tokens", stage.tokens, sum(metrics.get(one) or 0 for one in TOKENS) or None),
+        ("tokens", stage.tokens, output.result.tokens_spent()),
         ("hours", stage.hours, hours),
         (estimate.currency, stage.money, hours * stage.price_per_hour),
     ]

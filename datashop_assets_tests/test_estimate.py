@@ -16,7 +16,8 @@ from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.rubric.wording import DESCRIBE, MERGE
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.stages import finish, writer
+from datashop_assets_tests.data_card.cards import annotations_result, finished
+from datashop_assets_tests.stages import writer
 
 TABLE = Prices.model_validate(
     {
@@ -182,8 +183,8 @@ def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root, tmp_path
     planned = plan(prompt(root, model="another"), root)
     estimate = make_estimate(planned, stated_pilot(planned, 50, 100.0), TABLE)
     estimate.keep("words", root)
-    spent = {"tokens_in": 9000, "tokens_out": 876, "seconds_asking": 7200.0}
-    output = finish(writer(tmp_path, "annotations"), "annotations", spent, {})
+    spent = annotations_result(tokens_in=9000, tokens_out=876, seconds_asking=7200.0)
+    output = finished(writer(tmp_path, "annotations"), spent)
     shown = beside_estimate(output, "words", root)
 
     assert "| hours |" in shown["estimate and spent"]

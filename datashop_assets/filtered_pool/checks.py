@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from datashop_assets.core.step import Check, CheckContext, CheckResult, Input, StepOutput
 from datashop_assets.documents.results import OK, PretrainingPoolResult
 from datashop_assets.filtered_pool.results import (
+    FilteredPoolConfig,
     FilteredPoolResult,
     PoolScoresResult,
     counts_tokens,
@@ -143,7 +144,7 @@ def around_the_cut(filtered: StepOutput[FilteredPoolResult], scores: StageFolder
 def miskept(filtered: StepOutput[FilteredPoolResult], scores: StageFolder) -> list[str]:
     """Where the kept documents are not exactly those of the rule; nothing where all is exact."""
     result, found = filtered.result, list[str]()
-    threshold, form = result.threshold, filtered.manifest.config["format"]
+    threshold, form = result.threshold, _config(filtered).format
     for name, chunks in groupby(_decided(filtered, scores), itemgetter(0)):
         marked, exact = 0, True
         for _, chunk in chunks:
@@ -213,7 +214,7 @@ def missized(
 
     from datashop_assets.documents.pool import pool_shards
 
-    ratio, exact = tokens.result.bytes_per_token, filtered.manifest.config["count"] == "exact"
+    ratio, exact = tokens.result.bytes_per_token, _config(filtered).count == "exact"
     cut, found, nearest = filtered.result.cut_score or 0.0, list[str](), pl.DataFrame()
     for shard in pool_shards(pool):
         same = True
@@ -277,6 +278,10 @@ def _documents(pool: StageFolder, name: str, *columns: str) -> "Iterator[pl.Data
 
     frames = _columns(pool, name, *columns, "status")
     return rechunked((frame.filter(status=OK).select(columns) for frame in frames), CHUNK)
+
+
+def _config(filtered: StepOutput[FilteredPoolResult]) -> FilteredPoolConfig:
+    return FilteredPoolConfig.model_validate(filtered.manifest.config)
 
 
 def _columns(folder: StageFolder, name: str, *columns: str) -> "Iterator[pl.DataFrame]":

@@ -14,20 +14,22 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.plan import Plan
+from datashop_assets.core.step import ResultT, StepOutput
 from datashop_assets.costs import seconds_spent
 from datashop_assets.documents.pool import pool_shards, read_chosen
+from datashop_assets.documents.results import PretrainingPoolConfig, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.evaluation.results import Against, EvaluationResult, Kind
 from datashop_assets.filtered_pool.keep_rule import Flags, Ranked, find_cut, keep_before
-from datashop_assets.filtered_pool.results import FilteredPoolResult
+from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
 from datashop_assets.markdown import CHARACTERS
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.ranking import spearman
 from datashop_assets.storage.digests import keyed_hash, unit_hash
-from datashop_assets.storage.stage_folder import StageFolder
 
-NEEDED = ("pretraining_pool", "pool_scores", "filtered_pool")
+NEEDED = (PretrainingPoolResult.step, PoolScoresResult.step, FilteredPoolResult.step)
 RANKED = 100_000  # documents that the rank correlation is taken over, at most some more
 SHOWN = 8  # documents that one prompt keeps and the other drops
 
@@ -99,21 +101,25 @@ class ComparedPrompt:
     """One prompt and those of its outputs that are there."""
 
     slug: str
-    outputs: Mapping[str, StageFolder]
+    outputs: Mapping[str, StepOutput[Any]]
+
+    @property
+    def pool(self) -> StepOutput[PretrainingPoolResult]:
+        return self.outputs[PretrainingPoolResult.step]
 
     @property
     def kept(self) -> FilteredPoolResult:
-        return FilteredPoolResult.model_validate(self.outputs["filtered_pool"].metrics)
+        kept: StepOutput[FilteredPoolResult] = self.outputs[FilteredPoolResult.step]
+        return kept.result
 
-    @property
-    def evaluation(self) -> EvaluationResult | None:
-        """None where it has not been made."""
-        output = self.outputs.get(EvaluationResult.step)
-        return None if output is None else EvaluationResult.model_validate(output.metrics)
+    def result(self, kind: type[ResultT]) -> ResultT | None:
+        """What a step gave; None where it has not been made."""
+        output: StepOutput[ResultT] | None = self.outputs.get(kind.step)
+        return None if output is None else output.result
 
     def scores(self, shard: str) -> pl.DataFrame:
         """row, id, score, margin of every document of a shard, in pool order."""
-        return self.outputs["pool_scores"].table(f"{shard}.parquet").select("row", "id", "score", "margin")
+        return self.outputs[PoolScoresResult.step].table(f"{shard}.parquet").select("row", "id", "score", "margin")
 
     def best(self, shards: Sequence[str], documents: int) -> Iterator[Flags]:
         """By shard, which of its documents are among the `documents` best by margin; ties by a hash of the place."""
@@ -150,7 +156,7 @@ def comparable(plan: Plan) -> bool:
 def compare(prompts: Sequence[ComparedPrompt]) -> Comparison:
     """Raises `ValueError` where they did not score the same documents."""
     check_one_pool(prompts)
-    shards = pool_shards(prompts[0].outputs["pretraining_pool"])
+    shards = pool_shards(prompts[0].pool)
     documents = prompts[0].kept.documents
     at = min(prompt.kept.kept_documents for prompt in prompts)
     tally = _tally(prompts, shards, at, documents)
@@ -172,9 +178,9 @@ def check_one_pool(prompts: Sequence[ComparedPrompt]) -> None:
     """Raises `ValueError` where the prompts did not score the same documents."""
     first, *others = prompts
     for other in others:
-        pools = [one.outputs["pretraining_pool"].manifest for one in (first, other)]
+        pools = [one.pool.manifest for one in (first, other)]
         if pools[0].content_digest != pools[1].content_digest:
-            uris = " and ".join(repr(pool.config["data"]["uri"]) for pool in pools)
+            uris = " and ".join(repr(PretrainingPoolConfig.model_validate(pool.config).data.uri) for pool in pools)
             raise ValueError(
                 f"{first.slug!r} and {other.slug!r} scored different pools ({uris}); prompts are compared on one pool: "
                 "give both the same pretraining_pool and heldout_fraction"
@@ -196,15 +202,14 @@ def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
 
 def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
-    metrics: dict[str, Mapping[str, Any]] = {name: output.metrics for name, output in prompt.outputs.items()}
-    annotations, evaluation = metrics.get("annotations", {}), prompt.evaluation
-    encoder = EncoderResult.model_validate(metrics["encoder"]) if "encoder" in metrics else None
+    annotations, evaluation = prompt.result(AnnotationsResult), prompt.result(EvaluationResult)
+    encoder = prompt.result(EncoderResult)
     gold_auc = encoder.gold.auc if encoder and encoder.gold else None
     kept = prompt.kept
     return CostAndBenefit(
         seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
-        tokens_in=annotations.get("tokens_in"),
-        tokens_out=annotations.get("tokens_out"),
+        tokens_in=annotations.tokens_in if annotations else None,
+        tokens_out=annotations.tokens_out if annotations else None,
         auc=encoder.auc.value if encoder else None,
         gold_auc=gold_auc.value if gold_auc else None,
         kept_documents=kept.kept_documents,
@@ -274,7 +279,7 @@ def _apart(
 
 def _with_texts(prompts: Sequence[ComparedPrompt], apart: Mapping[tuple[int, int], list[KeptDocument]]) -> list[Apart]:
     """The documents apart with the beginning of their texts, one entry for each ordered pair."""
-    pool = prompts[0].outputs["pretraining_pool"]
+    pool = prompts[0].pool
     wanted = {(one.shard, one.row) for documents in apart.values() for one in documents}
     texts = {
         (shard, row): document.text[:CHARACTERS]

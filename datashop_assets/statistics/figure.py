@@ -52,19 +52,8 @@ class Figure(BaseModel):
         """From `{value, low, high}`; None where there is no value."""
         return None if stored is None or stored["value"] is None else cls.model_validate(stored)
 
-    @classmethod
-    def from_metrics(cls, metrics: Mapping[str, Any], name: str) -> Self | None:
-        """From a manifest's `<name>`, `<name>_low` and `<name>_high`; None where there is no value."""
-        if metrics.get(name) is None:
-            return None
-        return cls(value=metrics[name], low=metrics.get(f"{name}_low"), high=metrics.get(f"{name}_high"))
-
     def as_json(self) -> dict[str, float | None]:
         return {"value": self.value, "low": self.low, "high": self.high}
-
-    def as_metrics(self, name: str) -> dict[str, float | None]:
-        """As a manifest carries it: `{name: value, name_low: low, name_high: high}`."""
-        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
 
     def times(self, factor: float) -> "Figure":
         """Value and ends times a factor that is known and not negative."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -12,9 +13,11 @@ from click.testing import CliRunner
 
 from datashop_assets.cli import main
 from datashop_assets.commands.estimate import show as show_estimate
+from datashop_assets.commands.run import HEADLINES
 from datashop_assets.commands.setup import LOCK, install_command
 from datashop_assets.core.plan import State
 from datashop_assets.costs import Estimate, PilotSummary, StageEstimate
+from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.home import SHIPPED, dagster_home
 from datashop_assets.shipped import shipped
 from datashop_assets.statistics.figure import Figure
@@ -119,3 +122,20 @@ def test_an_estimate_is_said_in_durations_and_added_up(capsys: pytest.CaptureFix
     assert "tides: estimate, with 95% intervals, on v6e-8" in said
     assert "2 h 0 min (1 h 0 min to" in said
     assert re.search(r"encoder 36\.0 s 0\.01 .* all 2 h 0 min 2 *$", said)
+
+
+@pytest.mark.parametrize(("step", "path"), [(step, path) for step, paths in HEADLINES.items() for path in paths])
+def test_what_the_table_of_stages_shows_of_a_result_is_a_field_of_it(step: str, path: str) -> None:
+    schema = GRAPH.step(step).result.model_json_schema(mode="serialization")
+    found = [schema]
+    for key in path.split("."):
+        found = [each["properties"][key] for each in found if key in each.get("properties", {})]
+        assert found, f"{step} has no {path}"
+        found = [schema["$defs"][one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in _cases(found)]
+    for one in found:
+        assert one.get("type") in ("number", "integer", "null", "string") or "value" in one["properties"]
+
+
+def _cases(schemas: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A field that may be None has a schema for each case."""
+    return [case for schema in schemas for case in schema.get("anyOf", [schema])]

@@ -7,14 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.core.step import StepOutput
+from datashop_assets.core.step import StepOutput, config_json
 from datashop_assets.filtered_pool.checks import miskept, unscored
 from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name
 from datashop_assets.filtered_pool.steps import filtered_pool
 from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, ThresholdRule
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets_tests.documents.making import make_pool, write_documents
-from datashop_assets_tests.filtered_pool.pools import kept_result
+from datashop_assets_tests.filtered_pool.pools import filtering, kept_result
 from datashop_assets_tests.stages import finish, stage_of_rows, writer
 
 MARGINS = [[3.0, 1.0, 2.0], [0.5, 2.5, -1.0]]  # two shards of three documents
@@ -49,7 +49,8 @@ def filtered(
         output.write_rows(f"documents/part-{n}.jsonl.zst", chosen[forgotten if n == 0 else 0 :])
     threshold = rule.threshold if isinstance(rule, ThresholdRule) else None
     metrics = kept_result(rule=rule, unit=rule.unit, threshold=threshold).model_dump(mode="json")
-    return filtered_pool.output(finish(output, "filtered_pool", metrics, {"format": "jsonl.zst"}).folder)
+    config = config_json(filtering({"fraction": 0.5}, rule=rule))
+    return filtered_pool.output(finish(output, "filtered_pool", metrics, config).folder)
 
 
 def audit(root: Path, rule: KeepRule, kept: Sequence[Sequence[bool]], forgotten: int = 0) -> list[str]:

@@ -9,6 +9,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from datashop_assets.core.step import StepOutput
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.filtered_pool.results import PoolScoresResult
 from datashop_assets.prompt_comparison.compare import (
     ComparedPrompt,
     compare,
@@ -17,16 +20,16 @@ from datashop_assets.prompt_comparison.compare import (
     shared,
 )
 from datashop_assets.prompt_comparison.report import report
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets_tests.data_card.cards import annotations_result, finished
 from datashop_assets_tests.documents import making
 from datashop_assets_tests.filtered_pool.pools import kept_result
-from datashop_assets_tests.stages import finish, writer
+from datashop_assets_tests.stages import writer
 
 DOCUMENTS = 64  # so that scores are exact in binary
 SCORES = {"row": pl.Int64, "id": pl.String, "score": pl.Float64, "margin": pl.Float64}
 
 
-def indexed(place: Path, shards: int) -> StageFolder:
+def indexed(place: Path, shards: int) -> StepOutput[PretrainingPoolResult]:
     (place / "files").mkdir(parents=True)
     for shard in range(shards):
         rows = [{"id": f"d{n}", "text": f"Text {n} | <b>", "source": "a"} for n in range(shard, DOCUMENTS, shards)]
@@ -34,7 +37,9 @@ def indexed(place: Path, shards: int) -> StageFolder:
     return making.make_pool(str(place / "files"), place)
 
 
-def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shards: int) -> ComparedPrompt:
+def prompt(
+    place: Path, pool: StepOutput[PretrainingPoolResult], scores: list[float], kept: int, shards: int
+) -> ComparedPrompt:
     """A prompt that gave these scores, document 0 first, and keeps `kept`."""
     output = writer(place, "pool_scores")
     for shard in range(shards):
@@ -43,13 +48,13 @@ def prompt(place: Path, pool: StageFolder, scores: list[float], kept: int, shard
             for row, n in enumerate(range(shard, DOCUMENTS, shards))
         ]
         output.write_rows(f"part-{shard}.parquet", rows, SCORES)
-    scored = finish(output, "pool_scores", {"documents": DOCUMENTS}, {})
+    scored = finished(output, PoolScoresResult(documents=DOCUMENTS, positive=0, not_passed=0, histogram=()))
     by_source = {
         "a": {"documents": 16, "bytes": 100, "kept_documents": kept, "kept_bytes": 25},
         "b": {"documents": 48, "bytes": 300, "kept_documents": 0, "kept_bytes": 75},
     }
     result = kept_result(documents=DOCUMENTS, bytes=400, kept_bytes=100, kept_documents=kept, by_source=by_source)
-    filtered = finish(writer(place, "filtered_pool"), "filtered_pool", result.model_dump(mode="json"), {})
+    filtered = finished(writer(place, "filtered_pool"), result)
     return ComparedPrompt(place.name, {"pretraining_pool": pool, "pool_scores": scored, "filtered_pool": filtered})
 
 
@@ -83,8 +88,8 @@ def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: 
     rising = [n / DOCUMENTS for n in range(DOCUMENTS)]
     sides = []
     for name, seconds in {"one": 40.0, "two": 50.0}.items():
-        measured = {"tokens_in": 5, "tokens_out": 1, "seconds_asking": seconds}  # of two runs, one of them killed
-        answers = finish(writer(tmp_path / name, "annotations"), "annotations", measured, {})
+        measured = annotations_result(tokens_in=5, tokens_out=1, seconds_asking=seconds)  # two runs, one killed
+        answers = finished(writer(tmp_path / name, "annotations"), measured)
         side = prompt(tmp_path / name, pool, rising, 13, 1)
         sides.append(replace(side, outputs={**side.outputs, "annotations": answers}))
     assert shared(sides) == {"pretraining_pool"}
@@ -97,7 +102,7 @@ def test_prompts_on_different_pools_are_not_compared(tmp_path: Path) -> None:
     scores = [n / DOCUMENTS for n in range(DOCUMENTS)]
     one = prompt(tmp_path / "one", indexed(tmp_path / "x", 1), scores, 5, 1)
     other = prompt(tmp_path / "two", indexed(tmp_path / "y", 2), scores, 5, 2)
-    with pytest.raises(ValueError, match="different pools"):
+    with pytest.raises(ValueError, match=rf"different pools \('{tmp_path}/x/files' and '{tmp_path}/y/files'\)"):
         compare([one, other])
 
 

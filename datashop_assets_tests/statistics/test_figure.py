@@ -22,21 +22,13 @@ def figures(draw: st.DrawFn) -> Figure:
 
 
 @given(figures())
-def test_it_comes_back_from_json_and_from_metrics(figure: Figure) -> None:
+def test_it_comes_back_from_json(figure: Figure) -> None:
     assert Figure.from_json(json.loads(json.dumps(figure.as_json()))) == figure
-    assert Figure.from_metrics({"other": 1.0, **figure.as_metrics("auc")}, "auc") == figure
-
-
-def test_a_manifest_names_the_ends_after_the_figure() -> None:
-    figure = Figure(value=0.9, low=0.8, high=0.95, n=600, unit="documents")
-    assert figure.as_metrics("gold_auc") == {"gold_auc": 0.9, "gold_auc_low": 0.8, "gold_auc_high": 0.95}
 
 
 def test_what_was_not_measured_is_none() -> None:
-    assert Figure.from_metrics({"auc_low": 0.5}, "auc") is None
     assert Figure.from_json({"value": None, "low": None, "high": None}) is None
     assert Figure.from_json(None) is None
-    assert Figure.from_metrics({"precision": 0.5}, "precision") == Figure(value=0.5)  # an older manifest without ends
 
 
 def test_it_is_a_field_of_a_result() -> None:
