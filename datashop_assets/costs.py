@@ -6,7 +6,7 @@ How an estimate is made stands in `estimate`.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
@@ -24,7 +24,6 @@ from datashop_assets.storage.root import Root
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
 HOUR = 3600.0  # seconds
-TOKENS = ("tokens_in", "tokens_out", "tokens_estimated")  # that a step spent on an annotator
 LEAST = 0.001  # smaller amounts are not told apart
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from datashop_assets.core.plan import Plan
-from datashop_assets.core.status import Status, StepStatus, step_status
+from datashop_assets.core.status import DeploymentStatus, StepStatus, step_status
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.protocols.annotator import ModelNames
@@ -44,7 +44,7 @@ class Deployment:
         """
         return plan(self.prompts.load(slug), self.root, self.annotator)
 
-    def status(self, slugs: Collection[str] = ()) -> Status:
+    def status(self, slugs: Collection[str] = ()) -> DeploymentStatus:
         """The state of every step of `slugs`, or of all prompts; then also what is wrong with files that are none."""
         states: dict[str, dict[str, StepStatus]] = {}
         problems = {} if slugs else {slug: str(error) for slug, error in self.prompts.problems().items()}
@@ -53,7 +53,7 @@ class Deployment:
                 states[slug] = {name: step_status(planned) for name, planned in self.plan(slug).items()}
             except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is said
                 problems[slug] = str(error) if slug in str(error) else f"{slug}: {error}"
-        return Status(prompts=states, problems=problems)
+        return DeploymentStatus(prompts=states, problems=problems)
 
 
 def _leased(root: Root) -> Root:

@@ -7,7 +7,6 @@ are asked one short question for each way in which prompts ask a model; no other
 
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from datashop_assets.data_packages import data_file, data_folder
+from datashop_assets.machine import cores
 from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.processes.child import run_child
 from datashop_assets.prompts.store import PromptStore, default_prompts
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PYTHONS = ((3, 11), (3, 13))  # as requires-python has them
 PACKAGES = ("dagster", "jax", "flax", "polars", "tokenizers", "fasttext", "gguf")
 WEIGHTS = EMBEDDED[0]
-ROOM = 2.0  # GB: the demo writes 20 MB, a small model's checkpoints some hundreds
+NEEDED_GB = 2.0  # GB: the demo writes 20 MB, a small model's checkpoints some hundreds
 ANSWER_SECONDS = 60.0  # for an endpoint to answer one short question
 BRIEF, BRIEF_CHARACTERS = "Say in a few words what this text is about: {example}", 200  # in place of a rubric
 ENDPOINTS_FIX = "start them, or correct DATASHOP_ANNOTATOR_URLS, the key, or annotator.model in the prompt file"
@@ -99,7 +99,7 @@ def disk() -> Finding:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
-    if free < ROOM:
+    if free < NEEDED_GB:
         fix = "free some space, or name another DATASHOP_ROOT"
         return Finding("disk", "bad", f"{free:.1f} GB free at {place}", fix)
     return Finding("disk", "good", f"{free:.0f} GB free at {place}")
@@ -242,7 +242,7 @@ def accelerator() -> Finding:
     kinds = [f"{platform} ({kind})" for platform, kind in json.loads(done.stdout.splitlines()[-1])]
     if not all(kind.startswith("cpu") for kind in kinds):
         return Finding("accelerator", "good", f"{len(kinds)}: {', '.join(dict.fromkeys(kinds))}")
-    message = f"none; {os.cpu_count()} processor cores"
+    message = f"none; {cores()} processor cores"
     if read_settings().profile == "gpu":
         return Finding("accelerator", "bad", message, f"install the extra `gpu`, or unset {PROFILE}")
     return Finding("accelerator", "note", message, "nothing, if there is none; else install the extra `gpu` or `tpu`")

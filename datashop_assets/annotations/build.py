@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datashop_assets.annotations.design import Design, Drawn, Row, design_of, documents, first_round, index_of
+from datashop_assets.annotations.design import Design, DrawnDocument, Row, design_of, documents, first_round, index_of
 from datashop_assets.annotations.design import second_round as draw_second_round
 from datashop_assets.annotations.ranking import first_pass_scores, pilot_scores
 from datashop_assets.annotations.results import AnnotationDigests, AnnotationsConfig, AnnotationsResult
@@ -17,7 +17,7 @@ from datashop_assets.annotations.rows import SCHEMA, VOLATILE, drawn_of, row_of,
 from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
 from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import Spending
-from datashop_assets.asking.store import AnswerStore, answers_in_order, content_of, lot_size
+from datashop_assets.asking.store import AnswerStore, answers_in_order, batch_size, content_of
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
@@ -95,7 +95,7 @@ def _annotate(rounds: "Rounds", index: Sequence[Row], design: Design, bar: Bar) 
     return said
 
 
-def _second_round(rounds: "Rounds", rest: Sequence[Row], design: Design) -> tuple[list[Drawn], str]:
+def _second_round(rounds: "Rounds", rest: Sequence[Row], design: Design) -> tuple[list[DrawnDocument], str]:
     run, contents = rounds.run, [row["content"] for row in rest]
     texts = ((row["content"], row["text"]) for row in rounds.documents(set(contents)))
     if run.config.cascade is not None:
@@ -115,7 +115,7 @@ class Rounds:
     collector: AnswerCollector
     judge: Judge
 
-    def annotate(self, drawn: Sequence[Drawn], bar: Bar) -> None:
+    def annotate(self, drawn: Sequence[DrawnDocument], bar: Bar) -> None:
         """Asks about documents that have no answer yet, and writes a row for each of `drawn`, in that order."""
         contents = {one.row["content"] for one in drawn}
         self.collector.ask(((row["content"], _request(row)) for row in self.documents(contents)), bar)
@@ -136,7 +136,7 @@ class Rounds:
         """The documents of the sample with these contents, read in a stream."""
         return documents(self.run.input(AnnotationSampleResult), contents)
 
-    def _repair(self, drawn: Sequence[Drawn]) -> None:
+    def _repair(self, drawn: Sequence[DrawnDocument]) -> None:
         """Second tries, for replies that hold no score. Memory holds those replies, and no others."""
         if not (offered := self.judge.answers):
             return
@@ -155,14 +155,14 @@ class Rounds:
         with self.run.resources.progress.bar("second tries", len(before), "documents") as bar:
             self.collector.ask(again, bar)
 
-    def _write(self, drawn: Sequence[Drawn]) -> None:
-        size = lot_size(len(drawn))
-        lots = (drawn[start : start + size] for start in range(0, len(drawn), size))
-        for name, lot, answers in zip(_names(drawn[0].round, len(drawn)), lots, self._answers(drawn), strict=True):
-            rows = (row_of(one, answers, self.collector.failures, self.judge) for one in lot)
+    def _write(self, drawn: Sequence[DrawnDocument]) -> None:
+        size = batch_size(len(drawn))
+        batches = (drawn[start : start + size] for start in range(0, len(drawn), size))
+        for name, batch, answers in zip(_names(drawn[0].round, len(drawn)), batches, self._answers(drawn), strict=True):
+            rows = (row_of(one, answers, self.collector.failures, self.judge) for one in batch)
             self.run.output.write_rows(name, rows, SCHEMA, volatile=VOLATILE)
 
-    def _answers(self, drawn: Sequence[Drawn]) -> Iterator[dict[str, Answer]]:
+    def _answers(self, drawn: Sequence[DrawnDocument]) -> Iterator[dict[str, Answer]]:
         contents = [one.row["content"] for one in drawn]
         return answers_in_order(self.collector.store, contents, self.run.output.scratch)
 
@@ -172,4 +172,4 @@ def _request(row: Row) -> AnnotationRequest:
 
 
 def _names(number: int, count: int) -> list[str]:
-    return [f"round{number}-{lot:03d}.parquet" for lot in range(-(-count // lot_size(count)))]
+    return [f"round{number}-{batch:03d}.parquet" for batch in range(-(-count // batch_size(count)))]

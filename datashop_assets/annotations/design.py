@@ -124,7 +124,7 @@ def _dealt(sizes: list[int], draws: int) -> tuple[Stratum, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnDocument:
     """A document to be asked, and how it came to be drawn."""
 
     row: Row
@@ -134,14 +134,14 @@ class Drawn:
     weight: float  # how many documents of the sample it stands for
 
 
-def first_round(sample: Sequence[Row], design: Design) -> tuple[list[Drawn], list[Row]]:
+def first_round(sample: Sequence[Row], design: Design) -> tuple[list[DrawnDocument], list[Row]]:
     """A simple random draw, and the documents that are left."""
     shuffled = _shuffled("annotations round 1", sample)
     chosen, rest = shuffled[: design.first.drawn], shuffled[design.first.drawn :]
-    return [Drawn(row, 1, 0, design.first.probability, design.first_weight) for row in chosen], rest
+    return [DrawnDocument(row, 1, 0, design.first.probability, design.first_weight) for row in chosen], rest
 
 
-def second_round(rest: Sequence[Row], scores: Sequence[float], design: Design) -> list[Drawn]:
+def second_round(rest: Sequence[Row], scores: Sequence[float], design: Design) -> list[DrawnDocument]:
     """A random draw within each stratum of `scores`, one score a row. Equal scores are cut by chance."""
     shuffled = _shuffled("annotations ties", rest)
     score_of = {row["content"]: score for row, score in zip(rest, scores, strict=True)}
@@ -153,9 +153,9 @@ def second_round(rest: Sequence[Row], scores: Sequence[float], design: Design) -
     return drawn
 
 
-def _within(rows: Sequence[Row], number: int, stratum: Stratum, design: Design) -> list[Drawn]:
+def _within(rows: Sequence[Row], number: int, stratum: Stratum, design: Design) -> list[DrawnDocument]:
     chosen = _shuffled("annotations round 2", rows)[: stratum.drawn]
-    return [Drawn(row, 2, number, stratum.probability, design.second_weight(stratum)) for row in chosen]
+    return [DrawnDocument(row, 2, number, stratum.probability, design.second_weight(stratum)) for row in chosen]
 
 
 def _shuffled(key: str, rows: Sequence[Row]) -> list[Row]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.annotations.design import INDEXED, Drawn
+from datashop_assets.annotations.design import INDEXED, DrawnDocument
 from datashop_assets.annotations.endpoints import EndpointTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
@@ -45,7 +45,9 @@ BINS = 10  # of half a point each
 REASONS = 10  # the most frequent ones are shown
 
 
-def row_of(drawn: Drawn, answers: Mapping[str, Answer], failures: Mapping[str, str], judge: Judge) -> dict[str, Any]:
+def row_of(
+    drawn: DrawnDocument, answers: Mapping[str, Answer], failures: Mapping[str, str], judge: Judge
+) -> dict[str, Any]:
     """`answers` and `failures` by key: see `asking.store`."""
     first = _answer(drawn.row["content"], answers, failures)
     verdict = judge.judge(first)
@@ -55,17 +57,17 @@ def row_of(drawn: Drawn, answers: Mapping[str, Answer], failures: Mapping[str, s
     return _row(drawn, judge.repaired(verdict, second), first, second)
 
 
-def drawn_of(row: Mapping[str, Any]) -> Drawn:
+def drawn_of(row: Mapping[str, Any]) -> DrawnDocument:
     """How the document of a row was drawn."""
     index = {name: row[name] for name in (*INDEXED, "characters")}
-    return Drawn(index, row["round"], row["stratum"], row["draw_probability"], 1 / row["probability"])
+    return DrawnDocument(index, row["round"], row["stratum"], row["draw_probability"], 1 / row["probability"])
 
 
 def _answer(key: str, answers: Mapping[str, Answer], failures: Mapping[str, str]) -> Answer:
     return answers.get(key) or failed_answer(key, failures.get(key, UNANSWERED))
 
 
-def _row(drawn: Drawn, verdict: Judgement, first: Answer, second: Answer | None) -> dict[str, Any]:
+def _row(drawn: DrawnDocument, verdict: Judgement, first: Answer, second: Answer | None) -> dict[str, Any]:
     tries = [first, second] if second else [first]
     return {
         "id": drawn.row["id"],

@@ -170,7 +170,7 @@ class DocumentScorer:
         """The expected score, 0 to 5, of each of `contents`, which are the digests of the requests' documents.
 
         None where the call failed, was refused or gave a reply without a score: there is no second try. Memory holds as
-        many answers as a lot of `answers_in_order`. Raises `ValueError` where the budget is reached.
+                many answers as a batch of `answers_in_order`. Raises `ValueError` where the budget is reached.
         """
         store = AnswerStore.of(self.answers, self.question)
         spending = Spending.so_far(self.limits, self.question, store, self.scratch)
@@ -180,8 +180,8 @@ class DocumentScorer:
         except AskingStoppedError as stop:
             raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
         scores: dict[str, float | None] = dict.fromkeys(contents)
-        for lot in answers_in_order(store, list(scores), self.scratch):
-            scores |= {key: self.judge.judge(answer).expected_score for key, answer in lot.items() if key in scores}
+        for batch in answers_in_order(store, list(scores), self.scratch):
+            scores |= {key: self.judge.judge(answer).expected_score for key, answer in batch.items() if key in scores}
         return scores
 
     def scores_of(self, documents: Iterable[Document], bar: Bar) -> list[float | None]:

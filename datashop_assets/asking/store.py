@@ -82,19 +82,19 @@ class AnswerStore:
         return lesser((key, line) for key, line in self.lines() if key in wanted)
 
 
-def lot_size(count: int) -> int:
+def batch_size(count: int) -> int:
     """How many of `count` documents `answers_in_order` holds in memory together."""
     return max(TOGETHER, -(-count // MOST_FILES))
 
 
 def answers_in_order(store: AnswerStore, contents: Sequence[str], scratch: Path) -> Iterator[dict[str, Answer]]:
-    """For each lot of `lot_size` documents in turn: key -> answer, with all keys that the store has for them.
+    """For each batch of `batch_size` documents in turn: key -> answer, with all keys that the store has for them.
 
     The order is that of the documents, whatever the one in which answers came. The store is read once and dealt into
-    local files, one for each lot; memory holds one lot.
+    local files, one for each batch; memory holds one batch.
     """
-    size = lot_size(len(contents))
-    files = [scratch / f"answers-{lot:05d}.jsonl" for lot in range(-(-len(contents) // size))]
+    size = batch_size(len(contents))
+    files = [scratch / f"answers-{batch:05d}.jsonl" for batch in range(-(-len(contents) // size))]
     _deal(store, {content: place // size for place, content in enumerate(contents)}, files)
     for file in files:
         with file.open("rb") as lines:
@@ -103,12 +103,12 @@ def answers_in_order(store: AnswerStore, contents: Sequence[str], scratch: Path)
         file.unlink()
 
 
-def _deal(store: AnswerStore, lot_of: Mapping[str, int], files: Sequence[Path]) -> None:
+def _deal(store: AnswerStore, batch_of: Mapping[str, int], files: Sequence[Path]) -> None:
     with ExitStack() as stack:
-        lots = [stack.enter_context(file.open("wb")) for file in files]
+        batches = [stack.enter_context(file.open("wb")) for file in files]
         for key, line in store.lines():
-            if (lot := lot_of.get(content_of(key))) is not None:
-                lots[lot].write(key.encode() + b"\t" + line + b"\n")
+            if (batch := batch_of.get(content_of(key))) is not None:
+                batches[batch].write(key.encode() + b"\t" + line + b"\n")
 
 
 class AnswerWriter:

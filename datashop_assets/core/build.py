@@ -22,7 +22,7 @@ from datashop_assets.storage.manifest import MANIFEST, MadeFrom, Manifest, conte
 from datashop_assets.storage.scratch import scratch_folder
 from datashop_assets.storage.stage_folder import DamagedStageError
 from datashop_assets.storage.stage_writer import LEASES, StageWriter, is_untidy, tidy
-from datashop_assets.storage.writing import ROOM, free_bytes
+from datashop_assets.storage.writing import DISK_FULL, free_bytes
 
 logger = logging.getLogger("datashop")  # which the terminal and Dagster show
 RECORDED = ("jax", "jaxlib", "flax", "optax", "numpy", "polars", "pyarrow", "tokenizers", "fasttext-numpy2-wheel")
@@ -202,7 +202,7 @@ def _explained(planned: PlannedStep, scratch: Path, held: Held) -> Iterator[None
         raise
     except Exception as error:
         _raise_if_lost(planned, held, error)
-        if isinstance(error, OSError) and error.errno in ROOM and "bytes are free" not in str(error):
+        if isinstance(error, OSError) and error.errno in DISK_FULL and "bytes are free" not in str(error):
             places = [place for place in (scratch, planned.folder.local, Path(tempfile.gettempdir())) if place]
             free = ", ".join(f"{free_bytes(place):,} in {place}" for place in places)
             raise OSError(

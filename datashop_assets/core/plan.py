@@ -231,7 +231,7 @@ class Look:
         inputs = () if manifest is None else manifest.inputs
         contents = {each: self._content(each) for each in inputs if each in self._plan}
         made = planned.state not in (State.MISSING, State.BLOCKED)
-        return _seen(planned, found, contents, self._plan.annotator, made)
+        return _with_state(planned, found, contents, self._plan.annotator, made)
 
     def _content(self, name: str) -> str | None:
         manifest, _ = self._manifest(name)
@@ -257,12 +257,12 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
         inputs = tuple(name for name in step.inputs_of(prompt) if name in planned)
         digest = plan_digest(step, config, (planned[name].digest for name in inputs))
         folder = root.stage(step.name, digest)
-        unseen = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
-        manifest, _ = found = _manifest(unseen)
-        seen = _seen(unseen, found, contents, annotator, step.name in made)
+        blank = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
+        manifest, _ = found = _manifest(blank)
+        now = _with_state(blank, found, contents, annotator, step.name in made)
         if manifest is not None:
-            seen = replace(seen, checks=stored_results(step, prompt, root, manifest.content_digest))
-        planned[step.name] = _held_back(seen, planned)
+            now = replace(now, checks=stored_results(step, prompt, root, manifest.content_digest))
+        planned[step.name] = _blocked_by_gates(now, planned)
         contents[step.name] = None if manifest is None else manifest.content_digest
     return Plan(planned, prompt, root, annotator)
 
@@ -274,23 +274,23 @@ def plan_digest(step: Step[Any, Any], config: object, inputs: Iterable[str]) -> 
     )
 
 
-def _held_back(seen: PlannedStep, planned: Mapping[str, PlannedStep]) -> PlannedStep:
+def _blocked_by_gates(one: PlannedStep, planned: Mapping[str, PlannedStep]) -> PlannedStep:
     """The step, `blocked` where a gate of an input has failed or an input is blocked itself.
 
     What is not there yet is held back by every gate that stands before it.
     """
-    there = seen.state is State.CURRENT
-    for name in seen.inputs if there else planned:
+    there = one.state is State.CURRENT
+    for name in one.inputs if there else planned:
         above = planned[name]
-        if name in seen.inputs and above.state is State.BLOCKED:
-            return replace(seen, state=State.BLOCKED, reason=above.reason, blocked_by=above.blocked_by)
+        if name in one.inputs and above.state is State.BLOCKED:
+            return replace(one, state=State.BLOCKED, reason=above.reason, blocked_by=above.blocked_by)
         if above.usable and (gates := stopping(above.checks or {})):
             reason = f"{name}: {'; '.join(gates)}"
-            return replace(seen, state=State.BLOCKED, reason=reason, blocked_by=name)
-    return seen
+            return replace(one, state=State.BLOCKED, reason=reason, blocked_by=name)
+    return one
 
 
-def _seen(
+def _with_state(
     planned: PlannedStep,
     found: tuple[Manifest | None, str],
     contents: Mapping[str, str | None],

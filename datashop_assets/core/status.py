@@ -28,7 +28,7 @@ class StepStatus(BaseModel):
     blocked_by: str = ""  # the step whose gate holds it back
 
 
-class Status(BaseModel):
+class DeploymentStatus(BaseModel):
     """Prompt -> step -> status, and what is wrong with prompts that cannot be used."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

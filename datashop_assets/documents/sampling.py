@@ -53,7 +53,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnSample:
     documents: list[Candidate]
     near_heldout: int  # texts that came up before the last document drawn
 
@@ -129,7 +129,7 @@ def first(candidates: Iterable[Candidate], count: int) -> list[Candidate]:
     return kept
 
 
-def draw(candidates: Iterable[Candidate], heldout: HeldoutBands, wanted: int) -> Drawn:
+def draw(candidates: Iterable[Candidate], heldout: HeldoutBands, wanted: int) -> DrawnSample:
     """The first `wanted` candidates that are not near a held-out document."""
     drawn: list[Candidate] = []
     near_heldout = 0
@@ -140,7 +140,7 @@ def draw(candidates: Iterable[Candidate], heldout: HeldoutBands, wanted: int) ->
             near_heldout += 1
         else:
             drawn.append(one)
-    return Drawn(drawn, near_heldout)
+    return DrawnSample(drawn, near_heldout)
 
 
 def named_apart(documents: Iterable[Candidate]) -> list[str]:

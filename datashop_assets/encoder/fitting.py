@@ -10,7 +10,6 @@ Sources: Platt, Probabilistic outputs for support vector machines, 1999 (with it
 Transforming classifier scores into accurate multiclass probability estimates, 2002.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from datashop_assets.encoder_kinds.trained import (
     TrainedEncoder,
     cascade_margins,
 )
+from datashop_assets.machine import cores
 from datashop_assets.prompts.encoder_settings import Calibration, CascadeEncoderConfig
 from datashop_assets.protocols.encoder import Encoder, EncoderKind, Labelled
 from datashop_assets.statistics.agreement import log_loss
@@ -149,7 +149,7 @@ def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, scratch: Path) -> Array:
         return model.margin(rows.filter(pl.col("fold") == fold)["text"].to_list())
 
     folds, margins = sorted(set(rows["fold"])), np.zeros(len(rows))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         for fold, found in zip(folds, threads.map(unseen, folds), strict=True):
             margins[(rows["fold"] == fold).to_numpy()] = found
     with on_disk(path) as file:

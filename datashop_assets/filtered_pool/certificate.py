@@ -129,14 +129,14 @@ def certified_threshold(found: KeepCertificateResult) -> float:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CertificateDraw:
     """The beginning of the random order: `rows` with the columns of `DRAWN`, and the thresholds over it."""
 
     rows: pl.DataFrame
     candidates: Sequence["Candidate"]
 
 
-def draw(pool: StageFolder, scores: StageFolder, annotated: Collection[str], labels: int) -> Drawn:
+def draw(pool: StageFolder, scores: StageFolder, annotated: Collection[str], labels: int) -> CertificateDraw:
     """For every threshold the first `labels` documents that it keeps and whose text is not in `annotated`.
 
     `annotated` holds digests of all texts that training, calibration and the choice of an encoder may have seen.
@@ -150,7 +150,7 @@ def draw(pool: StageFolder, scores: StageFolder, annotated: Collection[str], lab
             first[threshold] = pl.concat([first[threshold], above]).sort("key", "shard", "row").head(labels)
     rows = pl.concat(first.values()).unique().sort("key", "shard", "row")
     places = {one: np.flatnonzero(rows["score"].to_numpy() >= one)[:labels].tolist() for one in THRESHOLDS}
-    return Drawn(rows, [Candidate(one, counts[one], places[one]) for one in THRESHOLDS])
+    return CertificateDraw(rows, [Candidate(one, counts[one], places[one]) for one in THRESHOLDS])
 
 
 def _keyed(pool: StageFolder, scores: StageFolder, used: pl.Series) -> Iterator[pl.DataFrame]:
@@ -163,7 +163,7 @@ def _keyed(pool: StageFolder, scores: StageFolder, used: pl.Series) -> Iterator[
             yield together.select(pl.Series("key", keys, pl.UInt64), "score", pl.lit(shard).alias("shard"), "row")
 
 
-def _documents(pool: StageFolder, drawn: Drawn) -> dict[int, Document]:
+def _documents(pool: StageFolder, drawn: CertificateDraw) -> dict[int, Document]:
     """The documents by their place in the order; each shard is read once."""
     places = {key: place for place, key in enumerate(drawn.rows.select("shard", "row").iter_rows())}
     found = {}
@@ -186,7 +186,7 @@ class _Labels:
         self.scores.update(zip(places, scores, strict=True))
         return [self._positive(place) for place in places]
 
-    def rows(self, drawn: Drawn) -> Iterator[dict[str, Any]]:
+    def rows(self, drawn: CertificateDraw) -> Iterator[dict[str, Any]]:
         """A row of `SCHEMA` for every label."""
         for place in sorted(self.scores):
             known = {"place": place, "expected_score": self.scores[place], "positive": self._positive(place)}

@@ -52,12 +52,12 @@ RankedPool = Callable[[], Iterator[Ranked]]  # the whole pool, some documents at
 class Cut:
     """Where the order is cut: the keys of the first document left out.
 
-    Documents that tie in margin and hash are kept in pool order while `room` lasts.
+    Documents that tie in margin and hash are kept in pool order while `remaining` lasts.
     """
 
     margin: int
     tie: int
-    room: int
+    remaining: int
 
     @property
     def keys(self) -> tuple[int, int]:
@@ -111,21 +111,21 @@ def find_cut(pool: RankedPool, budget: int) -> Cut | None:
     found = _radix_cut(lambda: ((margin_keys(part.margins), part.sizes) for part in pool()), budget)
     if found is None:
         return None
-    margin, room = found
+    margin, remaining = found
 
     def tied() -> Iterator[tuple[Keys, Sizes]]:
         for part in pool():
             chosen = margin_keys(part.margins) == margin
             yield part.tie_hashes(chosen), part.sizes[chosen]
 
-    last = _radix_cut(tied, room)
-    assert last is not None, "the documents that tie at the cut exceed the room by how the cut was found"
+    last = _radix_cut(tied, remaining)
+    assert last is not None, "the documents that tie at the cut exceed what remains by how the cut was found"
     return Cut(margin, *last)
 
 
 def keep_before(cut: Cut | None, pool: RankedPool) -> Iterator[Flags]:
     """For every part of the pool in order, which of its documents stand before the cut."""
-    room = cut.room if cut else 0
+    remaining = cut.remaining if cut else 0
     for part in pool():
         if cut is None:
             yield np.ones(len(part.margins), dtype=bool)
@@ -135,29 +135,29 @@ def keep_before(cut: Cut | None, pool: RankedPool) -> Iterator[Flags]:
         ties = part.tie_hashes(keys == cut.margin)
         kept[at_cut[ties < cut.tie]] = True
         for place in at_cut[ties == cut.tie]:
-            room -= int(part.sizes[place])
-            kept[place] = room >= 0
+            remaining -= int(part.sizes[place])
+            kept[place] = remaining >= 0
         yield kept
 
 
 def _radix_cut(stream: Callable[[], Iterator[tuple[Keys, Sizes]]], budget: int) -> tuple[int, int] | None:
-    """The smallest key with which the sizes of all keys up to it exceed `budget`, and the room that is left for it.
+    """The smallest key with which the sizes of all keys up to it exceed `budget`, and what remains of it.
 
     None where the whole stream fits.
     """
-    prefix, room = 0, budget
+    prefix, remaining = 0, budget
     for shift in range(64 - DIGIT, -1, -DIGIT):
         sums = np.zeros(1 << DIGIT, dtype=np.int64)
         for keys, sizes in stream():
             inside = keys >> np.uint64(shift) >> np.uint64(DIGIT) == prefix
             digits = (keys[inside] >> np.uint64(shift)) & np.uint64((1 << DIGIT) - 1)
             np.add.at(sums, digits.astype(np.int64), sizes[inside])
-        digit = int(np.searchsorted(np.cumsum(sums), room, side="right"))
+        digit = int(np.searchsorted(np.cumsum(sums), remaining, side="right"))
         if digit == len(sums):
             return None
-        room -= int(sums[:digit].sum())
+        remaining -= int(sums[:digit].sum())
         prefix = prefix << DIGIT | digit
-    return prefix, room
+    return prefix, remaining
 
 
 def margin_keys(margins: Margins) -> Keys:

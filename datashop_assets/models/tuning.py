@@ -47,7 +47,7 @@ class TuningSettings:
 
 
 @dataclass
-class Progress:
+class TuningState:
     """The state of a run: what a checkpoint saves and what `tune` returns."""
 
     weights: Tree
@@ -68,7 +68,7 @@ def tune(
     seed: int,
     checkpoint: Path,
     every: float = CHECKPOINT_SECONDS,
-) -> Progress:
+) -> TuningState:
     """Trains `weights`; returns the final state, with `best` of the epoch with the lowest validation loss.
 
     Raises `FloatingPointError` where the validation loss is no number.
@@ -106,9 +106,9 @@ class Run:
         self._loss = loss
         self.step, self.measure = jax.jit(self._step), jax.jit(self._measure)
 
-    def start(self, weights: Tree) -> Progress:
+    def start(self, weights: Tree) -> TuningState:
         placed = jax.device_put(weights, self.rules.sharding())
-        return Progress(placed, jax.device_put(self.optimizer.init(placed), self.rules.sharding()), placed)
+        return TuningState(placed, jax.device_put(self.optimizer.init(placed), self.rules.sharding()), placed)
 
     def batch(self, documents: Documents, step: int, seed: int) -> Any:
         """The documents of a step, filled up with the first one at weight 0."""
@@ -137,7 +137,7 @@ def _run(loss: Loss, settings: TuningSettings, per_epoch: int) -> Run:
     return Run(loss, settings, per_epoch, jax.devices())
 
 
-def _validate(run: Run, state: Progress, validation: Documents) -> None:
+def _validate(run: Run, state: TuningState, validation: Documents) -> None:
     places = np.arange(len(validation["weight"]))
     parts = [places[start : start + run.size] for start in range(0, len(places), run.size)]
     total, weight = np.sum([run.measure(state.weights, run.placed(validation, part)) for part in parts], axis=0)
@@ -151,7 +151,7 @@ def _validate(run: Run, state: Progress, validation: Documents) -> None:
         state.best, state.best_loss, state.best_epoch = state.weights, loss, epoch
 
 
-def save(path: Path, state: Progress) -> None:
+def save(path: Path, state: TuningState) -> None:
     """Writes a checkpoint. A reader sees it whole or not at all."""
     leaves = jax.tree.leaves((state.weights, state.moments, state.best))
     tensors = {f"{number:05d}": np.array(leaf, order="C") for number, leaf in enumerate(leaves)}
@@ -160,7 +160,7 @@ def save(path: Path, state: Progress) -> None:
         save_file(tensors, ready, metadata={"progress": json.dumps(progress)})
 
 
-def load(path: Path, like: Progress) -> Progress:
+def load(path: Path, like: TuningState) -> TuningState:
     """The state that `save` wrote, placed on devices as `like` is."""
     leaves, shape = jax.tree.flatten((like.weights, like.moments, like.best))
     with safe_open(path, framework="numpy") as opened:
@@ -168,4 +168,4 @@ def load(path: Path, like: Progress) -> Progress:
         values = [opened.get_tensor(f"{number:05d}") for number in range(len(leaves))]
     placed = [jax.device_put(value, leaf.sharding) for value, leaf in zip(values, leaves, strict=True)]
     weights, moments, best = jax.tree.unflatten(shape, placed)
-    return Progress(weights, moments, best, **progress)
+    return TuningState(weights, moments, best, **progress)

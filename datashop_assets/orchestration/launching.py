@@ -1,9 +1,10 @@
 """A run of the graph from the terminal: in this process, recorded like any other.
 
-This is the one module that imports from Dagster's private modules. The run must carry its code location, so that the UI
-can execute it again. The public ways either leave that out (`JobDefinition.execute_in_process`, `dagster job execute`)
-or launch through a code server and the daemon (`dagster job launch`, which takes 8 s of processor time before it
-returns, and needs a daemon that runs). `execute_in_process` replaces what is here when it takes a `remote_job_origin`.
+This is the one module of the product that imports from Dagster's private modules. The run must carry its code location,
+so that the UI can execute it again. The public ways either leave that out (`JobDefinition.execute_in_process`, `dagster
+job execute`) or launch through a code server and the daemon (`dagster job launch`, which takes 8 s of processor time
+before it returns, and needs a daemon that runs). `execute_in_process` replaces what is here when it takes a
+`remote_job_origin`.
 """
 
 import logging
@@ -57,7 +58,7 @@ def launch(
         hold(instance, run.run_id)
         stopped = False
         # interrupts are captured so that Ctrl-C ends the run, not only the step that it happens to meet
-        with _heard(terminal.say), capture_interrupts():
+        with _log_lines(terminal.say), capture_interrupts():
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 stopped = stopped or _is_interruption(event)
                 if not stopped:
@@ -69,16 +70,16 @@ def launch(
 
 
 @contextmanager
-def _heard(say: Callable[[str], None]) -> Iterator[None]:
+def _log_lines(say: Callable[[str], None]) -> Iterator[None]:
     """Says what Datashop logs as plain lines, and by this alone: orbax hands every line to standard error as well."""
-    logger, heard = logging.getLogger(LOGGER), _Lines(say)
-    logger.addHandler(heard)  # before Dagster's own, which puts the run's id into the record
+    logger, handler = logging.getLogger(LOGGER), _Lines(say)
+    logger.addHandler(handler)  # before Dagster's own, which puts the run's id into the record
     logger.propagate = False
     try:
         yield
     finally:
         logger.propagate = True
-        logger.removeHandler(heard)
+        logger.removeHandler(handler)
 
 
 class _Lines(logging.Handler):

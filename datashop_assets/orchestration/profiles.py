@@ -11,8 +11,9 @@ results       a folder or bucket    a folder or bucket         a bucket
 `local` uses the Ray cluster that RAY_ADDRESS names, which then sees the same folders: one on this machine, or one of
 machines that share a file system.
 
-A step's tag `datashop/cluster` (see `places.py`) says which cluster it needs, and its pool lets as many such steps run
-at once as that cluster can take. One graph spans both clusters: a step speaks to its own and to no other.
+A step's tag `datashop/cluster` (see `Placement` in `core/step.py`) says which cluster it needs, and its pool lets as
+many such steps run at once as that cluster can take. One graph spans both clusters: a step speaks to its own and to no
+other.
 """
 
 from collections.abc import Callable

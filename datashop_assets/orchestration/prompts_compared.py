@@ -7,13 +7,16 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.core.plan import Plan
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.evaluation.results import EvaluationResult
+from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.graph import plan
 from datashop_assets.orchestration.assets import OWNERS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import ModelNames
 
 
-@dg.asset(deps=["filtered_pool", "evaluation"], group_name="6_card", kinds={"polars"}, owners=OWNERS)
+@dg.asset(deps=[FilteredPoolResult.step, EvaluationResult.step], group_name="6_card", kinds={"polars"}, owners=OWNERS)
 def prompts_compared(
     context: dg.AssetExecutionContext, storage: dg.ResourceParam[PromptStore], annotator: dg.ResourceParam[ModelNames]
 ) -> dg.MaterializeResult[Any]:
@@ -24,7 +27,9 @@ def prompts_compared(
     from datashop_assets.prompt_comparison.compare import comparable, compare, compared_prompt
     from datashop_assets.prompt_comparison.report import report
 
-    plans = (plan(prompt, storage.root, annotator) for prompt in storage.prompts().values())
+    plans, problems = make_plans(storage, annotator)
+    for slug, problem in problems.items():
+        context.log.error(f"{slug}: cannot be planned and is left out: {problem}")
     groups = [group for group in by_pool(filter(comparable, plans)) if len(group) > 1]
     comparisons = [compare([compared_prompt(one) for one in group]) for group in groups]
     context.log.info(f"{len(comparisons)} pools on which two or more prompts have finished")
@@ -32,10 +37,21 @@ def prompts_compared(
     return dg.MaterializeResult(metadata={"prompts": sum(map(len, groups)), **shown})
 
 
+def make_plans(prompts: PromptStore, annotator: ModelNames | None) -> tuple[list[Plan], dict[str, str]]:
+    """The plan of every prompt that has one, and for the others, by slug, why they have none."""
+    plans, problems = list[Plan](), dict[str, str]()
+    for slug, prompt in prompts.prompts().items():
+        try:
+            plans.append(plan(prompt, prompts.root, annotator))
+        except Exception as error:  # noqa: BLE001 - whatever a source raises leaves out its own prompt only
+            problems[slug] = str(error)
+    return plans, problems
+
+
 def by_pool(plans: Iterable[Plan]) -> list[list[Plan]]:
     """Plans whose pools hold the same documents, together."""
 
     def pool(one: Plan) -> str:
-        return one["pretraining_pool"].output.manifest.content_digest
+        return one[PretrainingPoolResult.step].output.manifest.content_digest
 
     return [list(group) for _, group in groupby(sorted(plans, key=pool), key=pool)]

@@ -1,4 +1,4 @@
-"""Where a training loop runs, and over which devices. The loop itself is the room's and is handed over."""
+"""Where a training loop runs, and over which devices. The loop itself is the caller's, and is handed over."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

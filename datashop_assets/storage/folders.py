@@ -16,7 +16,7 @@ from typing import IO, Any
 import fsspec
 
 from datashop_assets.storage.digests import BYTES
-from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, in_bucket, link, on_disk, told
+from datashop_assets.storage.writing import CLOSED, FULL, NO_KIND, explaining_errors, in_bucket, link, on_disk
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*(/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*")
 
@@ -131,12 +131,14 @@ class Folder:
         """
         if self.create_only is not None:
             checked_name(name)
-            with told(f"{self.uri}/{name}", (NO_KIND,)):
+            with explaining_errors(f"{self.uri}/{name}", (NO_KIND,)):
                 return self.create_only(f"{self.uri.rstrip('/')}/{name}", data)
         filesystem, _ = self._place
         path = self.path(name)
         try:
-            with told(f"{self.uri}/{name}", (*FULL, *CLOSED, NO_KIND), Path(path) if self.local else None, len(data)):
+            with explaining_errors(
+                f"{self.uri}/{name}", (*FULL, *CLOSED, NO_KIND), Path(path) if self.local else None, len(data)
+            ):
                 link(Path(path), data) if self.local else filesystem.pipe_file(path, data, mode="create")
         except FileExistsError:
             return False

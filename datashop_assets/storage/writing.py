@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # only writing fails so
-ROOM = (errno.ENOSPC, errno.EDQUOT)  # more room would help
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # more room would help
 CLOSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR)
 NO_KIND = None  # what a bucket's errors have
 
 
 @contextmanager
-def told(
+def explaining_errors(
     place: str, kinds: tuple[int | None, ...], disk: Path | None = None, size: int | None = None
 ) -> Iterator[None]:
     """Says of an `OSError` of these kinds which place cannot be written to, and what helps.
@@ -31,8 +31,8 @@ def told(
             raise
         raise OSError(
             error.errno or errno.EIO,
-            f"{place} cannot be written: {error.strerror or error}. Make room there{_room(error, disk, size)}, let "
-            "this account write there, or name another root; then run again: finished files are kept",
+            f"{place} cannot be written: {error.strerror or error}. Make room there{_free_space(error, disk, size)}, "
+            "let this account write there, or name another root; then run again: finished files are kept",
         ) from error
 
 
@@ -77,16 +77,16 @@ def creating_folder(place: Path) -> Iterator[Path]:
 def on_disk(place: Path, named: str | None = None, size: int | None = None) -> Iterator[IO[bytes]]:
     """Written beside its place, synced, then renamed. Errors name `named`, or else the place."""
     named = named or str(place)
-    with told(named, (*FULL, *CLOSED), place, size):
+    with explaining_errors(named, (*FULL, *CLOSED), place, size):
         ready = _beside(place)
         opened = ready.open("wb")
-    with told(named, FULL, place, size):  # what the block reads may be closed to this account, too
+    with explaining_errors(named, FULL, place, size):  # what the block reads may be closed to this account, too
         try:
             with opened as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            with told(named, CLOSED):
+            with explaining_errors(named, CLOSED):
                 ready.replace(place)
         finally:
             ready.unlink(missing_ok=True)
@@ -97,9 +97,9 @@ def in_bucket(filesystem: Any, path: str, named: str, size: int | None = None) -
     """Written to a local file, then uploaded; an object is visible only once its upload is complete."""
     with tempfile.TemporaryDirectory() as scratch:
         ready = Path(scratch) / "file"
-        with told(str(ready), FULL, ready, size), ready.open("wb") as file:
+        with explaining_errors(str(ready), FULL, ready, size), ready.open("wb") as file:
             yield file
-        with told(named, (*CLOSED, NO_KIND)):
+        with explaining_errors(named, (*CLOSED, NO_KIND)):
             filesystem.put_file(str(ready), path)
         _look_up(filesystem, path, ready.stat().st_size, named)
 
@@ -119,8 +119,8 @@ def free_bytes(place: Path) -> int:
     return shutil.disk_usage(next(one for one in (place, *place.absolute().parents) if one.exists())).free
 
 
-def _room(error: OSError, disk: Path | None, size: int | None) -> str:
-    if disk is None or error.errno not in ROOM:
+def _free_space(error: OSError, disk: Path | None, size: int | None) -> str:
+    if disk is None or error.errno not in DISK_FULL:
         return ""
     needed = "" if size is None else f", {size:,} are needed"
     return f" ({free_bytes(disk):,} bytes are free{needed})"

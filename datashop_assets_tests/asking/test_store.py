@@ -135,8 +135,8 @@ def test_answers_come_in_the_order_of_the_documents_with_their_second_tries(
     monkeypatch.setattr("datashop_assets.asking.store.TOGETHER", 10)
     folder, second = Folder(str(tmp_path / "answers")), key_of("d3", ("yes", "no"))
     keep(folder, [*reversed(names(25)), second, "not wanted"])
-    lots = list(answers_in_order(AnswerStore(folder), names(25), _scratch(tmp_path)))
-    assert [set(lot) for lot in lots] == [{*names(10), second}, set(names(20)[10:]), set(names(25)[20:])]
+    batches = list(answers_in_order(AnswerStore(folder), names(25), _scratch(tmp_path)))
+    assert [set(batch) for batch in batches] == [{*names(10), second}, set(names(20)[10:]), set(names(25)[20:])]
     assert list(_scratch(tmp_path).iterdir()) == []
 
 

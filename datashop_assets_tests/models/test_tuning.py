@@ -14,7 +14,7 @@ import pytest
 
 from datashop_assets.models import tuning
 from datashop_assets.models.bert.heads import HeadKind, losses, outputs, start, targets_of
-from datashop_assets.models.tuning import Progress, TuningSettings, tune
+from datashop_assets.models.tuning import TuningSettings, TuningState, tune
 
 SETTINGS = TuningSettings(epochs=6, learning_rate=0.02, batch=16, schedule="cosine", warmup_fraction=0.1)
 DEVICES = """
@@ -75,7 +75,7 @@ def ordinal_loss(head: Any, batch: Any) -> jax.Array:
     return losses("ordinal", outputs(head, batch["read"]), batch["targets"])
 
 
-def run(place: Path, settings: TuningSettings = SETTINGS, every: float = 1e9) -> Progress:
+def run(place: Path, settings: TuningSettings = SETTINGS, every: float = 1e9) -> TuningState:
     return tune(loss, weights(), documents(0), documents(1), settings, seed=0, checkpoint=place, every=every)
 
 
@@ -109,7 +109,7 @@ def test_a_killed_run_ends_with_the_same_bits(tmp_path: Path, monkeypatch: pytes
     whole = run(tmp_path / "whole")
     saved = 0
 
-    def saving(path: Path, state: Progress) -> None:
+    def saving(path: Path, state: TuningState) -> None:
         nonlocal saved
         original(path, state)
         saved += 1

@@ -101,6 +101,7 @@ def test_the_ui_can_execute_a_launched_run_again(workshop: Workshop, recorded: d
     workshop.write("numbers")
     launched("rubric")
     (run,) = recorded.get_runs()
+    # the workspace as the webserver makes it for its GraphQL; a public way to do so would need a webserver that runs
     workspace = load_workspace_process_context_from_yaml_paths(recorded, [str(project() / "workspace.yaml")])
     variables = {"parameters": {"parentRunId": run.run_id, "strategy": "ALL_STEPS"}}
     with workspace as context:
