@@ -224,7 +224,12 @@ def proxy(port: int, status: int = 200) -> Iterator[tuple[str, list[str]]]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", port)) as server:
+        try:
+            server = socket.create_connection(("127.0.0.1", port))
+        except OSError:  # it is gone, as a client that stays connected finds out
+            client.close()
+            return
+        with client, server:
             head = client.recv(65536)
             line = head.split(b"\r\n", 1)[0].decode()
             lines.append(line)

@@ -77,7 +77,7 @@ def status(workshop: Workshop) -> dict[str, dict[str, Any]]:
 
 
 def table(workshop: Workshop) -> str:
-    return CliRunner().invoke(main, ["status"], env={**workshop.environment, "COLUMNS": "200"}).output
+    return CliRunner().invoke(main, ["status"], env={**workshop.environment, "COLUMNS": "500"}).output
 
 
 def cards(workshop: Workshop, runs: Runs = lambda _: {}) -> str:
