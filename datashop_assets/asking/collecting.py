@@ -170,7 +170,7 @@ class DocumentScorer:
         """The expected score, 0 to 5, of each of `contents`, which are the digests of the requests' documents.
 
         None where the call failed, was refused or gave a reply without a score: there is no second try. Memory holds as
-                many answers as a batch of `answers_in_order`. Raises `ValueError` where the budget is reached.
+        many answers as a batch of `answers_in_order`. Raises `ValueError` where the budget is reached.
         """
         store = AnswerStore.of(self.answers, self.question)
         spending = Spending.so_far(self.limits, self.question, store, self.scratch)
