@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
 from datashop_assets.commands.shared import (
     clear_errors,
@@ -178,11 +179,17 @@ def _left_out(stages: Stages, made: Collection[str]) -> Iterator[str]:
     said: set[str] = set()
     for name, result in SOURCES.items():
         stage = stages.get(name)
-        if stage is not None and stage.content_digest is not None and name not in made:
-            for line in left_out(result.model_validate(stage.metrics)):
-                if line not in said:  # the sample is mostly drawn from the pool's files
-                    said.add(line)
-                    yield f"{name}: {line}"
+        if stage is None or stage.content_digest is None or name in made:
+            continue
+        try:
+            lines = left_out(result.model_validate(stage.metrics))
+        except ValidationError:
+            yield f"{name}: what it says of its files cannot be read; its folder is {stage.path}"
+            continue
+        for line in lines:
+            if line not in said:  # the sample is mostly drawn from the pool's files
+                said.add(line)
+                yield f"{name}: {line}"
 
 
 def _headline(name: str, metrics: Mapping[str, Any]) -> str:

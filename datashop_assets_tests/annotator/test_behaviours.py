@@ -5,6 +5,7 @@ import ipaddress
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
 from resources.annotator.endpoints.connections import proxy_for
 
+UNHURRIED = replace(HASTY, deadline=30.0)  # requests are counted, and one that is late would be sent again
 DOCUMENTS = [AnnotationRequest(f"document-{number}", f"worth {number % 6}", "made") for number in range(12)]
 LISTED = models(MODEL)
 NAME = "models.example"  # reached through a proxy alone
@@ -48,7 +50,7 @@ def test_a_run_does_with_a_server_what_the_table_says(behaviour: Behaviour, capl
     answers, error = [], ""
     with BehavingServer(behaviour.reply, behaviour.models) as server:
         try:
-            for answer in EndpointsAnnotator([server.url], HASTY).answer(DOCUMENTS, QUESTION):
+            for answer in EndpointsAnnotator([server.url], UNHURRIED).answer(DOCUMENTS, QUESTION):
                 answers.append(answer)  # noqa: PERF402 - an error comes after some of them
         except ValueError as stopped:
             error = str(stopped)
@@ -66,7 +68,7 @@ def test_a_run_does_with_a_server_what_the_table_says(behaviour: Behaviour, capl
 
 def test_what_is_learnt_is_remembered_for_the_whole_run() -> None:
     with BehavingServer(without("max_tokens", "seed"), LISTED) as server:
-        annotator = EndpointsAnnotator([server.url], HASTY)
+        annotator = EndpointsAnnotator([server.url], UNHURRIED)
         for _ in range(3):
             assert len(list(annotator.answer(DOCUMENTS, QUESTION))) == 12
 
@@ -76,7 +78,7 @@ def test_what_is_learnt_is_remembered_for_the_whole_run() -> None:
 def test_what_one_endpoint_declines_of_every_text_another_answers() -> None:
     rejects = always(400, "the template does not render")
     with BehavingServer(rejects, LISTED) as broken, BehavingServer(answered, LISTED) as good:
-        answers = list(EndpointsAnnotator([broken.url, good.url], HASTY).answer(DOCUMENTS, QUESTION))
+        answers = list(EndpointsAnnotator([broken.url, good.url], UNHURRIED).answer(DOCUMENTS, QUESTION))
 
     assert Counter(answer.ended for answer in answers) == {Ended.COMPLETE: 12}
     assert len(broken.requests) <= 8
@@ -86,7 +88,7 @@ def test_what_one_endpoint_declines_of_every_text_another_answers() -> None:
 def test_an_examination_says_of_a_server_what_a_run_meets(behaviour: Behaviour) -> None:
     """But for what only comes later, or ends soon."""
     with BehavingServer(behaviour.reply, behaviour.models) as server:
-        why = EndpointsAnnotator([server.url], HASTY).examine(QUESTION)[server.url]
+        why = EndpointsAnnotator([server.url], UNHURRIED).examine(QUESTION)[server.url]
 
     soon = behaviour.name in ("quota of a minute", "overloaded")
     assert bool(why) == (behaviour.answers == 0 or soon)
@@ -109,7 +111,7 @@ def test_a_base_address_that_lacks_its_end_is_told_with_the_one_that_answers() -
     with BehavingServer(answered, LISTED) as server:
         wrong = server.url.replace("/v1", "/api")
         with pytest.raises(ValueError, match=f"status 404.*{server.url} lists models: give that one"):
-            list(EndpointsAnnotator([wrong], HASTY).answer(DOCUMENTS, QUESTION))
+            list(EndpointsAnnotator([wrong], UNHURRIED).answer(DOCUMENTS, QUESTION))
 
 
 def certificate(folder: Path, name: str, days: int = 1) -> tuple[Path, Path]:
@@ -145,13 +147,13 @@ def test_a_certificate_that_nobody_knows_is_told_at_once_and_trusted_by_its_file
     with BehavingServer(answered, LISTED, files) as server:
         began = time.monotonic()
         with pytest.raises(ValueError, match=r"self-signed certificate; .*name it in SSL_CERT_FILE"):
-            list(EndpointsAnnotator([server.url], HASTY).answer(DOCUMENTS, QUESTION))
+            list(EndpointsAnnotator([server.url], UNHURRIED).answer(DOCUMENTS, QUESTION))
         assert time.monotonic() - began < 5
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
         with pytest.raises(ValueError, match=r"now names .*none\.pem, and that is no file"):
-            list(EndpointsAnnotator([server.url], HASTY).answer(DOCUMENTS, QUESTION))
+            list(EndpointsAnnotator([server.url], UNHURRIED).answer(DOCUMENTS, QUESTION))
         monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
-        assert len(list(EndpointsAnnotator([server.url], HASTY).answer(DOCUMENTS, QUESTION))) == 12
+        assert len(list(EndpointsAnnotator([server.url], UNHURRIED).answer(DOCUMENTS, QUESTION))) == 12
 
 
 @pytest.mark.parametrize(
@@ -164,12 +166,12 @@ def test_a_certificate_that_does_not_hold_has_a_fix_of_its_own(
     files = certificate(tmp_path, name, days)
     monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
     with BehavingServer(answered, LISTED, files) as server, pytest.raises(ValueError, match=fix):
-        list(EndpointsAnnotator([server.url], HASTY).answer(DOCUMENTS, QUESTION))
+        list(EndpointsAnnotator([server.url], UNHURRIED).answer(DOCUMENTS, QUESTION))
 
 
 def test_a_server_without_tls_is_told_so() -> None:
     with BehavingServer(answered, LISTED) as server, pytest.raises(ValueError, match="give http:// in its address"):
-        list(EndpointsAnnotator([server.url.replace("http:", "https:")], HASTY).answer(DOCUMENTS, QUESTION))
+        list(EndpointsAnnotator([server.url.replace("http:", "https:")], UNHURRIED).answer(DOCUMENTS, QUESTION))
 
 
 def test_requests_go_through_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,13 +179,13 @@ def test_requests_go_through_the_proxy_of_the_environment(tmp_path: Path, monkey
     monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
     with BehavingServer(answered, LISTED, files) as safe, proxy(safe.port) as (address, lines):
         monkeypatch.setenv("HTTPS_PROXY", address.replace("http://", "http://me:secret@"))
-        assert len(list(EndpointsAnnotator([f"https://{NAME}/v1"], HASTY).answer(DOCUMENTS, QUESTION))) == 12
+        assert len(list(EndpointsAnnotator([f"https://{NAME}/v1"], UNHURRIED).answer(DOCUMENTS, QUESTION))) == 12
     assert set(lines) == {f"CONNECT {NAME}:443 HTTP/1.1"}
 
     with BehavingServer(answered, LISTED) as plain, proxy(plain.port) as (address, lines):
         monkeypatch.setenv("HTTP_PROXY", address)
-        assert len(list(EndpointsAnnotator([f"http://{NAME}/v1"], HASTY).answer(DOCUMENTS, QUESTION))) == 12
-        assert len(list(EndpointsAnnotator([plain.url], HASTY).answer(DOCUMENTS, QUESTION))) == 12  # itself: direct
+        assert len(list(EndpointsAnnotator([f"http://{NAME}/v1"], UNHURRIED).answer(DOCUMENTS, QUESTION))) == 12
+        assert len(list(EndpointsAnnotator([plain.url], UNHURRIED).answer(DOCUMENTS, QUESTION))) == 12  # itself: direct
     assert lines
     assert all(f"http://{NAME}/" in line for line in lines)
 
@@ -192,14 +194,14 @@ def test_a_proxy_that_refuses_or_is_not_there_is_told_at_once(monkeypatch: pytes
     with BehavingServer(answered, LISTED) as server, proxy(server.port, status=407) as (address, _):
         monkeypatch.setenv("HTTPS_PROXY", address.replace("http://", "http://me:secret@"))
         with pytest.raises(ValueError, match=r"answers 407 .*user and password into HTTPS_PROXY") as error:
-            list(EndpointsAnnotator([f"https://{NAME}/v1"], HASTY).answer(DOCUMENTS, QUESTION))
+            list(EndpointsAnnotator([f"https://{NAME}/v1"], UNHURRIED).answer(DOCUMENTS, QUESTION))
     assert "secret" not in str(error.value)
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ValueError, match=r"nothing answers at the proxy .*correct HTTPS_PROXY"):
-        list(EndpointsAnnotator([f"https://{NAME}/v1"], HASTY).answer(DOCUMENTS, QUESTION))
+        list(EndpointsAnnotator([f"https://{NAME}/v1"], UNHURRIED).answer(DOCUMENTS, QUESTION))
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
     with pytest.raises(ValueError, match=r"only http:// and https:// proxies"):
-        list(EndpointsAnnotator([f"https://{NAME}/v1"], HASTY).answer(DOCUMENTS, QUESTION))
+        list(EndpointsAnnotator([f"https://{NAME}/v1"], UNHURRIED).answer(DOCUMENTS, QUESTION))
 
 
 @pytest.mark.parametrize(
