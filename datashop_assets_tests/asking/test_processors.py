@@ -1,5 +1,6 @@
 """From written replies to scores: what real models write, and whatever else may come."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,7 +96,7 @@ REFUSALS = st.one_of(
             NUMBER,
         ),
         st.just("is more than one number"),
-    ).filter(lambda one: one[0][:2] not in ("0-", "1-") and not one[0].endswith("to 5")),
+    ).filter(lambda one: not re.match(r"[01](\W+| to )5$|[a-z]+-", one[0])),  # a scale, and "one-sided", are no number
     st.tuples(
         st.builds("{} {}".format, NUMBER, st.sampled_from(("1/2", "and a half", "\u00bd"))), st.just("is a fraction")
     ),
