@@ -112,16 +112,15 @@ def test_all_that_asks_the_annotator_is_counted(root: Root) -> None:
 
 
 def test_held_out_documents_that_an_annotator_chooses_are_counted(root: Root) -> None:
-    """Without gold and targets: as many as are asked for, or as are held out."""
+    """Without documents that the prompt names: as many as are asked for, or as are held out."""
     planned = plan(prompt(root), root)
     pilot, stages = estimated(prompt(root, model="another"), root)
     heldout = planned["pretraining_pool"].output.result.by_split["heldout"].documents
     assert 100 < heldout < 600
     assert stages["evaluation_targets"]["tokens"]["value"] == pytest.approx(heldout * pilot.tokens.value)
-    gold = parse_prompt(
-        {**prompt(root).model_dump(mode="json", exclude={"slug"}), "evaluation": {"gold": ["x"]}}, "w", ""
-    )
-    assert estimated(gold, root)[1]["evaluation_targets"]["tokens"] is None
+    fields = prompt(root).model_dump(mode="json", exclude={"slug"})
+    named = parse_prompt({**fields, "evaluation": {"targets": fields["pretraining_pool"]}}, "w", "")
+    assert estimated(named, root)[1]["evaluation_targets"]["tokens"] is None
 
 
 def test_what_has_answers_is_not_asked_again_and_is_said_to_be_saved(root: Root) -> None:

@@ -15,6 +15,7 @@ READS = re.compile(r"os\.environ(?:\.get\(|\[)|os\.getenv\(")
 ELSEWHERE = {
     "datashop_assets/orchestration/home.py": 1,  # sets DAGSTER_HOME, which Dagster asks for
     "datashop_assets/settings.py": 1,  # the key, in the variable that is named
+    "resources/annotator/endpoints/connections.py": 1,  # OpenSSL's own variable, to say what it names
 }
 
 

@@ -110,6 +110,7 @@ def test_the_ui_can_execute_a_launched_run_again(workshop: Workshop, recorded: d
                 REEXECUTE, variable_values=variables, context_value=context.create_request_context()
             )
         )
+    context._grpc_server_registry.wait_for_processes()  # Dagster leaves the code server to end by itself
     assert answer.errors is None
     assert answer.data == {"launchRunReexecution": {"__typename": "LaunchRunSuccess"}}
     again = recorded.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))

@@ -178,6 +178,7 @@ def launched(workshop: Workshop, instance: dg.DagsterInstance) -> Iterator[str]:
     with load_workspace_process_context_from_yaml_paths(instance, [workspace]) as context:
         instance.launch_run(run.run_id, context.create_request_context())
         yield run.run_id
+    context._grpc_server_registry.wait_for_processes()  # Dagster leaves the code server to end by itself
 
 
 def until(true: Callable[[], bool], what: str) -> None:
