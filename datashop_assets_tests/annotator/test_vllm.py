@@ -132,7 +132,8 @@ def test_the_same_server_as_an_endpoint_needs_its_key(server: VLLMServer) -> Non
 
 
 def test_a_server_that_is_killed_under_way_is_started_again_and_nothing_is_lost(server: VLLMServer) -> None:
-    asked = [replace(one, id=f"{one.id}-{number}") for number in range(8) for one in DOCUMENTS]
+    # the first is asked alone, and finding the processes takes a moment: so many that the others last longer than that
+    asked = [replace(one, id=f"{one.id}-{number}") for number in range(48) for one in DOCUMENTS]
     answers = server.answer(asked, GENERATE)
     found = [next(answers)]
     for engine in server_processes(server):
