@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
 
+from datashop_assets.asking.spending import HOUR
 from datashop_assets.core.plan import State
 from datashop_assets.core.step import StepOutput, StepResult
 from datashop_assets.markdown import table
@@ -23,7 +24,6 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
-HOUR = 3600.0  # seconds
 LEAST = 0.001  # smaller amounts are not told apart
 
 

@@ -13,11 +13,11 @@ from datashop_assets.annotations.design import Design, design_of, documents, fir
 from datashop_assets.annotations.results import AnnotationsConfig, AnnotatorReportConfig
 from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
 from datashop_assets.asking.replies import Judge
-from datashop_assets.asking.spending import Spending, estimated_tokens, is_unreported
+from datashop_assets.asking.spending import HOUR, Spending, estimated_tokens, is_unreported
 from datashop_assets.asking.store import AnswerStore, content_of
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources, StepOutput
-from datashop_assets.costs import HOUR, Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
+from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.evaluation.results import EvaluationTargetsConfig
 from datashop_assets.excerpts import excerpt

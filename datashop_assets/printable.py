@@ -14,3 +14,12 @@ _ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202
 def printable(text: str) -> str:
     r"""`text` with what a terminal would obey written out, as in `\u001b`. JSON stays the same JSON."""
     return _ACTIVE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def printable_line(text: str) -> str:
+    r"""The same for what stands on one line: every character that is not printable is written out, `\n` too."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    )

@@ -21,6 +21,7 @@ from datashop_assets.prompts.prompt import SLUG
 from datashop_assets.prompts.versions import RUNS, VERSIONS, version_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import EXPIRES, LOOKS, LeaseWatch, Owner, lease, owner_of
+from datashop_assets.storage.manifest import MANIFEST
 from datashop_assets.storage.root import DIGEST, MADE, Root
 from datashop_assets.storage.stage_folder import DamagedStageError
 
@@ -173,7 +174,7 @@ def _scratch(root: Root, needed: Collection[str], held: Collection[str]) -> Iter
         if not place.is_dir() or not DIGEST.fullmatch(digest):
             continue
         folder = root.stage(name, digest)
-        if folder.uri not in held and (digest not in needed or folder.exists("manifest.json")):
+        if folder.uri not in held and (digest not in needed or folder.exists(MANIFEST)):
             local = Folder(str(place))
             yield Waste("scratch", f"what a build of {name} left that nobody goes on with", local, _size(local))
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from datashop_assets.asking.processors import processor
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.asking.written_numbers import HIGHEST_SCORE
+from datashop_assets.printable import printable_line
 from datashop_assets.protocols.annotator import Answer, Ended, Status
 from datashop_assets.protocols.processor import ClaimsReader, Parsed, Processor
 
@@ -157,8 +158,7 @@ def end_of(reply: str) -> str:
     """The last words of a reply in quotation marks, on one line and with whatever cannot be seen escaped."""
     line = " ".join(reply[-4 * SHOWN_END :].split())
     shown = line if len(line) <= SHOWN_END and len(reply) <= 4 * SHOWN_END else f"…{line[-SHOWN_END:]}"
-    visible = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown)
-    return f"“{visible.translate(_NO_MARKS)}”"
+    return f"“{printable_line(shown).translate(_NO_MARKS)}”"
 
 
 def kind_of(reason: str) -> str:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -22,7 +22,7 @@ from datashop_assets.asking.store import AnswerStore, from_line
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets.storage.writing import on_disk
 
-HOUR = 3600.0
+HOUR = 3600.0  # seconds
 SPENT = "spent.json"  # how long was asked so far, written every so many seconds:
 NOTED_EVERY = 10.0
 BYTES_A_TOKEN = 3.0  # of what no server counted: less than English has, so that a budget is not overrun
@@ -40,6 +40,14 @@ def estimated_tokens(question: Question, text: str, reply: str) -> int:
 def is_unreported(answer: Answer) -> bool:
     """Whether a server answered and said nothing of tokens."""
     return answer.tokens_in + answer.tokens_out == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
+
+
+class _Usage(NamedTuple):
+    """What one answer took; `share` is tokens in a byte of its prompt, where the server reported them."""
+
+    tokens: int
+    estimated: bool = False
+    share: float | None = None
 
 
 @dataclass
@@ -69,9 +77,10 @@ class Spending:
         file = scratch / SPENT
         before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
         spending = cls(limits, question, file, seconds_before=before)
-        answers = {key: from_line(line) for key, line in store.lines()} if limits.get("tokens") else {}
-        for answer in answers.values():
-            spending._count(answer)
+        if limits.get("tokens"):
+            # a key's last answer counts; what it cost is held and no text, of which there may be millions
+            for usage in {key: spending._usage(from_line(line)) for key, line in store.lines()}.values():
+                spending._count(usage)
         return spending
 
     def reserve(self, requests: Iterable[AnnotationRequest]) -> bool:
@@ -89,7 +98,7 @@ class Spending:
     def settle(self, answer: Answer) -> None:
         """The answer to a request has come."""
         self._reserved.pop(answer.id, None)
-        self._count(answer)
+        self._count(self._usage(answer))
         if time.monotonic() - self._noted >= NOTED_EVERY:
             self.note()
 
@@ -117,7 +126,7 @@ class Spending:
         self.note()
         said = self.said("hours", "money")
         if self._refused and not said:
-            said = [f"{self._told('tokens')}, and the next request may take up to {self._refused:,}"]
+            said = [f"{self._spent_of('tokens')}, and the next request may take up to {self._refused:,}"]
         return (
             f"annotator.budget is reached ({'; '.join(said)}); {unasked} documents are not asked ({answered} were "
             "answered now) and the stage is not finished. All answers are kept: raise the budget and run again, which "
@@ -126,9 +135,9 @@ class Spending:
 
     def said(self, *of: str) -> list[str]:
         """The limits (of all, or of these) that are reached, with what was spent."""
-        return [self._told(what) for what in self._reached(*(of or ("tokens", "hours", "money")))]
+        return [self._spent_of(what) for what in self._reached(*(of or ("tokens", "hours", "money")))]
 
-    def _told(self, what: str) -> str:
+    def _spent_of(self, what: str) -> str:
         some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
         return f"{what}: {self.spent[what]:,.6g} spent of {self.limits[what]:,.6g}{some}"
 
@@ -136,16 +145,20 @@ class Spending:
         spent = self.spent
         return [what for what in of if (limit := self.limits.get(what)) is not None and spent[what] >= limit]
 
-    def _count(self, answer: Answer) -> None:
+    def _usage(self, answer: Answer) -> "_Usage":
         tokens = answer.tokens_in + answer.tokens_out
         if is_unreported(answer):
-            tokens = estimated_tokens(self.question, answer.text, answer.raw)
-            self.estimated += tokens
-        elif answer.tokens_in:
-            size = _size(self.question.prompt) + _size(answer.text)
-            self._largest_share = max(self._largest_share, answer.tokens_in / max(1, size))
+            return _Usage(estimated_tokens(self.question, answer.text, answer.raw), estimated=True)
+        size = _size(self.question.prompt) + _size(answer.text)
+        return _Usage(tokens, share=answer.tokens_in / max(1, size) if answer.tokens_in else None)
+
+    def _count(self, usage: "_Usage") -> None:
+        self.tokens += usage.tokens
+        if usage.estimated:
+            self.estimated += usage.tokens
+        elif usage.share is not None:
+            self._largest_share = max(self._largest_share, usage.share)
             self._answers += 1
-        self.tokens += tokens
 
     def _most(self, request: AnnotationRequest) -> int:
         """The most tokens that this request can take, prompt and reply together."""

@@ -12,9 +12,10 @@ import orjson
 import polars as pl
 
 from datashop_assets.annotations.results import AnnotationsResult
+from datashop_assets.asking.spending import HOUR
 from datashop_assets.core.plan import State
 from datashop_assets.core.step import StepOutput, StepResult
-from datashop_assets.costs import HOUR, StageEstimate, last_estimate, seconds_spent
+from datashop_assets.costs import StageEstimate, last_estimate, seconds_spent
 from datashop_assets.data_card.documents import Browsed, Samples, Scan, yields
 from datashop_assets.data_card.results import CardRun
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from datashop_assets.documents.formats import PassedOverBecause
 from datashop_assets.documents.results import AnnotationSampleResult, PassedOver, RejectExample, SourceResult
-from datashop_assets.documents.shapes import printable
 from datashop_assets.documents.sources import EXAMPLES, Listing, in_words
+from datashop_assets.printable import printable_line
 from datashop_assets.protocols.documents import UNREADABLE, RejectReason
 
 # What a person may correct, by reason; of the others a row here and there is no fault of the settings.
@@ -65,7 +65,7 @@ def left_out(result: SourceResult) -> list[str]:
             f"{_count(result.same_id, 'document')} drawn with an id that another one has, called by id and text "
             f"({examples}); name an id_field that does not repeat"
         )
-    return [printable(line) for line in lines]
+    return [printable_line(line) for line in lines]
 
 
 def explained(rejects: Mapping[RejectReason, int], examples: Sequence[RejectExample]) -> list[str]:

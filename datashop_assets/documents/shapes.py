@@ -6,6 +6,8 @@ Nothing here is read but for a reject's detail, which is one line of a terminal.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from datashop_assets.printable import printable_line
+
 SHOWN = 8  # fields of an object
 TEXTS = ("text", "content", "body", "value")  # what the field with the text is usually called
 
@@ -14,17 +16,12 @@ def row_shape(row: Mapping[str, Any]) -> str:
     """`the row has id (number), body (string of 80); perhaps text_field: body`."""
     fields = ", ".join(f"{name!s:.40} ({_shape(value)})" for name, value in list(row.items())[:SHOWN])
     more = f" and {len(row) - SHOWN} more" if len(row) > SHOWN else ""
-    return printable(f"the row has {fields or 'no fields'}{more}{_perhaps(row, '')}")
+    return printable_line(f"the row has {fields or 'no fields'}{more}{_perhaps(row, '')}")
 
 
 def value_shape(value: Any, field: str = "") -> str:
     """`a list of 2 objects with content, role; perhaps text_field: messages.*.content`."""
-    return printable(f"{_shape(value)}{_perhaps(value, f'{field}.') if field else ''}")
-
-
-def printable(text: str) -> str:
-    """`text` without what a terminal would obey."""
-    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return printable_line(f"{_shape(value)}{_perhaps(value, f'{field}.') if field else ''}")
 
 
 def _shape(value: Any) -> str:

@@ -5,7 +5,7 @@ step has `prompt_file` among its inputs, and most edits leave most steps as they
 again after an edit, with `reused: true`: what stays unsynced is what a run would make.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -23,11 +23,9 @@ NONE_YET = "NULL"  # Dagster's word for an input that was never materialized
 
 def report_prompt_file(instance: dg.DagsterInstance, prompt: Prompt) -> None:
     """Where Dagster does not know the prompt file as it is: lineage begins there."""
-    version = data_version_of(prompt)
-    if _Latest(instance, prompt.slug).versions_of_prompt_file().get(DATA_VERSION) != version:
-        instance.report_runless_asset_event(
-            dg.AssetObservation(PROMPT_FILE, partition=prompt.slug, tags={DATA_VERSION: version})
-        )
+    latest, version = _Latest(instance, prompt.slug), data_version_of(prompt)
+    if latest.tags(PROMPT_FILE).get(DATA_VERSION) != version:
+        latest.report(dg.AssetObservation(PROMPT_FILE, partition=prompt.slug, tags={DATA_VERSION: version}))
 
 
 def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> None:
@@ -39,7 +37,7 @@ def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> Non
     slug, version = plan.prompt.slug, data_version_of(plan.prompt)
     latest = _Latest(instance, slug)
     for name, planned in plan.items():
-        shown = latest.versions(name)
+        shown = latest.tags(name)
         made_from = shown.get(f"{INPUT_VERSION}/{PROMPT_FILE}")
         if not planned.usable or (shown.get(DATA_VERSION), made_from) == (planned.digest, version):
             continue
@@ -47,34 +45,37 @@ def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> Non
         tags = {f"{INPUT_EVENT}/{one}": latest.pointer(one) for one in inputs}
         tags |= {f"{INPUT_VERSION}/{one}": plan[one].digest if one in plan else NONE_YET for one in inputs}
         tags |= {f"{INPUT_VERSION}/{PROMPT_FILE}": version}
-        instance.report_runless_asset_event(_reused(slug, planned, tags))
+        latest.report(_reused(slug, planned, tags))
 
 
 class _Latest:
-    """The tags of the latest events of a prompt's partition, as they are stored now."""
+    """The latest events of a prompt's partition, each read once until something is reported."""
 
     def __init__(self, instance: dg.DagsterInstance, slug: str) -> None:
         self._instance, self._slug = instance, slug
+        self._records: dict[str, dg.EventLogRecord | None] = {}
 
-    def versions_of_prompt_file(self) -> Mapping[str, str]:
-        records = self._instance.fetch_observations(self._filter(PROMPT_FILE), limit=1).records
-        event = records[0].asset_observation if records else None
-        return (event.tags if event else None) or {}
-
-    def versions(self, name: str) -> Mapping[str, str]:
-        """Of the output, and of what it was made from."""
-        records = self._instance.fetch_materializations(self._filter(name), limit=1).records
-        event = records[0].asset_materialization if records else None
+    def tags(self, name: str) -> Mapping[str, str]:
+        """The version of the prompt file or of an output, and of an output also those of what it was made from."""
+        record = self._record(name)
+        event = (record.asset_observation or record.asset_materialization) if record else None
         return (event.tags if event else None) or {}
 
     def pointer(self, name: str) -> str:
-        """The number of the input's latest event."""
-        of = self._instance.fetch_observations if name == PROMPT_FILE else self._instance.fetch_materializations
-        records = of(self._filter(name), limit=1).records
-        return str(records[0].storage_id) if records else NONE_YET
+        """The number of the event."""
+        record = self._record(name)
+        return str(record.storage_id) if record else NONE_YET
 
-    def _filter(self, name: str) -> dg.AssetRecordsFilter:
-        return dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[self._slug])
+    def report(self, event: dg.AssetMaterialization | dg.AssetObservation) -> None:
+        self._instance.report_runless_asset_event(event)
+        self._records.pop(event.asset_key.to_user_string(), None)
+
+    def _record(self, name: str) -> dg.EventLogRecord | None:
+        if name not in self._records:
+            of = self._instance.fetch_observations if name == PROMPT_FILE else self._instance.fetch_materializations
+            wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(name), asset_partitions=[self._slug])
+            self._records[name] = next(iter(of(wanted, limit=1).records), None)
+        return self._records[name]
 
 
 def _reused(slug: str, planned: PlannedStep, made_from: Mapping[str, str]) -> dg.AssetMaterialization:
@@ -126,8 +127,3 @@ def _shown(instance: dg.DagsterInstance, name: str) -> str | None:
     event = record.event if record is not None else None
     evaluation = event.dagster_event.asset_check_evaluation_data if event and event.dagster_event else None
     return evaluation.description if evaluation is not None else None
-
-
-def steps_of(evaluations: Sequence[dg.AssetCheckEvaluation]) -> dict[str, str]:
-    """Step -> what is wrong with it, by these evaluations; empty where nothing is."""
-    return {one.asset_key.to_user_string(): "" if one.passed else one.description or "" for one in evaluations}

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.orchestration.assets import PARTITIONS, PROMPTS
 from datashop_assets.orchestration.pinning import VERSION
-from datashop_assets.orchestration.reporting import report_prompt_file, report_reused, steps_of, usable_evaluations
+from datashop_assets.orchestration.reporting import report_prompt_file, report_reused, usable_evaluations
 from datashop_assets.orchestration.runs import UNFINISHED, cancel, superseded
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.prompts.versions import PromptVersions, data_version_of, version_of
@@ -100,7 +100,8 @@ def _tick(
             seen.prompt = version
         _report_reused(context.instance, graph, plan, seen)
     evaluations = list(usable_evaluations(context.instance, graph, plans, cursor.usable))
-    cursor.usable |= steps_of(evaluations)
+    for one in evaluations:
+        cursor.usable[one.asset_key.to_user_string()] = "" if one.passed else one.description or ""
     for problem in problems.values():
         context.log.error(problem)
     new = [slug for slug in found if not context.instance.has_dynamic_partition(PARTITIONS, slug)]

@@ -120,22 +120,22 @@ def check_held(folder: Folder, holder: str) -> None:
 def lease(
     folder: Folder, prompt: str = "", say: Callable[[str], None] = lambda _: None, watch: LeaseWatch | None = None
 ) -> Iterator[Held]:
-    """Holds `folder` while the block runs. `say` is told for whom it waits, and from whom it takes over.
+    """Holds `folder` while the block runs. `say` gets a line about for whom it waits, and from whom it takes over.
 
     `watch` is of who has watched the folder's lease before.
     """
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     owner = Owner(id=uuid.uuid4().hex, machine=_machine(), process=os.getpid(), prompt=prompt, since=since)
-    watch, waited, rival, told = watch or LeaseWatch(), False, False, ""
+    watch, waited, rival, announced = watch or LeaseWatch(), False, False, ""
     while not folder.create(LEASE, _bytes(owner)):
         found = owner_of(folder)
         if found is not None and watch.dead(folder.uri, found) and _take_over(folder, owner, found, watch):
             say(f"takes over {folder.uri} from {found}, which is dead")
             rival = found.may_return
             break
-        if found is not None and found.id != told:
+        if found is not None and found.id != announced:
             say(f"waits for {found}, which makes {folder.uri}")
-            told = found.id
+            announced = found.id
         waited = True
         time.sleep(LOOKS)
     stop = threading.Event()

@@ -5,13 +5,9 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from datashop_assets.definitions import ASSETS
 from datashop_assets.graph import GRAPH
-from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.orchestration.workshop import Workshop
-from resources.compute import LocalCompute
-from resources.progress import RunLogProgress
+from datashop_assets_tests.orchestration.workshop import Workshop, materialized
 
 STEPS = ("pretraining_pool", "annotation_sample", "rubric", "annotations", "annotator_report", "training_set")
 
@@ -36,22 +32,7 @@ def run(workshop: Workshop, instance: dg.DagsterInstance, annotator: Closing) ->
         annotator={"scoring": "generate", "sample": 40, "documents": 20, "second_round": {"documents": 0}},
         gates={"waive": {"both_ends_used": "all texts of this test are alike"}},
     )
-    if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
-        instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
-    done = dg.materialize(
-        ASSETS,
-        instance=instance,
-        partition_key="numbers",
-        selection=dg.AssetSelection.assets(*STEPS),
-        resources={
-            "storage": workshop.store,
-            "annotator": annotator,
-            "trainer": None,
-            "compute": LocalCompute(processes=1),
-            "progress": RunLogProgress(),
-        },
-    )
-    assert done.success
+    assert materialized(workshop, instance, *STEPS, annotator=annotator).success
 
 
 def test_it_is_closed_after_the_last_step_that_asks_and_before_the_next(

@@ -1,6 +1,5 @@
 """A gate that failed stops Dagster too: in the run, in a later one from the UI, at the sensor. Until it is waived."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import dagster as dg
@@ -8,14 +7,12 @@ import pytest
 
 from datashop_assets.definitions import ASSETS
 from datashop_assets.graph import GRAPH
-from datashop_assets.orchestration.assets import PROMPTS, assets
+from datashop_assets.orchestration.assets import assets
 from datashop_assets.orchestration.gates_first import gate_to_come
 from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.orchestration.workshop import Workshop
-from resources.compute import LocalCompute
-from resources.progress import RunLogProgress
+from datashop_assets_tests.orchestration.workshop import Workshop, materialized
 
 FIRST = ("pretraining_pool", "annotation_sample", "rubric", "annotations")
 AFTER = ("training_set", "decontamination", "control_lm", "evaluation_targets")  # only the first reads answers
@@ -34,27 +31,6 @@ class Refuses(WordCounter):
 def write(workshop: Workshop, **sections: object) -> None:
     annotator = {"scoring": "generate", "sample": 40, "documents": 20, "second_round": {"documents": 0}}
     workshop.write("numbers", rubric="Rate this: {example}", annotator=annotator, **sections)
-
-
-def materialized(
-    workshop: Workshop, instance: dg.DagsterInstance, *names: str, of: Sequence[dg.AssetsDefinition] = ()
-) -> dg.ExecuteInProcessResult:
-    if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
-        instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
-    return dg.materialize(
-        of or ASSETS,
-        instance=instance,
-        partition_key="numbers",
-        selection=dg.AssetSelection.assets(*names),
-        resources={
-            "storage": workshop.store,
-            "annotator": Refuses(),
-            "trainer": None,
-            "compute": LocalCompute(processes=1),
-            "progress": RunLogProgress(),
-        },
-        raise_on_error=False,
-    )
 
 
 def made(workshop: Workshop) -> list[str]:
@@ -83,7 +59,7 @@ def test_a_run_stops_at_the_gate_shows_replies_and_is_not_retried(
     workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:
     write(workshop)
-    result = materialized(workshop, instance, *FIRST, *AFTER)
+    result = materialized(workshop, instance, *FIRST, *AFTER, annotator=Refuses())
     assert not result.success
     assert made(workshop) == [*FIRST], "nothing is trained or paid for beside answers that are not fit"
     assert FAILED in failures(result)["decontamination"]
@@ -99,9 +75,9 @@ def test_a_run_stops_at_the_gate_shows_replies_and_is_not_retried(
 
 def test_a_later_run_from_the_ui_is_refused(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     write(workshop)
-    materialized(workshop, instance, *FIRST)
+    materialized(workshop, instance, *FIRST, annotator=Refuses())
     for name in AFTER:
-        result = materialized(workshop, instance, name)
+        result = materialized(workshop, instance, name, annotator=Refuses())
         assert f"{name} of 'numbers' is blocked by annotations: {FAILED}" in failures(result)[name]
         assert r"I cannot help with \u001b[31mthat" in failures(result)[name]
     assert made(workshop) == [*FIRST]
@@ -113,7 +89,7 @@ def test_the_sensor_does_not_go_past_it_and_does_when_it_is_waived(
     write(workshop, automatic=True)
     first = tick(workshop, instance)
     assert [run.partition_key for run in first.run_requests or []] == ["numbers"]
-    materialized(workshop, instance, *FIRST)
+    materialized(workshop, instance, *FIRST, annotator=Refuses())
     second = tick(workshop, instance, first.cursor)
     assert not second.run_requests
     assert f"blocked by annotations: {FAILED}" in (second.skip_reason.skip_message or "" if second.skip_reason else "")
@@ -129,7 +105,7 @@ def test_the_sensor_does_not_go_past_it_and_does_when_it_is_waived(
 
 def test_a_waived_gate_warns_with_the_reason(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     write(workshop, gates={"waive": dict.fromkeys(GATES, "a trial")})
-    result = materialized(workshop, instance, *FIRST)
+    result = materialized(workshop, instance, *FIRST, annotator=Refuses())
     assert result.success
     (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "coverage"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -140,7 +116,7 @@ def test_a_waived_gate_warns_with_the_reason(workshop: Workshop, instance: dg.Da
 def test_a_prompt_that_cannot_be_used_is_not_retried(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     write(workshop)
     (workshop.place / "prompts" / "numbers.yaml").unlink()
-    result = materialized(workshop, instance, "rubric")
+    result = materialized(workshop, instance, "rubric", annotator=Refuses())
     assert "no such prompt" in failures(result)["rubric"]
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
@@ -165,7 +141,7 @@ def test_where_steps_run_side_by_side_an_expensive_one_waits_for_the_gates(
     monkeypatch.setattr("datashop_assets.orchestration.assets.priority", lambda name, graph: graph.names.index(name))
     monkeypatch.setattr("datashop_assets.orchestration.gates_first.WAIT", 0.2)
     write(workshop)
-    result = materialized(workshop, instance, *FIRST, "evaluation_targets", of=assets(GRAPH))
+    result = materialized(workshop, instance, *FIRST, "evaluation_targets", of=assets(GRAPH), annotator=Refuses())
     events = [(event.step_key, event.event_type_value) for event in result.all_events]
     assert ("evaluation_targets", "STEP_UP_FOR_RETRY") in events
     assert FAILED in failures(result)["evaluation_targets"]

@@ -6,12 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from datashop_assets.definitions import ASSETS
-from datashop_assets.orchestration.assets import PROMPTS
-from datashop_assets.protocols.compute import Compute
-from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
-from resources.compute import LocalCompute
-from resources.progress import RunLogProgress
+from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop, materialized
 
 
 class Failing:
@@ -25,28 +20,6 @@ class Failing:
 
 
 FIRST = ("pretraining_pool", "annotation_sample", "rubric")
-
-
-def made(
-    workshop: Workshop, instance: dg.DagsterInstance, *names: str, compute: Compute | None = None
-) -> dg.ExecuteInProcessResult:
-    """Materializes assets for the prompt `numbers`, as a run of the local profile does."""
-    if not instance.has_dynamic_partition(PROMPTS.name, "numbers"):
-        instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
-    return dg.materialize(
-        ASSETS,
-        instance=instance,
-        partition_key="numbers",
-        selection=dg.AssetSelection.assets(*names),
-        resources={
-            "storage": workshop.store,
-            "annotator": None,
-            "trainer": None,
-            "compute": compute or LocalCompute(processes=1),
-            "progress": RunLogProgress(),
-        },
-        raise_on_error=False,
-    )
 
 
 def materialization(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetMaterialization:
@@ -65,7 +38,7 @@ def check(result: dg.ExecuteInProcessResult, asset: str, name: str) -> dg.AssetC
 
 def test_a_materialization_says_where_what_and_how_much(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    result = made(workshop, instance, *FIRST)
+    result = materialized(workshop, instance, *FIRST)
     assert result.success
     pool = materialization(result, "pretraining_pool")
     planned = workshop.plan("numbers")["pretraining_pool"]
@@ -81,16 +54,16 @@ def test_every_materialization_links_to_the_card_where_cards_are_served(
     workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workshop.write("numbers")
-    assert "data card" not in materialization(made(workshop, instance, "rubric"), "rubric").metadata
+    assert "data card" not in materialization(materialized(workshop, instance, "rubric"), "rubric").metadata
     monkeypatch.setenv("DATASHOP_CARDS", "http://127.0.0.1:3001")
-    linked = materialization(made(workshop, instance, "rubric"), "rubric").metadata["data card"]
+    linked = materialization(materialized(workshop, instance, "rubric"), "rubric").metadata["data card"]
     assert linked.value == "http://127.0.0.1:3001/numbers/card.html"
 
 
 def test_what_is_there_is_reused_and_says_so(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    made(workshop, instance, "rubric")
-    again = materialization(made(workshop, instance, "rubric"), "rubric")
+    materialized(workshop, instance, "rubric")
+    again = materialization(materialized(workshop, instance, "rubric"), "rubric")
     assert again.metadata["reused"].value is True
 
 
@@ -98,7 +71,7 @@ def test_an_asset_alone_names_the_stage_it_lacks_and_how_to_get_it(
     workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:
     workshop.write("numbers")
-    said = _failure(made(workshop, instance, "training_set"), "training_set")
+    said = _failure(materialized(workshop, instance, "training_set"), "training_set")
     assert "training_set of 'numbers' is made from annotations, which has never been made" in said
     assert "materialize annotations for 'numbers' first" in said
 
@@ -107,20 +80,22 @@ def test_an_input_made_for_an_older_prompt_is_not_taken(workshop: Workshop, inst
     workshop.write("numbers", annotator={"likelihood": {**LIKELIHOOD, "question": "First {example}"}})
     workshop.finish("numbers")
     workshop.write("numbers", annotator={"likelihood": {**LIKELIHOOD, "question": "Second {example}"}})
-    said = _failure(made(workshop, instance, "training_set"), "training_set")
+    said = _failure(materialized(workshop, instance, "training_set"), "training_set")
     assert "annotations, which was made before the prompt, its sources or code changed" in said
 
 
 def test_a_bad_prompt_file_is_quoted_in_the_failure(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     workshop.write("numbers", rubric="nothing to fill in")
-    said = _failure(made(workshop, instance, "rubric"), "rubric")
+    said = _failure(materialized(workshop, instance, "rubric"), "rubric")
     assert "numbers.yaml" in said
     assert "holds {example} 0 times" in said
 
 
 def test_what_a_stage_refuses_is_said_in_its_own_words(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    result = made(workshop, instance, "pretraining_pool", compute=Failing(ValueError("too few documents; name more")))
+    result = materialized(
+        workshop, instance, "pretraining_pool", compute=Failing(ValueError("too few documents; name more"))
+    )
     assert _failure(result, "pretraining_pool") == "too few documents; name more"
 
 

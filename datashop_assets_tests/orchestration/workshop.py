@@ -1,23 +1,30 @@
 """A prompt folder, a root and a few documents, small enough that planning and the first stages take no time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import orjson
 import yaml
 
 from datashop_assets.core.checks import CheckRecord, keep_results, record_key
 from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import CheckResult, config_json
+from datashop_assets.definitions import ASSETS
 from datashop_assets.deployment import Deployment
 from datashop_assets.graph import plan
+from datashop_assets.orchestration.assets import PARTITIONS
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.protocols.annotator import ModelNames
+from datashop_assets.protocols.annotator import Annotator, ModelNames
+from datashop_assets.protocols.compute import Compute
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_writer import StageWriter
 from resources.annotator.names import ModelNamesOf
+from resources.compute import LocalCompute
+from resources.progress import RunLogProgress
 
 LIKELIHOOD = {"question": "{example} What is it about?", "answer_begins": "It is about", "targets": ["mathematics"]}
 
@@ -94,6 +101,33 @@ class Workshop:
         writer = StageWriter(planned.folder, self.place / "scratch")
         writer.put_bytes(file, data)
         writer.close(_manifest(planned, writer, {}))
+
+
+def materialized(
+    workshop: Workshop,
+    instance: dg.DagsterInstance,
+    *names: str,
+    annotator: Annotator | None = None,
+    compute: Compute | None = None,
+    of: Sequence[dg.AssetsDefinition] = (),
+) -> dg.ExecuteInProcessResult:
+    """Materializes assets (the product's, or those of `of`) for the prompt `numbers`, as a run of the local profile."""
+    if not instance.has_dynamic_partition(PARTITIONS, "numbers"):
+        instance.add_dynamic_partitions(PARTITIONS, ["numbers"])
+    return dg.materialize(
+        of or ASSETS,
+        instance=instance,
+        partition_key="numbers",
+        selection=dg.AssetSelection.assets(*names),
+        resources={
+            "storage": workshop.store,
+            "annotator": annotator,
+            "trainer": None,
+            "compute": compute or LocalCompute(processes=1),
+            "progress": RunLogProgress(),
+        },
+        raise_on_error=False,
+    )
 
 
 def _manifest(planned: PlannedStep, writer: StageWriter, metrics: dict[str, Any]) -> Manifest:

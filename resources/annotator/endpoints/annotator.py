@@ -11,6 +11,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from datashop_assets.printable import printable_line
 from datashop_assets.prompts.template import fill
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
 from resources.annotator.endpoints.errors import (
@@ -18,7 +19,6 @@ from resources.annotator.endpoints.errors import (
     ContentFilteredError,
     PromptTooLongError,
     RequestError,
-    printable,
 )
 from resources.annotator.endpoints.fleet import Capabilities, Fleet, OrdinaryRequest
 from resources.annotator.endpoints.pacing import Endpoint, Policy, Standing
@@ -221,7 +221,7 @@ class Conversation:
             tokens_in=completion.tokens_in,
             tokens_out=completion.tokens_out,
             seconds=round(response.seconds, 4),
-            endpoint=printable(f"{response.url} {completion.server}".rstrip()),
+            endpoint=printable_line(f"{response.url} {completion.server}".rstrip()),
             otherwise=response.otherwise,
         )
 

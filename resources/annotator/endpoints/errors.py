@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from datashop_assets.printable import printable_line
+
 QUOTED = 300  # characters of a server's own message that go into a reason
 
 CONTEXT_LENGTH = re.compile(
@@ -68,7 +70,7 @@ class RequestError(Exception):
     url = ""
 
     def __init__(self, reason: str) -> None:
-        self.reason = printable(reason)
+        self.reason = printable_line(reason)
         super().__init__(self.reason)
 
 
@@ -143,11 +145,6 @@ class UnknownModelError(UnusableEndpointError):
 
 class NoEndpointError(RequestError):
     """No endpoint is left to ask."""
-
-
-def printable(text: str) -> str:
-    """`text` with every character that is not printable, an escape or a change of direction, spelled out."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 @dataclass(frozen=True)

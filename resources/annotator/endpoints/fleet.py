@@ -169,13 +169,10 @@ class Fleet:
             )
             if isinstance(models, RetryableError) and isinstance(tokens, RetryableError):
                 await self.ask_ordinary(endpoint)
-        except (BlockedError, ProxyUnreachableError) as error:
+        except (UnusableEndpointError, ProxyUnreachableError) as error:
             self.give_up(endpoint, error.reason)
             return error.reason
         except RetryableError as error:
-            return error.reason
-        except UnusableEndpointError as error:
-            self.give_up(endpoint, error.reason)
             return error.reason
         except RequestError:
             pass  # it is up; whether it declines every text, documents decide
