@@ -72,6 +72,14 @@ def test_a_wrong_field_name_is_an_error_that_names_it(files: str, tmp_path: Path
         make_pool(files, tmp_path / "out", text_field="body")
 
 
+@pytest.mark.parametrize("text", [b"null", b'""', b'" \\n"'])
+def test_a_file_whose_texts_are_all_empty_is_counted_and_stops_nothing(files: str, tmp_path: Path, text: bytes) -> None:
+    (Path(files) / "d.jsonl").write_bytes(b'{"text": %b}\n' % text)
+    result = make_pool(files, tmp_path / "out").result
+    assert result.rejects["blank text"] == 1
+    assert result.unreadable == []
+
+
 class KilledError(Exception):
     pass
 

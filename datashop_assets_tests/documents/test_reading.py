@@ -53,7 +53,7 @@ def test_a_file_in_a_bucket_is_read_like_one_on_a_disk(gcs_bucket: str, tmp_path
     ("row", "reason"),
     [
         (b'{"id": 1}', "no text"),
-        (b'{"text": null}', "no text"),
+        (b'{"text": null}', "blank text"),
         (b'{"text": 7}', "text is not a string"),
         (b'{"text": ["a"]}', "text is not a string"),
         (b'{"text": " \\n\\t"}', "blank text"),
