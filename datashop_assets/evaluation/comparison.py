@@ -5,8 +5,10 @@ and most of their data, so they are compared in pairs, and the unit of inference
 one pair of models say how sure one is of that pair, not of the recipe. Such an interval once called two controls
 different that differed only in which random documents they saw.
 
-One measure is primary, named in the prompt file before anything is trained: the verdict goes by its interval. All
-others, the largest sources and the other control among them, are corrected together by Holm's method.
+One measure is primary, named in the prompt file before anything is trained: the verdict goes by its interval. The same
+documents against the other control are tested next, at the same level, and only where the primary measure found a
+difference (fixed-sequence testing: Maurer, Hothorn and Lehmacher, 1995). All others, the largest sources among them,
+are corrected together by Holm's method. No measure stands twice.
 """
 
 from collections import Counter
@@ -37,7 +39,7 @@ from datashop_assets.evaluation.results import (
 )
 from datashop_assets.models.tokenizer import encode, end_token
 from datashop_assets.prompts.settings import Primary
-from datashop_assets.statistics.comparison import holm, paired_p_value
+from datashop_assets.statistics.comparison import holm, in_sequence, paired_p_value
 from datashop_assets.statistics.figure import LEVEL, Figure
 from datashop_assets.statistics.intervals import Array, Draws, bootstrap, t_interval
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult, model_folder, seeds_of
@@ -69,7 +71,7 @@ COMPARISON_SCHEMA = {
     "documents_low": pl.Float64,
     "documents_high": pl.Float64,
     "p": pl.Float64,
-    "p_corrected": pl.Float64,  # of secondary measures
+    "p_corrected": pl.Float64,  # of all but the primary measure
     "verdict": pl.String,
 }
 TRAINED = "trained"
@@ -160,25 +162,30 @@ def measures(
         if against in bits
         for measure in _against(against, Losses(bits[against], bits[TRAINED], sizes), documents, primary)
     ]
-    secondary = [number for number, measure in enumerate(found) if not measure.primary and measure.p is not None]
-    for number, corrected in zip(secondary, holm([found[number].p or 0.0 for number in secondary]), strict=True):
-        measure = found[number]
-        verdict = Verdict.by_corrected_p(measure.difference.value, corrected)
-        found[number] = measure.model_copy(update={"p_corrected": corrected, "verdict": verdict})
+    first = next(measure for measure in found if measure.primary)
+    following = next((number for number, one in enumerate(found) if one.follows(first)), None)
+    corrected = {} if following is None else {following: in_sequence([first.p, found[following].p])[-1]}
+    others = [number for number, one in enumerate(found) if not one.primary and number != following]
+    tested = [number for number in others if found[number].p is not None]
+    corrected |= dict(zip(tested, holm([found[number].p or 0.0 for number in tested]), strict=True))
+    for number, p in corrected.items():
+        verdict = Verdict.by_corrected_p(found[number].difference.value, p)
+        found[number] = found[number].model_copy(update={"p_corrected": p, "verdict": verdict})
     return found
 
 
 def _against(
     against: Against, losses: "Losses", documents: Sequence[EvaluationDocument], primary: Primary
 ) -> Iterator[Measure]:
-    """Measures of each kind, all its documents first and then source by source, each judged by itself."""
+    """Measures of each kind: all its documents first, then source by source where there are several."""
     kinds = np.array([document.kind for document in documents])
     sources = _named_sources(documents)
     for kind in Kind:
         if (of_kind := kinds == kind).any():
             first = (against, kind) == (primary.against, primary.documents)
             yield compared(losses.of(of_kind), against, kind, EVERY_SOURCE, first)
-            for source in sorted(set(sources[of_kind].tolist())):
+            names = sorted(set(sources[of_kind].tolist()))
+            for source in names if len(names) > 1 else ():  # one source is all of them
                 yield compared(losses.of(of_kind & (sources == source)), against, kind, source, False)
 
 

@@ -84,7 +84,8 @@ def _sentence(one: Measure) -> str:
 def _conditions(result: EvaluationResult) -> tuple[str, ...]:
     return (
         "Differences are trained minus control in total bits over total bytes: below zero is better. The verdict goes "
-        "by seeds: the primary measure by its interval (Student's t on paired seeds), all others by p values that are "
+        "by seeds: the primary measure by its interval (Student's t on paired seeds); the same documents against the "
+        "other control at the same level, once the primary measure found a difference; all others by p values that are "
         "corrected together (Holm). The interval over documents resamples documents under these very models and is too "
         "narrow to judge the recipe by.",
         "All of it is conditional on this annotator, this encoder and this filtered pool: none of them was made anew "

@@ -91,8 +91,9 @@ class Measure(BaseModel):
 
     `difference` is candidate minus control in bits per byte, with its interval over seeds: below zero is better.
     `over_documents` is the same with the interval over documents under these very models, too narrow to judge a recipe
-    by. `p` is of the paired t test over seeds, None for one seed; `p_corrected` by Holm's method, None for the primary
-    measure. The verdict goes by the interval where the measure is primary, and by `p_corrected` where it is not.
+    by. `p` is of the paired t test over seeds, None for one seed; `p_corrected` by the fixed sequence or by Holm's method,
+    None for the primary measure. The verdict goes by the interval where the measure is primary, and by `p_corrected`
+    where it is not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +110,10 @@ class Measure(BaseModel):
     p: float | None
     p_corrected: float | None
     verdict: Verdict
+
+    def follows(self, primary: "Measure") -> bool:
+        """Whether this is tested right after the primary measure: the same documents against the other control."""
+        return (self.kind, self.source) == (primary.kind, primary.source) and self.against != primary.against
 
     def row(self) -> dict[str, Any]:
         """As a row of `comparison.parquet`, which holds no nested values."""

@@ -89,7 +89,7 @@ def evaluation_targets(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTarge
         EvaluationTargetsResult,
     ),
     configure=_evaluation,
-    version="4",
+    version="5",
     group="5_comparison",
     kinds={"jax", "parquet"},
     placement=ON_TRAINER,

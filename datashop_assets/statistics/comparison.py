@@ -43,6 +43,19 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(each) for each in corrected]
 
 
+def in_sequence(p: Sequence[float | None]) -> list[float | None]:
+    """p values [N] in the order in which they are tested, each only after all before it found a difference.
+
+    Each becomes the largest so far, and None from the first None on (fixed-sequence testing: Maurer, Hothorn and
+    Lehmacher, 1995). Judged by them at 5%, the chance that any true null is called a difference is 5% at most.
+    """
+    largest: list[float | None] = []
+    for one in p:
+        before = largest[-1] if largest else 0.0
+        largest.append(None if one is None or before is None else max(before, one))
+    return largest
+
+
 def share_p_value(positives: int, labels: int, documents: int, share: float) -> float:
     """The chance of as many positives or more among `labels` drawn without replacement, if all `documents` held the
     most that is still below `share` (exact, hypergeometric).

@@ -95,6 +95,52 @@ def test_sources_that_are_addresses_do_not_each_make_a_measure() -> None:
     assert (counts[""], counts["books"], counts["(other sources)"]) == (320, 20, 300 - SOURCES + 1)
 
 
+def against_both(shift: float, matched_shift: float) -> dict[tuple[str, str, str], Measure]:
+    """Measures by control, kind and source, of a candidate with `shift` bits less a byte than the plain control."""
+    random = np.random.default_rng(3)
+    documents = [document(f"{kind}{n}", kind, f"source{n % 6}", 10) for kind in Kind for n in range(12)]
+    noise = random.normal(0, 0.1, (5, len(documents)))
+    bits = {
+        "control": np.full((5, len(documents)), 40.0),
+        "matched": np.full((5, len(documents)), 40.0 - 10 * (shift - matched_shift)),
+        "trained": 40.0 - 10 * shift + noise,
+    }
+    found = measures(bits, documents, Primary(documents="target", against="control"))
+    return {(one.against, one.kind, one.source): one for one in found}
+
+
+def test_the_second_control_is_tested_without_a_correction_once_the_primary_found_a_difference() -> None:
+    found = against_both(0.5, 0.2)
+    second = found["matched", Kind.TARGET, ""]
+    assert found["control", Kind.TARGET, ""].verdict is Verdict.BETTER
+    assert second.verdict is Verdict.BETTER
+    assert second.p_corrected == max(second.p or 0, found["control", Kind.TARGET, ""].p or 0)
+    of_source = found["matched", Kind.TARGET, "source0"]
+    assert (of_source.p_corrected or 0) > 5 * (of_source.p or 0)  # one of 26 that share a correction
+
+
+def test_the_second_control_has_no_verdict_of_its_own_where_the_primary_found_none() -> None:
+    found = against_both(0.0, 0.5)
+    primary, second = found["control", Kind.TARGET, ""], found["matched", Kind.TARGET, ""]
+    assert primary.verdict is Verdict.SAME
+    assert (second.difference.high or 0) < 0
+    assert second.p_corrected == primary.p
+    assert second.verdict is Verdict.SAME
+
+
+def test_a_source_that_is_all_of_its_kind_is_no_second_measure() -> None:
+    documents = [document("a", Kind.TARGET, "books", 10), document("b", Kind.GENERAL, "books", 10)]
+    documents.append(document("c", Kind.GENERAL, "web", 10))
+    bits = {"control": np.ones((2, 3)), "trained": np.array([[0.5, 0.4, 0.7], [0.6, 0.5, 0.8]])}
+    found = measures(bits, documents, Primary(documents="target", against="control"))
+    assert [(one.kind, one.source) for one in found] == [
+        (Kind.TARGET, ""),
+        (Kind.GENERAL, ""),
+        (Kind.GENERAL, "books"),
+        (Kind.GENERAL, "web"),
+    ]
+
+
 def test_a_measure_comes_back_from_its_row_in_the_table() -> None:
     [found] = measures(
         {"control": np.ones((2, 1)), "trained": np.array([[0.5], [0.6]])},
