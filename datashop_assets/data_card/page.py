@@ -193,6 +193,11 @@ def rule(keep: Mapping[str, Any]) -> str:
         return f"the highest scores that fit into {number(keep['tokens'])} tokens"
     if keep["threshold"] is not None:
         return f"every score from {keep['threshold']:g} upward"
+    if keep.get("recall") is not None:  # cards of prompts from before this rule have no such field
+        return (
+            f"every score from the highest threshold that is certified to have a recall of at least {keep['recall']:g} "
+            f"(delta {keep['delta']:g}, up to {keep['labels']:,} labels)"
+        )
     return (
         f"every score from the lowest threshold that is certified to have a precision of at least "
         f"{keep['precision']:g} (delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"

@@ -91,9 +91,9 @@ class Measure(BaseModel):
 
     `difference` is candidate minus control in bits per byte, with its interval over seeds: below zero is better.
     `over_documents` is the same with the interval over documents under these very models, too narrow to judge a recipe
-    by. `p` is of the paired t test over seeds, None for one seed; `p_corrected` by the fixed sequence or by Holm's method,
-    None for the primary measure. The verdict goes by the interval where the measure is primary, and by `p_corrected`
-    where it is not.
+    by. `p` is of the paired t test over seeds, None for one seed; `p_corrected` by the fixed sequence or by Holm's
+    method, None for the primary measure. The verdict goes by the interval where the measure is primary, and by
+    `p_corrected` where it is not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,6 +14,7 @@ from datashop_assets.filtered_pool.results import (
     Selection,
 )
 from datashop_assets.markdown import bar, escaped, table
+from datashop_assets.prompts.keep_settings import RecallRule
 
 SHOWN = 5
 
@@ -30,15 +31,19 @@ def describe_scores(scores: PoolScoresResult) -> Mapping[str, str]:
 
 def describe_certificate(certificate: KeepCertificateResult) -> Mapping[str, str]:
     """What was certified, or what it would need, and every threshold that was tried."""
-    claim = f"precision at least {certificate.rule.precision} with probability {1 - certificate.rule.delta:g}"
+    rule = certificate.rule
+    what, share = ("recall", rule.recall) if isinstance(rule, RecallRule) else ("precision", rule.precision)
+    claim = f"{what} at least {share} with probability {1 - rule.delta:g}, by document, each copy one"
     if (passed := certificate.certified) is not None:
         said = f"Certified: {claim}, for the {passed.documents} documents from a score of {passed.threshold}."
     else:
-        needed = certificate.labels_needed or "more than any number, at this precision"
+        needed = certificate.labels_needed or f"more than any number, at this {what}"
         said = f"Refused: {claim}. Labels needed: {needed}."
-    counted = f"{certificate.labelled} labels asked, {certificate.unlabelled} without a score, counted as negative."
-    head = ("threshold", "documents", "labels", "positive", "passed")
-    rows = [(one.threshold, one.documents, one.labels, one.positives, one.passed) for one in certificate.trials]
+    counted = f"{certificate.labelled} labels asked, {certificate.unlabelled} without a score, counted against it."
+    head = ("threshold", "documents", "labels", "positive", "missed", "passed")
+    rows = [
+        (one.threshold, one.documents, one.labels, one.positives, one.missed, one.passed) for one in certificate.trials
+    ]
     return {"certificate": f"{said} {counted}\n\n{table(head, rows)}"}
 
 

@@ -36,7 +36,7 @@ from datashop_assets.filtered_pool.results import (
     documents_name,
     tokens_name,
 )
-from datashop_assets.prompts.keep_settings import PrecisionRule, SizeRule, ThresholdRule
+from datashop_assets.prompts.keep_settings import PrecisionRule, RecallRule, SizeRule, ThresholdRule
 from datashop_assets.statistics.intervals import wilson
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import DOCUMENT_ROWS
@@ -76,7 +76,7 @@ def _rule(run: StepRun[FilteredPoolConfig]) -> SizeRule | float:
     match run.config.rule:
         case ThresholdRule() as rule:
             return rule.threshold
-        case PrecisionRule():
+        case PrecisionRule() | RecallRule():
             return certified_threshold(run.input(KeepCertificateResult).result)
         case rule:
             return rule

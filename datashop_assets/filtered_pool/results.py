@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import AnnotatorResult, StepConfig, StepResult
 from datashop_assets.prompts.annotator_settings import ScoringConfig
-from datashop_assets.prompts.keep_settings import KeepRule, PrecisionRule, TokenCount, Unit
+from datashop_assets.prompts.keep_settings import CertifiedRule, KeepRule, TokenCount, Unit
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.statistics.figure import Figure
 
@@ -37,9 +37,9 @@ class PoolScoresResult(StepResult):
 
 
 class KeepCertificateConfig(StepConfig):
-    """The precision that is to be shown, and how a document is labelled."""
+    """The precision or recall that is to be shown, and how a document is labelled."""
 
-    rule: PrecisionRule
+    rule: CertifiedRule
     scoring: ScoringConfig
     positive_from: float  # expected score
 
@@ -51,6 +51,7 @@ class Trial(Record):
     documents: int  # of the pool that score as much or more
     labels: int
     positives: int
+    missed: int = 0  # positives that score less: of a recall
     passed: bool
 
 
@@ -58,13 +59,13 @@ class KeepCertificateResult(AnnotatorResult):
     """The certificate, or, without a threshold, the refusal of one."""
 
     step: ClassVar[str] = "keep_certificate"
-    rule: PrecisionRule
-    threshold: float | None  # the lowest whose precision was shown
+    rule: CertifiedRule
+    threshold: float | None  # the lowest whose precision was shown, or the highest whose recall was
     trials: tuple[Trial, ...]  # in the order in which they were made
     fewest: int  # documents that a threshold must keep to be a candidate
     labels_needed: int | None  # after a refusal: how many may be enough; None where no number is
     labelled: int  # documents that the annotator was asked about
-    unlabelled: int  # those of them without a score: they count as negative
+    unlabelled: int  # those of them without a score: they count against it
 
     @property
     def certified(self) -> Trial | None:

@@ -17,7 +17,7 @@ from datashop_assets.filtered_pool.results import (
     PoolScoresResult,
     counts_tokens,
 )
-from datashop_assets.prompts.keep_settings import PrecisionRule
+from datashop_assets.prompts.keep_settings import CertifiedRule
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
 from datashop_assets.training_documents.results import PoolTokensResult
@@ -28,7 +28,7 @@ def _scores_vectors(prompt: Prompt) -> bool:
 
 
 def _certifies(prompt: Prompt) -> bool:
-    return isinstance(prompt.keep.keep_rule, PrecisionRule)
+    return isinstance(prompt.keep.keep_rule, CertifiedRule)
 
 
 def _scores(_: Prompt) -> PoolScoresConfig:
@@ -62,7 +62,7 @@ def pool_scores(run: StepRun[PoolScoresConfig]) -> PoolScoresResult:
 
 def _certificate(prompt: Prompt) -> KeepCertificateConfig | None:
     rule = prompt.keep.keep_rule
-    if not isinstance(rule, PrecisionRule):
+    if not isinstance(rule, CertifiedRule):
         return None
     return KeepCertificateConfig(
         rule=rule,
@@ -86,7 +86,7 @@ def _describe_certificate(output: StepOutput[KeepCertificateResult]) -> Mapping[
         PoolScoresResult,
     ),
     configure=_certificate,
-    version="5",
+    version="6",
     group="3_filter",
     kinds={"json"},
     resources={"annotator"},
@@ -95,7 +95,7 @@ def _describe_certificate(output: StepOutput[KeepCertificateResult]) -> Mapping[
     describe=_describe_certificate,
 )
 def keep_certificate(run: StepRun[KeepCertificateConfig]) -> KeepCertificateResult:
-    """For a prompt that asks for a precision: the lowest score from which the annotator's labels show it.
+    """For a prompt that asks for a precision or a recall: a threshold of which the annotator's labels show it.
 
     Or a refusal that says how many labels it would take. Labels are of documents drawn from the scored pool.
     """

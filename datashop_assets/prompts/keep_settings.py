@@ -64,20 +64,31 @@ class PrecisionRule(SectionConfig):
     unit: ClassVar[Unit] = "documents"
 
 
+class RecallRule(SectionConfig):
+    """The highest threshold of which labels show, with probability 1 - `delta`, at least this `recall`."""
+
+    recall: float
+    delta: float
+    labels: int
+    unit: ClassVar[Unit] = "documents"
+
+
+CertifiedRule = PrecisionRule | RecallRule
 SizeRule = FractionRule | TokenBudgetRule
 
 
 def _rule_name(rule: Any) -> str | None:
     """A rule is told by the one field that no other rule has."""
     fields = rule if isinstance(rule, Mapping) else type(rule).model_fields if isinstance(rule, SectionConfig) else ()
-    return next((name for name in ("fraction", "budget", "threshold", "precision") if name in fields), None)
+    return next((name for name in ("fraction", "budget", "threshold", "precision", "recall") if name in fields), None)
 
 
 KeepRule = Annotated[
     Annotated[FractionRule, Tag("fraction")]
     | Annotated[TokenBudgetRule, Tag("budget")]
     | Annotated[ThresholdRule, Tag("threshold")]
-    | Annotated[PrecisionRule, Tag("precision")],
+    | Annotated[PrecisionRule, Tag("precision")]
+    | Annotated[RecallRule, Tag("recall")],
     Discriminator(_rule_name),
 ]
 
@@ -85,9 +96,9 @@ KeepRule = Annotated[
 class Keep(Section):
     """Which scored documents to keep, and how they are written.
 
-    One rule of four: a `fraction` of documents or of tokens; a budget of `tokens`, spent from the highest score down;
-    every score from a `threshold` upward; or the lowest threshold of which the annotator's labels show, with
-    probability 1 - `delta`, that its `precision` is at least this.
+    One rule of five: a `fraction` of documents or of tokens; a budget of `tokens`, spent from the highest score down;
+    every score from a `threshold` upward; or, with probability 1 - `delta` and by the annotator's labels, the lowest
+    threshold whose `precision` is at least this, or the highest whose `recall` is.
     """
 
     fraction: Share | None = None
@@ -97,6 +108,7 @@ class Keep(Section):
     count: TokenCount = "sample"
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     precision: Annotated[float, Field(ge=0.05, lt=1)] | None = None
+    recall: Annotated[float, Field(ge=0.05, lt=1)] | None = None
     delta: Annotated[float, Field(ge=1e-6, le=0.5)] = 0.05
     labels: Count = 200  # at most this many documents are asked about
     design: CertificateDesign = "anytime"  # fixed needs fewer, and none may be added afterwards
@@ -104,8 +116,11 @@ class Keep(Section):
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        if sum(rule is not None for rule in (self.fraction, self.tokens, self.threshold, self.precision)) != 1:
-            raise ValueError("give exactly one of fraction, tokens, threshold, precision")
+        rules = (self.fraction, self.tokens, self.threshold, self.precision, self.recall)
+        if sum(rule is not None for rule in rules) != 1:
+            raise ValueError("give exactly one of fraction, tokens, threshold, precision, recall")
+        if self.recall is not None and self.design == "fixed":
+            raise ValueError("design: fixed is for a precision; of a recall the number of positives cannot be settled")
         return self
 
     @property
@@ -117,6 +132,8 @@ class Keep(Section):
             return TokenBudgetRule(budget=self.tokens)
         if self.threshold is not None:
             return ThresholdRule(threshold=self.threshold)
+        if self.recall is not None:
+            return RecallRule(recall=self.recall, delta=self.delta, labels=self.labels)
         assert self.precision is not None, "one rule is given"
         return PrecisionRule(precision=self.precision, delta=self.delta, labels=self.labels, design=self.design)
 

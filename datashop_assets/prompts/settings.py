@@ -155,7 +155,7 @@ class Training(Section):
 
 
 class Primary(Section):
-    """The one measure that the verdict goes by. The other control comes next; all others are corrected for being many."""
+    """The one measure that the verdict goes by. The other control is next; all others are corrected for being many."""
 
     documents: Literal["target", "general"] = "target"
     against: Literal["control", "matched"] = "control"

@@ -8,9 +8,11 @@ import pytest
 
 from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.documents.pool import read_index, read_pool
-from datashop_assets.filtered_pool.certificate import RefusedError, certified_threshold
+from datashop_assets.filtered_pool.certificate import RefusedError, certified_threshold, draw
 from datashop_assets.filtered_pool.results import KeepCertificateConfig, KeepCertificateResult
 from datashop_assets.filtered_pool.steps import keep_certificate
+from datashop_assets.filtered_pool.threshold_tests import Claim
+from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.digests import unit_hash
 from datashop_assets.storage.stage_folder import StageFolder
@@ -74,6 +76,43 @@ def test_the_lowest_threshold_that_the_labels_show_is_certified(made: Made, desi
     assert sum(truth) / len(truth) >= 0.8
     assert 0.3 <= threshold <= 0.6
     assert "Certified" in keep_certificate.describe(found)["certificate"]
+
+
+def test_the_highest_threshold_whose_recall_the_labels_show_is_certified(made: Made) -> None:
+    found = certified(made, "recall", WordCounter(), precision=None, recall=0.8, labels=600)
+    threshold = certified_threshold(found.result)
+    scores = made[1]["pool_scores"].table()
+    wanted = scores.filter(
+        pl.col("id").map_elements(lambda name: unit_hash("kind", name[4:]) < 0.3, return_dtype=pl.Boolean)
+    )
+    assert len(wanted.filter(pl.col("score") >= threshold)) / len(wanted) >= 0.8
+    assert 0.3 <= threshold <= 0.7
+    assert found.result.certified is not None
+    assert found.result.certified.missed < 0.2 * found.result.certified.positives
+    assert "Certified: recall at least 0.8" in keep_certificate.describe(found)["certificate"]
+
+
+def test_a_refused_recall_says_what_was_seen_and_what_would_help(made: Made) -> None:
+    found = certified(made, "refused recall", WordCounter(), precision=None, recall=0.9, labels=20)
+    with pytest.raises(RefusedError, match=r"of 20 labels \d+ are positive, and 0 .*Raise keep.labels to some \d+"):
+        certified_threshold(found.result)
+
+
+def test_a_recall_has_no_fixed_design() -> None:
+    with pytest.raises(PromptError, match="design: fixed is for a precision"):
+        configured(precision=None, recall=0.9, design="fixed")
+
+
+def test_copies_of_one_text_under_one_name_are_drawn_each_by_itself(tmp_path: Path) -> None:
+    rows = [{"id": f"doc-{place // 10}", "text": text_of(place // 10), "source": "made"} for place in range(300)]
+    write_documents(tmp_path / "part.jsonl.zst", rows)
+    pool = gold_pool(tmp_path, {**NAMES, "uri": f"{tmp_path}/*.jsonl.zst"})
+    scores = [{"row": row, "id": one.id, "margin": 0.0, "score": 0.9} for row, one in read_pool(pool, "part")]
+    scored = stage_of_rows(tmp_path, "pool_scores", {"part.parquet": scores}, SCORES)
+    drawn = draw(Claim(0.8, 0.1), pool, scored, set(), 60).rows
+    assert drawn["key"].n_unique() == len(drawn) == 60
+    texts = (drawn["row"] // 10).n_unique()
+    assert texts > 20  # of 30 texts, where drawn together six would do
 
 
 def test_labels_are_fresh_and_drawn_once(made: Made) -> None:

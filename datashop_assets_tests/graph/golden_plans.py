@@ -38,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "keep-of-tokens": {"annotator": ASKED, "keep": {"fraction": 0.2, "of": "tokens", "format": "parquet"}},
     "keep-budget": {"annotator": ASKED, "keep": {"tokens": 100_000}},
     "keep-threshold": {"annotator": ASKED, "keep": {"threshold": 0.5}},
+    "keep-recall": {"annotator": ASKED, "keep": {"recall": 0.9, "labels": 900}},
     "keep-precision": {"annotator": ASKED, "keep": {"precision": 0.8, "delta": 0.1, "design": "fixed"}},
     "no-matched": {"annotator": ASKED, "training": {"matched_control": False, "steps": "optimal", "seeds": 2}},
     "anneal": {"annotator": ASKED, "training": {"anneal_from": "smollm2-135m-instruct", "steps": 10}},

@@ -14,7 +14,14 @@ from datashop_assets.prompts.encoder_settings import (
     StaticConfig,
     TransformerEncoderConfig,
 )
-from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, PrecisionRule, ThresholdRule, TokenBudgetRule
+from datashop_assets.prompts.keep_settings import (
+    FractionRule,
+    KeepRule,
+    PrecisionRule,
+    RecallRule,
+    ThresholdRule,
+    TokenBudgetRule,
+)
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 
 LIKELIHOOD: dict[str, Any] = {
@@ -145,6 +152,7 @@ def test_an_encoder_holds_what_its_kind_depends_on(encoder: dict[str, Any], kind
         ({"fraction": 0.2, "of": "tokens"}, FractionRule(fraction=0.2, of="tokens")),
         ({"tokens": 1000}, TokenBudgetRule(budget=1000)),
         ({"threshold": 0.0}, ThresholdRule(threshold=0.0)),
+        ({"recall": 0.9, "labels": 9}, RecallRule(recall=0.9, delta=0.05, labels=9)),
         ({"precision": 0.8, "labels": 9}, PrecisionRule(precision=0.8, delta=0.05, labels=9, design="anytime")),
     ],
 )
