@@ -21,7 +21,8 @@ from datashop_assets_tests.small import experiment
 from resources.compute import RayCompute
 from resources.trainers import RayTrainer
 
-pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("ignore")]  # Ray's own
+# Every stage loses a worker; the warnings are Ray's own.
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
 WORK = {  # stage -> what its workers do, as Ray names it
     "pretraining_pool": "index_file",
     "annotation_sample": "first_of_file",
