@@ -1,6 +1,7 @@
-"""Scores and kept documents counted again, from what was written, by other means than those that wrote it.
+"""Scores and kept documents counted again, from what was written, by other means than those that wrote it; and what
+labels say of them.
 
-Both checks stop a run before a model is trained on documents that are not those of the rule. Memory holds 16,384
+What is counted stops a run before a model is trained on documents that are not those of the rule. Memory holds 16,384
 documents' columns.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from datashop_assets.core.step import Check, CheckContext, CheckResult, Input, StepOutput
 from datashop_assets.documents.results import OK, PretrainingPoolResult
+from datashop_assets.encoder.results import OUT_OF_FOLD, EncoderResult
 from datashop_assets.filtered_pool.results import (
     FilteredPoolConfig,
     FilteredPoolResult,
@@ -23,15 +25,18 @@ from datashop_assets.filtered_pool.results import (
     tokens_name,
 )
 from datashop_assets.markdown import Sample
-from datashop_assets.prompts.keep_settings import FractionRule, TokenBudgetRule
+from datashop_assets.prompts.keep_settings import FractionRule, RecallRule, ThresholdRule, TokenBudgetRule
+from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_documents.results import PoolTokensResult
+from datashop_assets.training_set.results import LABELS, TrainingSetResult
 
 if TYPE_CHECKING:
     import polars as pl
 
 CHUNK = 1 << 14  # documents
 SHOWN = 3  # rows of each kind
+EVEN = 0.5  # a calibrated score of which as many labels are positive as not
 RECOUNTED = 100  # documents nearest the cut whose tokens are counted again
 
 
@@ -49,6 +54,40 @@ def keep_count_exact(context: CheckContext) -> CheckResult:
         wrong += missized(output, context.required(PretrainingPoolResult), context.required(PoolTokensResult))
     sample = around_the_cut(output, context.required(PoolScoresResult)) if wrong else None
     return _verdict(wrong, f"exactly what {output.result.rule!r} keeps", sample)
+
+
+def cut_where_labels_are_positive(context: CheckContext) -> CheckResult:
+    """A calibrated score is a share of positive labels: below 0.5 most documents of that score are negative."""
+    result, encoder = context.output.result, context.required(EncoderResult)
+    cut, asked = result.cut_score, isinstance(result.rule, ThresholdRule | RecallRule)
+    if cut is None:
+        return CheckResult(passed=True, description="nothing is kept")
+    precision = kept_precision(encoder, context.required(TrainingSetResult), cut)
+    said = f"The rule keeps scores down to {cut:.3f}: of documents with such a score labels call {cut:.0%} positive"
+    if precision is None:
+        said += "; no labelled document scores as high"
+    else:
+        said += f"; of what is kept {precision} are, by {precision.n} labels that the encoder had not seen"
+    figures = {"cut_score": cut} if precision is None else {"cut_score": cut, "kept_precision": precision.value}
+    return CheckResult(passed=asked or cut >= EVEN, description=said, figures=figures)
+
+
+def kept_precision(encoder: StageFolder, training_set: StageFolder, cut: float) -> Figure | None:
+    """The share of positives among documents that score `cut` or more, with Wilson's interval and the number of labels.
+
+    By the scores of labelled documents out of fold, weighted to describe the sample. None where no score is as high.
+    """
+    from datashop_assets.statistics.intervals import effective_size, wilson
+
+    weights = training_set.table(LABELS).select("id", "weight").unique("id")
+    labels = encoder.table(OUT_OF_FOLD).join(weights, on="id", how="inner", maintain_order="left")
+    kept = labels.filter(labels["score"] >= cut)
+    if not len(kept):
+        return None
+    weight = kept["weight"].to_numpy()
+    share = float((kept["label"].to_numpy() * weight).sum() / weight.sum())
+    found = wilson(share, effective_size(weight))
+    return found.model_copy(update={"n": len(kept), "unit": "labels"})
 
 
 def _verdict(wrong: Sequence[str], right: str, sample: Sample | None = None) -> CheckResult:
@@ -72,6 +111,14 @@ FILTERED_POOL_CHECKS = (
         keep_count_exact,
         blocking=True,
         reads=(PretrainingPoolResult, PoolScoresResult, Input(PoolTokensResult, counts_tokens)),
+    ),
+    Check(
+        "cut_where_labels_are_positive",
+        "A share or a budget does not reach down to scores of which labels call most documents negative. A warning: "
+        "then keep less, or ask what is positive anew (`labels.positive_from`). A threshold or a recall that the "
+        "prompt asks for is not judged.",
+        cut_where_labels_are_positive,
+        reads=(EncoderResult, TrainingSetResult),
     ),
 )
 

@@ -7,12 +7,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from datashop_assets.core.step import StepOutput, config_json
-from datashop_assets.filtered_pool.checks import miskept, unscored
+from datashop_assets.core.step import CheckContext, CheckResult, StepOutput, config_json
+from datashop_assets.encoder.results import OUT_OF_FOLD
+from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, miskept, unscored
 from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name
 from datashop_assets.filtered_pool.steps import filtered_pool
-from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, ThresholdRule
+from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, RecallRule, ThresholdRule
+from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.documents.making import make_pool, write_documents
 from datashop_assets_tests.filtered_pool.pools import filtering, kept_result
 from datashop_assets_tests.stages import finish, stage_of_rows, writer
@@ -116,3 +119,53 @@ def test_missing_extra_and_shifted_scores_are_named(tmp_path: Path) -> None:
         "part-3.parquet is in the scores only",
         "part-0.parquet has 2 documents and 2 scores, or of other rows",
     ]
+
+
+LABELLED = {"id": pl.String, "label": pl.Int8, "score": pl.Float64}
+UNSEEN = [("a", 1, 0.9), ("b", 1, 0.6), ("c", 0, 0.5), ("d", 0, 0.06), ("e", 0, 0.01)]
+
+
+def judged(root: Path, cut: float | None, rule: KeepRule = HALF) -> CheckResult:
+    """The verdict on a cut, beside five labels of which the last two stand for three documents each."""
+    unseen = [dict(zip(LABELLED, row, strict=True)) for row in UNSEEN]
+    weights = [{"id": name, "weight": 3.0 if name in "de" else 1.0} for name, *_ in UNSEEN] * 2  # positives repeat
+    output = writer(root, "filtered_pool")
+    metrics = kept_result(rule=rule, unit=rule.unit, cut_score=cut).model_dump(mode="json")
+    context = CheckContext(
+        parse_prompt({"name": "Tides", "rubric": "{example}"}, "tides", "tides.yaml"),
+        filtered_pool.output(finish(output, "filtered_pool", metrics, {}).folder),
+        {
+            "encoder": stage_of_rows(root, "encoder", {OUT_OF_FOLD: unseen}, LABELLED),
+            "training_set": stage_of_rows(
+                root, "training_set", {LABELS: weights}, {"id": pl.String, "weight": pl.Float64}
+            ),
+        },
+    )
+    [check] = [one for one in FILTERED_POOL_CHECKS if one.name == "cut_where_labels_are_positive"]
+    return check.evaluate(context)
+
+
+def test_a_cut_where_most_labels_are_negative_is_a_warning_with_the_precision_of_what_is_kept(tmp_path: Path) -> None:
+    found = judged(tmp_path, 0.06)
+    assert (found.passed, found.blocks, found.severity) == (False, False, "warning")
+    assert "labels call 6% positive; of what is kept 0.333" in found.description
+    assert "by 4 labels that the encoder had not seen" in found.description
+    assert found.figures == {"cut_score": 0.06, "kept_precision": pytest.approx(2 / 6)}
+
+
+@pytest.mark.parametrize(
+    ("cut", "rule", "said"),
+    [
+        (0.5, HALF, "of what is kept 0.667"),
+        (0.06, ThresholdRule(threshold=0.06), "of what is kept 0.333"),
+        (0.06, RecallRule(recall=0.9, delta=0.05, labels=100), "of what is kept 0.333"),
+        (0.95, HALF, "no labelled document scores as high"),
+        (None, HALF, "nothing is kept"),
+    ],
+)
+def test_a_cut_where_labels_are_positive_or_that_was_asked_for_is_none(
+    tmp_path: Path, cut: float | None, rule: KeepRule, said: str
+) -> None:
+    found = judged(tmp_path, cut, rule)
+    assert found.passed
+    assert said in found.description
