@@ -122,6 +122,7 @@ def test_missing_extra_and_shifted_scores_are_named(tmp_path: Path) -> None:
 
 
 LABELLED = {"id": pl.String, "label": pl.Int8, "score": pl.Float64}
+PROMPT = {"name": "Tides", "rubric": "{example}", "annotator": {"scoring": "generate", "model": "some/model"}}
 UNSEEN = [("a", 1, 0.9), ("b", 1, 0.6), ("c", 0, 0.5), ("d", 0, 0.06), ("e", 0, 0.01)]
 
 
@@ -132,7 +133,7 @@ def judged(root: Path, cut: float | None, rule: KeepRule = HALF) -> CheckResult:
     output = writer(root, "filtered_pool")
     metrics = kept_result(rule=rule, unit=rule.unit, cut_score=cut).model_dump(mode="json")
     context = CheckContext(
-        parse_prompt({"name": "Tides", "rubric": "{example}"}, "tides", "tides.yaml"),
+        parse_prompt(PROMPT, "tides", "tides.yaml"),
         filtered_pool.output(finish(output, "filtered_pool", metrics, {}).folder),
         {
             "encoder": stage_of_rows(root, "encoder", {OUT_OF_FOLD: unseen}, LABELLED),
