@@ -1,5 +1,6 @@
 """Storage in a bucket of Google Cloud, through dagster-gcp. Loading it takes some seconds, so a local root does not."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -26,15 +27,23 @@ class GoogleCloudStorage(StorageResource):
     @property
     def bound_root(self) -> Root:
         """The root, whose leases go through the client."""
-        return Root(self.root, self.cache, self._create_only)
+        return Root(self.root, self.cache, CreateIfAbsent(self.gcs.project))
 
-    def _create_only(self, address: str, data: bytes) -> bool:
+
+@dataclass(frozen=True)
+class CreateIfAbsent:
+    """Creates an object unless there is one. It travels with a folder to other processes, as no resource can."""
+
+    project: str | None
+
+    def __call__(self, address: str, data: bytes) -> bool:
         """Raises `google.api_core.exceptions.GoogleAPIError` for what the service refuses."""
         from google.api_core.exceptions import PreconditionFailed
 
         bucket, _, name = address.removeprefix("gs://").partition("/")
+        client = GCSResource(project=self.project).get_client()
         try:
-            self.gcs.get_client().bucket(bucket).blob(name).upload_from_string(data, if_generation_match=0)
+            client.bucket(bucket).blob(name).upload_from_string(data, if_generation_match=0)
         except PreconditionFailed:
             return False
         return True

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -10,9 +11,11 @@ from dagster_gcp import GCSResource
 from datashop_assets.deployment import Deployment
 from datashop_assets.orchestration import profiles
 from datashop_assets.prompts.store import PromptStore
+from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import lease
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.environment import settings_of
+from resources.compute import LocalCompute
 from resources.google_cloud_storage import GoogleCloudStorage
 from resources.storage import StorageResource
 
@@ -62,3 +65,19 @@ def test_commands_and_python_take_leases_by_the_same_client(gcs_bucket: str) -> 
     folder = here.stage("annotations", "2" * 32)
     assert folder.create("lease.json", b"one")
     assert not folder.create("lease.json", b"another")
+
+
+def created(name: str, folder: Folder) -> bool:
+    return folder.create(name, b"by a process")
+
+
+@pytest.mark.parametrize("root", ["the resource's", "a command's"])
+def test_the_client_travels_to_other_processes_with_a_folder(store: PromptStore, gcs_bucket: str, root: str) -> None:
+    found = store.root
+    if root == "a command's":
+        found = Deployment.from_environment(root=Root(f"{gcs_bucket}/{uuid.uuid4().hex}")).root
+    folder = found.stage("pool_scores", "3" * 32)
+    assert not folder.exists("lease.json")  # the folder has been used when it travels
+    processes = LocalCompute(processes=2, worth_it=0.0)
+    names = ["lease.json", "lease.json", "other.json"]
+    assert sorted(processes.map(partial(created, folder=folder), names)) == [False, True, True]
