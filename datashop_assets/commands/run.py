@@ -133,7 +133,10 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
     _stages(slug, stages, made)
     current = {name: stage for name, stage in stages.items() if stage.state is State.CURRENT}
     if "evaluation" in current:
-        say_table(_comparison_table(EvaluationResult.model_validate(current["evaluation"].metrics)))
+        evaluation = EvaluationResult.model_validate(current["evaluation"].metrics)
+        say_table(_comparison_table(evaluation))
+        for reservation in evaluation.reservations:
+            say(f"Reservation {reservation}")
         say(f"Comparison  {current['evaluation'].path}")
     if "filtered_pool" in current:
         say(f"Kept        {current['filtered_pool'].path}")

@@ -46,6 +46,7 @@ def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
         "encoder": report(run.input(EncoderResult)),
         "comparison": [measure.row() for measure in read_measures(evaluation)],
         "primary": evaluation.result.primary.row(),
+        "reservations": evaluation.result.reservations,
         "matched": None if matched is None else matched.row(),
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),

@@ -45,7 +45,8 @@ def report(measures: Sequence[Measure], result: EvaluationResult) -> str:
     """Markdown, for a person who decides whether to use the filtered pool. `measures` are all, those by source too."""
     primary = result.primary
     others = [one for one in result.measures if one.kind == primary.kind and not one.primary]
-    sentences = (f"**{_sentence(primary)}**", *map(_sentence, others))
+    headline = " ".join((_sentence(primary), *(f"Reservation: {one}." for one in result.reservations)))
+    sentences = (f"**{headline}**", *map(_sentence, others))
     return "\n\n".join((*sentences, table(measures), *_conditions(result))) + "\n"
 
 
@@ -71,7 +72,7 @@ def table(measures: Sequence[Measure]) -> str:
 
 
 def _sentence(one: Measure) -> str:
-    change = f"{one.difference.value:{SIGNED}} bits per byte on held-out {one.kind} documents"
+    change = f"{one.difference.value:{SIGNED}} bits per byte on {one.documents} held-out {one.kind} documents"
     other = CONTROLS[one.against]
     if one.difference.low is None:
         return f"Candidate minus {other}: {change}, from one seed, which has no interval. Train two or more."

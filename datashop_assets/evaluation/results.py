@@ -17,6 +17,7 @@ COMPARISON = "comparison.parquet"
 LOSSES = "losses.parquet"
 REPORT = "report.md"
 EVERY_SOURCE = ""
+FEW = 100  # documents: below, what they are like decides as much as what the model has read
 Against = Literal["control", "matched"]
 Origin = Literal["given", "gold", "annotator"]
 
@@ -153,6 +154,16 @@ class EvaluationResult(StepResult):
     @property
     def primary(self) -> Measure:
         return next(measure for measure in self.measures if measure.primary)
+
+    @property
+    def reservations(self) -> tuple[str, ...]:
+        """What a reader must know beside the verdict: it stands wherever the verdict does."""
+        primary, found = self.primary, list[str]()
+        if primary.documents < FEW:
+            found.append(f"judged on {primary.documents} documents, which are few")
+        if self.targets_from == "annotator" and primary.kind is Kind.TARGET:
+            found.append("circular, because the annotator chose these documents itself")
+        return tuple(found)
 
     def measure(self, against: Against, kind: Kind) -> Measure | None:
         """On all documents of a kind; None where that control was not asked for, or there is none of the kind."""

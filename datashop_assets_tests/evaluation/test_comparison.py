@@ -93,6 +93,21 @@ def test_the_report_says_what_it_is_conditional_on(evaluated: StepOutput[Evaluat
     assert set(evaluation.describe(evaluated)) == {"comparison", "report"}
 
 
+def test_few_and_circular_targets_are_said_beside_the_verdict(evaluated: StepOutput[EvaluationResult]) -> None:
+    documents, result = of(evaluated, "control").documents, evaluated.result
+    headline = evaluated.file(REPORT).read_text().split("\n")[0]
+    assert f"bits per byte on {documents} held-out target documents" in headline
+    assert result.reservations == (
+        f"judged on {documents} documents, which are few",
+        "circular, because the annotator chose these documents itself",
+    )
+    assert all(one in headline for one in result.reservations)
+    given = result.model_copy(update={"targets_from": "given"})
+    many = [one.model_copy(update={"documents": 100}) for one in result.measures]
+    assert len(given.reservations) == 1
+    assert given.model_copy(update={"measures": many}).reservations == ()
+
+
 def test_without_a_matched_control_the_mix_is_said_to_be_part_of_the_effect(
     evaluated: StepOutput[EvaluationResult],
     models: list[StageFolder],

@@ -133,3 +133,15 @@ def test_the_cards_first_screen_has_the_encoders_figure_within_sources(made: Mad
     within = page.within_sources(report(made.plan()["encoder"].output))
     assert within
     assert f"within sources {within[0][1]:.3f} ({within[0][0]})" in first_screen
+
+
+def test_the_cards_verdict_stands_beside_the_number_of_documents_and_its_reservations(made: Made) -> None:
+    evaluation = made.plan()["evaluation"].output.result
+    output = made.plan()["data_card"].output
+    html, text = (output.file(name).read_text() for name in ("card.html", "card.md"))
+    first_screen = html.partition('id="rubric"')[0]
+    documents = evaluation.primary.documents
+    assert documents < 100
+    assert f"bits per byte on {documents} held-out target documents" in first_screen
+    assert f"<strong>Judged on {documents} documents, which are few.</strong>" in first_screen
+    assert f"; judged on {documents} documents, which are few" in text
