@@ -104,16 +104,17 @@ class DatashopRunner:
         return self.run(*GRAPH.names)
 
     def run(self, *steps: str) -> dict[str, Outcome]:
-        """Makes the named steps, which stand in the order of the graph; those that the prompt does not ask for are
-        left out.
+        """Makes the named steps in the order of the graph; those that the prompt does not ask for are left out.
 
-        Raises `BlockedError` where a gate stops a run, as a blocking check does in Dagster. What is made is kept.
+        Raises `ValueError` for a name that is no step, and `BlockedError` where a gate stops a run, as a blocking
+        check does in Dagster. What is made is kept.
         """
         if self._resources is None:
             self._resources = local_resources()
+        named = {GRAPH.step(name).name for name in steps}
         planned, outcomes = self.plan(), dict[str, Outcome]()
-        for name in steps:
-            if name not in planned:
+        for name in GRAPH.names:
+            if name not in named or name not in planned:
                 continue
             outcomes[name] = made = make_step(name, planned, self._resources)
             if not planned.asks_after(name, steps) and isinstance(self._resources.annotator, Closable):
