@@ -35,6 +35,12 @@ _SCALE = re.compile(
 _NOTE = re.compile(
     rf"{_MARKS}(?:\([^()\d%\n]{{0,60}}\)|for\s[^:=.\d\n]{{1,60}})(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))", re.IGNORECASE
 )
+_STATED_SCALE = re.compile(  # directly before the final score, or on a line of its own
+    rf"^[^\w\n]{{0,8}}(?:(?:rating|score|scoring)\s)?scale[^\w\n]{{1,6}}(?:{_FROM})?(?P<alone>\d{{1,4}})"
+    r"(?:\s?points?)?[^\w\n]{0,8}$"
+    rf"|\bscale\s+(?:of|from)\s+(?:{_FROM})?(?P<before>\d{{1,4}})[^\w\n]{{0,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SCORE = re.compile(_IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
 
@@ -54,14 +60,16 @@ _OTHER_WORD = re.compile(
 
 
 def _final_scores(text: str) -> Iterator[Place]:
+    stated = _STATED_SCALE.search(text)
+    highest = int(stated["alone"] or stated["before"]) if stated else HIGHEST_SCORE
     for mention in _MENTION.finditer(text):
         scale = _SCALE.match(text, mention.end())
         found = _final_score(text, mention, scale.end(), int(scale["of"])) if scale else None
-        if found := found or _final_score(text, mention, mention.end(), HIGHEST_SCORE):
+        if found := found or _final_score(text, mention, mention.end(), highest):
             yield found
 
 
-def _final_score(text: str, mention: re.Match[str], end: int, scale: int) -> Place | None:
+def _final_score(text: str, mention: re.Match[str], end: int, scale: float) -> Place | None:
     note = _NOTE.match(text, end)
     separator = _SCORE.match(text, note.end() if note else end)
     begins = separator.end() if separator else end

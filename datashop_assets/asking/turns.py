@@ -16,10 +16,13 @@ _CHANNEL = r"<\|channel\|>\s*+%s\b[^<>|]{0,80}+<\|message\|>"  # gpt-oss names t
 _BAR = r"[|\uff5c]"  # DeepSeek writes the bars wide
 _MARK = re.compile(
     rf"(?P<channel>{_CHANNEL % '(?:analysis|commentary)'})"
-    rf"|(?P<opens><(?:{_TAGS})>|\[THINK\]|\u25c1think\u25b7|<\|begin_of_thought\|>)"
-    rf"|(?P<closes></(?:{_TAGS})>|\[/THINK\]|\u25c1/think\u25b7|<\|end_of_thought\|>|{_CHANNEL % 'final'})"
-    r"|(?P<turn>(?:<\|(?:im_start|start_header_id|start)\|>|<start_of_turn>)\s*(?:assistant|model)(?:<\|(?:end_header_id|header_end)\|>)?"
-    rf"|<{_BAR}[^<>\s|\uff5c]{{1,40}}{_BAR}>|</?s>|<(?:bos|eos|pad)>|<(?:start|end)_of_turn>"
+    rf"|(?P<opens><(?:{_TAGS})\s*>|\[THINK\]|\u25c1think\u25b7|<\|(?:(?:begin|start)_(?:of_)?)?(?:{_TAGS})\|>"
+    rf"|<\|inner_prefix\|>|<\|channel>\s*(?:{_TAGS}|analysis)\b|<\|im_start\|>\s*(?:{_TAGS})\b"
+    r"|\A\s*analysis(?=(?s:.)*?assistantfinal))"
+    rf"|(?P<closes></(?:{_TAGS})\s*>|\[/THINK\]|\u25c1/think\u25b7|<\|(?:/|end_(?:of_)?)(?:{_TAGS})\|>"
+    rf"|<\|inner_suffix\|>|<channel\|>|assistantfinal|{_CHANNEL % 'final'})"
+    r"|(?P<turn>(?:<\|(?:im_start|start_header_id|start)\|>|<start_of_turn>|<\|turn>)\s*(?:assistant|model)(?:<\|(?:end_header_id|header_end)\|>)?"
+    rf"|<{_BAR}[^<>\s|\uff5c]{{1,40}}{_BAR}>|<\|turn>|<turn\|>|</?s>|<(?:bos|eos|pad)>|<(?:start|end)_of_turn>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
     re.IGNORECASE,
 )

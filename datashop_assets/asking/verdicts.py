@@ -7,7 +7,8 @@ The grammar, from the whole to the parts:
     verdict  = "Final score" [scale] ["is" | "of" | ":" | "=" | "-"] number, in whatever marks of Markdown, LaTeX, XML
     scale    = "(out of 5)" | "(0-5)" | …
     number   = digits or a name, with the scale behind it: "3", "<3>", "\\(3\\)", "**3**", "3/5", "3 out of 5", "three",
-               a full-width digit; or the result of a sum: "2 + 1 = 3" (`written_numbers`)
+               a full-width digit; or the result of a sum: "2 + 1 = 3" (`written_numbers`). A scale that is stated right
+               before the verdict, or alone on a line ("Scale: 1-10"), counts where the verdict names none
     label    = "Label" [":" | "="] one of the processor's words; or such a word on a line of its own
 
 No verdict: what stands in quotation marks, code or a block quote, unless it is alone on its line or is JSON; what the
@@ -15,7 +16,8 @@ reply says that the text says ("the document claims Final score: 5"); a mention 
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
 ("7/10"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add up or has no result;
-and verdicts that differ. Verdicts that agree are one.
+one that is doubted ("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone
+("3 for style, 4 for content"); and verdicts that differ. Verdicts that agree are one.
 """
 
 import json
@@ -63,7 +65,7 @@ _REPORTED_AFTER = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = 160  # characters in which such words are looked for
-_OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore"})
+_OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore", "scale", "range"})
 QUOTED_ONLY = "holds a score in quotation only"
 
 
@@ -158,7 +160,7 @@ class Grammar:
 
     def _of_json(self, members: Sequence[tuple[str, Any]]) -> list[Verdict]:
         """By key; where no key is one, what its texts say."""
-        scales = [value for key, value in members if key in _OUT_OF]
+        scales = [value[-1] if isinstance(value, list) and value else value for key, value in members if key in _OUT_OF]
         named = [(key, value) for key, value in members if key in self.keys]
         if named:
             scale = f" out of {scales[0]}" if scales else ""

@@ -14,12 +14,12 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 # What models put around a number. All repetitions are bounded and possessive, so that no reply takes long to read.
 OPENING = (
-    r"(?:[\s*_`\"'\u201c\u2018$({\[=:]|\\[(\[]|\\(?:boxed|text|textbf|mathbf|mathrm|bf)\b\s*+|<(?=[^<>\n]{1,16}>))"
+    r"(?:[\s*_`\"'\u201c\u2018\u300c\u3010$({\[=:|]|\\[(\[]|\\(?:boxed|text|textbf|mathbf|mathrm|bf)\b\s*+|<(?=[^<>\n]{1,16}>))"
     r"{0,24}+"
 )
-_CLOSING = r"(?:[ \t*_`\"'\u201d\u2019)\]}$>]|\\[)\]]){0,16}+"
+_CLOSING = r"(?:[ \t*_`\"'\u201d\u2019\u300d\u3011)\]}$>]|\\[)\]]){0,16}+"
 _UNIT = r"(?:[ \t]{0,4}+(?:points?|pts?|stars?|marks?)\b)?+"
-_DIGITS = r"\d{1,9}+(?:[.,]\d{1,9}+)?+(?![^\W_])(?![.,]\d)"
+_DIGITS = r"\d{1,9}+(?:[.,]\d{1,9}+)?+(?![^\W_])(?![.,'\u2019\u00b7\u066b\u066c]\d)"
 _NAME = rf"(?:{'|'.join(NAMES)})(?![\w-])"
 _NUMBER = re.compile(rf"([+-]?{_DIGITS}|{_NAME})", re.IGNORECASE)
 _DASH = r"[\u2010-\u2015-]"
@@ -27,17 +27,20 @@ _AFTER = rf"{_CLOSING}{_UNIT}{_CLOSING}"
 
 _NOTE = r"(?:[ \t]*\([^()\n]{0,60}\))?+[ \t]{0,4}+"
 
-_PERCENT = re.compile(rf"{_CLOSING}(?:%|per\s?cent\b)", re.IGNORECASE)
+_PERCENT = re.compile(rf"{_CLOSING}(?:[%\u2030]|per\s?cent\b|pct\b|percentile\b)", re.IGNORECASE)
 _FRACTION = re.compile(
     rf"{_AFTER}(?:\u2044\s?\d|\d{{1,4}}\s?[/\u2044]\s?\d|(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter|\d\s?/))"
-    rf"|{_CLOSING}point\s+(?:\d|{_NAME})",
+    rf"|{_CLOSING}point\s+(?:\d|{_NAME})|[ \t-]{{1,4}}(?:halves|thirds|quarters|fifths|tenths|hundredths)\b",
     re.IGNORECASE,
 )
 _FROM = rf"(?:\d{{1,4}}\s?(?:{_DASH}|to|\.\.\.?)\s?)?"  # of a scale
 _SCALE = re.compile(
-    rf"{_AFTER}[,(\[]?\s?(?:/|out\s+of|of(?:\s+the)?|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*{_FROM}{OPENING}"
-    rf"(?P<of>\d{{1,4}}+(?:\.0)?+|{_NAME})(?!\s?%)"
-    rf"|{_AFTER}on\s+(?:an?|the)\s+{_FROM}(?P<points>\d{{1,4}})[\s-]*(?:point[\s-]*)?scale\b"
+    rf"{_AFTER}(?:\n?[,(\[])?\s?"
+    r"(?:[/\\]|out\s+of|of(?:\s+the)?|(?<!\n)(?:in|per)\b|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*"
+    rf"(?:an?\s+|the\s+)?(?:(?:possible|max(?:imum)?|total)\s+(?:of\s+)?)?{_FROM}{OPENING}"
+    rf"(?P<of>\d{{1,4}}+(?:\.\d{{1,4}})?+|{_NAME})(?!\s?%)"
+    rf"|{_AFTER}[(]?(?:on\s+(?:an?|the)\s+)?{_FROM}(?P<points>\d{{1,4}}|{'|'.join(NAMES)})[\s-]*(?:point[\s-]*)?scale\b"
+    rf"|{_AFTER}\([^()\n]{{0,40}}?(?P<best>\d{{1,4}})\s?(?:=|is|being)\s?(?:the\s+)?(?:best|highest|max|top|perfect)"
     rf"|{_AFTER}[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}|max(?:imum)?\W{{0,3}})"
     r"(?P<within>\d{1,4})[^()\[\]\n]{0,20}[)\]]",
     re.IGNORECASE,
@@ -53,17 +56,42 @@ _SEVERAL = re.compile(
 )
 _BOUND = re.compile(
     rf"\+|-(?![>-])|{_AFTER}[ \t]*(?:(?:or|and)\s+(?:higher|lower|more|less|above|below|better|worse|so|up)\b"
-    r"|(?:if|unless)\b|at\s+(?:least|most|best|worst)\b)",
+    r"|(?:if|unless)\b|at\s+(?:least|most|best|worst)\b|(?:min(?:imum)?|max(?:imum)?)\b(?!\s*\d)|-?ish\b)",
+    re.IGNORECASE,
+)
+_DOUBT = re.compile(
+    rf"{_AFTER}(?:\?|[ \t]*(?:would|could|might|may|(?:is|was|seems?|feels?)\s+(?:\w{{1,12}}\s+){{0,2}}?too)\b)",
+    re.IGNORECASE,
+)
+_REVISED = r"(?:revised|adjusted|corrected|updated|new|final|overall|total)"
+_CORRECTED = (
+    r"(?:no|wait|actually|correction|corrected|edit(?:ed)?|revised|updated|adjusted|sorry|rather|scratch\s+that|"
+    r"on\s+(?:reflection|second\s+thoughts?)|i\s+mean(?:t)?|make\s+(?:it|that))"
+)
+_PERHAPS = r"(?:could|might|may|would|maybe|perhaps|was|edit|previously|originally|up\s+from|i\.?e\.?)"
+_SAID_AGAIN = re.compile(  # one more number, which takes the first one back or stands beside it
+    rf"{_AFTER}(?:"
+    rf"(?:\W{{1,8}}{_CORRECTED}){{1,3}}"  # "4. No, 3"
+    r"(?:[^\w\n]|\s(?:to|it|that|is|a|my|i'd|say|give|make|would|be|should)\b){1,16}"
+    r"|[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s"
+    rf"|[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"  # "4\nRevised score: 3"
+    rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*"
+    rf"|[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?"  # "3 (could be 4)", "3/5 (7/10)"
+    rf"(?={OPENING}(?:{_DIGITS}|{_NAME}){_AFTER}(?:[)\]]|(?<=[)\]])|/|out\s+of\b))"
+    r"|[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"  # "3 for style, 4 for content"
+    rf"){OPENING}(?P<again>{_DIGITS}|{_NAME})(?!\s?%)",
     re.IGNORECASE,
 )
 _SIGN = re.compile(
-    rf"{_AFTER}{_NOTE}(\+|-|\u2013|plus\b|minus\b|x\b|\u00d7|\u00f7|/|times\b)[ \t]{{0,4}}+", re.IGNORECASE
+    rf"{_AFTER}{_NOTE}(\+|-|\u2013|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|/|times\b)[ \t]{{0,4}}+", re.IGNORECASE
 )
 _EQUALS = re.compile(rf"{_AFTER}{_NOTE}=[ \t]{{0,4}}+")
 _NAMED_ALONE = re.compile(rf"{_AFTER}(?:$|[.,;:!?\n({{\[\u2014\u2013-]|because\b|since\b|as\b)", re.IGNORECASE)
 _OPENING = re.compile(OPENING)
 _WITHOUT_RESULT = re.compile(
-    rf"{_AFTER}{_NOTE}(?:\+|plus\b|minus\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})", re.IGNORECASE
+    rf"{_AFTER}{_NOTE}[,(]?\s?(?:\+|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})"
+    rf"|{_AFTER}[ \t]*\(\s?(?:\+|plus\b|minus\b|less\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})",
+    re.IGNORECASE,
 )
 _WHOLE_SCALE = re.compile(rf"[01]\s?(?:{_DASH}|to)\s?{HIGHEST_SCORE}(?![\w%]|[.,/]\d)", re.IGNORECASE)
 _NO_WHOLE = ((_PERCENT, "is a percentage"), (_FRACTION, "is a fraction, not a whole number"))
@@ -71,8 +99,11 @@ _NO_ONE = (
     (_WITHOUT_RESULT, "is a sum without its result"),
     (_SEVERAL, "is more than one number"),
     (_BOUND, "is a bound or a condition, not a score"),
+    (_DOUBT, "is doubted or rejected"),
 )
 MOST_TERMS = 24
+_TAG = re.compile(r"</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>", re.IGNORECASE)
+_ORDINARY = str.maketrans({"\u2212": "-", "\u2236": ":", "\u2215": "/"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +117,15 @@ class WrittenNumber:
 
 
 def plain(text: str) -> str:
-    """`text` with full-width and circled digits, wide signs and brackets as ordinary ones, and nothing invisible."""
+    """`text` with full-width and circled digits, wide signs and brackets as ordinary ones, no HTML tags of layout,
+    and nothing invisible."""
     apart = re.sub(r"[\u00bc-\u00be\u2150-\u215f]", r" \g<0>", text)  # 3½ is 3 and a half, not 31 halves
+    apart = _TAG.sub(" ", apart)
     visible = re.sub(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", unicodedata.normalize("NFKC", apart))
-    return visible.replace("\u2212", "-").replace("\u2236", ":")
+    return visible.translate(_ORDINARY)
 
 
-def number_at(text: str, start: int, scale: int = HIGHEST_SCORE) -> WrittenNumber | None:
+def number_at(text: str, start: int, scale: float = HIGHEST_SCORE) -> WrittenNumber | None:
     """The number that begins at `start`, read with what follows it; None where none does.
 
     `scale` is out of how many it is where that was said before. The whole scale ("0-5") is how a rubric asks for a
@@ -108,8 +141,10 @@ def number_at(text: str, start: int, scale: int = HIGHEST_SCORE) -> WrittenNumbe
         refusal = end, "does not add up"
     if refusal is None:
         if found := _SCALE.match(text, end):
-            scale, end = int(_value(found["of"] or found["points"] or found["within"])), found.end()
+            scale, end = _value(next(filter(None, found.groups()))), found.end()
         refusal = _refusal(text, end, _NO_ONE)
+    if refusal is None and (again := _SAID_AGAIN.match(text, end)) and _value(again["again"]) != value:
+        refusal = again.end(), "is more than one number"
     if refusal is None and last[1].lower() in NAMES and end == last.end() and not _NAMED_ALONE.match(text, end):
         return None  # "one of the best"
     if refusal is not None:
@@ -118,7 +153,7 @@ def number_at(text: str, start: int, scale: int = HIGHEST_SCORE) -> WrittenNumbe
         return WrittenNumber(words, end, None, f"{words!r} {why}")
     words = " ".join(text[start:end].split())
     if scale != HIGHEST_SCORE:
-        return WrittenNumber(words, end, None, f"{words!r} is out of {scale}, not of {HIGHEST_SCORE}")
+        return WrittenNumber(words, end, None, f"{words!r} is out of {scale:g}, not of {HIGHEST_SCORE}")
     if not 0 <= value <= HIGHEST_SCORE or value != int(value):
         return WrittenNumber(words, end, None, f"{value:g} is not a whole number from 0 to {HIGHEST_SCORE}")
     return WrittenNumber(words, end, value)
@@ -166,7 +201,7 @@ def _adds_up(text: str, result: float) -> bool:
                 return False
             term /= value
         else:
-            total, term = total + term, -value if operator in ("-", "\u2013", "minus") else value
+            total, term = total + term, -value if operator in ("-", "\u2013", "minus", "less") else value
         sign = None if _EQUALS.match(text, number.end()) else _SIGN.match(text, number.end())
         operator = sign[1].lower() if sign else ""
         number = _NUMBER.match(text, _skip(text, sign.end())) if sign else None

@@ -18,6 +18,7 @@ def refused(given: str, reason: str) -> Example[Parsed]:
 
 
 HEAD = ("reply", "score")
+MORE = "is more than one number"
 
 FORMS = Table(
     "Forms of a score",
@@ -44,6 +45,13 @@ FORMS = Table(
         scores("Final score: ③", 3),
         scores("final score: 5.0", 5),
         scores("final_score = 3", 3),
+        scores("Final score: <strong>3</strong>/5", 3),
+        scores("| Final score | 3 |", 3),
+        scores("Final score: 【3】", 3),
+        scores("Final score: 3 (three)", 3),
+        scores("Final score: 3 points (2 points deducted)", 3),
+        scores("Scale: 0-5\nFinal score: 3", 3),
+        scores('{"scale": "0-5", "final_score": 3}', 3),
         scores('{"reason": "It says \\"Final score: 5\\".", "final_score": 2}', 2),
         scores('```json\n{"reason": "braces {a: 1} in it", "final_score": 3}\n```', 3),
         scores("Final score: 2 + 1 = 3", 3),
@@ -78,6 +86,37 @@ REFUSED = Table(
         refused("Final score: 3 points out of 10", "the final score '3 points out of 10' is out of 10, not of 5"),
         refused("Final score (1-10): 4", "the final score '4' is out of 10, not of 5"),
         refused('{"final_score": 4, "out_of": 10}', "the final score '4 out of 10' is out of 10, not of 5"),
+        refused(
+            "Final score: 3 out of a possible 10", "the final score '3 out of a possible 10' is out of 10, not of 5"
+        ),
+        refused(
+            "Final score: 3 (1 = bad, 10 = best)", "the final score '3 (1 = bad, 10 = best' is out of 10, not of 5"
+        ),
+        refused(
+            "Final score: 4 on the ten-point scale", "the final score '4 on the ten-point scale' is out of 10, not of 5"
+        ),
+        refused("Final score: 4 out of 5.5", "the final score '4 out of 5.5' is out of 5.5, not of 5"),
+        refused("On a scale of 1 to 10: Final score: 4", "the final score '4' is out of 10, not of 5"),
+        refused("Final score: 4\n\nScale: 1-10", "the final score '4' is out of 10, not of 5"),
+        refused('{"final_score": 3, "scale": "0-10"}', "the final score '3 out of 0-10' is out of 10, not of 5"),
+        refused("Final score: 3 ‰", "the final score '3 ‰' is a percentage"),
+        refused("Final score: 3 tenths", "the final score '3 tenths' is a fraction, not a whole number"),
+        refused("Final score: 4·5", "no number after 'Final score:'"),
+        refused("Final score: 3/5 for style, 4/5 for content", f"the final score '3/5 for style, 4' {MORE}"),
+        refused("Final score: 3 (could be 4)", f"the final score '3 (could be 4' {MORE}"),
+        refused("Final score: 3/5 (7/10)", f"the final score '3/5 (7' {MORE}"),
+        refused("Final score: 4. No, 3.", f"the final score '4. No, 3' {MORE}"),
+        refused("Final score: 4 (edit: 3)", f"the final score '4 (edit: 3' {MORE}"),
+        refused("Final score: 4\nRevised score: 3", f"the final score '4 Revised score: 3' {MORE}"),
+        refused(
+            "Final score: 4. That is too kind, I'd say 3.", f'the final score "4. That is too kind, I\'d say 3" {MORE}'
+        ),
+        refused("Final score: 5?", "the final score '5?' is doubted or rejected"),
+        refused("Final score: 5 is too high; 3", "the final score '5 is too' is doubted or rejected"),
+        refused("Final score: 5 would be excessive, so 3", "the final score '5 would' is doubted or rejected"),
+        refused("Final score: 5, minus 2 for ads", "the final score '5, minus 2' is a sum without its result"),
+        refused("Final score: 2 (+1 for tone)", "the final score '2 (+1' is a sum without its result"),
+        refused("Final score: 3 minimum", "the final score '3 minimum' is a bound or a condition, not a score"),
         refused("Final score: 2 + 1", "the final score '2 + 1' is a sum without its result"),
         refused("Final score: 1 + 1 = 3", "the final score '1 + 1 = 3' does not add up"),
         refused("Final score: 3+", "the final score '3+' is a bound or a condition, not a score"),
@@ -104,6 +143,12 @@ TURNS = Table(
             "Final score: 2<|return|>",
             2,
         ),
+        scores("<|START_THINKING|>Final score: 5?<|END_THINKING|><|START_RESPONSE|>Final score: 2<|END_RESPONSE|>", 2),
+        scores("<|channel>thought\nFinal score: 5?<channel|>Final score: 2<turn|>\n<|turn>user\nFinal score: 5", 2),
+        scores("<|inner_prefix|>Final score: 5?<|inner_suffix|>Final score: 2", 2),
+        scores("<|thinking|>Final score: 5?<|/thinking|>Final score: 2", 2),
+        scores("analysisFinal score: 5?assistantfinalFinal score: 2", 2),
+        refused("<|think|>Final score: 5, so<|end|>", "thinking not closed"),
         refused("<think>The best texts end as Final score: 5, so", "thinking not closed"),
         refused("<think>Final score: 5</think>", "the reply ends with its thinking"),
         scores("Final score: 2<|user|>Next text. Final score: 5", 2),
