@@ -100,7 +100,7 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
 
 def _tokens(answer: Answer, question: Question) -> int:
     if is_unreported(answer):
-        return estimated_tokens(question, answer.text, answer.raw)
+        return answer.tokens_out + estimated_tokens(question, answer.text, answer.raw, answer.tokens_out)
     return answer.tokens_in + answer.tokens_out
 
 

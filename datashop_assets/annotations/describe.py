@@ -31,7 +31,7 @@ FIGURES = {
 def describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str, str]:
     """Title -> Markdown: how documents ended, where scores lie, and replies across the range of scores.
 
-    Endpoints are shown where there are several, or where one was asked otherwise than the prompt says.
+    Endpoints are shown where there are several, or where one was asked or answered otherwise than the prompt says.
     """
     endpoints = output.result.endpoints
     shown = len(endpoints) > 1 or any(one.otherwise for one in endpoints)
@@ -96,7 +96,7 @@ def endpoints_table(result: AnnotationsResult) -> str:
         )
         for one in result.endpoints
     ]
-    head = ("endpoint", "documents", "ended", "mean score", "less the others'", "asked otherwise")
+    head = ("endpoint", "documents", "ended", "mean score", "less the others'", "asked or answered otherwise")
     return "\n\n".join([table(head, rows), *_differing_said(result)])
 
 

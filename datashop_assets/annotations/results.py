@@ -47,7 +47,7 @@ class EndpointSummary(BaseModel):
     mean_score: Figure | None  # of its documents that have a score, not weighted
     difference: Figure | None  # its mean less that of the others, in points; None where there is nothing to compare
     p_value: float | None  # of that difference, corrected for the number of endpoints (Holm)
-    otherwise: list[str]  # how it was asked, where it refuses a parameter
+    otherwise: list[str]  # how it was asked or answered, where not as the question says
 
     @property
     def documents(self) -> int:

@@ -34,7 +34,7 @@ SCHEMA = {
     "tokens_out": pl.Int64,
     "seconds": pl.Float64,
     "endpoint": pl.String,
-    "otherwise": pl.String,  # how the endpoint was asked, where it refuses a parameter
+    "otherwise": pl.String,  # how the endpoint was asked or answered, where not as the question says
     "round": pl.Int8,
     "stratum": pl.Int8,
     "draw_probability": pl.Float64,
@@ -109,9 +109,9 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
         by_address.add(row)
         for name in ("tokens_in", "tokens_out", "seconds", "cut"):
             sums[name] += row[name]
-        if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] + row["tokens_out"] == 0:
+        if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] == 0:
             sums["without_usage"] += 1
-            sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"])
+            sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"], row["tokens_out"])
         if row["document_claims_score"]:
             sums["claiming"] += 1
             sums["claiming_unscored"] += row["expected_score"] is None

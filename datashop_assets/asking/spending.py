@@ -6,7 +6,7 @@ shorter than a byte. That is four times too much for English, so after some answ
 that was seen, and a margin, takes its place. Hours, and the money that they cost, cannot be reserved: with them a
 budget is over by what is under way when it is reached.
 
-Where a server reports no usage, tokens are estimated from bytes, and are counted as estimated.
+Where a server reports no usage, or half of it, tokens are estimated from bytes, and are counted as estimated.
 """
 
 import math
@@ -31,15 +31,15 @@ CALIBRATED = 8  # answers after which the share of tokens in bytes is taken from
 MARGIN = 1.25  # above the largest share that was seen
 
 
-def estimated_tokens(question: Question, text: str, reply: str) -> int:
-    """Tokens of an answer whose server reported none: of the question, of what was read, and of the reply."""
-    written = _size(reply) / BYTES_A_TOKEN if question.writes else 1.0
+def estimated_tokens(question: Question, text: str, reply: str, tokens_out: int = 0) -> int:
+    """Tokens that a server did not report: of the question, of what was read, and of the reply but for `tokens_out`."""
+    written = 0.0 if tokens_out else _size(reply) / BYTES_A_TOKEN if question.writes else 1.0
     return math.ceil((_size(question.prompt) + _size(text)) / BYTES_A_TOKEN + written)
 
 
 def is_unreported(answer: Answer) -> bool:
-    """Whether a server answered and said nothing of tokens."""
-    return answer.tokens_in + answer.tokens_out == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
+    """Whether a server answered and did not say how many tokens it read."""
+    return answer.tokens_in == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
 
 
 class _Usage(NamedTuple):
@@ -148,7 +148,8 @@ class Spending:
     def _usage(self, answer: Answer) -> "_Usage":
         tokens = answer.tokens_in + answer.tokens_out
         if is_unreported(answer):
-            return _Usage(estimated_tokens(self.question, answer.text, answer.raw), estimated=True)
+            guess = estimated_tokens(self.question, answer.text, answer.raw, answer.tokens_out)
+            return _Usage(tokens + guess, estimated=True)
         size = _size(self.question.prompt) + _size(answer.text)
         return _Usage(tokens, share=answer.tokens_in / max(1, size) if answer.tokens_in else None)
 

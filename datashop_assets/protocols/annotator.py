@@ -101,7 +101,7 @@ class Answer:
     tokens_out: int
     seconds: float  # from request to reply, or this document's share of its batch
     endpoint: str  # who answered: an address, and after a blank what the server there says it is, where it does
-    otherwise: str = ""  # how it was asked, where the server there refuses a parameter: `without seed`
+    otherwise: str = ""  # how it was asked or answered, where not as the question says: `without seed`
 
 
 def failed_answer(id: str, reason: str) -> Answer:  # noqa: A002, the field's name

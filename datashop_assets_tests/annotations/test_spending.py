@@ -41,6 +41,13 @@ class WithoutUsage(SeveralAtOnce):
         return replace(super()._answer(one, question), tokens_in=0, tokens_out=0)
 
 
+class HalfOfUsage(SeveralAtOnce):
+    """Its server says how many tokens it wrote, and not how many it read."""
+
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+        return replace(super()._answer(one, question), tokens_in=0, tokens_out=3)
+
+
 @pytest.mark.parametrize("annotator", [WordCounter, SeveralAtOnce])
 @pytest.mark.parametrize("limit", [200, 300, 1000, 2079])
 def test_a_budget_is_not_overrun_and_answers_are_kept(
@@ -87,6 +94,15 @@ def test_where_no_usage_is_reported_tokens_are_estimated_and_marked(tmp_path: Pa
         in describe_annotations(made)["how documents ended"]
     )
     assert annotate(tmp_path / "counted", "annotations", CONFIG, inputs, WordCounter()).result.without_usage == 0
+
+
+def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Path, inputs: Inputs) -> None:
+    with pytest.raises(ValueError, match=r"spent of 1,000, of which [0-9,]+ are estimated") as stopped:
+        run(tmp_path, inputs, first := HalfOfUsage(), tokens=1000)
+    assert 0 < len(first.requests) < 100, stopped.value
+    result = (made := run(tmp_path, inputs, HalfOfUsage(), tokens=100_000)).result
+    assert (result.tokens_in, result.tokens_out, result.without_usage) == (0, 480, 160)
+    assert result.tokens_estimated == sum(-(-(len("{example}?") + len(row["text"])) // 3) for row in made.all_rows())
 
 
 def test_a_stage_that_ends_at_its_budget_says_so(tmp_path: Path, inputs: Inputs) -> None:

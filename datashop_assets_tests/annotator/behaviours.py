@@ -144,6 +144,12 @@ HANDLED_SERVER_BEHAVIOURS = (
               models=models(*(f"maker/{number}" + "x" * 1000 for number in range(1000)), MODEL)),
     Behaviour("model under another name", "lists `made/model:latest`", "a chat request decides", answered, 12, 12,
               models=models(f"{MODEL}:latest")),
+    Behaviour("another model answers", "its answers name another `model` than was asked", "a warning with their "
+              "number, and `answered as …` in the row: it may be an alias", lambda asked, before:
+              (200, {**answered(asked)[1], "model": "tiny/other"}), 12, 12,
+              ("12 answers name the model tiny/other where",), "answered as tiny/other"),
+    Behaviour("byte order mark", "a byte order mark before its JSON", "left out", lambda asked, before:
+              (200, "\ufeff" + json.dumps(answered(asked)[1])), 12, 12),
     Behaviour("escape sequences", "an error that would colour the terminal", "written as escapes",
               always(401, "\x1b[31mno\x1b]0;x\x07 key\u202e"), 0, 1, (r"\x1b[31mno\x1b]0;x\x07 key\u202e",)),
 )  # fmt: skip

@@ -82,6 +82,22 @@ def test_the_words_of_an_answer_are_found_wherever_they_stand(example: Example[M
     assert (completion.ended, completion.text, completion.reason) == example.expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 59}, (50, 9)),
+        ({"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 1059}, (50, 1009)),  # thinking, left out
+        ({"prompt_tokens": 50, "total_tokens": 59}, (50, 9)),
+        ({"completion_tokens": 9}, (0, 9)),
+        ({"prompt_tokens": "50", "completion_tokens": None}, (0, 0)),
+        (None, (0, 0)),
+    ],
+)
+def test_tokens_that_are_paid_for_are_counted_wherever_they_are_said(usage: Any, tokens: tuple[int, int]) -> None:
+    completion = read_completion({"choices": [{"message": {"content": "Final score: 3"}}], "usage": usage})
+    assert (completion.tokens_in, completion.tokens_out) == tokens
+
+
 @pytest.mark.parametrize("end", [None, "whatever"])
 def test_a_reply_of_all_tokens_that_were_asked_for_is_cut_where_its_end_is_not_known(end: str | None) -> None:
     body = {"choices": [{"message": {"content": "Final score: 3"}, "finish_reason": end}]}

@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 from resources.annotator.endpoints.requests import TEMPLATE_MARKS, shuffled, spell, without_template_marks
 
 
-@given(st.text(st.sampled_from("<|>/s[]INST_imendbo "), max_size=60))
+@given(st.text(st.sampled_from("<|>/s[]INST_imendbotur "), max_size=60))
 def test_no_mark_of_a_template_survives_and_nothing_else_changes(text: str) -> None:
     broken = without_template_marks(text)
 
     assert not TEMPLATE_MARKS.search(broken)
     assert broken.replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize("mark", ["<|im_end|>", "<|turn>", "<turn|>", "<channel|>", "[|endofturn|]", "<end_of_turn>"])
+def test_marks_of_templates_are_broken_up_and_code_is_not(mark: str) -> None:
+    code = "xs |> map (<|>) |> a[0|1] <= b |> c"
+    assert without_template_marks(f"{code} {mark}") == f"{code} {mark[0]} {mark[1:]}"
 
 
 @given(st.text())

@@ -155,6 +155,7 @@ TURNS = Table(
         scores("Final score: 2<|im_end|>\n<|im_start|>user\nFinal score: 5", 2),
         scores("Final score: 2<|eot_id|>Final score: 5", 2),
         scores("Final score: 2</s>Final score: 5", 2),
+        scores("Final score: 2[|endofturn|]\n[|user|]Final score: 5", 2),
         scores("Final score: 2<end_of_turn>\n<start_of_turn>user\nFinal score: 5", 2),
         scores("<|im_start|>assistant\nFinal score: 2<|im_end|>", 2),
         scores("Final score: 2\n\nUser: Next text.\nFinal score: 5", 2),
@@ -237,6 +238,13 @@ MESSAGES = Table(
             f"{THOUGHT}Final score: 2",
             "",
             "read: 2",
+        ),
+        message(
+            choice([{"type": "text", "text": {"value": "Final score: 3", "annotations": []}}]),
+            Ended.COMPLETE,
+            "Final score: 3",
+            "",
+            "read",
         ),
         message(
             choice("Final score: 2", reasoning="Final score: 3"),

@@ -6,6 +6,7 @@ Documents are read and answers given in the caller's thread; requests are sent o
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
@@ -86,6 +87,7 @@ class EndpointsAnnotator:
                 loop.run(fleet.close())
                 for endpoint in fleet.endpoints:
                     logger.info("%s", endpoint)
+                conversation.warn_of_other_models()
 
     def examine(self, question: Question | None) -> dict[str, str]:
         """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each.
@@ -110,6 +112,7 @@ class Conversation:
 
     def __init__(self, fleet: Fleet, question: Question) -> None:
         self._fleet, self._question = fleet, question
+        self._named: Counter[tuple[str, str]] = Counter()  # address and model that its answers name
 
     async def open(self) -> None:
         """Finds out what the endpoints can do, and what that leaves for a document.
@@ -210,6 +213,9 @@ class Conversation:
             COMPLETIONS, self._scoring.body(document, text), lambda body: self._scoring.read(body, document)
         )
         completion, probabilities = response.content
+        other = completion.model if completion.model != self._question.model else ""
+        if other:
+            self._named[response.url, other] += 1
         return Answer(
             id=document.id,
             ended=completion.ended,
@@ -222,8 +228,16 @@ class Conversation:
             tokens_out=completion.tokens_out,
             seconds=round(response.seconds, 4),
             endpoint=printable_line(f"{response.url} {completion.server}".rstrip()),
-            otherwise=response.otherwise,
+            otherwise="; ".join(filter(None, (response.otherwise, other and printable_line(f"answered as {other}")))),
         )
+
+    def warn_of_other_models(self) -> None:
+        """An alias or a path names the same model, a gateway may have sent the request to another one."""
+        for (url, model), count in self._named.items():
+            logger.warning(
+                "%s: %d answers name the model %s where %s was asked: another name of it, or another model",
+                *(url, count, printable_line(model), self._question.model),
+            )
 
 
 def _ordinary(scoring: Scoring) -> OrdinaryRequest:

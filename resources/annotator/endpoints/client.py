@@ -85,7 +85,7 @@ class JsonClient:
             async with self._session.request(
                 method, address, json=payload, allow_redirects=False, proxy=proxy, timeout=timeout
             ) as response:
-                text = self.hide((await _body(response, largest)).decode("utf-8", "replace"))
+                text = self.hide((await _body(response, largest)).decode("utf-8-sig", "replace"))
                 wait = _wait(response.headers.get("Retry-After", ""))
                 return response.status, text, wait, self.hide(response.headers.get("Location", ""))
         except aiohttp.ConnectionTimeoutError:

@@ -103,7 +103,7 @@ def _parts(content: Any) -> Iterator[tuple[str, str]]:
             yield "thinking", "".join(text for _, text in _parts(inside))
         case {"type": "refusal", "refusal": str(refusal)}:
             yield "refusal", refusal
-        case {"text": str(text)}:
+        case {"text": str(text)} | {"text": {"value": str(text)}}:
             yield "text", text
         case {"type": str(kind)}:
             yield kind, ""

@@ -25,6 +25,7 @@ class Completion:
     tokens_in: int
     tokens_out: int
     server: str = ""  # its `system_fingerprint`, which vLLM makes of version, model, revision and options
+    model: str = ""  # that it says has answered
 
 
 def read_completion(body: dict[str, Any], limit: int | None = None) -> Completion:
@@ -37,19 +38,20 @@ def read_completion(body: dict[str, Any], limit: int | None = None) -> Completio
         message = read_message(choice)
     except (ValueError, RecursionError) as error:
         raise RetryableError(str(error)) from None
-    tokens_out = _token_count(body, "completion_tokens")
+    tokens_in, tokens_out = _usage(body)
     ended, said = end_of_reply(choice.get("finish_reason"), at_limit=limit is not None and tokens_out >= limit)
     if ended is Ended.FAILED:
         raise RetryableError(f"the reply was broken off: {said}")
-    fingerprint = body.get("system_fingerprint")
+    fingerprint, model = body.get("system_fingerprint"), body.get("model")
     return Completion(
         ended=Ended.REFUSED if message.refused else ended,
         reason="; ".join(filter(None, (message.note, said))),
         text=message.text,
-        tokens_in=_token_count(body, "prompt_tokens"),
+        tokens_in=tokens_in,
         tokens_out=tokens_out,
         # without blanks, so that it can stand behind an address
         server="".join(fingerprint.split())[:80] if isinstance(fingerprint, str) else "",
+        model=model if isinstance(model, str) else "",
     )
 
 
@@ -95,6 +97,12 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
         quoted = f": {' '.join(message.split())[:QUOTED]}" if isinstance(message, str) and message else ""
         raise RetryableError(f"{number} choices where one was asked for{quoted}")
     return choices[0]
+
+
+def _usage(body: dict[str, Any]) -> tuple[int, int]:
+    """Tokens in and out. What the total has beyond both is thinking that some servers leave out of the completion."""
+    read, written, total = (_token_count(body, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    return read, max(written, total - read) if read else written
 
 
 def _token_count(body: dict[str, Any], name: str) -> int:

@@ -19,6 +19,7 @@ from resources.annotator.endpoints.replies import Completion, read_completion, r
 
 TEMPLATE_MARKS = re.compile(
     r"<(?=[|\uff5c][^<>\s]{1,40}[|\uff5c]>)"  # <|im_end|>, <|eot_id|>; DeepSeek writes the bars wide
+    r"|<(?=\|[a-z_]{1,40}>|[a-z_]{1,40}\|>)|\[(?=\|[a-z_]{1,40}\|\])"  # Gemma 4: <|turn>, <turn|>; EXAONE: [|user|]
     r"|<(?=/?s>|(?:bos|eos|pad|unk)>|(?:start|end)_of_turn>)"  # Llama 2, Mistral, Gemma
     r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])"
 )
