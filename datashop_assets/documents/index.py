@@ -210,6 +210,7 @@ class FileCounts:
         counts, data = Counts.merged(self.parts[shard] for shard in sorted(self.parts)), self.data
         if not counts.documents:
             why = [one.cause for one in self.unreadable] or explained(counts.rejects, counts.examples)
+            why = why or ["its files are empty; correct the path or glob, or fetch them again"]
             raise ValueError(f"none of the {counts.rows} rows of {data.uri!r} is a document: {'; '.join(why[:5])}")
         for name, given, usual, found in (
             ("id_field", data.id_field, USUAL.id, counts.without_id < counts.documents),
@@ -225,7 +226,7 @@ class FileCounts:
     def _fields(self) -> str:
         """The fields of a document."""
         found = (one for file in self.files for one in read_documents(file, self.data.fields))
-        return row_shape(next(one for one in found if isinstance(one, Document)).fields)
+        return row_shape(next(one for one in found if isinstance(one, Document)).fields, hint=False)
 
 
 @dataclass

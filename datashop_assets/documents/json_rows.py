@@ -97,6 +97,7 @@ def read_json(data: io.BufferedReader, longest: int, wanted: Wanted | None) -> I
 
 
 def parse(line: bytes) -> Row:
+    line = line.removeprefix(BYTE_ORDER_MARK)  # of a file that was put behind another one
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:

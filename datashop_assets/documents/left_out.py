@@ -41,7 +41,16 @@ def passed_over(listing: Listing) -> dict[PassedOverBecause, PassedOver]:
 
 
 def say_left_out(result: SourceResult) -> None:
-    for line in left_out(result):
+    _say(result, left_out(result))
+
+
+def say_drawn(result: AnnotationSampleResult) -> None:
+    """Of a sample whose files are the pool's, which has said what is left out of them."""
+    _say(result, _drawn(result))
+
+
+def _say(result: SourceResult, lines: Sequence[str]) -> None:
+    for line in lines:
         LOG.warning("%s: %s", result.step, line)
 
 
@@ -59,13 +68,26 @@ def left_out(result: SourceResult) -> list[str]:
     rejects: dict[RejectReason, int] = dict(result.rejects)
     rejects.pop(UNREADABLE, None)
     lines += explained(rejects, result.reject_examples)
-    if isinstance(result, AnnotationSampleResult) and result.same_id:
-        examples = ", ".join(result.same_id_examples)
+    if isinstance(result, AnnotationSampleResult):
+        lines += _drawn(result)
+    return [printable_line(line) for line in lines]
+
+
+def _drawn(result: AnnotationSampleResult) -> list[str]:
+    """A line where fewer documents were drawn than asked for, and one where ids repeat."""
+    lines = []
+    if result.documents < result.requested:
+        lines.append(
+            f"{result.documents:,} documents drawn, not {result.requested:,}: of {result.available:,} that are not "
+            f"held out, {result.near_heldout:,} are near one that is, and {result.repeated or 0:,} repeat a text"
+        )
+    if result.same_id:
+        examples = printable_line(", ".join(result.same_id_examples))
         lines.append(
             f"{_count(result.same_id, 'document')} drawn with an id that another one has, called by id and text "
             f"({examples}); name an id_field that does not repeat"
         )
-    return [printable_line(line) for line in lines]
+    return lines
 
 
 def explained(rejects: Mapping[RejectReason, int], examples: Sequence[RejectExample]) -> list[str]:

@@ -40,6 +40,7 @@ BATCH_ROWS = 256
 UNKNOWN_SOURCE = "unknown"
 LONGEST_DETAIL = 300  # characters; a detail may quote the row
 PARQUET_BEGINNING = b"PAR1"
+TAR_MARK = slice(257, 262)
 TURNS = "\n\n"  # between the texts that a path with `*` joins
 PLACE = re.compile(r"-?[0-9]{1,9}")  # in a list, the last one -1
 
@@ -230,6 +231,7 @@ def _rows(file: SourceFile, longest_line: int, wanted: Wanted | None, fast: froz
                 return
             codec = codec_of(beginning)
             with closing(_text(watched, file.name, beginning, codec, fast)) as text:
+                _refuse_wrapped(text)
                 yield from read_json(text, longest_line, wanted)
         except (*ERRORS, pa.ArrowException) as error:
             if watched.failure is not None:
@@ -252,6 +254,15 @@ def _text(
     if codec in fast:
         return io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(file, mode="r"), codec), BLOCK)
     return io.BufferedReader(Blocks(decompress(file.read, codec)), BLOCK)
+
+
+def _refuse_wrapped(text: io.BufferedReader) -> None:
+    """Raises `DamagedFileError` for an archive, of whose first file the rows could be read but for one."""
+    beginning = text.peek(TAR_MARK.stop)
+    if beginning[TAR_MARK] == b"ustar":
+        raise DamagedFileError("it is a tar archive; unpack it")
+    if codec := codec_of(beginning):
+        raise DamagedFileError(f"what it holds is compressed again, by {codec}; unpack it once")
 
 
 def _parquet(file: _Watched, wanted: Wanted | None) -> Iterator[Row | int]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from datashop_assets.core.step import StepRun
 from datashop_assets.documents.index import Counts, FileCounts, FileTask, IndexRow, index_row, map_files
-from datashop_assets.documents.left_out import passed_over, say_left_out
+from datashop_assets.documents.left_out import passed_over, say_drawn, say_left_out
 from datashop_assets.documents.nearness import HeldoutBands
 from datashop_assets.documents.results import (
     AnnotationSampleConfig,
@@ -96,8 +96,10 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
         same_id=len(renamed),
         same_id_examples=renamed[:5],
     )
-    if data.model_dump(mode="json") != pool.manifest.config["data"]:  # else the pool has said it
+    if data.model_dump(mode="json") != pool.manifest.config["data"]:
         say_left_out(result)
+    else:
+        say_drawn(result)
     return result
 
 

@@ -12,11 +12,11 @@ SHOWN = 8  # fields of an object
 TEXTS = ("text", "content", "body", "value")  # what the field with the text is usually called
 
 
-def row_shape(row: Mapping[str, Any]) -> str:
-    """`the row has id (number), body (string of 80); perhaps text_field: body`."""
+def row_shape(row: Mapping[str, Any], *, hint: bool = True) -> str:
+    """`the row has id (number), body (string of 80); perhaps text_field: body`, its end with `hint` alone."""
     fields = ", ".join(f"{name!s:.40} ({_shape(value)})" for name, value in list(row.items())[:SHOWN])
     more = f" and {len(row) - SHOWN} more" if len(row) > SHOWN else ""
-    return printable_line(f"the row has {fields or 'no fields'}{more}{_perhaps(row, '')}")
+    return printable_line(f"the row has {fields or 'no fields'}{more}{_perhaps(row, '') if hint else ''}")
 
 
 def value_shape(value: Any, field: str = "") -> str:
@@ -42,7 +42,11 @@ def _shape(value: Any) -> str:
 def _perhaps(value: Any, path: str) -> str:
     """The path to the longest text below `value`, those with a usual name first."""
     found = [(name.rpartition(".")[2] in TEXTS, len(text), name) for name, text in _texts(value, path)]
-    return f"; perhaps text_field: {max(found)[2]}" if found else ""
+    if not found:
+        return ""
+    path = max(found)[2]
+    joins = ", which makes one document of all of them" if "*" in path.split(".") else ""
+    return f"; perhaps text_field: {path}{joins}"
 
 
 def _texts(value: Any, path: str, depth: int = 3) -> Iterator[tuple[str, str]]:

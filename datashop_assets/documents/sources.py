@@ -154,7 +154,8 @@ def list_source(uri: str) -> Listing:
             reason = "another format"
         if reason is None:
             found[name] = _followed(filesystem, below[name], listed[below[name]])
-            reason = None if found[name]["type"] == "file" else "a folder"
+            kind = found[name]["type"]
+            reason = None if kind == "file" else "a folder" if kind == "directory" else "no file"
         if reason is None:
             names.append(name)
         else:

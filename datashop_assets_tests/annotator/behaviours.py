@@ -148,6 +148,8 @@ HANDLED_SERVER_BEHAVIOURS = (
               "number, and `answered as …` in the row: it may be an alias", lambda asked, before:
               (200, {**answered(asked)[1], "model": "tiny/other"}), 12, 12,
               ("12 answers name the model tiny/other where",), "answered as tiny/other"),
+    Behaviour("created", "status 201 and a chat completion", "read",
+              lambda asked, before: (201, answered(asked)[1]), 12, 12),
     Behaviour("byte order mark", "a byte order mark before its JSON", "left out", lambda asked, before:
               (200, "\ufeff" + json.dumps(answered(asked)[1])), 12, 12),
     Behaviour("escape sequences", "an error that would colour the terminal", "written as escapes",

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import lzma
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,15 @@ def _long_window(rows: Rows) -> bytes:
     return made.compress(lines(rows)) + made.flush()
 
 
+def _tar(rows: Rows) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("a.jsonl")
+        entry.size = len(lines(rows))
+        archive.addfile(entry, io.BytesIO(lines(rows)))
+    return file.getvalue()
+
+
 def _members(compress: Callable[[bytes], bytes]) -> Callable[[Rows], bytes]:
     return lambda rows: b"".join(compress(lines([row])) for row in rows)
 
@@ -122,6 +132,12 @@ HANDLED = (
     Handled("not compressed, though it is called so", "a.jsonl.gz", lines, "by what it holds"),
     Handled("compressed, though it is not called so", "a.jsonl", _gzip, "by what it holds"),
     Handled("a byte order mark", "a.jsonl", lambda rows: codecs.BOM_UTF8 + lines(rows), "left out"),
+    Handled(
+        "a byte order mark in the middle, where a file was put behind another",
+        "a.jsonl",
+        lambda rows: lines(rows[:1]) + codecs.BOM_UTF8 + lines(rows[1:]),
+        "left out",
+    ),
     Handled("UTF-16 with a mark", "a.jsonl", _recoded(lines, "utf-16"), "by the mark"),
     Handled("UTF-16 without one", "a.json", _recoded(array, "utf-16-be"), "by its zero bytes"),
     Handled("UTF-32", "a.jsonl.gz", lambda rows: gzip.compress(lines(rows).decode().encode("utf-32")), "by the mark"),
@@ -144,6 +160,8 @@ HANDLED = (
         "",
         "behind its gzip data is something else",
     ),
+    Handled("a tar archive", "a.jsonl.gz", _tar, "", "is a tar archive; unpack it"),
+    Handled("compressed twice", "a.jsonl.gz", lambda rows: gzip.compress(_zstd(rows)), "", "compressed again"),
     Handled("an array that was cut", "a.json", lambda rows: array(rows)[:-5], "", "its JSON goes wrong"),
     Handled("Parquet that was cut", "a.parquet", lambda rows: _parquet(rows)[:-9], "", "Parquet"),
     Handled(

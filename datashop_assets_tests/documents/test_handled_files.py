@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def test_a_path_leads_into_lists_and_joins_all_of_them(tmp_path: Path, path: str
     if found is None:
         assert not isinstance(one, Document)
         assert one.reason == "no text"
-        assert "perhaps text_field: messages.*.content" in one.detail
+        assert "perhaps text_field: messages.*.content, which makes one document of all of them" in one.detail
     else:
         assert isinstance(one, Document)
         assert one.text == found
@@ -248,6 +249,30 @@ def test_what_a_glob_spells_out_is_read(tmp_path: Path) -> None:
     assert listing.passed_over == {"hidden": [".b.jsonl", "_made"], "a folder": ["folder"]}
 
 
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.jsonl")
+    (tmp_path / "a.jsonl").write_bytes(lines(ROWS))
+    assert list_source(str(tmp_path)).passed_over == {"no file": ["b.jsonl"]}
+    [said] = left_out(make_pool(f"{tmp_path}/*.jsonl", tmp_path / "out").result)
+    assert said == "files passed over: 1 that are pipes, sockets or devices (b.jsonl)"
+
+
+def test_a_pool_of_empty_files_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").touch()
+    with pytest.raises(ValueError, match=r"none of the 0 rows .* is a document: its files are empty; correct the path"):
+        make_pool(f"{tmp_path}/a.jsonl", tmp_path / "out")
+
+
+def test_a_sample_smaller_than_asked_for_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines([*ROWS[:20], *({**row, "id": f"again-{row['id']}"} for row in ROWS[:20])]))
+    pool = make_pool(f"{tmp_path}/a.jsonl", tmp_path / "out", fraction=1e-9)
+    with caplog.at_level(logging.WARNING, logger="datashop"):
+        sample = make_sample(f"{tmp_path}/a.jsonl", tmp_path / "out", pool, 30)
+    said = "20 documents drawn, not 30: of 40 that are not held out, 0 are near one that is, and 20 repeat a text"
+    assert left_out(sample.result) == [said]
+    assert f"annotation_sample: {said}" in caplog.text
+
+
 def test_a_folder_of_nothing_but_other_files_says_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text\na\n")
     with pytest.raises(FileNotFoundError, match=r"passed over are 1 of another format \(a\.csv\)"):
@@ -260,17 +285,22 @@ def test_a_field_that_no_document_has_is_an_error_that_lists_those_there_are(
 ) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines([{"text": "a", "url": "u"}]))
     make_pool(f"{tmp_path}/a.jsonl", tmp_path / "usual", **{setting: usual})
-    with pytest.raises(ValueError, match=rf"{setting} is 'uri', which no document .* has: the row has text .*, url"):
+    said = rf"{setting} is 'uri', which no document .* has: the row has text .*, url .*1\); correct or remove it$"
+    with pytest.raises(ValueError, match=said):
         make_pool(f"{tmp_path}/a.jsonl", tmp_path / "out", **{setting: "uri"})
 
 
-def test_ids_that_begin_again_in_every_file_cost_no_document_of_the_sample(tmp_path: Path) -> None:
+def test_ids_that_begin_again_in_every_file_cost_no_document_of_the_sample(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "pool").mkdir()
     for number, name in enumerate("abc"):
         rows = [{"id": n, "text": text(300 * number + n)} for n in range(200)]
         (tmp_path / "pool" / f"{name}.json").write_bytes(array(rows))
     pool = make_pool(str(tmp_path / "pool"), tmp_path / "out", fraction=1e-9)
-    sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 400)
+    with caplog.at_level(logging.WARNING, logger="datashop"):
+        sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 400)
+    assert "drawn with an id that another one has" in caplog.text
     drawn = list(sample.rows("sample.parquet"))
     assert sample.result.documents == len(drawn) == len({row["id"] for row in drawn}) == 400
     assert sample.result.same_id == sum("#" in row["id"] for row in drawn) > 100

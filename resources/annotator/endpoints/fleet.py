@@ -346,7 +346,8 @@ class Fleet:
         """The endpoint gets no more requests."""
         if not endpoint.unusable:
             endpoint.unusable = reason
-            logger.warning("%s gets no more requests: %s", endpoint.url, reason)
+            if not self.refused:  # else the error that ends the asking says it
+                logger.warning("%s gets no more requests: %s", endpoint.url, reason)
 
     async def _better_address(self, endpoint: Endpoint) -> str:
         """The address beside this one that lists models, where there is one."""
