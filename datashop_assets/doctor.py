@@ -168,8 +168,9 @@ def annotator() -> Finding:
 def _embedded() -> Finding:
     try:
         return Finding("annotator", "good", f"embedded, {data_file(WEIGHTS).name}")
-    except FileNotFoundError as error:
-        return Finding("annotator", "bad", str(error), "run `datashop data`, or set DATASHOP_ANNOTATOR")
+    except FileNotFoundError:
+        message = f"embedded, and {WEIGHTS} is not in {data_folder()}"
+        return Finding("annotator", "bad", message, "as for the data packages, or set DATASHOP_ANNOTATOR")
 
 
 def _server(python: Path) -> Finding:

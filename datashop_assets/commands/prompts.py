@@ -125,6 +125,8 @@ def check() -> None:
         good, problems = store.slugs(), store.problems()
     for slug in good:
         say(f"{slug}: good")
+    if not good and not problems:
+        say(f"There is no prompt file in {store.folder}; their names end in {' or '.join(SUFFIXES)}")
     for error in problems.values():
         complain(str(error))
     sys.exit(1 if problems else 0)

@@ -111,6 +111,14 @@ def descriptions(run: CardRun) -> dict[str, Mapping[str, str]]:
     outputs = [output for one in DESCRIBED if (output := run.optional_input(one)) is not None]
     said = {output.result.step: run.descriptions(output) for output in outputs}
     beside = ceiling(run.input(EncoderResult), run.input(AnnotatorReportResult)).text()
-    for source in (run.input(PretrainingPoolResult), run.input(AnnotationSampleResult)):
-        said[source.result.step] = described_left_out(source.result)
-    return {**said, "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]}}
+    return {
+        **said,
+        **sources_left_out(run),
+        "encoder": {"beside the annotator's agreement with itself": beside, **said["encoder"]},
+    }
+
+
+def sources_left_out(run: CardRun) -> dict[str, Mapping[str, str]]:
+    """Files and rows of pool and sample that are not among the documents, by step."""
+    sources = (run.input(PretrainingPoolResult), run.input(AnnotationSampleResult))
+    return {one.result.step: described_left_out(one.result) for one in sources}

@@ -24,6 +24,7 @@ from datashop_assets.prompts.section import HIDDEN, hide_secrets, names_a_secret
 MAX_BYTES = 1_000_000  # a rubric is a page
 MAX_DEPTH = 50  # levels of sections and lists
 MAX_SHOWN = 80  # characters of a value that an error repeats
+OTHER_BASE = re.compile(r"[-+]?(?:0[\d_]+$|[\d_.]*:)")  # in YAML 1.1; 0x and 0b say what they are
 MAX_PROBLEMS = 20  # of one file that are worked out; the others are counted
 
 
@@ -119,7 +120,10 @@ def parse_yaml(data: bytes, file: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, without aliases (they can grow without bound) and with every key once."""
+    """The safe loader, without aliases (they can grow without bound), with every key once, and with numbers to base 10.
+
+    YAML 1.1 reads 030 as 24 and 1:30 as 90, which nobody means who writes them here.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
@@ -128,6 +132,11 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if node.tag.endswith((":int", ":float")) and OTHER_BASE.match(node.value):
+            wrong = f"{node.value!r} is not a number to base 10"
+            raise yaml.YAMLError(
+                f"line {node.start_mark.line + 1}: {wrong}; write it without leading zeros or colons, or quote it"
+            )
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError):  # what the safe loader raises for `!!bool maybe`

@@ -94,6 +94,12 @@ def test_status_shows_the_prompts_that_are_named_and_blanks_for_what_was_never_m
     assert re.search(r"^encoder +missing *$", said, re.MULTILINE)
 
 
+def test_a_folder_without_prompt_files_is_named(place: Path) -> None:
+    (place / "prompts" / "tides.json").write_text("{}")
+    said = CliRunner().invoke(main, ["prompts", "check"])
+    assert said.output == f"There is no prompt file in {place / 'prompts'}; their names end in .yaml or .yml\n"
+
+
 @pytest.mark.parametrize("command", [["status", "nosuch"], ["compare", "tides", "nosuch"], ["run", "nosuch"]])
 def test_a_prompt_that_is_not_there_is_named_beside_those_that_are(place: Path, command: list[str]) -> None:
     (place / "prompts" / "tides.yaml").write_text(PROMPT)

@@ -61,6 +61,16 @@ def findings(exit_code: int) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.usefixtures("no_accelerator")
+def test_missing_data_packages_are_told_with_their_fix_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATASHOP_ANNOTATOR", raising=False)
+    monkeypatch.setenv("DATASHOP_DATA", str(place / "nothing"))
+    found = CliRunner().invoke(main, ["doctor"])
+    assert found.exit_code == 1
+    assert found.output.count("datashop data") == 1
+    assert "as for the data packages, or set DATASHOP_ANNOTATOR" in " ".join(found.output.split())
+
+
+@pytest.mark.usefixtures("no_accelerator")
 def test_a_root_that_cannot_be_written_is_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [check for check in findings(0).values() if check["state"] == "bad"]
     (place / "file").write_text("")

@@ -3,14 +3,17 @@
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 import yaml
 
 from datashop_assets.data_card import page
+from datashop_assets.data_card.build import sources_left_out
 from datashop_assets.data_card.page import hub_head, size_category
 from datashop_assets.data_card.results import DataCardConfig
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets_tests.data_card.cards import SCRIPT, browsable, card_run, prompt
+from datashop_assets_tests.data_card.cards import SCRIPT, browsable, card_run, prompt, run_of
+from datashop_assets_tests.documents import making
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,21 @@ def test_estimates_are_said_with_their_intervals() -> None:
     assert page.amount({"value": 1000.0, "low": 1000, "high": 1000}) == "1,000"
     assert page.amount({"value": 0.5, "low": None, "high": None}) == "0.5"
     assert page.hours(None) == "unknown"
+
+
+def test_the_card_names_files_and_rows_that_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    making.write_lines(tmp_path / "files" / "a.jsonl", [b"{", *map(orjson.dumps, making.rows(0, 30))])
+    (tmp_path / "files" / "b<i>.csv").touch()
+    pool = making.make_pool(str(tmp_path / "files"), tmp_path)
+    sample = making.make_sample(str(tmp_path / "files"), tmp_path, pool, 100)
+    said = sources_left_out(run_of(tmp_path, pool, sample))
+    card = {step: page.markdown(one["left out"]) for step, one in said.items()}
+    assert card.keys() == {"pretraining_pool", "annotation_sample"}
+    for html in card.values():
+        assert "files passed over: 1 of another format (b&lt;i&gt;.csv)" in html
+        assert "1 row rejected: broken json; write one JSON object a line, or a JSON array. For example a row 0" in html
+    assert "documents drawn, not 100: of" in card["annotation_sample"]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ BAD = [
     ("tides.yaml", GOOD.split("annotator:", maxsplit=1)[0], ["annotator.likelihood is missing", "question"]),
     ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' appears twice"]),
     ("tides.yaml", _with("a: &x 1\nb: *x\n"), ["line 9", "aliases"]),
+    ("tides.yaml", _with("heldout_fraction: 010\n"), ["line 8", "'010' is not a number to base 10", "leading zeros"]),
+    ("tides.yaml", _with("heldout_fraction: 1:30\n"), ["line 8", "'1:30' is not a number to base 10", "colons"]),
     ("tides.yaml", _with("1: one\n"), ["line 8", "is not text", "quote it"]),
     ("tides.yaml", "name: [Tides\n", ["is not YAML", "line 2"]),
     ("tides.yaml", "- a list\n", ["a list", "mapping"]),
