@@ -64,6 +64,9 @@ def test_a_run_does_with_a_server_what_the_table_says(behaviour: Behaviour, capl
     said = "\n".join([error or caplog.text, *(answer.reason for answer in answers)])
     assert [part for part in behaviour.says if part not in said] == []
     assert "\x1b" not in said
+    if error:  # it says why, and nothing else says it again
+        assert "gets no more requests" not in caplog.text
+        assert [part for part in behaviour.says if part in caplog.text] == []
 
 
 def test_what_is_learnt_is_remembered_for_the_whole_run() -> None:

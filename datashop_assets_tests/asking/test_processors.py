@@ -104,7 +104,17 @@ REFUSALS = st.one_of(
     st.builds(
         lambda score, form, of: (form.format(score, of), f"out of {of}, not of 5"),
         st.integers(0, 100),
-        st.sampled_from(("{}/{}", "{} / {}", "{} out of {}", "{} points out of {}", "{} (out of {})", "**{}**/{}")),
+        st.sampled_from(
+            (
+                "{}/{}",
+                "{} / {}",
+                "{} out of {}",
+                "{} points out of {}",
+                "{} (out of {})",
+                "**{}**/{}",
+                "{} out of a possible {}",
+            )
+        ),
         st.integers(6, 100) | st.integers(0, 4),
     ),
     st.builds(
@@ -114,6 +124,29 @@ REFUSALS = st.one_of(
     st.builds(lambda a, b: (f"{a} + {b}", "is a sum without its result"), st.integers(0, 5), st.integers(0, 5)),
     st.builds(lambda a, b: (f"{a} + {b} = {a + b + 1}", "does not add up"), st.integers(0, 2), st.integers(0, 2)),
     st.builds(lambda a, sign: (f"{a}{sign}", "is a bound"), st.integers(0, 5), st.sampled_from("+-")),
+    st.builds(
+        lambda a, further, form: (form.format(a, (a + further) % 6), "is more than one number"),
+        st.integers(0, 5),
+        st.integers(1, 5),
+        st.sampled_from(
+            (
+                "{}. No, {}",
+                "{} - wait, no, {}",
+                "{} (edit: {})",
+                "{}\nCorrection: {}",
+                "{}/5\n**Revised score: {}**",
+                "{}. On reflection I'd say {}",
+                "{} for style, {} for content",
+                "{} (could be {})",
+                "{}/5 ({}/5)",
+            )
+        ),
+    ),
+    st.builds(
+        lambda a, form: (form.format(a), "is doubted or rejected"),
+        st.integers(0, 5),
+        st.sampled_from(("{}?", "**{}**?", "{} is too high", "{}/5 would be fair", "{} seems a bit too kind")),
+    ),
 )
 
 

@@ -203,9 +203,10 @@ class Endpoint:
     def __str__(self) -> str:
         """What happened here, in one line: how often, in the server's words, and how it was asked otherwise."""
         outcomes = [
-            f"{outcome} {count}" + (f" ({said})" if (said := self.said.get(outcome)) else "")
+            f"{outcome} {count}"
+            + (f" ({said})" if (said := self.said.get(outcome)) and said not in self.unusable else "")
             for outcome, count in self.outcomes.most_common()
         ]
         otherwise = [f"asked {dialect} ({self.standing.refused})"] if (dialect := str(self.standing.dialect)) else []
-        unusable = ["given up"] if self.unusable else []  # the reason is logged when it happens
+        unusable = ["given up"] if self.unusable else []  # why is said when it happens, or by the error that follows
         return f"{self.url}: {'; '.join([*filter(None, [', '.join(outcomes)]), *otherwise, *unusable]) or 'not asked'}"
