@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from datashop_assets.asking.verdicts import Grammar, Place, Verdict
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE, OPENING, number_at
+from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, OPENING, number_at, said_again
 from datashop_assets.protocols.processor import Parsed, Processor
 from datashop_assets.storage.digests import digest_of_bytes
 
@@ -54,6 +54,7 @@ _LABELLED = re.compile(
     r"(?=[ \t*_`\"'\u201d)\].]{0,16}$|\s?[:\u2013\u2014])",
     re.IGNORECASE | re.MULTILINE,
 )
+_SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
 _OTHER_WORD = re.compile(
     rf"[\s*_`\"'\u201d)]{{0,8}}(?:/|\||,|{_DASH}|or\b|to\b|and\b|but\b){OPENING}(?<![a-z]){_WORD}", re.IGNORECASE
 )
@@ -92,10 +93,18 @@ def _labels(text: str) -> Iterator[Place]:
     for found in _LABELLED.finditer(text):
         group = next(name for name in ("word", "chosen", "alone") if found[name])
         verdict = _label(found[group], " ".join(found[0].split()))
-        if other := _OTHER_WORD.match(text, found.end()):
+        if other := _OTHER_WORD.match(text, found.end()) or _another_label(text, found, verdict):
             words = " ".join(text[found.start() : other.end()].split())
             verdict = Verdict(words, None, f"the label {words!r} is more than one")
+        elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
+            words = " ".join(text[found.start() : doubt.end()].split())
+            verdict = Verdict(words, None, f"the label {words!r} is doubted or rejected")
         yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
+
+
+def _another_label(text: str, found: re.Match[str], verdict: Verdict) -> re.Match[str] | None:
+    again = _SAID_AGAIN.match(text, found.end())
+    return again if again and _label(again["again"], "").score != verdict.score else None
 
 
 def _label(word: str, words: str) -> Verdict:

@@ -59,7 +59,7 @@ _BOUND = re.compile(
     r"|(?:if|unless)\b|at\s+(?:least|most|best|worst)\b|(?:min(?:imum)?|max(?:imum)?)\b(?!\s*\d)|-?ish\b)",
     re.IGNORECASE,
 )
-_DOUBT = re.compile(
+DOUBT = re.compile(
     rf"{_AFTER}(?:\?|[ \t]*(?:would|could|might|may|(?:is|was|seems?|feels?)\s+(?:\w{{1,12}}\s+){{0,2}}?too)\b)",
     re.IGNORECASE,
 )
@@ -69,19 +69,26 @@ _CORRECTED = (
     r"on\s+(?:reflection|second\s+thoughts?)|i\s+mean(?:t)?|make\s+(?:it|that))"
 )
 _PERHAPS = r"(?:could|might|may|would|maybe|perhaps|was|edit|previously|originally|up\s+from|i\.?e\.?)"
-_SAID_AGAIN = re.compile(  # one more number, which takes the first one back or stands beside it
-    rf"{_AFTER}(?:"
-    rf"(?:\W{{1,8}}{_CORRECTED}){{1,3}}"  # "4. No, 3"
-    r"(?:[^\w\n]|\s(?:to|it|that|is|a|my|i'd|say|give|make|would|be|should)\b){1,16}"
-    r"|[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s"
-    rf"|[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"  # "4\nRevised score: 3"
-    rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*"
-    rf"|[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?"  # "3 (could be 4)", "3/5 (7/10)"
-    rf"(?={OPENING}(?:{_DIGITS}|{_NAME}){_AFTER}(?:[)\]]|(?<=[)\]])|/|out\s+of\b))"
-    r"|[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"  # "3 for style, 4 for content"
-    rf"){OPENING}(?P<again>{_DIGITS}|{_NAME})(?!\s?%)",
-    re.IGNORECASE,
-)
+
+
+def said_again(value: str) -> re.Pattern[str]:
+    """One more `value`, in the group `again`, which takes the first one back or stands beside it."""
+    return re.compile(
+        rf"{_AFTER}(?:"
+        rf"(?:\W{{1,8}}{_CORRECTED}){{1,3}}"  # "4. No, 3"
+        r"(?:[^\w\n]|\s(?:to|it|that|is|a|my|i'd|say|give|make|would|be|should)\b){1,16}"
+        r"|[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s"
+        rf"|[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"  # "4\nRevised score: 3"
+        rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*"
+        rf"|[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?"  # "3 (could be 4)", "3/5 (7/10)"
+        rf"(?={OPENING}(?:{value}){_AFTER}(?:[)\]]|(?<=[)\]])|/|out\s+of\b))"
+        r"|[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"  # "3 for style, 4 for content"
+        rf"){OPENING}(?P<again>{value})(?![a-z])(?!\s?%)",
+        re.IGNORECASE,
+    )
+
+
+_SAID_AGAIN = said_again(f"{_DIGITS}|{_NAME}")
 _SIGN = re.compile(
     rf"{_AFTER}{_NOTE}(\+|-|\u2013|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|/|times\b)[ \t]{{0,4}}+", re.IGNORECASE
 )
@@ -99,7 +106,7 @@ _NO_ONE = (
     (_WITHOUT_RESULT, "is a sum without its result"),
     (_SEVERAL, "is more than one number"),
     (_BOUND, "is a bound or a condition, not a score"),
-    (_DOUBT, "is doubted or rejected"),
+    (DOUBT, "is doubted or rejected"),
 )
 MOST_TERMS = 24
 _TAG = re.compile(r"</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>", re.IGNORECASE)

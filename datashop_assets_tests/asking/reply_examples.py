@@ -200,6 +200,13 @@ LABELS = Table(
         scores("<think>Label: Great?</think>Label: Poor", 2),
         refused("Label: Good or Great", "the label 'Label: Good or Great' is more than one"),
         refused("Label: Good\nLabel: Poor", "two scores disagree: 'Label: Good' and 'Label: Poor'"),
+        refused("Label: Good?", "the label 'Label: Good?' is doubted or rejected"),
+        refused("Label: Good is too kind; Poor", "the label 'Label: Good is too' is doubted or rejected"),
+        refused("Label: Good. No, Poor", "the label 'Label: Good. No, Poor' is more than one"),
+        refused("Label: Good (edit: Poor)", "the label 'Label: Good (edit: Poor' is more than one"),
+        refused(
+            "Label: Useless for study, Great for fun", "the label 'Label: Useless for study, Great' is more than one"
+        ),
         refused("Not great, not useless either", NO_LABEL),
         refused("Great Britain in the war", NO_LABEL),
         refused("Excellent", NO_LABEL),
