@@ -10,7 +10,7 @@ import html
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of, remarks_of
 from datashop_assets.data_card.results import DataCardResult
 from datashop_assets.deployment import Deployment
-from datashop_assets.settings import read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 
 if TYPE_CHECKING:
@@ -51,10 +50,9 @@ HEAD = (
 )
 
 
-def card_address(slug: str) -> str | None:
-    """Where a prompt's card is served; None where no server was started with this process."""
-    place = read_settings().cards
-    return f"{place.rstrip('/')}/{slug}/card.html" if place else None
+def card_address(cards: str, slug: str) -> str:
+    """Where a prompt's card is served by the server at `cards`."""
+    return f"{cards.rstrip('/')}/{slug}/card.html"
 
 
 def graph_address(dagster: str, slug: str) -> str:
@@ -65,8 +63,8 @@ def graph_address(dagster: str, slug: str) -> str:
 Runs = Callable[[Collection[str]], Mapping[str, str]]  # prompts -> what the last run of each does, in words
 
 
-def cards_app(deployment: Deployment, dagster: str, runs: Runs) -> "ASGIApp":
-    """The pages as an ASGI application. `dagster` is the address of its UI."""
+def cards_app(deployment: Deployment, dagster: str, runs: Runs, hosts: Sequence[str]) -> "ASGIApp":
+    """The pages as an ASGI application. `dagster` is the address of its UI, `hosts` are those of `DATASHOP_HOSTS`."""
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import PlainTextResponse, Response
@@ -93,17 +91,19 @@ def cards_app(deployment: Deployment, dagster: str, runs: Runs) -> "ASGIApp":
         return PlainTextResponse(f"{NO_CARD}\n", 404, unchanged)
 
     pages = Starlette(routes=[Route("/", index), Route("/{slug}/{name}", card)], exception_handlers={404: nothing})
-    return SameOriginMiddleware(pages, read_settings().hosts)
+    return SameOriginMiddleware(pages, hosts)
 
 
 @contextmanager
-def serve_cards(deployment: Deployment, port: int, dagster: str, runs: Runs = lambda _: {}) -> Iterator[int]:
+def serve_cards(
+    deployment: Deployment, port: int, dagster: str, runs: Runs = lambda _: {}, hosts: Sequence[str] = ()
+) -> Iterator[int]:
     """Serves the pages of `cards_app` on 127.0.0.1, and yields the port. Raises `OSError` where it is taken."""
     import uvicorn
 
     # its access log would go to the terminal, which is Dagster's
     server = uvicorn.Server(
-        uvicorn.Config(cards_app(deployment, dagster, runs), log_config=None, timeout_graceful_shutdown=2)
+        uvicorn.Config(cards_app(deployment, dagster, runs, hosts), log_config=None, timeout_graceful_shutdown=2)
     )
     with socket.create_server(("127.0.0.1", port)) as listening:
         serving = threading.Thread(target=server.run, args=([listening],), daemon=True)

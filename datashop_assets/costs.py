@@ -6,24 +6,25 @@ How an estimate is made stands in `estimate`.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_serializer, model_validator
 
-from datashop_assets.asking.spending import HOUR
+from datashop_assets.asking.spending import HOUR, SpendingLimits
 from datashop_assets.core.plan import State
 from datashop_assets.core.step import StepOutput, StepResult
 from datashop_assets.markdown import table
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.section import Section
-from datashop_assets.settings import read_settings
+from datashop_assets.settings import Settings
 from datashop_assets.shipped import shipped
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
+SHIPPED = shipped("infra/prices.yaml")
 LEAST = 0.001  # smaller amounts are not told apart
 
 
@@ -45,6 +46,7 @@ class Prices(Section):
     within: Annotated[float, Field(ge=1)] = 3.0
     hardware: dict[str, Hardware]
     stages: dict[str, str]
+    _file: Path = PrivateAttr(default=SHIPPED)
 
     @model_validator(mode="after")
     def _hardware_is_known(self) -> Self:
@@ -53,38 +55,40 @@ class Prices(Section):
             raise ValueError(f"stages names {sorted(unknown) or 'no default'}; hardware has {sorted(self.hardware)}")
         return self
 
+    @classmethod
+    def read(cls, file: Path = SHIPPED) -> Self:
+        """Raises `ValueError` that names the file for one that cannot be read."""
+        try:
+            prices = cls.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        except (OSError, yaml.YAMLError, ValidationError) as error:
+            raise ValueError(f"{file}: {error}; correct it, or name another in DATASHOP_PRICES") from error
+        prices._file = file
+        return prices
+
     def of(self, stage: str, hardware: str | None = None) -> tuple[str, Hardware]:
         """Name and price of what a stage runs on. Raises `ValueError` for hardware that is not in the table."""
         name = hardware or self.stages.get(stage, self.stages["default"])
         if name not in self.hardware:
-            raise ValueError(f"no hardware {name!r} in {prices_file()}; it has {', '.join(self.hardware)}")
+            raise ValueError(f"no hardware {name!r} in {self._file}; it has {', '.join(self.hardware)}")
         return name, self.hardware[name]
 
 
-def prices_file() -> Path:
-    """The file that `DATASHOP_PRICES` names, else the `infra/prices.yaml` that comes with Datashop."""
-    return Path(read_settings().prices or shipped("infra/prices.yaml"))
+def prices_file(settings: Settings) -> Path:
+    """The file that `DATASHOP_PRICES` names, else the one that comes with Datashop."""
+    return Path(settings.prices) if settings.prices else SHIPPED
 
 
-def read_prices() -> Prices:
-    """Raises `ValueError` that names the file for one that cannot be read."""
-    try:
-        return Prices.model_validate(yaml.safe_load(prices_file().read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
-        raise ValueError(f"{prices_file()}: {error}; correct it, or name another in DATASHOP_PRICES") from error
-
-
-def budget_limits(prompt: Prompt) -> dict[str, Any]:
-    """What a prompt lets the answers to one question cost, as `asking.spending.Spending` takes it.
+def budget_limits(prompt: Prompt, prices: Path | None) -> SpendingLimits:
+    """What a prompt lets the answers to one question cost; `prices` is the file of the price table, None the shipped.
 
     Raises `ValueError` for hardware that the price table does not have.
     """
     if (budget := prompt.annotator.budget) is None:
-        return {}
-    limits = budget.model_dump(include={"tokens", "hours", "money"})
-    if budget.money is None:
-        return limits
-    return {**limits, "price_per_hour": read_prices().of("annotations", budget.hardware)[1].price_per_hour}
+        return SpendingLimits()
+    price = None
+    if budget.money is not None:
+        price = Prices.read(prices or SHIPPED).of("annotations", budget.hardware)[1].price_per_hour
+    return SpendingLimits(budget.tokens, budget.hours, budget.money, price)
 
 
 class StageEstimate(BaseModel):

@@ -14,7 +14,7 @@ from datashop_assets.core.status import DeploymentStatus, StepStatus, step_statu
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.protocols.annotator import ModelNames
-from datashop_assets.settings import read_settings
+from datashop_assets.settings import Settings
 from datashop_assets.storage.root import Root, default_root
 from resources.annotator.names import ModelNamesOf
 
@@ -27,9 +27,8 @@ class Deployment:
     annotator: ModelNames
 
     @classmethod
-    def from_environment(cls, *, root: Root | None = None, prompts: Path | None = None) -> Self:
-        """As the environment says, but for what is given. Raises `ValueError` that names every wrong variable."""
-        settings = read_settings()
+    def of(cls, settings: Settings, *, root: Root | None = None, prompts: Path | None = None) -> Self:
+        """As the settings say, but for what is given."""
         store = PromptStore(prompts or default_prompts(settings), _leased(root or default_root(settings)))
         return cls(store, ModelNamesOf(settings.annotator, settings.vllm_revision))
 
@@ -62,4 +61,4 @@ def _leased(root: Root) -> Root:
         return root
     from resources.google_cloud_storage import google_cloud_root
 
-    return google_cloud_root(root.uri, root.cache_folder)
+    return google_cloud_root(root)

@@ -22,7 +22,7 @@ from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
 from datashop_assets.processes.child import run_child
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.protocols.annotator import Question, Reading
-from datashop_assets.settings import PROFILE, RAY, read_settings
+from datashop_assets.settings import PROFILE, RAY, Settings
 from datashop_assets.shipped import shipped
 from datashop_assets.storage.root import default_root
 from resources.annotator.names import EMBEDDED
@@ -53,14 +53,14 @@ class Finding:
     fix: str = ""
 
 
-def python() -> Finding:
+def python(_: Settings) -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         return Finding("Python", "good", version)
     return Finding("Python", "bad", version, "install Python 3.11, 3.12 or 3.13 and make the environment anew")
 
 
-def packages() -> Finding:
+def packages(_: Settings) -> Finding:
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         message = f"cannot be imported: {', '.join(missing)}"
@@ -68,7 +68,7 @@ def packages() -> Finding:
     return Finding("packages", "good", f"{len(PACKAGES)} of {len(PACKAGES)} that a run needs")
 
 
-def data_packages() -> Finding:
+def data_packages(_: Settings) -> Finding:
     try:
         data_file(WEIGHTS)
     except FileNotFoundError:
@@ -78,9 +78,9 @@ def data_packages() -> Finding:
     return Finding("data packages", "good", str(data_folder()))
 
 
-def storage() -> Finding:
+def storage(settings: Settings) -> Finding:
     """Writes, reads and removes a probe under the root."""
-    root = default_root()
+    root = default_root(settings)
     probe = root.folder.child("cache", f"probe-{uuid.uuid4().hex}")
     try:
         probe.write("probe", b"probe")
@@ -94,8 +94,8 @@ def storage() -> Finding:
     return Finding("storage", "good", f"{root.uri} can be written, read and cleared")
 
 
-def disk() -> Finding:
-    place = default_root().cache
+def disk(settings: Settings) -> Finding:
+    place = default_root(settings).cache
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
@@ -105,35 +105,34 @@ def disk() -> Finding:
     return Finding("disk", "good", f"{free:.0f} GB free at {place}")
 
 
-def prompts() -> Finding:
-    folder = default_prompts()
+def prompts(settings: Settings) -> Finding:
+    folder = default_prompts(settings)
     if not folder.is_dir():
         fix = "`datashop new-prompt` makes it; if prompts are elsewhere, name their folder in DATASHOP_PROMPTS"
         return Finding("prompts", "note", f"{folder} is not made yet", fix)
-    store = PromptStore(folder, default_root())
+    store = PromptStore(folder, default_root(settings))
     if bad := store.problems():
         fix = "`datashop prompts check` says what is wrong with each"
         return Finding("prompts", "note", f"cannot be used: {', '.join(bad)}", fix)
     return Finding("prompts", "good", f"{len(store.slugs())} in {folder}")
 
 
-def dagster_state() -> Finding:
-    home = home_folder()
-    settings = home / SETTINGS
-    if not settings.exists():
+def dagster_state(settings: Settings) -> Finding:
+    home = home_folder(settings)
+    file = home / SETTINGS
+    if not file.exists():
         return Finding("Dagster", "note", f"{home} is not made yet", "nothing to do: the first run makes it")
-    if settings.read_bytes() != shipped(SHIPPED).read_bytes():
+    if file.read_bytes() != shipped(SHIPPED).read_bytes():
         fix = "nothing, if you changed it; else remove it, and the next run makes it"
-        return Finding("Dagster", "note", f"{settings} is not the one that comes with Datashop", fix)
+        return Finding("Dagster", "note", f"{file} is not the one that comes with Datashop", fix)
     return Finding("Dagster", "good", str(home))
 
 
-def profile() -> Finding:
+def profile(settings: Settings) -> Finding:
     """Whether a run could begin: a profile that does not fit the other variables is refused before anything else."""
     from datashop_assets.orchestration import profiles
 
     try:
-        settings = read_settings()
         chosen = profiles.profile(settings)
     except ValueError as error:
         return Finding("profile", "bad", str(error), f"set the variable right, or unset {PROFILE} for `local`")
@@ -143,7 +142,7 @@ def profile() -> Finding:
     return Finding("profile", "good", chosen.name)
 
 
-def annotator() -> Finding:
+def annotator(settings: Settings) -> Finding:
     """Whether the embedded one has its weights, a server its Python, and whether endpoints answer."""
     from datashop_assets.orchestration import profiles
     from resources.annotator.ray_serve import RayServeVLLM
@@ -151,14 +150,14 @@ def annotator() -> Finding:
     from resources.annotator.vllm.server import VLLMServer
 
     try:
-        resource = profiles.annotator(read_settings())
+        resource = profiles.annotator(settings)
     except ValueError as error:
         return Finding("annotator", "bad", str(error), "correct the variable, or remove it for the embedded annotator")
     match resource:
         case VLLMServer():
             return _server(Path(resource.python))
         case AnnotatorEndpoints():
-            return _endpoints(resource)
+            return _endpoints(resource, PromptStore(default_prompts(settings), default_root(settings)))
         case RayServeVLLM():
             return _ray_serve(resource)
         case _:
@@ -190,12 +189,12 @@ def _ray_serve(resource: "RayServeVLLM") -> Finding:
     return Finding("annotator", "good", f"ray-serve: {resource.application} at {resource.dashboard}, {state}")
 
 
-def _endpoints(resource: "AnnotatorEndpoints") -> Finding:
+def _endpoints(resource: "AnnotatorEndpoints", store: PromptStore) -> Finding:
     """An address that cannot be asked is no fault while another can, and one question may suit where another does not.
 
     What is asked, and how, is what a run does with its first document.
     """
-    questions = _questions(resource)
+    questions = _questions(resource, store)
     silent: dict[str, list[str]] = {}  # address and reason -> prompts
     asked = failed = 0
     for question, slugs in questions.items():
@@ -216,20 +215,20 @@ def _endpoints(resource: "AnnotatorEndpoints") -> Finding:
     return Finding("annotator", "good", f"endpoints: {', '.join(resource.addresses)}{answered}")
 
 
-def _questions(resource: "AnnotatorEndpoints") -> dict[Question | None, list[str]]:
+def _questions(resource: "AnnotatorEndpoints", store: PromptStore) -> dict[Question | None, list[str]]:
     """What the prompts that can be used ask annotators, each question with its prompts; None where there are none.
 
     A short question stands in the place of the rubric.
     """
     asked: dict[Question | None, list[str]] = {}
-    for slug, prompt in PromptStore(default_prompts(), default_root()).prompts().items():
+    for slug, prompt in store.prompts().items():
         question = prompt.annotator.question_config.resolve(BRIEF, resource)
         brief = replace(question, reading=Reading(BRIEF_CHARACTERS))
         asked.setdefault(brief, []).append(slug)
     return asked or {None: []}
 
 
-def accelerator() -> Finding:
+def accelerator(settings: Settings) -> Finding:
     """None is a note, but for the profile `gpu`, which is for machines that have one."""
     command = [sys.executable, "-c", DEVICES]
     try:
@@ -244,12 +243,12 @@ def accelerator() -> Finding:
     if not all(kind.startswith("cpu") for kind in kinds):
         return Finding("accelerator", "good", f"{len(kinds)}: {', '.join(dict.fromkeys(kinds))}")
     message = f"none; {cores()} processor cores"
-    if read_settings().profile == "gpu":
+    if settings.profile == "gpu":
         return Finding("accelerator", "bad", message, f"install the extra `gpu`, or unset {PROFILE}")
     return Finding("accelerator", "note", message, "nothing, if there is none; else install the extra `gpu` or `tpu`")
 
 
-EXAMINATIONS: Mapping[str, Callable[[], Finding]] = {
+EXAMINATIONS: Mapping[str, Callable[[Settings], Finding]] = {
     "Python": python,
     "packages": packages,
     "data packages": data_packages,
@@ -263,12 +262,21 @@ EXAMINATIONS: Mapping[str, Callable[[], Finding]] = {
 }
 
 
-def examine(examinations: Mapping[str, Callable[[], Finding]] = EXAMINATIONS) -> list[Finding]:
-    """One finding for each, in their order. Raises nothing: an examination that breaks is itself a finding."""
+def examine(
+    read: Callable[[], Settings], examinations: Mapping[str, Callable[[Settings], Finding]] = EXAMINATIONS
+) -> list[Finding]:
+    """One finding for each, in their order. Raises nothing: an examination that breaks is itself a finding.
+
+    `read` gives the settings; where it raises `ValueError`, that is the one finding.
+    """
+    try:
+        settings = read()
+    except ValueError as error:
+        return [Finding("settings", "bad", str(error), "set the variable right, or unset it; then look again")]
     findings = []
     for name, one in examinations.items():
         try:
-            findings.append(one())
+            findings.append(one(settings))
         except Exception as error:  # noqa: BLE001 - whatever it raises is what is wrong
             findings.append(Finding(name, "bad", f"{type(error).__name__}: {error}", "see the message"))
     return findings

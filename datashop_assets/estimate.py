@@ -67,7 +67,8 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     store = AnswerStore.of(plan.root.answers, question)
     scratch = plan.root.scratch(ANNOTATOR, plan[ANNOTATOR].digest)
     scratch.mkdir(parents=True, exist_ok=True)
-    spending = Spending.so_far(plan[ANNOTATOR].limits, question, store, scratch)
+    limits = plan[ANNOTATOR].step.limits(plan.prompt, resources.prices)
+    spending = Spending.so_far(limits, question, store, scratch)
     collector = AnswerCollector(resources.annotator, question, store, spending)
     group = resources.annotator.group or 1
     contents, started = _first_documents(plan, -(-count // group) * group), time.monotonic()

@@ -9,13 +9,14 @@ datashop_assets.open_stage("mathematics", "filtered_pool").dataset()
 
 import fnmatch
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datashop_assets.deployment import Deployment
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.manifest import File, Manifest
-from datashop_assets.storage.root import Root
+from datashop_assets.storage.root import Root, default_root
 from datashop_assets.storage.stage_folder import StageFolder
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def open_stage(prompt: str, stage: str, *, root: str | Root | None = None, promp
     Raises `ValueError` for a stage that does not exist, that the prompt does not ask for, or that is not current, and
     says what to do.
     """
-    here = Deployment.from_environment(root=Root(root) if isinstance(root, str) else root, prompts=prompts)
+    settings = read_settings()
+    own = replace(default_root(settings), uri=root) if isinstance(root, str) else root
+    here = Deployment.of(settings, root=own, prompts=prompts)
     plan = here.plan(prompt)
     if stage not in plan:
         raise ValueError(f"unknown stage {stage!r}; the stages of {prompt!r} are {', '.join(plan)}")

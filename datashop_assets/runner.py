@@ -26,12 +26,13 @@ from typing import Any
 from datashop_assets.core.build import BlockedError, Outcome, make_step
 from datashop_assets.core.plan import Plan
 from datashop_assets.core.step import Resources
+from datashop_assets.costs import prices_file
 from datashop_assets.deployment import Deployment
 from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.protocols.annotator import Closable
-from datashop_assets.settings import read_settings
+from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.root import Root
 
 logger = logging.getLogger("datashop")  # which Dagster shows
@@ -88,7 +89,8 @@ class DatashopRunner:
         self.config = config
         self.prompt = config.prompt()
         self._resources = resources
-        self._deployment = Deployment.from_environment(root=root, prompts=prompts)
+        self._settings = read_settings()
+        self._deployment = Deployment.of(self._settings, root=root, prompts=prompts)
         self._deployment.prompts.keep(self.prompt)
 
     @property
@@ -110,7 +112,7 @@ class DatashopRunner:
         check does in Dagster. What is made is kept.
         """
         if self._resources is None:
-            self._resources = local_resources()
+            self._resources = local_resources(self._settings)
         named = {GRAPH.step(name).name for name in steps}
         planned, outcomes = self.plan(), dict[str, Outcome]()
         for name in GRAPH.names:
@@ -133,14 +135,14 @@ class DatashopRunner:
         return plan(self.prompt, self.root, own or self._deployment.annotator)
 
 
-def local_resources() -> Resources:
-    """The resources of the `local` profile, as the environment names them, with progress bars on the terminal."""
+def local_resources(settings: Settings) -> Resources:
+    """The resources of the `local` profile, with progress bars on the terminal."""
     from datashop_assets.orchestration import profiles
     from resources.progress import TerminalProgress
 
-    settings, progress = read_settings(), TerminalProgress()
+    progress = TerminalProgress()
     annotator = profiles.annotator(settings).saying(progress.say)
-    return Resources(annotator, profiles.trainer(settings), profiles.compute(settings), progress)
+    return Resources(annotator, profiles.trainer(settings), profiles.compute(settings), prices_file(settings), progress)
 
 
 def _processor(options: Mapping[str, Any]) -> dict[str, Any]:

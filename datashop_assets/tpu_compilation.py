@@ -28,7 +28,6 @@ from datashop_assets.models.bert.model import ROWS, SHORTEST, Bert, BertConfig, 
 from datashop_assets.models.llama.model import LlamaConfig
 from datashop_assets.models.sharding import MeshShape, ShardingRules
 from datashop_assets.models.tuning import Run, TuningSettings
-from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import project
 from datashop_assets.trained_lm.training import Training
 from datashop_assets.training_documents.settings import TrainingSettings
@@ -141,15 +140,18 @@ def too_big(error: str) -> tuple[float | None, str]:
     )
 
 
-def slice_devices(topology: str) -> list[Any]:
-    """The chips of a slice, as `libtpu` describes them. Raises `FileNotFoundError` where it is not installed."""
+def slice_devices(topology: str, library: str | None = None) -> list[Any]:
+    """The chips of a slice, as `libtpu` describes them: the file `library`, else the one that `make libtpu` installs.
+
+    Raises `FileNotFoundError` where it is not installed.
+    """
     from jax.experimental import topologies
 
-    library = Path(read_settings().tpu_library or project() / LIBTPU)
-    if not library.exists():
-        raise FileNotFoundError(f"no {library}; run `make libtpu`, which installs it")
+    libtpu = Path(library or project() / LIBTPU)
+    if not libtpu.exists():
+        raise FileNotFoundError(f"no {libtpu}; run `make libtpu`, which installs it")
     here = {"TPU_SKIP_MDS_QUERY": "1", "TPU_ACCELERATOR_TYPE": "v6e-8", "TPU_WORKER_HOSTNAMES": "localhost"}
-    for name, value in {"TPU_LIBRARY_PATH": str(library), **here}.items():
+    for name, value in {"TPU_LIBRARY_PATH": str(libtpu), **here}.items():
         os.environ.setdefault(name, value)  # libtpu asks a metadata server where these are not set
     jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call] # JAX must not look for a TPU
     return list(topologies.get_topology_desc(topology, "tpu").devices)

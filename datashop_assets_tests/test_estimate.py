@@ -8,7 +8,7 @@ import pytest
 
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
-from datashop_assets.costs import Prices, beside_estimate, last_estimate, read_prices
+from datashop_assets.costs import Prices, beside_estimate, last_estimate
 from datashop_assets.estimate import Pilot, make_estimate, measured_pilot, needed, stated_pilot
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.paces import PoolSize, expected_seconds, work
@@ -197,11 +197,10 @@ def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root, tmp_path
     assert kept.model_dump() == estimate.model_dump()
 
 
-def test_the_shipped_price_table_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert read_prices().of("annotations")[1].price_per_hour >= 0
-    assert set(read_prices().hardware["this-machine"].paces) <= {stage.name for stage in GRAPH}
+def test_the_shipped_price_table_can_be_read(tmp_path: Path) -> None:
+    assert Prices.read().of("annotations")[1].price_per_hour >= 0
+    assert set(Prices.read().hardware["this-machine"].paces) <= {stage.name for stage in GRAPH}
     bad = tmp_path / "prices.yaml"
     bad.write_text("currency: EUR\nhardware: {}\nstages: {default: abacus}\n")
-    monkeypatch.setenv("DATASHOP_PRICES", str(bad))
     with pytest.raises(ValueError, match="abacus"):
-        read_prices()
+        Prices.read(bad)

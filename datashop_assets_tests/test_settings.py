@@ -1,7 +1,6 @@
 """What the environment says: read by one model, wrong values named with the fix, and documented in .env.example."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -10,13 +9,40 @@ from datashop_assets.storage.root import project
 from datashop_assets_tests.environment import settings_of
 
 CODE = ("datashop_assets", "resources", "infra")
-READS = re.compile(r"os\.environ(?:\.get\(|\[)|os\.getenv\(")
-# what is no setting of Datashop's: an environment handed on to a child process, or variables set for a library
+ENVIRONMENT = re.compile(r"\bos\.(?:environb?|getenvb?|putenv|unsetenv)\b|\bfrom os import")
+READ_SETTINGS = re.compile(r"(?<!def )\bread_settings\(\)|\b(?:doctor\.)?examine\(read_settings\)")
+# where a process of Datashop's begins: each reads the settings and hands them down
+ENTRY_POINTS = {
+    "datashop_assets/definitions.py": 1,  # Dagster loads it
+    "datashop_assets/commands/shared.py": 2,  # a command; a shell that completes names of prompts
+    "datashop_assets/commands/setup.py": 1,  # `datashop doctor`, where a wrong variable is a finding
+    "datashop_assets/orchestration/webserver.py": 1,  # `datashop-webserver`
+    "datashop_assets/runner.py": 1,  # `DatashopRunner` in a script
+    "datashop_assets/results.py": 1,  # `open_stage` in a notebook
+    "infra/serving/render.py": 1,  # `python -m infra.serving.render`
+}
+# Where the data packages lie is a fact of each process's environment, as an import path is: plans, spawned workers and
+# those of a cluster on other machines each find their own.
+IN_EVERY_PROCESS = {"datashop_assets/data_packages.py": 1}
+# no setting of Datashop's: an environment handed on to a child process, or variables that are set for a library
 ELSEWHERE = {
+    "datashop_assets/commands/ui.py": 1,  # handed on to Dagster's services
+    "datashop_assets/models/fasttext/classifier.py": 1,  # handed on to a training process
     "datashop_assets/orchestration/home.py": 1,  # sets DAGSTER_HOME, which Dagster asks for
     "datashop_assets/settings.py": 1,  # the key, in the variable that is named
+    "datashop_assets/tpu_compilation.py": 1,  # sets what libtpu asks for
+    "infra/images/build.py": 1,  # a program of CI's: what CI says of the commit, handed to `main`
     "resources/annotator/endpoints/connections.py": 1,  # OpenSSL's own variable, to say what it names
+    "resources/annotator/vllm/server.py": 1,  # handed on to vLLM
+    "resources/annotator/vllm/weights.py": 1,  # handed on to a process that exports weights
 }
+
+
+def found_in_code(pattern: re.Pattern[str]) -> dict[str, int]:
+    """How often each module of the product has what the pattern finds."""
+    modules = [path for folder in CODE for path in sorted((project() / folder).rglob("*.py"))]
+    counts = {str(path.relative_to(project())): len(pattern.findall(path.read_text("utf-8"))) for path in modules}
+    return {path: count for path, count in counts.items() if count}
 
 
 def test_an_empty_environment_is_the_embedded_default() -> None:
@@ -81,10 +107,9 @@ def test_the_example_file_holds_every_variable_and_no_other() -> None:
     assert written == [variable_of(field) for field in Settings.model_fields.values()]
 
 
-def test_no_other_module_reads_the_environment() -> None:
-    found = {
-        str(path.relative_to(project())): len(READS.findall(path.read_text(encoding="utf-8")))
-        for folder in CODE
-        for path in sorted(Path(project() / folder).rglob("*.py"))
-    }
-    assert {path: count for path, count in found.items() if count} == ELSEWHERE
+def test_settings_are_read_at_entry_points_alone() -> None:
+    assert found_in_code(READ_SETTINGS) == ENTRY_POINTS | IN_EVERY_PROCESS
+
+
+def test_no_other_module_looks_at_the_environment() -> None:
+    assert found_in_code(ENVIRONMENT) == ELSEWHERE

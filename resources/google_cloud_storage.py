@@ -27,7 +27,7 @@ class GoogleCloudStorage(StorageResource):
     @property
     def bound_root(self) -> Root:
         """The root, whose leases go through the client."""
-        return Root(self.root, self.cache, CreateIfAbsent(self.gcs.project))
+        return Root(self.root, self.cache, CreateIfAbsent(self.gcs.project), self.cache_home)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class CreateIfAbsent:
         return True
 
 
-def google_cloud_root(uri: str, cache: str = "") -> Root:
-    """The root as the resource gives it, outside Dagster: with the environment's credentials."""
-    return GoogleCloudStorage(root=uri, prompts="", cache=cache, gcs=GCSResource()).bound_root
+def google_cloud_root(root: Root) -> Root:
+    """The same root as the resource gives it, outside Dagster: with the environment's credentials."""
+    return GoogleCloudStorage(
+        root=root.uri, prompts="", cache=root.cache_folder, cache_home=root.cache_home, gcs=GCSResource()
+    ).bound_root

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from datashop_assets.prompts.store import PromptStore
-from datashop_assets.storage.root import Root
+from datashop_assets.storage.root import CACHE_HOME, Root
 
 
 class StorageResource(dg.ConfigurableResource[PromptStore]):
@@ -15,8 +15,10 @@ class StorageResource(dg.ConfigurableResource[PromptStore]):
     root: str = Field(description="A folder, or a bucket such as gs://my-bucket/datashop")
     prompts: str = Field(description="The folder of prompt files")
     cache: str = Field(
-        default="", description="A local folder for what can be made again; empty: below a local root, else the user's"
+        default="",
+        description="A local folder for what can be made again; empty: below a local root, else in the next folder",
     )
+    cache_home: str = Field(default=CACHE_HOME, description="The user's cache folder")
 
     def create_resource(self, context: dg.InitResourceContext) -> PromptStore:  # noqa: ARG002
-        return PromptStore(Path(self.prompts), Root(self.root, self.cache))
+        return PromptStore(Path(self.prompts), Root(self.root, self.cache, cache_home=self.cache_home))

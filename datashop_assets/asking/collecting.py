@@ -1,13 +1,12 @@
 """Asking an annotator for the answers that the store does not have, and the scores that these answers give."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from datashop_assets.asking.replies import Judge
-from datashop_assets.asking.spending import Spending
+from datashop_assets.asking.spending import NO_LIMITS, Spending, SpendingLimits
 from datashop_assets.asking.store import AnswerStore, AnswerWriter, answers_in_order, key_of, to_line
 from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Ended, Question
 from datashop_assets.protocols.documents import Document
@@ -154,17 +153,14 @@ def _batches(requests: Iterable[Request], group: int | None) -> Iterator[Iterabl
 
 @dataclass(frozen=True)
 class DocumentScorer:
-    """Scores documents by one question, through the answer store, where the first reply is all that is wanted.
-
-    `limits` are those of `Spending`.
-    """
+    """Scores documents by one question, through the answer store, where the first reply is all that is wanted."""
 
     annotator: Annotator
     question: Question
     judge: Judge
     answers: Folder  # of all questions
     scratch: Path
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    limits: SpendingLimits = NO_LIMITS
 
     def scores(self, contents: Iterable[str], requests: Iterable[Request], bar: Bar) -> dict[str, float | None]:
         """The expected score, 0 to 5, of each of `contents`, which are the digests of the requests' documents.

@@ -11,10 +11,10 @@ Where a server reports no usage, or half of it, tokens are estimated from bytes,
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
@@ -50,15 +50,31 @@ class _Usage(NamedTuple):
     share: float | None = None
 
 
+@dataclass(frozen=True)
+class SpendingLimits:
+    """What the answers to one question may cost; None is no limit. Money is hours at `price_per_hour`."""
+
+    tokens: int | None = None
+    hours: float | None = None
+    money: float | None = None
+    price_per_hour: float | None = None
+
+    def of(self, what: str) -> float | None:
+        return {"tokens": self.tokens, "hours": self.hours, "money": self.money}[what]
+
+
+NO_LIMITS = SpendingLimits()
+
+
 @dataclass
 class Spending:
     """What a question cost so far, over all runs, and whether more may be asked.
 
-    `limits`: tokens, hours, money and price_per_hour, each a number or None. Tokens are counted from the answer store,
-    hours by the clock while asking. The time of runs before stands in a small file beside the output.
+    Tokens are counted from the answer store, hours by the clock while asking. The time of runs before stands in a small
+    file beside the output.
     """
 
-    limits: Mapping[str, Any]
+    limits: SpendingLimits
     question: Question
     file: Path
     tokens: int = 0
@@ -72,12 +88,12 @@ class Spending:
     _noted: float = 0.0
 
     @classmethod
-    def so_far(cls, limits: Mapping[str, Any], question: Question, store: AnswerStore, scratch: Path) -> "Spending":
+    def so_far(cls, limits: SpendingLimits, question: Question, store: AnswerStore, scratch: Path) -> "Spending":
         """With what the answers in the store have cost, where a budget asks for it."""
         file = scratch / SPENT
         before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
         spending = cls(limits, question, file, seconds_before=before)
-        if limits.get("tokens"):
+        if limits.tokens:
             # a key's last answer counts; what it cost is held and no text, of which there may be millions
             for usage in {key: spending._usage(from_line(line)) for key, line in store.lines()}.values():
                 spending._count(usage)
@@ -86,7 +102,7 @@ class Spending:
     def reserve(self, requests: Iterable[AnnotationRequest]) -> bool:
         """Whether there is room for all of these; it is then theirs until they are settled."""
         most = {request.id: self._most(request) for request in requests}
-        limit = self.limits.get("tokens")
+        limit = self.limits.tokens
         if limit is not None and self.tokens + sum(self._reserved.values()) + sum(most.values()) > limit:
             self._refused = max(most.values())
             return False
@@ -119,7 +135,7 @@ class Spending:
     @property
     def spent(self) -> dict[str, float]:
         hours = self.seconds / HOUR
-        return {"tokens": self.tokens, "hours": hours, "money": hours * float(self.limits.get("price_per_hour") or 0)}
+        return {"tokens": self.tokens, "hours": hours, "money": hours * (self.limits.price_per_hour or 0.0)}
 
     def stopped(self, answered: int, unasked: int) -> str:
         """What to say when the budget stopped the asking: `answered` documents now, `unasked` left."""
@@ -139,11 +155,11 @@ class Spending:
 
     def _spent_of(self, what: str) -> str:
         some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
-        return f"{what}: {self.spent[what]:,.6g} spent of {self.limits[what]:,.6g}{some}"
+        return f"{what}: {self.spent[what]:,.6g} spent of {self.limits.of(what):,.6g}{some}"
 
     def _reached(self, *of: str) -> list[str]:
         spent = self.spent
-        return [what for what in of if (limit := self.limits.get(what)) is not None and spent[what] >= limit]
+        return [what for what in of if (limit := self.limits.of(what)) is not None and spent[what] >= limit]
 
     def _usage(self, answer: Answer) -> "_Usage":
         tokens = answer.tokens_in + answer.tokens_out

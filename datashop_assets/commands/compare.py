@@ -15,6 +15,7 @@ from datashop_assets.commands.shared import (
     say,
     say_json,
     say_table,
+    settings_here,
 )
 from datashop_assets.markdown import unescaped
 from datashop_assets.shipped import shipped
@@ -45,7 +46,7 @@ def compare(prompts: tuple[str, ...], as_json: bool) -> None:
     from datashop_assets.prompt_comparison.compare import compared_prompt
     from datashop_assets.prompt_comparison.report import report
 
-    here = deployment()
+    here = deployment(settings_here())
     with clear_errors():
         if len(set(prompts)) < 2:
             raise ValueError("compare takes two or more different prompts, such as `datashop compare a b`")
@@ -75,7 +76,7 @@ def tasks(prompt: str, names: tuple[str, ...], include: Path | None, limit: int 
     """
     from datashop_assets.evaluation.harness import compared, scores, table
 
-    here = deployment()
+    here = deployment(settings_here())
     with clear_errors(RuntimeError):
         found = {
             model: [scores(folder, names, python=shipped(PEERS), include=include, limit=limit) for folder in seeds]

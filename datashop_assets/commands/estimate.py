@@ -20,6 +20,7 @@ from datashop_assets.commands.shared import (
     say,
     say_json,
     say_table,
+    settings_here,
 )
 from datashop_assets.statistics.figure import Figure
 
@@ -57,13 +58,15 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
     DATASHOP_PRICES names.
     """
     from datashop_assets.core.build import make_step
-    from datashop_assets.costs import read_prices
+    from datashop_assets.costs import Prices, prices_file
     from datashop_assets.estimate import make_estimate, measured_pilot, needed, stated_pilot
     from datashop_assets.runner import local_resources
 
-    here = deployment()
+    settings = settings_here()
+    here = deployment(settings)
     with clear_errors():
-        prices, plan, resources = read_prices(), here.plan(prompt), local_resources()
+        prices, plan = Prices.read(prices_file(settings)), here.plan(prompt)
+        resources = local_resources(settings)
         stated = tokens_per_second or (prices.of("annotations", hardware)[1].tokens_per_second if hardware else None)
         for name in needed(plan, asks=not stated):
             make_step(name, plan, resources)
@@ -136,10 +139,10 @@ def compile_for_tpus(programs: Sequence[str], topologies: Sequence[str], mesh: s
     """
     from datashop_assets.tpu_compilation import compile_program, program, slice_devices
 
-    fits = True
+    library, fits = settings_here().tpu_library, True
     for topology in topologies or TOPOLOGIES:
         for name in programs or (*MODELS, *ENCODERS):
-            report = compile_program(program(name, slice_devices(topology), mesh), topology, quick=quick)
+            report = compile_program(program(name, slice_devices(topology, library), mesh), topology, quick=quick)
             fits &= report.fits
             say_json(orjson.dumps(asdict(report)))
     sys.exit(0 if fits else 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from datashop_assets.commands.shared import clear_errors, complain, deployment, prompt_names, say
+from datashop_assets.commands.shared import clear_errors, complain, deployment, prompt_names, say, settings_here
 from datashop_assets.core.plan import State
 from datashop_assets.prompts.annotator_settings import SUBJECTS
 from datashop_assets.prompts.editing import Draft, pinned, write_draft
@@ -54,7 +54,7 @@ def new_prompt(slug: str | None, example: str | None, rubric_file: Path | None, 
     asks = sys.stdin.isatty()
     with clear_errors():
         slug = slug or _asked(asks, "Slug (a-z, 0-9 and -; the file's name)", "the slug")
-        folder = default_prompts()
+        folder = default_prompts(settings_here())
         if example is not None:
             place = _copied(example, slug, folder)
         else:
@@ -120,7 +120,7 @@ def prompts() -> None:
 @prompts.command(epilog=CHECK_EXAMPLES)
 def check() -> None:
     """Check every prompt file. The exit code is 1 if one is bad."""
-    store = deployment().prompts
+    store = deployment(settings_here()).prompts
     with clear_errors():
         good, problems = store.slugs(), store.problems()
     for slug in good:
@@ -139,7 +139,7 @@ def pin(prompt: str) -> None:
 
     The lines of the targets stay as comments. What the annotator has answered to this rubric is not asked again.
     """
-    here = deployment()
+    here = deployment(settings_here())
     with clear_errors():
         here.prompts.load(prompt)
         files = [path for path in (here.prompts.folder / f"{prompt}{suffix}" for suffix in SUFFIXES) if path.exists()]

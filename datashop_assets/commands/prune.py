@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.commands.shared import clear_errors, complain, deployment, json_option, say
+from datashop_assets.commands.shared import clear_errors, complain, deployment, json_option, say, settings_here
 
 if TYPE_CHECKING:
     from datashop_assets.pruning import Pruning
@@ -28,14 +28,16 @@ def prune(yes: bool, as_json: bool) -> None:
     damaged, and what is kept of prompts that are gone, their partitions in Dagster included. Answers are kept. What a
     run uses is left alone.
     """
-    from datashop_assets.orchestration.runs import partitions_without_prompt, prompts_in_use_here, remove_partitions
+    from datashop_assets.orchestration.home import home_folder
+    from datashop_assets.orchestration.runs import partitions_without_prompt, prompts_in_use_at, remove_partitions
     from datashop_assets.pruning import find_waste, remove
 
-    here = deployment()
+    settings = settings_here()
+    here, home = deployment(settings), home_folder(settings)
     with clear_errors():
-        running = prompts_in_use_here()
+        running = prompts_in_use_at(home)
         found = find_waste(here, running, complain)
-        partitions = partitions_without_prompt({*here.prompts.slugs(), *running})
+        partitions = partitions_without_prompt(home, {*here.prompts.slugs(), *running})
     if as_json:
         click.echo(_as_json(found, partitions))
     else:
@@ -46,7 +48,7 @@ def prune(yes: bool, as_json: bool) -> None:
         return
     with clear_errors():
         freed = remove(found, complain)
-        remove_partitions(partitions)
+        remove_partitions(home, partitions)
     if not as_json:
         say(f"Removed: {size(freed)} freed.")
 

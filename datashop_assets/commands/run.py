@@ -18,10 +18,12 @@ from datashop_assets.commands.shared import (
     say,
     say_json,
     say_table,
+    settings_here,
     stage_names,
 )
 from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of, remarks_of, step_status
+from datashop_assets.costs import prices_file
 from datashop_assets.documents.left_out import left_out
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, SourceResult
 from datashop_assets.evaluation.results import EvaluationResult
@@ -74,13 +76,17 @@ def run(prompt: str, until: str | None) -> None:
     """
     from datashop_assets.orchestration.launching import launch
 
-    here = deployment()
+    settings = settings_here()
+    here = deployment(settings)
     with clear_errors():
         if until is not None and until not in GRAPH.names:
             raise ValueError(f"unknown stage {until!r} for --until; the stages are {', '.join(GRAPH.names)}")
         plan = here.plan(prompt)
     wanted = [name for name in (GRAPH.names if until is None else GRAPH.up_to(until)) if name in plan]
     steps, failed = plan.to_do(wanted), False
+    with clear_errors():
+        for name in steps:  # a budget that has no price is refused before anything is made
+            plan[name].step.limits(plan.prompt, prices_file(settings))
     if not steps and not plan.blocked(wanted):
         say(f"Nothing to do: all {len(wanted)} stages of {prompt} are current.")
     elif steps:
@@ -88,7 +94,7 @@ def run(prompt: str, until: str | None) -> None:
 
         say(f"{prompt}: {len(steps)} of {len(wanted)} stages to make: {', '.join(steps)}")
         started = time.monotonic()
-        failed = not launch(definitions, plan, steps)
+        failed = not launch(definitions, plan, steps, settings)
         took = duration(time.monotonic() - started)
         if failed:
             say(f"{prompt}: failed after {took}; what is finished is kept. `datashop doctor` checks this machine")
@@ -113,7 +119,7 @@ def status(prompts: tuple[str, ...], as_json: bool) -> None:
     missing, stale, incomplete (some calls failed), damaged (its folder cannot be read), blocked (by a gate upstream) or
     current. For damaged and blocked stages the reason and the fix stand below the table.
     """
-    here = deployment()
+    here = deployment(settings_here())
     with clear_errors():
         for slug in prompts:
             here.prompts.load(slug)

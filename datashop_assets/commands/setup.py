@@ -10,6 +10,7 @@ import orjson
 from click.shell_completion import get_completion_class
 
 from datashop_assets.commands.shared import json_option, say, say_json, say_table
+from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
 
 LOCK = "locks/data.txt"
@@ -67,7 +68,7 @@ def doctor(as_json: bool) -> None:
 
     from datashop_assets.doctor import examine
 
-    findings = examine()
+    findings = examine(read_settings)
     if as_json:
         say_json(orjson.dumps({"checks": findings}, option=orjson.OPT_INDENT_2))
     else:

@@ -18,6 +18,7 @@ from datashop_assets.graph import GRAPH
 from datashop_assets.printable import printable
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import SUFFIXES, default_prompts
+from datashop_assets.settings import Settings, read_settings
 from datashop_assets.storage.stage_folder import DamagedStageError
 
 if TYPE_CHECKING:
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-def deployment() -> "Deployment":
-    """Of the environment; ends the command with the fix where a variable is wrong."""
+def settings_here() -> Settings:
+    """What the environment says, read once a command; ends the command with the fix where a variable is wrong."""
+    with clear_errors():
+        return read_settings()
+
+
+def deployment(settings: Settings) -> "Deployment":
     from datashop_assets.deployment import Deployment
 
-    with clear_errors():
-        return Deployment.from_environment()
+    return Deployment.of(settings)
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def clear_errors(*more: type[Exception]) -> Iterator[None]:
 def prompt_names(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Slugs of prompts, for a shell that asks. Files are only listed, not read: it must be quick and cannot fail."""
     try:
-        files = sorted(path for path in default_prompts().iterdir() if path.suffix in SUFFIXES)
+        files = sorted(path for path in default_prompts(read_settings()).iterdir() if path.suffix in SUFFIXES)
     except (OSError, ValueError):
         return []
     return [CompletionItem(path.stem) for path in files if path.stem.startswith(incomplete)]

@@ -3,10 +3,13 @@
 import os
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
 import click
 
-from datashop_assets.commands.shared import complain, deployment, say
+from datashop_assets.commands.shared import complain, deployment, say, settings_here
+from datashop_assets.settings import CARDS, Settings
 
 LOOK_SECONDS = 0.5  # between looks at the services
 UI_EXAMPLES = """\b
@@ -28,16 +31,16 @@ def ui(port: int) -> None:
     Only this machine can reach it, and no page of another site can: see DATASHOP_HOSTS for tunnels and proxies.
     """
     from datashop_assets.cards import serve_cards
-    from datashop_assets.orchestration.runs import last_runs_here
+    from datashop_assets.orchestration.runs import last_runs_at
     from datashop_assets.orchestration.services import dagster_services
-    from datashop_assets.settings import CARDS
 
-    here = deployment()
-    _prepare_home()
+    settings = settings_here()
+    place = _prepare_home(settings)
     dagster, cards = (f"http://127.0.0.1:{each}" for each in (port, port + 1))
     say(f"Dagster on {dagster}, in half a minute; prompts and their data cards on {cards}")
     environment = {**os.environ, CARDS: cards}
-    with serve_cards(here, port + 1, dagster, last_runs_here), dagster_services(port, environment, say) as services:
+    pages = serve_cards(deployment(settings), port + 1, dagster, partial(last_runs_at, place), settings.hosts)
+    with pages, dagster_services(port, environment, say) as services:
         while all(service.running for service in services.values()):
             time.sleep(LOOK_SECONDS)
         time.sleep(LOOK_SECONDS)  # for its last words
@@ -49,13 +52,15 @@ def ui(port: int) -> None:
 @click.command(epilog=HOME_EXAMPLES)
 def home() -> None:
     """Make DAGSTER_HOME ready for the UI: its settings, and an end to runs whose process is gone."""
-    _prepare_home()
+    _prepare_home(settings_here())
 
 
-def _prepare_home() -> None:
-    from datashop_assets.orchestration.home import dagster_home
+def _prepare_home(settings: Settings) -> Path:
+    from datashop_assets.orchestration.home import home_folder, use_home
     from datashop_assets.orchestration.run_locks import end_dead_runs_here
 
-    place = dagster_home()
+    place = home_folder(settings)
+    use_home(place)
     ended = end_dead_runs_here()
     say(f"Dagster's state is in {place}" + (f"; {len(ended)} dead runs were ended" if ended else ""))
+    return place

@@ -173,7 +173,7 @@ def _build(
         cache=root.cache,
         answers=root.answers,
         prompt_folder=root.prompt(plan.prompt.slug),
-        limits=planned.limits,
+        limits=planned.step.limits(plan.prompt, resources.prices),
         scorer=lambda digest: _scorer(plan, digest),
         descriptions=lambda output: plan[output.manifest.stage].step.describe(output),
         checks=lambda name: _checks_of(plan, name),

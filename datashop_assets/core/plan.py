@@ -58,7 +58,6 @@ class PlannedStep:
     checks: Mapping[str, CheckResult] | None = None  # of its output; None where they were not evaluated as they are now
     changed: Mapping[str, str] = field(default_factory=dict)  # what is another now -> that: inputs' content, a revision
     failed_calls: int = 0
-    limits: Mapping[str, Any] = field(default_factory=dict)
     manifest: Manifest | None = field(default=None, compare=False, repr=False)  # as it was read; None where none can be
 
     @property
@@ -257,7 +256,7 @@ def make_plan(graph: Graph, prompt: Prompt, root: Root, annotator: ModelNames | 
         inputs = tuple(name for name in step.inputs_of(prompt) if name in planned)
         digest = plan_digest(step, config, (planned[name].digest for name in inputs))
         folder = root.stage(step.name, digest)
-        blank = PlannedStep(step, inputs, digest, config, folder, limits=step.limits(prompt))
+        blank = PlannedStep(step, inputs, digest, config, folder)
         manifest, _ = found = _manifest(blank)
         now = _with_state(blank, found, contents, annotator, step.name in made)
         if manifest is not None:

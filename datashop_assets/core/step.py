@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from datashop_assets.asking.spending import NO_LIMITS, SpendingLimits
 from datashop_assets.markdown import Sample
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
@@ -38,7 +39,7 @@ from datashop_assets.storage.manifest import MANIFEST, Manifest
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder, problems
 from datashop_assets.storage.stage_writer import StageWriter
 
-ResourceKey = Literal["annotator", "trainer", "compute"]
+ResourceKey = Literal["annotator", "trainer", "compute", "prices"]
 EVERY_STEP_BEFORE: Final = "every step before"  # the inputs of a step that reads all that the graph has before it
 
 
@@ -110,6 +111,7 @@ class Resources:
     annotator: Annotator | None = None
     trainer: Trainer | None = None
     compute: Compute | None = None
+    prices: Path | None = None  # the file of the price table; None: the one that comes with Datashop
     progress: Progress = field(default_factory=SilentProgress)
 
 
@@ -136,7 +138,7 @@ class StepRun(Generic[ConfigT]):
     cache: Path  # a folder of this machine that all steps share, for what can be made again
     answers: Folder  # what annotators answered, by question; it outlives every step
     prompt_folder: Folder  # what is kept beside the prompt, such as its last estimate; no row depends on it
-    limits: Mapping[str, Any] = field(default_factory=dict)  # what may be spent; no row depends on it
+    limits: SpendingLimits = NO_LIMITS  # what the answers may cost; no row depends on it
     scorer: Callable[[str], TextScorer] = _no_scorer  # the finished encoder of this digest, of whichever prompt
     descriptions: "Callable[[StepOutput[Any]], Mapping[str, str]]" = lambda _: {}
     checks: "Callable[[str], Mapping[str, CheckResult]]" = (
@@ -250,7 +252,7 @@ class Step(Generic[ConfigT, ResultT]):
     placement: Placement
     checks: tuple[Check, ...]
     describe: Description
-    limits: Callable[[Prompt], Mapping[str, Any]]
+    limits: Callable[[Prompt, Path | None], SpendingLimits]  # by the price table's file
     asks: Callable[[ConfigT], bool]  # whether the annotator is asked, where it is among the resources
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None  # of a step that trains an encoder
 
@@ -290,7 +292,7 @@ def step(
     placement: Placement = ANYWHERE,
     checks: Iterable[Check] = (),
     describe: Description = lambda _: {},
-    limits: Callable[[Prompt], Mapping[str, Any]] = lambda _: {},
+    limits: Callable[[Prompt, Path | None], SpendingLimits] = lambda _, __: NO_LIMITS,
     asks: Callable[[ConfigT], bool] = lambda _: True,
     load_scorer: Callable[[StepOutput[Any]], TextScorer] | None = None,
 ) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:

@@ -66,7 +66,7 @@ def models(run: CardRun) -> list[dict[str, str]]:
     answered = run.input(AnnotationsResult).result.answered_by
     assert answered is not None, "annotations are answered by an annotator"
     encoder, checkpoint = run.config.encoder, run.config.training.anneal_from
-    start = {"transformer": encoder.transformer.model, "static": encoder.static.model}.get(encoder.kind)
+    start = encoder.encoder_config.pretrained
     learned = f"{encoder.kind} from {start}" if start else encoder.kind
     found = [
         {"role": "annotator", "model": answered.model, "revision": answered.revision},

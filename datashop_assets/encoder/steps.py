@@ -23,9 +23,8 @@ from datashop_assets.training_set.results import LABELS, TrainingSetResult
 
 
 def _pool_embeddings(prompt: Prompt) -> PoolEmbeddingsConfig | None:
-    if prompt.encoder.kind != "static":
+    if (model := prompt.encoder.encoder_config.pool_embedding) is None:
         return None
-    model = prompt.encoder.static.model
     return PoolEmbeddingsConfig(
         model=model,
         fingerprint=fingerprint(model),
@@ -59,11 +58,10 @@ def pool_embeddings(run: StepRun[PoolEmbeddingsConfig]) -> PoolEmbeddingsResult:
 
 
 def _encoder(prompt: Prompt) -> EncoderStepConfig:
-    pretrained = {"transformer": prompt.encoder.transformer.model, "static": prompt.encoder.static.model}
-    model = pretrained.get(prompt.encoder.kind)
+    encoder = prompt.encoder.encoder_config
     return EncoderStepConfig(
-        encoder=prompt.encoder.encoder_config,
-        fingerprint=None if model is None else fingerprint(model),
+        encoder=encoder,
+        fingerprint=None if encoder.pretrained is None else fingerprint(encoder.pretrained),
         read_characters=prompt.annotator.read_characters,
         reading=prompt.annotator.reading,
         gold=prompt.evaluation.gold,

@@ -15,10 +15,12 @@ from pydantic import JsonValue
 from datashop_assets.data_packages import data_file
 from datashop_assets.prompts.encoder_settings import (
     MINILM,
+    CascadeEncoderConfig,
     EncoderConfig,
     FastTextConfig,
     FastTextParameters,
     StaticConfig,
+    TransformerEncoderConfig,
 )
 from datashop_assets.protocols.encoder import EncoderKind, Labelled
 from datashop_assets.storage.digests import digest_of
@@ -36,17 +38,18 @@ def kind_of(config: EncoderConfig, cache: Path | None = None) -> EncoderKind:
 
     Training needs `cache`, a folder for copies of pretrained models; loading does not.
     """
-    if isinstance(config, FastTextConfig):
-        return FastTextKind(config)
-    model = config.static.model if isinstance(config, StaticConfig) else config.transformer.model
-    folder = None if cache is None else pretrained_folder(model, cache)
-    if isinstance(config, StaticConfig):
-        from datashop_assets.encoder_kinds.static import StaticKind
+    folder = None if cache is None or config.pretrained is None else pretrained_folder(config.pretrained, cache)
+    match config:
+        case FastTextConfig():
+            return FastTextKind(config)
+        case StaticConfig():
+            from datashop_assets.encoder_kinds.static import StaticKind
 
-        return StaticKind(folder)
-    from datashop_assets.encoder_kinds.transformer import TransformerKind
+            return StaticKind(folder)
+        case TransformerEncoderConfig() | CascadeEncoderConfig():
+            from datashop_assets.encoder_kinds.transformer import TransformerKind
 
-    return TransformerKind(config.transformer, folder)
+            return TransformerKind(config.transformer, folder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, s
     version="3",
     group="5_comparison",
     kinds={"parquet"},
-    resources={"annotator"},
+    resources={"annotator", "prices"},
     placement=ON_ANNOTATOR,
     limits=budget_limits,
     asks=lambda config: config.annotator is not None,

@@ -24,7 +24,7 @@ from datashop_assets.training_documents.results import PoolTokensResult
 
 
 def _scores_vectors(prompt: Prompt) -> bool:
-    return prompt.encoder.kind == "static"
+    return prompt.encoder.encoder_config.pool_embedding is not None
 
 
 def _certifies(prompt: Prompt) -> bool:
@@ -89,7 +89,7 @@ def _describe_certificate(output: StepOutput[KeepCertificateResult]) -> Mapping[
     version="6",
     group="3_filter",
     kinds={"json"},
-    resources={"annotator"},
+    resources={"annotator", "prices"},
     placement=ON_ANNOTATOR,
     limits=budget_limits,
     describe=_describe_certificate,

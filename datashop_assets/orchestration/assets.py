@@ -52,12 +52,13 @@ prompt_file = dg.AssetSpec(
 )
 
 
-def assets(graph: Graph) -> list[dg.AssetsDefinition]:
-    """One asset for every step, in the order of the graph."""
-    return [_asset(step, graph) for step in graph]
+def assets(graph: Graph, cards: str | None = None) -> list[dg.AssetsDefinition]:
+    """One asset for every step, in the order of the graph. `cards` is the address where data cards are served, if they
+    are: every materialization links to its prompt's."""
+    return [_asset(step, graph, cards) for step in graph]
 
 
-def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
+def _asset(step: Step[Any, Any], graph: Graph, cards: str | None) -> dg.AssetsDefinition:
     order = {"dagster/priority": str(priority(step.name, graph))}
     cluster = {CLUSTER: step.placement.cluster} if step.placement.cluster else {}
     checks = [
@@ -81,7 +82,7 @@ def _asset(step: Step[Any, Any], graph: Graph) -> dg.AssetsDefinition:
         required_resource_keys={"storage", "annotator", "progress", *step.resources},
     )
     def asset(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        yield _materialize(context, step, graph)
+        yield _materialize(context, step, graph, cards)
 
     return asset
 
@@ -100,7 +101,9 @@ def priority(name: str, graph: Graph) -> int:
     return len(graph.steps) - graph.names.index(name)
 
 
-def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph) -> dg.MaterializeResult[Any]:
+def _materialize(
+    context: dg.AssetExecutionContext, step: Step[Any, Any], graph: Graph, cards: str | None
+) -> dg.MaterializeResult[Any]:
     """Makes or finds the output for the partition's prompt.
 
     Raises `dg.Failure` for what a retry cannot fix, and says so of the run too, which Dagster would start again for any
@@ -130,7 +133,7 @@ def _materialize(context: dg.AssetExecutionContext, step: Step[Any, Any], graph:
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(plan[step.name].digest),
-        metadata=card_link(slug) | metadata_of(outcome, step) | estimated,
+        metadata=card_link(slug, cards) | metadata_of(outcome, step) | estimated,
         check_results=[*_check_results(outcome.checks, slug), _usable(slug)],
     )
 
@@ -185,10 +188,9 @@ def _usable(slug: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(check_name=USABLE, passed=True, description=f"{slug}: it is")
 
 
-def card_link(slug: str) -> dict[str, dg.MetadataValue[Any]]:
+def card_link(slug: str, cards: str | None) -> dict[str, dg.MetadataValue[Any]]:
     """From every asset to the prompt's card, where cards are served."""
-    address = card_address(slug)
-    return {"data card": dg.MetadataValue.url(address)} if address else {}
+    return {"data card": dg.MetadataValue.url(card_address(cards, slug))} if cards else {}
 
 
 def _typed(value: Any) -> dg.MetadataValue[Any]:

@@ -22,12 +22,13 @@ from dagster._utils.interrupts import capture_interrupts
 from datashop_assets.core.plan import Plan
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import NO_RETRIES, PARTITIONS, PROMPTS
-from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.home import home_folder, use_home
 from datashop_assets.orchestration.pinning import VERSION, hand_down
 from datashop_assets.orchestration.reporting import report_prompt_file, report_reused
 from datashop_assets.orchestration.run_locks import end_dead_runs, hold
 from datashop_assets.orchestration.sensor import JOB
 from datashop_assets.prompts.versions import version_of
+from datashop_assets.settings import Settings
 from datashop_assets.shipped import shipped
 from resources.progress import TerminalProgress
 
@@ -40,20 +41,24 @@ def launch(
     definitions: Callable[..., dg.Definitions],
     plan: Plan,
     steps: Iterable[str],
+    settings: Settings,
     resources: dict[str, Any] | None = None,
 ) -> bool:
     """Makes `steps` of a plan as one Dagster run, showing how far it is; says whether it succeeded.
 
+    `definitions` makes those of the settings; `resources` stand in place of some of theirs.
+
     Raises `KeyboardInterrupt` where a signal stopped the run, once Dagster has recorded its end.
     """
-    dagster_home()
+    use_home(home_folder(settings))
     terminal = TerminalProgress()
-    job = definitions(dg.in_process_executor, **({"progress": terminal} | (resources or {}))).resolve_job_def(JOB)
+    here = {"progress": terminal} | (resources or {})
+    job = definitions(settings, dg.in_process_executor, **here).resolve_job_def(JOB)
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
         run = _run(instance, job, plan, steps)
         report_prompt_file(instance, plan.prompt)
-        report_reused(instance, GRAPH, plan)
+        report_reused(instance, GRAPH, plan, settings.cards)
         hand_down(run.run_id, plan)
         hold(instance, run.run_id)
         stopped = False

@@ -22,6 +22,7 @@ from typing import Any
 
 import dagster as dg
 
+from datashop_assets.costs import prices_file
 from datashop_assets.prompts.store import default_prompts
 from datashop_assets.settings import ANNOTATOR, ANNOTATORS, CHECKPOINTS, PROFILE, RAY, ROOT, URLS, Settings
 from datashop_assets.storage.root import default_root, project
@@ -29,6 +30,7 @@ from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.resource import AnnotatorResource
 from resources.compute import ComputeResource
 from resources.defaults import with_defaults
+from resources.prices import PriceTable
 from resources.progress import RunLogProgress
 from resources.storage import StorageResource
 from resources.trainers import TrainerResource
@@ -108,13 +110,18 @@ def resources(settings: Settings) -> dict[str, dg.ConfigurableResource[Any]]:
         "annotator": annotator(settings),
         "trainer": trainer(settings),
         "compute": compute(settings),
+        "prices": prices(settings),
         "progress": RunLogProgress(),
     }
     return {key: with_defaults(resource) for key, resource in made.items()}
 
 
 def storage(settings: Settings) -> StorageResource:
-    places = {"root": default_root(settings).uri, "prompts": str(default_prompts(settings))}
+    places = {
+        "root": default_root(settings).uri,
+        "prompts": str(default_prompts(settings)),
+        "cache_home": settings.cache_home,
+    }
     if not places["root"].startswith("gs://"):
         return StorageResource(**places)
     from dagster_gcp import GCSResource
@@ -122,6 +129,10 @@ def storage(settings: Settings) -> StorageResource:
     from resources.google_cloud_storage import GoogleCloudStorage
 
     return GoogleCloudStorage(**places, gcs=GCSResource())
+
+
+def prices(settings: Settings) -> PriceTable:
+    return PriceTable(file=str(prices_file(settings)))
 
 
 def annotator(settings: Settings) -> AnnotatorResource:

@@ -28,11 +28,12 @@ def report_prompt_file(instance: dg.DagsterInstance, prompt: Prompt) -> None:
         latest.report(dg.AssetObservation(PROMPT_FILE, partition=prompt.slug, tags={DATA_VERSION: version}))
 
 
-def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> None:
+def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, cards: str | None = None) -> None:
     """Outputs that Dagster does not show as made from the prompt file as it is: those that were made for other prompts
     or outside Dagster, and those that an edit leaves as they are.
 
-    Each is reported with the events of its inputs, which therefore come first.
+    Each is reported with the events of its inputs, which therefore come first, and with a link to the prompt's card
+    where cards are served at an address.
     """
     slug, version = plan.prompt.slug, data_version_of(plan.prompt)
     latest = _Latest(instance, slug)
@@ -45,7 +46,7 @@ def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan) -> Non
         tags = {f"{INPUT_EVENT}/{one}": latest.pointer(one) for one in inputs}
         tags |= {f"{INPUT_VERSION}/{one}": plan[one].digest if one in plan else NONE_YET for one in inputs}
         tags |= {f"{INPUT_VERSION}/{PROMPT_FILE}": version}
-        latest.report(_reused(slug, planned, tags))
+        latest.report(_reused(slug, planned, tags, cards))
 
 
 class _Latest:
@@ -78,7 +79,9 @@ class _Latest:
         return self._records[name]
 
 
-def _reused(slug: str, planned: PlannedStep, made_from: Mapping[str, str]) -> dg.AssetMaterialization:
+def _reused(
+    slug: str, planned: PlannedStep, made_from: Mapping[str, str], cards: str | None
+) -> dg.AssetMaterialization:
     manifest = planned.output.manifest
     metadata: dict[str, Any] = {
         "path": dg.MetadataValue.path(planned.folder.uri),
@@ -88,7 +91,9 @@ def _reused(slug: str, planned: PlannedStep, made_from: Mapping[str, str]) -> dg
         "content_digest": manifest.content_digest,
     }
     tags = {**made_from, DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
-    return dg.AssetMaterialization(planned.step.name, partition=slug, metadata=card_link(slug) | metadata, tags=tags)
+    return dg.AssetMaterialization(
+        planned.step.name, partition=slug, metadata=card_link(slug, cards) | metadata, tags=tags
+    )
 
 
 def usable_evaluations(

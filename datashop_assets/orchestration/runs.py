@@ -7,11 +7,12 @@ of the prompt.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 
 from datashop_assets.orchestration.assets import PARTITIONS
-from datashop_assets.orchestration.home import SETTINGS, dagster_home, home_folder
+from datashop_assets.orchestration.home import SETTINGS, use_home
 from datashop_assets.orchestration.pinning import PARENT, RETRY, VERSION
 from datashop_assets.orchestration.run_locks import end_dead_runs
 
@@ -75,42 +76,41 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def prompts_in_use_here() -> set[str]:
-    """`prompts_in_use` of the instance that `DAGSTER_HOME` names (after dead runs are ended)."""
-    with _instance() as instance:
+def prompts_in_use_at(home: Path) -> set[str]:
+    """`prompts_in_use` of the instance of this `DAGSTER_HOME` (after dead runs are ended)."""
+    with _instance(home) as instance:
         if instance is None:
             return set()
         end_dead_runs(instance)
         return prompts_in_use(instance)
 
 
-def last_runs_here(slugs: Iterable[str]) -> dict[str, str]:
-    """`last_runs` of the instance that `DAGSTER_HOME` names."""
-    with _instance() as instance:
+def last_runs_at(home: Path, slugs: Iterable[str]) -> dict[str, str]:
+    """`last_runs` of the instance of this `DAGSTER_HOME`."""
+    with _instance(home) as instance:
         return last_runs(instance, slugs) if instance is not None else {}
 
 
-def partitions_without_prompt(slugs: Collection[str]) -> list[str]:
+def partitions_without_prompt(home: Path, slugs: Collection[str]) -> list[str]:
     """Partitions of Dagster that stand for none of these prompts."""
-    with _instance() as instance:
+    with _instance(home) as instance:
         known = instance.get_dynamic_partitions(PARTITIONS) if instance is not None else []
     return sorted(set(known) - set(slugs))
 
 
-def remove_partitions(slugs: Iterable[str]) -> None:
+def remove_partitions(home: Path, slugs: Iterable[str]) -> None:
     """Takes these partitions out of Dagster. Their runs and events stay in its history."""
-    with _instance() as instance:
+    with _instance(home) as instance:
         if instance is not None:
             for slug in slugs:
                 instance.delete_dynamic_partition(PARTITIONS, slug)
 
 
 @contextmanager
-def _instance() -> Iterator[dg.DagsterInstance | None]:
-    home = home_folder()
+def _instance(home: Path) -> Iterator[dg.DagsterInstance | None]:
     if not (home / SETTINGS).exists():
         yield None
         return
-    dagster_home()
+    use_home(home)
     with dg.DagsterInstance.get() as instance:
         yield instance

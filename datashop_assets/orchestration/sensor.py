@@ -51,8 +51,8 @@ class Cursor(BaseModel):
     usable: dict[str, str] = {}  # step -> what the check last said of it
 
 
-def prompt_sensor(graph: Graph) -> dg.SensorDefinition:
-    """The sensor of the job `JOB`."""
+def prompt_sensor(graph: Graph, cards: str | None = None) -> dg.SensorDefinition:
+    """The sensor of the job `JOB`. `cards` is the address where data cards are served, if they are."""
 
     @dg.sensor(
         job_name=JOB,
@@ -66,13 +66,13 @@ def prompt_sensor(graph: Graph) -> dg.SensorDefinition:
         annotator: dg.ResourceParam[ModelNames],
     ) -> dg.SensorResult:
         """Adds a partition for every prompt, asks for what automatic ones lack, and names the files it cannot use."""
-        return _tick(context, storage, annotator, graph)
+        return _tick(context, storage, annotator, graph, cards)
 
     return sensor
 
 
 def _tick(
-    context: dg.SensorEvaluationContext, prompts: PromptStore, annotator: ModelNames, graph: Graph
+    context: dg.SensorEvaluationContext, prompts: PromptStore, annotator: ModelNames, graph: Graph, cards: str | None
 ) -> dg.SensorResult:
     found, problems = prompts.prompts(), {slug: str(error) for slug, error in prompts.problems().items()}
     cursor = Cursor.model_validate_json(context.cursor or "{}")
@@ -98,7 +98,7 @@ def _tick(
         if seen.prompt != (version := data_version_of(plan.prompt)):
             report_prompt_file(context.instance, plan.prompt)
             seen.prompt = version
-        _report_reused(context.instance, graph, plan, seen)
+        _report_reused(context.instance, graph, plan, seen, cards)
     evaluations = list(usable_evaluations(context.instance, graph, plans, cursor.usable))
     for one in evaluations:
         cursor.usable[one.asset_key.to_user_string()] = "" if one.passed else one.description or ""
@@ -127,7 +127,7 @@ def _request(slug: str, plan: Plan, seen: SeenPrompt) -> dg.RunRequest | None:
     )
 
 
-def _report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, seen: SeenPrompt) -> None:
+def _report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, seen: SeenPrompt, cards: str | None) -> None:
     """Not while a run of the prompt makes more. Dagster is asked only if something has changed since the last look."""
     slug = plan.prompt.slug
     digest = digest_of([seen.prompt, {name: one.digest for name, one in plan.items() if one.usable}])
@@ -135,7 +135,7 @@ def _report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, seen:
         return
     unfinished = dg.RunsFilter(statuses=list(UNFINISHED), tags=dict(PROMPTS.get_tags_for_partition_key(slug)))
     if not instance.get_runs(unfinished, limit=1):
-        report_reused(instance, graph, plan)
+        report_reused(instance, graph, plan, cards)
         seen.outputs = digest
 
 

@@ -79,6 +79,20 @@ class TransformerConfig(SectionConfig):
     training: TransformerTraining
 
 
+class EncoderKindConfig(SectionConfig):
+    """What the graph must know of a kind, beside what the kind depends on."""
+
+    @property
+    def pretrained(self) -> str | None:
+        """The pretrained model that training begins with; None for a kind that learns from the labels alone."""
+        return None
+
+    @property
+    def pool_embedding(self) -> str | None:
+        """The model whose vectors of the pool (`pool_embeddings`) are scored; None for a kind that reads texts."""
+        return None
+
+
 class FastTextParameters(SectionConfig):
     """What fastText is trained with."""
 
@@ -90,30 +104,46 @@ class FastTextParameters(SectionConfig):
     buckets: int
 
 
-class FastTextConfig(FastTextParameters):
+class FastTextConfig(FastTextParameters, EncoderKindConfig):
     kind: Literal["fasttext"] = "fasttext"
     calibration: Calibration
 
 
-class StaticConfig(SectionConfig):
+class StaticConfig(EncoderKindConfig):
     kind: Literal["static"] = "static"
     calibration: Calibration
     static: Static
 
+    @property
+    def pretrained(self) -> str:
+        return self.static.model
 
-class TransformerEncoderConfig(SectionConfig):
+    @property
+    def pool_embedding(self) -> str:
+        return self.static.model
+
+
+class TransformerEncoderConfig(EncoderKindConfig):
     kind: Literal["transformer"] = "transformer"
     calibration: Calibration
     transformer: TransformerConfig
 
+    @property
+    def pretrained(self) -> str:
+        return self.transformer.model
 
-class CascadeEncoderConfig(FastTextParameters):
+
+class CascadeEncoderConfig(FastTextParameters, EncoderKindConfig):
     """fastText first, then a transformer: `kind` names the last, and `cascade` is there."""
 
     kind: Literal["transformer"] = "transformer"
     calibration: Calibration
     cascade: EncoderCascade
     transformer: TransformerConfig
+
+    @property
+    def pretrained(self) -> str:
+        return self.transformer.model
 
 
 def _tag(config: Any) -> str | None:

@@ -12,7 +12,7 @@ import yaml
 
 from datashop_assets.prompts.parsing import MAX_BYTES, Problem, PromptError, in_utf8, parse_yaml, read_yaml
 from datashop_assets.prompts.prompt import SLUG, Prompt, load_prompt, parse_prompt
-from datashop_assets.settings import Settings, read_settings
+from datashop_assets.settings import Settings
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root, project
 
@@ -20,9 +20,9 @@ SUFFIXES = (".yaml", ".yml")
 STORED = "prompt.yaml"
 
 
-def default_prompts(settings: Settings | None = None) -> Path:
+def default_prompts(settings: Settings) -> Path:
     """The folder that `DATASHOP_PROMPTS` names, else `prompts` in the project."""
-    return Path((settings or read_settings()).prompts or project() / "prompts")
+    return Path(settings.prompts or project() / "prompts")
 
 
 @dataclass(frozen=True)

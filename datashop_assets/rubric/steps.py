@@ -39,7 +39,7 @@ def describe(output: StepOutput[RubricResult]) -> Mapping[str, str]:
     version="3",
     group="2_annotations",
     kinds={"text"},
-    resources={"annotator"},
+    resources={"annotator", "prices"},
     placement=ON_ANNOTATOR,
     limits=budget_limits,
     asks=lambda config: config.written is not None,

@@ -17,7 +17,7 @@ import orjson
 import polars as pl
 
 from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, AskingStoppedError
-from datashop_assets.asking.spending import Spending
+from datashop_assets.asking.spending import Spending, SpendingLimits
 from datashop_assets.asking.store import AnswerStore
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepOutput, StepRun
@@ -232,7 +232,7 @@ class TextWriter:
     model: tuple[str, str]  # name in full and revision
     sampling: Sampling
     attempts: int
-    limits: Mapping[str, Any]  # of `Spending`, for each of the two questions
+    limits: SpendingLimits  # for each of the two questions
     scratch: Path
     calls: list[dict[str, Any]] = field(default_factory=list)
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from datashop_assets.settings import Settings, read_settings
+from datashop_assets.settings import Settings
 from datashop_assets.storage.folders import CreateOnly, Folder
 
+CACHE_HOME = "~/.cache"
 MADE = "made"
 DAMAGED = "damaged"
 DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -25,11 +26,16 @@ DIGEST = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Root:
-    """`DATASHOP_ROOT`, a folder or a bucket. `cache_folder` overrides where local caches stand."""
+    """`DATASHOP_ROOT`, a folder or a bucket.
+
+    What can be made again stands below a local root, and for a bucket in the user's cache folder (`cache_home`), unless
+    `cache_folder` says where.
+    """
 
     uri: str
     cache_folder: str = ""
     create_only: CreateOnly | None = field(default=None, compare=False, repr=False)  # see `Folder.create`
+    cache_home: str = CACHE_HOME
 
     @cached_property
     def folder(self) -> Folder:
@@ -43,7 +49,7 @@ class Root:
         local = self.folder.local
         if local is not None:
             return local / "cache"
-        return Path(read_settings().cache_home).expanduser() / "datashop"
+        return Path(self.cache_home).expanduser() / "datashop"
 
     @property
     def stages(self) -> Folder:
@@ -93,6 +99,6 @@ def project() -> Path:
     return above if (above / "workspace.yaml").exists() else Path.cwd()
 
 
-def default_root(settings: Settings | None = None) -> Root:
+def default_root(settings: Settings) -> Root:
     """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` of the project."""
-    return Root((settings or read_settings()).root or str(project() / "datashop_root"))
+    return Root(settings.root or str(project() / "datashop_root"), cache_home=settings.cache_home)

@@ -12,6 +12,7 @@ from typing import Any
 from datashop_assets.graph import plan
 from datashop_assets.machine import cores
 from datashop_assets.prompts.store import PromptStore, default_prompts
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import default_root
 
 GOLDEN = Path(__file__).with_name("golden_contents.json")
@@ -28,8 +29,9 @@ def processor() -> str:
 
 def contents() -> dict[str, Any]:
     """`{"processor": …, "contents": {step: content digest}}` of the finished demo."""
-    root = default_root()
-    planned = plan(PromptStore(default_prompts(), root).load("mathematics"), root)
+    settings = read_settings()
+    root = default_root(settings)
+    planned = plan(PromptStore(default_prompts(settings), root).load("mathematics"), root)
     found = {name: one.output.manifest.content_digest for name, one in planned.items()}
     return {"processor": processor(), "contents": found}
 

@@ -18,6 +18,7 @@ from datashop_assets.evaluation.steps import evaluation
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.runner import local_resources
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import default_root
 from datashop_assets.trained_lm.results import MatchedLMResult
 from datashop_assets.trained_lm.steps import trained_lm
@@ -44,8 +45,9 @@ def demo() -> Stages:
 
 @pytest.fixture(scope="module")
 def planned(demo: Stages) -> dict[str, PlannedStep]:
-    root = default_root()
-    return plan(PromptStore(default_prompts(), root).load("mathematics"), root)
+    settings = read_settings()
+    root = default_root(settings)
+    return plan(PromptStore(default_prompts(settings), root).load("mathematics"), root)
 
 
 def test_a_second_run_has_nothing_to_do(demo: Stages) -> None:
@@ -126,10 +128,12 @@ def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
     }
     kept = stage_of_rows(tmp_path, "filtered_pool", everything, {"row": pl.Int64, "kept": pl.Boolean})
     inputs = [pool, kept, tokens, planned["decontamination"].output]
-    other = run_step(trained_lm, tmp_path, planned["trained_lm"].config, inputs, resources=local_resources())
+    other = run_step(
+        trained_lm, tmp_path, planned["trained_lm"].config, inputs, resources=local_resources(read_settings())
+    )
     compared = [planned["control_lm"].output, other, tokens, planned["evaluation_targets"].output]
     config = planned["evaluation"].config
-    result = run_step(evaluation, tmp_path, config, compared, resources=local_resources()).result
+    result = run_step(evaluation, tmp_path, config, compared, resources=local_resources(read_settings())).result
     difference = result.primary.difference
     assert result.verdict == "not distinguishable"
     assert difference.low is not None

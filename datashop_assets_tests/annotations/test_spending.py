@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotations.steps import annotations
-from datashop_assets.asking.spending import Spending
+from datashop_assets.asking.spending import Spending, SpendingLimits
 from datashop_assets.core.step import StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
@@ -22,7 +22,7 @@ from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, Inputs
 
 
 def run(root: Path, inputs: Inputs, annotator: WordCounter, **limits: Any) -> StepOutput[AnnotationsResult]:
-    return annotate(root, "annotations", CONFIG, inputs, annotator, limits=limits)
+    return annotate(root, "annotations", CONFIG, inputs, annotator, limits=SpendingLimits(**limits))
 
 
 class SeveralAtOnce(WordCounter):
@@ -107,7 +107,7 @@ def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Pat
 
 def test_a_stage_that_ends_at_its_budget_says_so(tmp_path: Path, inputs: Inputs) -> None:
     config = CONFIG.model_copy(update={"documents": 5, "second_round": ONE_ROUND})
-    limits = {"hours": 1e-9}
+    limits = SpendingLimits(hours=1e-9)
     with pytest.raises(ValueError, match=r"hours: .* spent of"):
         annotate(tmp_path, "annotations", config, inputs, WordCounter(), limits=limits)
     annotate(tmp_path, "annotations", config, inputs, WordCounter())
@@ -124,7 +124,7 @@ def test_whatever_is_asked_no_more_is_spent_than_the_limit(
     """Of each request `share` is what its tokens are of what they can be at most. All are under way at once."""
     writes = scoring == "generate"
     question = Question("m", "", scoring, "Rate {example}", "", (), Sampling(max_tokens=20), Reading(100))
-    spending = Spending({"tokens": limit}, question, Path("unused"), _noted=float("inf"))
+    spending = Spending(SpendingLimits(limit), question, Path("unused"), _noted=float("inf"))
     under_way = []
     for place, (text, share) in enumerate(requests):
         request = AnnotationRequest(str(place), text, "")
@@ -150,13 +150,20 @@ def test_with_and_without_a_budget_the_rows_are_the_same(tmp_path: Path, inputs:
     assert resumed.manifest.content_digest == whole.manifest.content_digest
 
 
-def test_a_budget_changes_no_digest_and_takes_its_price_from_the_table() -> None:
+def test_a_budget_changes_no_digest_and_takes_its_price_from_the_table(tmp_path: Path) -> None:
     def prompt(**annotator: Any) -> Any:
         fields = {"name": "x", "rubric": "{example}", "annotator": {"scoring": "generate", **annotator}}
         return parse_prompt(fields, "x", "x.yaml")
 
     with_budget = prompt(budget={"money": 5.0, "hardware": "v6e-8"})
     assert annotations.configure(with_budget) == annotations.configure(prompt())
-    assert annotations.limits(with_budget)["price_per_hour"] > 0
+    price = annotations.limits(with_budget, None).price_per_hour
+    assert price is not None
+    assert price > 0
     with pytest.raises(ValueError, match="no hardware 'abacus'"):
-        annotations.limits(prompt(budget={"money": 5.0, "hardware": "abacus"}))
+        annotations.limits(prompt(budget={"money": 5.0, "hardware": "abacus"}), None)
+    own = tmp_path / "prices.yaml"
+    own.write_text("currency: EUR\nhardware: {abacus: {price_per_hour: 7}}\nstages: {default: abacus}\n")
+    assert annotations.limits(prompt(budget={"money": 5.0}), own) == SpendingLimits(money=5.0, price_per_hour=7.0)
+    with pytest.raises(ValueError, match=rf"no hardware 'v6e-8' in {own}"):
+        annotations.limits(with_budget, own)

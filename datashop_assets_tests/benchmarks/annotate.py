@@ -172,7 +172,7 @@ def written(root: Path, warm_up: Sequence[str], prompts: Sequence[str]) -> str:
 
 
 def main(parts: Sequence[str]) -> None:
-    cache = default_root().cache
+    cache = default_root(read_settings()).cache
     with tempfile.TemporaryDirectory() as folder:
         chosen = texts(cache)
         sides = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from tokenizers import Tokenizer
 
 from datashop_assets.models.tokenizer import encode, train_tokenizer
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import default_root
 from datashop_assets_tests.benchmarks.documents import embedded_rows
 from datashop_assets_tests.benchmarks.sides import print_result
@@ -14,7 +15,7 @@ TRIES = 3
 
 
 def main() -> None:
-    texts = [str(row["text"]) for row in embedded_rows(default_root().cache)]
+    texts = [str(row["text"]) for row in embedded_rows(default_root(read_settings()).cache)]
     tokenizer = train_tokenizer(texts[:2000], 1024)
     size = sum(len(text.encode()) for text in texts) / 1e6
     plainly = Tokenizer.from_str(tokenizer.to_str())

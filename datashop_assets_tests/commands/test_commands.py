@@ -18,7 +18,7 @@ from datashop_assets.commands.setup import LOCK, install_command
 from datashop_assets.core.plan import State
 from datashop_assets.costs import Estimate, PilotSummary, StageEstimate
 from datashop_assets.graph import GRAPH
-from datashop_assets.orchestration.home import SHIPPED, dagster_home
+from datashop_assets.orchestration.home import SHIPPED, use_home
 from datashop_assets.shipped import shipped
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.root import project
@@ -79,7 +79,8 @@ def test_what_is_read_outside_a_checkout_is_in_the_wheel() -> None:
 
 
 def test_dagsters_settings_come_with_the_package(place: Path) -> None:
-    assert (dagster_home() / "dagster.yaml").exists()
+    use_home(place / "home")
+    assert (place / "home" / "dagster.yaml").exists()
 
 
 PROMPT = 'name: A\nrubric: "{example}"\nannotator: {scoring: generate}\n'

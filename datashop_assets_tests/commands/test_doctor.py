@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from datashop_assets import doctor
 from datashop_assets.cli import main
 from datashop_assets.doctor import Finding, annotator, profile
+from datashop_assets.settings import Settings, read_settings
 
 KEY = "a-secret"
 
@@ -29,7 +30,7 @@ def no_accelerator(monkeypatch: pytest.MonkeyPatch) -> Callable[[Finding], None]
     """jax takes 5 s to say what it finds: another finding stands in its place."""
 
     def instead(found: Finding) -> None:
-        monkeypatch.setitem(doctor.EXAMINATIONS, "accelerator", lambda: found)  # type: ignore[arg-type]
+        monkeypatch.setitem(doctor.EXAMINATIONS, "accelerator", lambda _: found)  # type: ignore[arg-type]
 
     instead(Finding("accelerator", "note", "not looked for"))
     return instead
@@ -93,7 +94,6 @@ def test_an_empty_folder_to_begin_in_is_no_fault(place: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"DATASHOP_PROFILE": "cluster"}, "use one of local, gpu, gcp"),
         ({"DATASHOP_PROFILE": "gpu"}, "set it to server or endpoints"),
         ({"DATASHOP_PROFILE": "gcp", "DATASHOP_ANNOTATOR": "endpoints"}, "RAY_ADDRESS is not set"),
         ({"DATASHOP_PROFILE": "gpu", "DATASHOP_ANNOTATOR": "server", "RAY_ADDRESS": "ray://x:1"}, "would not use"),
@@ -109,37 +109,44 @@ def test_a_profile_that_does_not_fit_is_found(
     assert "DATASHOP_PROFILE" in found["fix"]
 
 
+def test_a_variable_that_is_wrong_is_the_one_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATASHOP_PROFILE", "cluster")
+    (found,) = findings(1).values()
+    assert (found["name"], found["state"]) == ("settings", "bad")
+    assert "DATASHOP_PROFILE is 'cluster'; use one of local, gpu, gcp" in found["message"]
+
+
 def test_a_machine_without_an_accelerator_is_bad_for_the_profile_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DEVICES", 'print(\'[["cpu", "cpu"]]\')')
-    assert doctor.accelerator().state == "note"
+    assert doctor.accelerator(read_settings()).state == "note"
     monkeypatch.setenv("DATASHOP_PROFILE", "gpu")
-    assert doctor.accelerator().state == "bad"
-    assert profile().state == "bad"
+    assert doctor.accelerator(read_settings()).state == "bad"
+    assert profile(read_settings()).state == "bad"
 
 
 def test_an_annotator_without_an_address_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATASHOP_ANNOTATOR", "endpoints")
-    assert annotator().state == "bad"
-    assert "DATASHOP_ANNOTATOR_URLS" in annotator().message
+    assert annotator(read_settings()).state == "bad"
+    assert "DATASHOP_ANNOTATOR_URLS" in annotator(read_settings()).message
 
 
 def test_addresses_are_asked_whether_they_are_there(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = "http://127.0.0.1:9/v1"
     monkeypatch.setenv("DATASHOP_ANNOTATOR", "endpoints")
     monkeypatch.setenv("DATASHOP_ANNOTATOR_URLS", endpoint)
-    assert (annotator().state, "401" in annotator().message) == ("bad", True)
+    assert (annotator(read_settings()).state, "401" in annotator(read_settings()).message) == ("bad", True)
     monkeypatch.setenv("DATASHOP_ANNOTATOR_KEY", KEY)
-    assert annotator().state == "good"
+    assert annotator(read_settings()).state == "good"
     monkeypatch.setenv("DATASHOP_ANNOTATOR_URLS", f"{endpoint} {nobody}")
-    found = annotator()
+    found = annotator(read_settings())
     assert (found.state, nobody in found.message, KEY in found.message) == ("note", True, False)
 
 
 def test_an_examination_that_breaks_is_itself_a_finding() -> None:
-    def broken() -> Finding:
+    def broken(_: Settings) -> Finding:
         raise RuntimeError("no such device")
 
-    broken_first = doctor.examine({"storage": broken, "prompts": doctor.EXAMINATIONS["prompts"]})
+    broken_first = doctor.examine(read_settings, {"storage": broken, "prompts": doctor.EXAMINATIONS["prompts"]})
     assert (broken_first[0].state, broken_first[0].message) == ("bad", "RuntimeError: no such device")
     assert broken_first[1].state == "good"
 

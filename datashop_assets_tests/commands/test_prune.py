@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 
 from datashop_assets.cli import main
 from datashop_assets.orchestration.assets import PROMPTS
-from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.home import home_folder, use_home
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import Owner, lease
 from datashop_assets_tests.orchestration.workshop import Workshop
@@ -57,7 +58,7 @@ def listed() -> dict[str, list[str]]:
 
 @contextmanager
 def dagster_instance() -> Iterator[dg.DagsterInstance]:
-    dagster_home()
+    use_home(home_folder(read_settings()))
     with dg.DagsterInstance.get() as instance:
         yield instance
 

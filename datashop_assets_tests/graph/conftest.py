@@ -14,6 +14,7 @@ from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner, local_resources
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
@@ -37,7 +38,7 @@ class Made:
 @pytest.fixture(scope="session")
 def tools() -> Resources:
     """One annotator for all tests: its weights are loaded and its programs compiled once."""
-    return local_resources()
+    return local_resources(read_settings())
 
 
 @pytest.fixture(scope="session")

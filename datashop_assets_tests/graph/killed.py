@@ -15,6 +15,7 @@ from datashop_assets.core.build import make_step
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import local_resources
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import Root
 from datashop_assets.trained_lm import checkpoints
 
@@ -33,7 +34,7 @@ def main() -> None:
         checkpoints.SECONDS = checkpoints.SPARED = 0.0
         threading.Thread(target=die_when_exists, args=(root.cache, arguments.when_exists), daemon=True).start()
     planned = plan(PromptStore(Path(arguments.prompts), root).load(arguments.slug), root)
-    make_step(arguments.stage, planned, local_resources())
+    make_step(arguments.stage, planned, local_resources(read_settings()))
 
 
 def die_at_write(count: int) -> None:

@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 
 from datashop_assets.core.step import Resources
-from datashop_assets.definitions import ASSETS, definitions
+from datashop_assets.definitions import definitions
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.runner import DatashopRunner
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, STEPS, Made, digests
 from datashop_assets_tests.small import SETTINGS, experiment
@@ -52,8 +53,11 @@ def test_dagster_makes_what_python_makes(made: Made, tools: Resources, tmp_path:
     store = PromptStore(made.prompts, Root(str(tmp_path / "root")))
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions(PROMPTS.name or "", [SLUG])
-        resources = {**definitions().resources, "storage": store, "annotator": tools.annotator}
-        assert dg.materialize(ASSETS, instance=instance, partition_key=SLUG, resources=resources).success
+        defs = definitions(read_settings())
+        resources = {**(defs.resources or {}), "storage": store, "annotator": tools.annotator}
+        assert dg.materialize(
+            list(defs.assets or ()), instance=instance, partition_key=SLUG, resources=resources
+        ).success
     assert digests(plan(store.load(SLUG), store.root)) == digests(made.plan())
 
 

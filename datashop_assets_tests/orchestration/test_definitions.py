@@ -8,10 +8,11 @@ import dagster as dg
 import pytest
 
 from datashop_assets.core.step import Step
-from datashop_assets.definitions import ASSETS, defs
+from datashop_assets.definitions import defs
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import PROMPTS
 
+ASSETS = list(defs.assets or ())
 STEPS = [asset for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
 HEAVY = {"jax", "flax", "orbax", "transformers", "polars", "pyarrow", "gcsfs", "dagster_gcp", "ray"}
 LOADING = "import sys, datashop_assets.definitions; print(*sys.modules)"

@@ -5,14 +5,13 @@ from dataclasses import replace
 import dagster as dg
 import pytest
 
-from datashop_assets.definitions import ASSETS
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration.assets import assets
 from datashop_assets.orchestration.gates_first import gate_to_come
 from datashop_assets.orchestration.sensor import prompt_sensor
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.orchestration.workshop import Workshop, materialized
+from datashop_assets_tests.orchestration.workshop import ASSETS, Workshop, materialized
 
 FIRST = ("pretraining_pool", "annotation_sample", "rubric", "annotations")
 AFTER = ("training_set", "decontamination", "control_lm", "evaluation_targets")  # only the first reads answers

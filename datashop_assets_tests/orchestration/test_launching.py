@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
-from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.home import use_home
 from datashop_assets.orchestration.run_locks import end_dead_runs
 from datashop_assets.storage.root import project
 from datashop_assets_tests.orchestration.workshop import Workshop
@@ -53,7 +53,9 @@ def launched(*stages: str, before: str = "", resources: str = "{}") -> tuple[boo
 from datashop_assets.definitions import definitions
 from datashop_assets.orchestration.launching import launch
 from datashop_assets.deployment import Deployment
-assert launch(definitions, Deployment.from_environment().plan("numbers"), {list(stages)}, {resources})
+from datashop_assets.settings import read_settings
+settings = read_settings()
+assert launch(definitions, Deployment.of(settings).plan("numbers"), {list(stages)}, settings, {resources})
 """
     done = subprocess.run([sys.executable, "-c", f"{before}\n{call}"], capture_output=True, text=True, check=False)
     return done.returncode == 0, done.stderr
@@ -63,7 +65,8 @@ assert launch(definitions, Deployment.from_environment().plan("numbers"), {list(
 def home(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, folder in {"DAGSTER_HOME": "home", "DATASHOP_ROOT": "root", "DATASHOP_PROMPTS": "prompts"}.items():
         monkeypatch.setenv(name, str(workshop.place / folder))
-    return dagster_home()
+    use_home(workshop.place / "home")
+    return workshop.place / "home"
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_a_home_is_made_once_with_its_settings(home: Path) -> None:
     settings = home / "dagster.yaml"
     assert "max_concurrent_runs: 1" in settings.read_text()
     settings.write_text("telemetry: {enabled: false}\n")
-    assert dagster_home() == home
+    use_home(home)
     assert settings.read_text() == "telemetry: {enabled: false}\n"
 
 

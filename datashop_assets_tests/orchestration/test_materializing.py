@@ -6,6 +6,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from datashop_assets.graph import GRAPH
+from datashop_assets.orchestration.assets import assets
 from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop, materialized
 
 
@@ -51,12 +53,12 @@ def test_a_materialization_says_where_what_and_how_much(workshop: Workshop, inst
 
 
 def test_every_materialization_links_to_the_card_where_cards_are_served(
-    workshop: Workshop, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, instance: dg.DagsterInstance
 ) -> None:
     workshop.write("numbers")
     assert "data card" not in materialization(materialized(workshop, instance, "rubric"), "rubric").metadata
-    monkeypatch.setenv("DATASHOP_CARDS", "http://127.0.0.1:3001")
-    linked = materialization(materialized(workshop, instance, "rubric"), "rubric").metadata["data card"]
+    with_cards = assets(GRAPH, "http://127.0.0.1:3001")
+    linked = materialization(materialized(workshop, instance, "rubric", of=with_cards), "rubric").metadata["data card"]
     assert linked.value == "http://127.0.0.1:3001/numbers/card.html"
 
 

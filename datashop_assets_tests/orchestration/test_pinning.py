@@ -16,13 +16,14 @@ from datashop_assets.core.plan import Plan
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration import pinning
 from datashop_assets.orchestration.assets import PROMPTS
-from datashop_assets.orchestration.home import dagster_home
+from datashop_assets.orchestration.home import home_folder, use_home
 from datashop_assets.orchestration.launching import _origin
 from datashop_assets.orchestration.pinning import VERSION, ChangedInRunError, hand_down, plan_of_run
 from datashop_assets.orchestration.sensor import JOB, SENSOR, prompt_sensor
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.prompt import load_prompt
 from datashop_assets.prompts.versions import PromptVersions, version_of
+from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import project
 from datashop_assets_tests.orchestration.workshop import Workshop
 
@@ -169,7 +170,7 @@ def launched(workshop: Workshop, instance: dg.DagsterInstance) -> Iterator[str]:
     tags = {VERSION: PromptVersions(plan.root, "numbers").keep(plan.prompt), "dagster/sensor_name": SENSOR}
     instance.add_dynamic_partitions(PROMPTS.name, ["numbers"])
     run = instance.create_run_for_job(
-        definitions().resolve_job_def(JOB),
+        definitions(read_settings()).resolve_job_def(JOB),
         tags={**tags, **PROMPTS.get_tags_for_partition_key("numbers")},
         asset_selection=frozenset(map(dg.AssetKey, GRAPH.up_to("annotations"))),
         remote_job_origin=_origin(),
@@ -203,7 +204,7 @@ def test_an_edit_ends_the_worker_of_a_run_that_the_sensor_started_and_its_answer
         settings = {"ANNOTATOR": "endpoints", "ANNOTATOR_URLS": server.address, "ANNOTATOR_CONCURRENCY": "1"}
         for name, value in {**workshop.environment, **{f"DATASHOP_{k}": v for k, v in settings.items()}}.items():
             monkeypatch.setenv(name, value)
-        dagster_home()
+        use_home(home_folder(read_settings()))
         with dg.DagsterInstance.get() as instance, launched(workshop, instance) as run:
 
             def ended() -> bool:

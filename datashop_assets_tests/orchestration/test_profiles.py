@@ -78,8 +78,8 @@ def test_a_wrong_choice_fails_when_the_definitions_are_loaded() -> None:
 
 def test_the_cluster_profile_loads_and_speaks_to_its_clusters() -> None:
     show = (
-        "from datashop_assets.definitions import definitions as made; held = made().resources; "
-        "print(made().executor.name, *(type(held[name]).__name__ for name in ('annotator', 'trainer', 'compute')))"
+        "from datashop_assets.definitions import defs; held = defs.resources; "
+        "print(defs.executor.name, *(type(held[name]).__name__ for name in ('annotator', 'trainer', 'compute')))"
     )
     load = [sys.executable, "-c", show]
     loaded = subprocess.run(load, env={**os.environ, **GCP}, capture_output=True, text=True, check=True)

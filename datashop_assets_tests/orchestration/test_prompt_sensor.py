@@ -14,6 +14,7 @@ from datashop_assets.orchestration.launching import _origin
 from datashop_assets.orchestration.pinning import VERSION
 from datashop_assets.orchestration.sensor import SENSOR, prompt_sensor
 from datashop_assets.prompts.versions import PromptVersions, version_of
+from datashop_assets_tests.environment import settings_of
 from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
 
 OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the prompt of the tests does not ask for
@@ -186,7 +187,7 @@ def test_a_bad_file_is_named_and_the_others_go_on(daemon: Daemon) -> None:
 
 def test_the_daemon_accepts_the_tick(workshop: Workshop, stored_instance: dg.DagsterInstance) -> None:
     workshop.write("numbers")
-    repository = definitions(storage=workshop.store).get_repository_def()
+    repository = definitions(settings_of({}), storage=workshop.store).get_repository_def()
     reference = stored_instance.get_ref()
     resources = {"storage": workshop.store, "annotator": workshop.deployment.annotator}
     with dg.build_sensor_context(
@@ -393,6 +394,6 @@ def unsynced(daemon: Daemon) -> list[str]:
     """After a tick, the steps that Dagster's UI shows as unsynced for the prompt `numbers`."""
     daemon.tick()
     resolver = CachingStaleStatusResolver(
-        daemon.instance, definitions().resolve_asset_graph(), LoadingContextForTest(daemon.instance)
+        daemon.instance, definitions(settings_of({})).resolve_asset_graph(), LoadingContextForTest(daemon.instance)
     )
     return [name for name in GRAPH.names if resolver.get_status(dg.AssetKey(name), "numbers") is StaleStatus.STALE]

@@ -12,10 +12,10 @@ import yaml
 from datashop_assets.core.checks import CheckRecord, keep_results, record_key
 from datashop_assets.core.plan import Plan, PlannedStep
 from datashop_assets.core.step import CheckResult, config_json
-from datashop_assets.definitions import ASSETS
 from datashop_assets.deployment import Deployment
-from datashop_assets.graph import plan
-from datashop_assets.orchestration.assets import PARTITIONS
+from datashop_assets.graph import GRAPH, plan
+from datashop_assets.orchestration.assets import PARTITIONS, assets, prompt_file
+from datashop_assets.orchestration.prompts_compared import prompts_compared
 from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.annotator import Annotator, ModelNames
 from datashop_assets.protocols.compute import Compute
@@ -26,6 +26,7 @@ from resources.annotator.names import ModelNamesOf
 from resources.compute import LocalCompute
 from resources.progress import RunLogProgress
 
+ASSETS: list[Any] = [prompt_file, *assets(GRAPH), prompts_compared]  # the product's, where no cards are served
 LIKELIHOOD = {"question": "{example} What is it about?", "answer_begins": "It is about", "targets": ["mathematics"]}
 
 
@@ -124,6 +125,7 @@ def materialized(
             "annotator": annotator,
             "trainer": None,
             "compute": compute or LocalCompute(processes=1),
+            "prices": None,
             "progress": RunLogProgress(),
         },
         raise_on_error=False,

@@ -60,7 +60,7 @@ def test_a_bucket_of_google_cloud_is_reached_through_its_own_resource() -> None:
 def test_commands_and_python_take_leases_by_the_same_client(gcs_bucket: str) -> None:
     root = Root(f"{gcs_bucket}/{uuid.uuid4().hex}")
     assert root.create_only is None
-    here = Deployment.from_environment(root=root).root
+    here = Deployment.of(settings_of({}), root=root).root
     assert here.create_only is not None
     folder = here.stage("annotations", "2" * 32)
     assert folder.create("lease.json", b"one")

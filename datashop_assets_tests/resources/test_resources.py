@@ -45,6 +45,7 @@ EXPECTED = {
     "RayTrainer",
     "LocalCompute",
     "RayCompute",
+    "PriceTable",
     "RunLogProgress",
     "StorageResource",
     "GoogleCloudStorage",
@@ -80,7 +81,7 @@ def test_every_resource_is_dagsters_own_with_a_description_of_itself_and_of_ever
 def test_a_profile_gives_nothing_but_resources_that_show_their_fields(annotator: str) -> None:
     given = {"DATASHOP_ANNOTATOR": annotator, "DATASHOP_ANNOTATOR_URLS": "http://one/v1"}
     made = profiles.resources(settings_of(given))
-    assert set(made) == {"storage", "annotator", "trainer", "compute", "progress"}
+    assert set(made) == {"storage", "annotator", "trainer", "compute", "prices", "progress"}
     for key, resource in made.items():
         assert isinstance(resource, dg.ConfigurableResource)
         fields = resource.get_resource_definition().config_schema.config_type.fields
