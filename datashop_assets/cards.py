@@ -57,7 +57,8 @@ def card_address(cards: str, slug: str) -> str:
 
 def graph_address(dagster: str, slug: str) -> str:
     """Where Dagster shows all that a prompt's card is made from, with the prompt chosen."""
-    return f"{dagster}/assets/data_card?view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
+    shown = f"view=lineage&lineageScope=upstream&lineageDepth={DEPTH}&partition={slug}"
+    return f"{dagster}/assets/{DataCardResult.step}?{shown}"
 
 
 Runs = Callable[[Collection[str]], Mapping[str, str]]  # prompts -> what the last run of each does, in words
@@ -166,7 +167,7 @@ def _row(slug: str, card: StageFolder | None, said: str, graph: str) -> str:
 
 def _last_card(deployment: Deployment, slug: str) -> StageFolder | None:
     """The card that was made last; None where there is none, or its folder is gone."""
-    folder = deployment.root.last_made(slug, "data_card")
+    folder = deployment.root.last_made(slug, DataCardResult.step)
     with suppress(*UNREADABLE):
         card = None if folder is None else StageFolder(folder)
         return card if card is not None and card.manifest else None
@@ -182,9 +183,9 @@ def _card(deployment: Deployment, slug: str, name: str) -> bytes | None:
         return None
     folder = None
     with suppress(OSError, ValueError):
-        planned = deployment.plan(slug)["data_card"]
+        planned = deployment.plan(slug)[DataCardResult.step]
         folder = planned.folder if planned.usable else None
-    folder = folder or deployment.root.last_made(slug, "data_card")
+    folder = folder or deployment.root.last_made(slug, DataCardResult.step)
     if folder is None or not folder.names():
         return None
     card = StageFolder(folder)

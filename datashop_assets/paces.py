@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from datashop_assets.core.plan import PlannedStep
 from datashop_assets.core.step import StepConfig
-from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.documents.split import Split
+from datashop_assets.encoder.results import PoolEmbeddingsResult
+from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.storage.manifest import MANIFEST, Manifest
@@ -22,7 +24,16 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 from datashop_assets.trained_lm.results import ControlConfig
 from datashop_assets.training_documents.settings import DecontaminationConfig, PoolTokensConfig
 
-READ_ALL = frozenset({"pretraining_pool", "annotation_sample", "pool_embeddings", "pool_scores", "filtered_pool"})
+READ_ALL = frozenset(
+    one.step
+    for one in (
+        PretrainingPoolResult,
+        AnnotationSampleResult,
+        PoolEmbeddingsResult,
+        PoolScoresResult,
+        FilteredPoolResult,
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class AnnotationsSummary(BaseModel):
 
 class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
+    headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
         {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
         | {"without_usage", "tokens_estimated", "budget_reached"}

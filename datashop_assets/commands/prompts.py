@@ -153,9 +153,9 @@ def pin(prompt: str) -> None:
 
 
 def _written_rubric(here: "Deployment", slug: str) -> str:
-    from datashop_assets.rubric.results import rubric_text
+    from datashop_assets.rubric.results import RubricResult, rubric_text
 
-    rubric = here.plan(slug).get("rubric")
+    rubric = here.plan(slug).get(RubricResult.step)
     if rubric is None:
         raise ValueError(f"{slug} has no rubric to pin: its question shows none")
     if rubric.state is not State.CURRENT:

@@ -24,9 +24,11 @@ from datashop_assets.commands.shared import (
 from datashop_assets.core.plan import State
 from datashop_assets.core.status import StepStatus, problems_of, remarks_of, step_status
 from datashop_assets.costs import prices_file
+from datashop_assets.data_card.results import DataCardResult
 from datashop_assets.documents.left_out import left_out
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, SourceResult
 from datashop_assets.evaluation.results import EvaluationResult
+from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.graph import GRAPH
 
 if TYPE_CHECKING:
@@ -50,13 +52,6 @@ COLOURS = {
     State.MISSING: "red",
     State.BLOCKED: "bold red",
     State.DAMAGED: "bold red",
-}
-# What a person asks first of a stage that is done: keys of its result, nested ones joined by a dot.
-HEADLINES = {
-    "annotations": ("coverage",),
-    "encoder": ("auc", "gold.auc"),
-    "filtered_pool": ("gold.precision",),
-    "evaluation": ("verdict",),
 }
 SOURCES: dict[str, type[SourceResult]] = {one.step: one for one in (PretrainingPoolResult, AnnotationSampleResult)}
 CONTROLS = {"control": "plain", "matched": "matched"}  # matched: with the kept documents' sources and lengths
@@ -138,16 +133,16 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
 
     _stages(slug, stages, made)
     current = {name: stage for name, stage in stages.items() if stage.state is State.CURRENT}
-    if "evaluation" in current:
-        evaluation = EvaluationResult.model_validate(current["evaluation"].metrics)
+    if evaluated := current.get(EvaluationResult.step):
+        evaluation = EvaluationResult.model_validate(evaluated.metrics)
         say_table(_comparison_table(evaluation))
         for reservation in evaluation.reservations:
             say(f"Reservation {reservation}")
-        say(f"Comparison  {current['evaluation'].path}")
-    if "filtered_pool" in current:
-        say(f"Kept        {current['filtered_pool'].path}")
-    if "data_card" in current:
-        say(f"Data card   {current['data_card'].metrics['path']}")
+        say(f"Comparison  {evaluated.path}")
+    if kept := current.get(FilteredPoolResult.step):
+        say(f"Kept        {kept.path}")
+    if card := current.get(DataCardResult.step):
+        say(f"Data card   {DataCardResult.model_validate(card.metrics).path}")
     say("Look at it  datashop ui, then open http://127.0.0.1:3000")
 
 
@@ -202,7 +197,7 @@ def _left_out(stages: Stages, made: Collection[str]) -> Iterator[str]:
 
 
 def _headline(name: str, metrics: Mapping[str, Any]) -> str:
-    values = {path: _value(metrics, path) for path in HEADLINES.get(name, ())}
+    values = {path: _value(metrics, path) for path in GRAPH.step(name).result.headlines}
     return "  ".join(
         f"{path.replace('.', ' ')} {f'{value:.3f}' if isinstance(value, float) else value}"
         for path, value in values.items()

@@ -54,6 +54,8 @@ class StepResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     step: ClassVar[str]  # the name of the step that gives it
+    # what a person asks first of a finished step: names of fields, nested ones joined by a dot
+    headlines: ClassVar[tuple[str, ...]] = ()
     volatile: ClassVar[frozenset[str]] = frozenset()  # fields of one run or machine, not of what is made: times, paces
 
     def tokens_spent(self) -> int | None:

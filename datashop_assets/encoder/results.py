@@ -197,6 +197,7 @@ class EncoderResult(StepResult):
     """The headlines of the report: figures on labels that the encoder had not seen, and on gold."""
 
     step: ClassVar[str] = "encoder"
+    headlines: ClassVar[tuple[str, ...]] = ("auc", "gold.auc")
     documents: int
     positives: int
     auc: Figure

@@ -139,6 +139,7 @@ class EvaluationResult(StepResult):
     """`verdict` is that of the primary measure. `measures` are those of all sources together."""
 
     step: ClassVar[str] = "evaluation"
+    headlines: ClassVar[tuple[str, ...]] = ("verdict",)
     volatile: ClassVar[frozenset[str]] = frozenset({"training_seconds"})
     verdict: Verdict
     measures: list[Measure]

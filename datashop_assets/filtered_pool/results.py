@@ -125,6 +125,7 @@ class GoldFigures(Record):
 
 class FilteredPoolResult(StepResult):
     step: ClassVar[str] = "filtered_pool"
+    headlines: ClassVar[tuple[str, ...]] = ("gold.precision",)
     rule: KeepRule
     unit: Unit  # what the rule counts
     threshold: float | None  # score from which everything is kept: the rule's, or the one certified for it
