@@ -29,7 +29,7 @@ from datashop_assets.models.llama.model import LlamaConfig
 from datashop_assets.models.sharding import MeshShape, ShardingRules
 from datashop_assets.models.tuning import Run, TuningSettings
 from datashop_assets.storage.root import project
-from datashop_assets.trained_lm.training import Training
+from datashop_assets.trained_lm.training import TrainingFunctions
 from datashop_assets.training_documents.settings import TrainingSettings
 
 LIBTPU = ".tools/libtpu/libtpu/libtpu.so"
@@ -66,7 +66,7 @@ BERT_BASE = BertConfig(  # BERT base, and with it bge-base and arctic-embed-m
 
 
 @dataclass(frozen=True)
-class Program:
+class TpuProgram:
     """What is compiled, and what is known of it without compiling."""
 
     name: str
@@ -96,7 +96,7 @@ class CompilationReport:
     compile_seconds: float
 
 
-def compile_program(program: Program, topology: str, *, quick: bool = False) -> CompilationReport:
+def compile_program(program: TpuProgram, topology: str, *, quick: bool = False) -> CompilationReport:
     """Lowers and compiles `program`, made for the chips of `topology`; `quick`: with the least optimization."""
     begun = time.monotonic()
     collectives: Counter[str] = Counter()
@@ -157,7 +157,7 @@ def slice_devices(topology: str, library: str | None = None) -> list[Any]:
     return list(topologies.get_topology_desc(topology, "tpu").devices)
 
 
-def program(name: str, devices: Sequence[Any], mesh: str | None = None) -> Program:
+def program(name: str, devices: Sequence[Any], mesh: str | None = None) -> TpuProgram:
     """The program `name`: a language model of `models`, "encoder-tuning" or "encoder-scoring".
 
     `mesh` is that of a language model, as `MeshShape.parse` reads it.
@@ -184,19 +184,19 @@ def models() -> dict[str, Model]:
     return {"400m": Model(sized["400m"], 2), "1b": Model(sized["1b"], 1), "8b": Model(LLAMA_8B, 1)}
 
 
-def training_step(name: str, devices: Sequence[Any], mesh: MeshShape | None = None) -> Program:
+def training_step(name: str, devices: Sequence[Any], mesh: MeshShape | None = None) -> TpuProgram:
     """One step of the model `name`, its weights cut over all devices that divide its width unless `mesh` is given."""
     model = models()[name]
     shape = mesh or MeshShape.cutting(model.config.hidden_size, len(devices))
     settings = _settings(model.config.num_hidden_layers, batch=model.rows * shape.devices)
-    training = Training(model.config, settings, "tpu", ShardingRules(shape.over(devices)))
+    training = TrainingFunctions(model.config, settings, "tpu", ShardingRules(shape.over(devices)))
 
     def lower() -> Any:
         state, batch = training.shapes()
         where = jax.tree.map(lambda leaf: leaf.sharding, state)
         return jax.jit(training.step, donate_argnums=0, out_shardings=(where, None)).trace(state, batch).lower()
 
-    return Program(
+    return TpuProgram(
         name=name,
         mesh=shape,
         parameters=model.config.parameters,
@@ -222,11 +222,11 @@ def _settings(depth: int, batch: int = 1) -> TrainingSettings:
     )
 
 
-def encoder(use: Literal["tuning", "scoring"], devices: Sequence[Any]) -> Program:
+def encoder(use: Literal["tuning", "scoring"], devices: Sequence[Any]) -> TpuProgram:
     """`ROWS` rows of 512 tokens a chip; weights are on every one."""
     mesh = MeshShape(data=len(devices))
     rows = ROWS * len(devices)
-    return Program(
+    return TpuProgram(
         name=f"encoder-{use}",
         mesh=mesh,
         parameters=sum(prod(shape) for shape in shapes(BERT_BASE).values()),

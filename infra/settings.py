@@ -11,7 +11,7 @@ Project = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
-class Settings(BaseModel):
+class CloudSettings(BaseModel):
     """Raises `pydantic.ValidationError` for a name that the cloud would refuse."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,5 +39,5 @@ class Settings(BaseModel):
         return f"gs://{self.bucket.format(project=self.project, region=region)}/datashop"
 
 
-def settings(file: Path = FILE) -> Settings:
-    return Settings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+def settings(file: Path = FILE) -> CloudSettings:
+    return CloudSettings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -62,7 +62,7 @@ class LineProgress:
 
     @contextmanager
     def bar(self, name: str, total: float, unit: str) -> Iterator[Bar]:
-        yield _Lines(name, total, unit, self._say, self._every)
+        yield _ProgressLines(name, total, unit, self._say, self._every)
 
 
 class RunLogProgress(dg.ConfigurableResource[ProgressProtocol]):
@@ -95,7 +95,7 @@ class _TerminalBar:
         return self._shown.tasks[self._shown.task_ids.index(self._task)].total
 
 
-class _Lines:
+class _ProgressLines:
     def __init__(self, name: str, total: float, unit: str, say: Callable[[str], object], every: float) -> None:
         self._name, self._total, self._unit, self._say, self._every = name, total, unit, say, every
         self._done, self._skipped, self._started = 0.0, 0.0, time.monotonic()

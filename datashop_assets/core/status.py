@@ -36,7 +36,7 @@ class DeploymentStatus(BaseModel):
     problems: dict[str, str]
 
 
-class Problem(NamedTuple):
+class StepProblem(NamedTuple):
     """What a person must fix before these steps can be made."""
 
     steps: list[str]
@@ -55,14 +55,16 @@ class Remark(NamedTuple):
     waived: str
 
 
-def problems_of(steps: Mapping[str, StepStatus]) -> list[Problem]:
+def problems_of(steps: Mapping[str, StepStatus]) -> list[StepProblem]:
     """The damaged and blocked ones of a prompt; those that the same gate holds back are one problem."""
     alike: dict[tuple[State, str, str, str], list[str]] = {}
     for name, one in steps.items():
         if one.fix:
             alike.setdefault((one.state, one.reason, one.fix, one.blocked_by), []).append(name)
     return [
-        Problem(names, state, reason, fix, rows_that_failed(steps[blocked_by].checks) if blocked_by in steps else [])
+        StepProblem(
+            names, state, reason, fix, rows_that_failed(steps[blocked_by].checks) if blocked_by in steps else []
+        )
         for (state, reason, fix, blocked_by), names in alike.items()
     ]
 

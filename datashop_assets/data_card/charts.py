@@ -49,7 +49,7 @@ OUTER = re.compile(r' (?:width|height)="[^"]*pt"')
 MIXED = 8  # sources that have a bar of their own; the rest are one
 
 
-class Drawing:
+class Chart:
     """A chart being drawn: `axes` while it is, `svg` afterwards."""
 
     def __init__(self, axes: "Axes") -> None:
@@ -58,7 +58,7 @@ class Drawing:
 
 
 @contextmanager
-def drawing(name: str, width: float = 4.6, height: float = 2.9) -> Iterator[Drawing]:
+def drawing(name: str, width: float = 4.6, height: float = 2.9) -> Iterator[Chart]:
     """A chart of `width` by `height` inches. `name` is read aloud and makes the ids unique."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def drawing(name: str, width: float = 4.6, height: float = 2.9) -> Iterator[Draw
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
-        made = Drawing(figure.add_subplot())
+        made = Chart(figure.add_subplot())
         yield made
         made.svg = _svg(figure, name)
 

@@ -12,12 +12,12 @@ from datashop_assets.encoder.results import (
     PRECISION_RECALL,
     RELIABILITY,
     CascadeReport,
-    Comparison,
     EncoderResult,
     LabelError,
     PoolEmbeddingsResult,
     ReliabilityBin,
     Summary,
+    SummaryBySource,
     encoder_report,
 )
 from datashop_assets.markdown import escaped, table
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib import figure as matplotlib_figure
     from matplotlib.axes import Axes
 
-    from datashop_assets.encoder.measures import Sample
+    from datashop_assets.encoder.measures import ScoredSample
     from datashop_assets.statistics.intervals import Array
 
 COMPARED = {
@@ -71,7 +71,7 @@ def describe_embeddings(output: StepOutput[PoolEmbeddingsResult]) -> Mapping[str
     return {"embeddings": f"{made.documents} documents, {made.width} numbers each, {made.bytes / 1e6:.1f} MB."}
 
 
-def figures_table(part: Comparison) -> str:
+def figures_table(part: SummaryBySource) -> str:
     """A row a figure, a column for all documents and one for each source."""
     columns = {"all": part.all, **part.within}
     head = ("", *(f"{escaped(name)}: {one.positives} of {one.documents} positive" for name, one in columns.items()))
@@ -150,7 +150,7 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> bytes:
     return _png(figure)
 
 
-def draw_precision_recall(sample: "Sample") -> bytes:
+def draw_precision_recall(sample: "ScoredSample") -> bytes:
     """PNG: the curve of the encoder, those of its baselines, and the share of positives that chance reaches."""
     import numpy as np
 

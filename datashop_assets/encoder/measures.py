@@ -14,11 +14,11 @@ from datashop_assets.encoder.fitting import FEWEST
 from datashop_assets.encoder.results import (
     Baseline,
     BaselineFigures,
-    Comparison,
     Confusion,
     ReliabilityBin,
     ScoreFigures,
     Summary,
+    SummaryBySource,
 )
 from datashop_assets.statistics import agreement, ranking
 from datashop_assets.statistics.figure import Figure
@@ -29,7 +29,7 @@ Measures = dict[str, Array]  # name -> [R]
 
 
 @dataclass(frozen=True)
-class Sample:
+class ScoredSample:
     """Scored documents with a label, all arrays [documents] float64."""
 
     score: Array  # P(positive)
@@ -39,10 +39,10 @@ class Sample:
     expected: Array | None = None  # the annotator's expected score, where there is one
     margin: Array | None = None  # what documents are ranked by, where that is not the score
 
-    def take(self, chosen: NDArray[np.bool_]) -> "Sample":
+    def take(self, chosen: NDArray[np.bool_]) -> "ScoredSample":
         baselines = {name: scores[chosen] for name, scores in self.baselines.items()}
         expected, margin = (None if one is None else one[chosen] for one in (self.expected, self.margin))
-        return Sample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected, margin)
+        return ScoredSample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected, margin)
 
     @property
     def rank(self) -> Array:
@@ -55,14 +55,14 @@ class Sample:
         return min(positives, len(self.label) - positives)
 
 
-def by_source(sample: Sample, sources: Sequence[str], without_gold: int = 0) -> Comparison:
+def by_source(sample: ScoredSample, sources: Sequence[str], without_gold: int = 0) -> SummaryBySource:
     """A summary of all documents, and of each source by itself."""
     place = np.array(sources)
     within = {str(source): summarize(sample.take(place == source)) for source in np.unique(place)}
-    return Comparison(all=summarize(sample), within=within, without_gold=without_gold)
+    return SummaryBySource(all=summarize(sample), within=within, without_gold=without_gold)
 
 
-def summarize(sample: Sample, seed: int = 0) -> Summary:
+def summarize(sample: ScoredSample, seed: int = 0) -> Summary:
     """All figures of a sample; none where a class has fewer than `FEWEST` documents."""
     documents, positives = len(sample.label), int(sample.label.sum())
     if sample.fewest < FEWEST:
@@ -83,7 +83,7 @@ def summarize(sample: Sample, seed: int = 0) -> Summary:
     )
 
 
-def all_measures(sample: Sample, weights: Array) -> Measures:
+def all_measures(sample: ScoredSample, weights: Array) -> Measures:
     """Every figure for weights [R, documents]: of the encoder by its name, of a baseline as `length.auc`."""
     own = measures_of(sample, weights)
     for name, scores in sample.baselines.items():
@@ -93,7 +93,7 @@ def all_measures(sample: Sample, weights: Array) -> Measures:
     return own
 
 
-def measures_of(sample: Sample, weights: Array) -> Measures:
+def measures_of(sample: ScoredSample, weights: Array) -> Measures:
     """The figures of the encoder alone."""
     precision, recall, _ = agreement.precision_recall_f1(sample.score, sample.label, weights)
     return {
@@ -105,7 +105,7 @@ def measures_of(sample: Sample, weights: Array) -> Measures:
     }
 
 
-def ranking_measures(sample: Sample, score: Array, rank: Array, weights: Array) -> Measures:
+def ranking_measures(sample: ScoredSample, score: Array, rank: Array, weights: Array) -> Measures:
     """The figures that an encoder and its baselines have in common, for probabilities and ranks [documents]."""
     found = {
         "auc": ranking.auc(rank, sample.label, weights),
@@ -119,7 +119,9 @@ def ranking_measures(sample: Sample, score: Array, rank: Array, weights: Array) 
     return found
 
 
-def with_intervals(measures: Callable[[Sample, Array], Measures], sample: Sample, seed: int) -> dict[str, Figure]:
+def with_intervals(
+    measures: Callable[[ScoredSample, Array], Measures], sample: ScoredSample, seed: int
+) -> dict[str, Figure]:
     """Each figure of `measures` with its bootstrap interval over documents; of two classes where the sample has two."""
 
     def of_both_classes(counts: Draws) -> NDArray[np.bool_]:
@@ -135,7 +137,7 @@ def with_intervals(measures: Callable[[Sample, Array], Measures], sample: Sample
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def confusion(sample: Sample) -> Confusion:
+def confusion(sample: ScoredSample) -> Confusion:
     kept, label = sample.score >= 0.5, sample.label == 1
     return Confusion(
         true_positives=int((kept & label).sum()),
@@ -145,7 +147,7 @@ def confusion(sample: Sample) -> Confusion:
     )
 
 
-def reliability(sample: Sample) -> tuple[ReliabilityBin, ...]:
+def reliability(sample: ScoredSample) -> tuple[ReliabilityBin, ...]:
     """Ten bins of predicted probability, each with the share of positives observed in it. Empty bins are left out.
 
     The share has Wilson's interval, for as many documents as the weights are worth: a resample of three documents that

@@ -16,16 +16,16 @@ import polars as pl
 
 from datashop_assets.documents.pool import read_chosen
 from datashop_assets.encoder.fitting import FittedCascade, FittedEncoder, floats
-from datashop_assets.encoder.measures import Measures, Sample, by_source, with_intervals
+from datashop_assets.encoder.measures import Measures, ScoredSample, by_source, with_intervals
 from datashop_assets.encoder.results import (
     BASELINES,
     Baseline,
     CascadeReport,
-    Comparison,
     EncoderReport,
     EncoderResult,
     GoldResult,
     LabelError,
+    SummaryBySource,
 )
 from datashop_assets.encoder_kinds.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
@@ -58,7 +58,7 @@ class Gold:
 
 
 def report_on(
-    fitted: FittedEncoder, rows: pl.DataFrame, sample: Sample, gold: Gold, heldout: Iterator[Document]
+    fitted: FittedEncoder, rows: pl.DataFrame, sample: ScoredSample, gold: Gold, heldout: Iterator[Document]
 ) -> EncoderReport:
     """All of `report.json`. `sample` is what `labels_sample` gives, `rows` a training set, `heldout` the documents that
     no annotator was asked about, which are read where there is gold.
@@ -101,7 +101,7 @@ def headlines(report: EncoderReport) -> EncoderResult:
     )
 
 
-def _gold_headlines(gold: Comparison, annotator: Comparison) -> GoldResult:
+def _gold_headlines(gold: SummaryBySource, annotator: SummaryBySource) -> GoldResult:
     own, beside = gold.all.figures, annotator.all.figures
     return GoldResult(
         documents=gold.all.documents,
@@ -115,7 +115,7 @@ def _gold_headlines(gold: Comparison, annotator: Comparison) -> GoldResult:
     )
 
 
-def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> Sample:
+def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> ScoredSample:
     """Scores of the encoder and of the baselines, out of fold, beside the labels of a training set."""
     baselines = {name: np.zeros(len(rows)) for name in BASELINES}
     for fold in sorted(set(rows["fold"])):
@@ -124,16 +124,18 @@ def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> Sample:
         for name, scores in others.scores(unseen["characters"].to_list(), unseen["source"].to_list()).items():
             baselines[name][inside] = scores
     label, weight, expected = (floats(rows, name) for name in ("label", "weight", "expected_score"))
-    return Sample(fitted.scores, label, weight, baselines, expected, fitted.margins)
+    return ScoredSample(fitted.scores, label, weight, baselines, expected, fitted.margins)
 
 
-def on_gold(encoder: TrainedEncoder, baselines: "Baselines", documents: Iterator[Document], gold: Gold) -> Comparison:
+def on_gold(
+    encoder: TrainedEncoder, baselines: "Baselines", documents: Iterator[Document], gold: Gold
+) -> SummaryBySource:
     """The encoder against gold on held-out documents."""
     labelled = [(gold.of(document.id), document) for document in documents]
     known = [(label, document) for label, document in labelled if label is not None]
     sources, texts = [document.source for _, document in known], [document.text for _, document in known]
     margins = encoder.margins(texts)
-    sample = Sample(
+    sample = ScoredSample(
         encoder.calibration.probability(margins),
         np.array([label for label, _ in known], dtype=np.float64),
         np.ones(len(known)),
@@ -143,11 +145,11 @@ def on_gold(encoder: TrainedEncoder, baselines: "Baselines", documents: Iterator
     return by_source(sample, sources, without_gold=len(labelled) - len(known))
 
 
-def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> Comparison:
+def annotator_on_gold(rows: pl.DataFrame, gold: Gold) -> SummaryBySource:
     """The annotator's expected score, as a share of the highest, against gold."""
     labels = [gold.of(identifier) for identifier in rows["id"]]
     known = rows.filter([label is not None for label in labels])
-    sample = Sample(
+    sample = ScoredSample(
         floats(known, "expected_score") / HIGHEST_SCORE,
         np.array([label for label in labels if label is not None], dtype=np.float64),
         floats(known, "weight"),
@@ -166,7 +168,7 @@ def on_cascade(fitted: FittedCascade, margins: Array, rows: pl.DataFrame) -> Cas
     label, weight = floats(rows, "label"), floats(rows, "weight")
     passed = fitted.first >= fitted.cut
 
-    def measures(sample: Sample, weights: Array) -> Measures:
+    def measures(sample: ScoredSample, weights: Array) -> Measures:
         whole, alone = (ranking.auc(scores, sample.label, weights) for scores in (margins, fitted.second))
         recall = agreement.precision_recall_f1(sample.score, sample.label, weights)[1]
         return {"recall": recall, "auc": whole, "auc_second_alone": alone, "auc_cost": alone - whole}
@@ -178,7 +180,7 @@ def on_cascade(fitted: FittedCascade, margins: Array, rows: pl.DataFrame) -> Cas
         share=float(np.average(passed, weights=weight)),
         lost_positives=int((label[~passed] == 1).sum()),
         positives=int(label.sum()),
-        **with_intervals(measures, Sample(passed.astype(np.float64), label, weight), 0),
+        **with_intervals(measures, ScoredSample(passed.astype(np.float64), label, weight), 0),
     )
 
 

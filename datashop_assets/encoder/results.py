@@ -67,11 +67,11 @@ def pool_vectors(output: StageFolder, shard: str) -> "NDArray[np.float16]":
     return np.asarray(np.load(path, mmap_mode=None if empty else "r", allow_pickle=False))
 
 
-class _Part(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RankingFigures(_Part):
+class RankingFigures(_ReportPart):
     """What an encoder and its baselines have in common. `spearman` is with the annotator's expected score, if known."""
 
     auc: Figure
@@ -96,7 +96,7 @@ class BaselineFigures(RankingFigures):
     auc_exceeded_by: Figure
 
 
-class Confusion(_Part):
+class Confusion(_ReportPart):
     """Plain counts of documents at a probability of 0.5, unweighted: how much evidence there is."""
 
     true_positives: int
@@ -105,7 +105,7 @@ class Confusion(_Part):
     true_negatives: int
 
 
-class ReliabilityBin(_Part):
+class ReliabilityBin(_ReportPart):
     """Documents with a probability from `low` to `high`: their mean prediction, and the share of positives."""
 
     low: float
@@ -115,7 +115,7 @@ class ReliabilityBin(_Part):
     observed: Figure
 
 
-class Summary(_Part):
+class Summary(_ReportPart):
     """A scored sample. `figures` is None, with a `note`, where one of the classes has too few documents."""
 
     documents: int
@@ -127,7 +127,7 @@ class Summary(_Part):
     reliability: tuple[ReliabilityBin, ...] = ()
 
 
-class Comparison(_Part):
+class SummaryBySource(_ReportPart):
     """All documents, and those of each source by themselves; `without_gold` were left out for want of a label."""
 
     all: Summary
@@ -135,7 +135,7 @@ class Comparison(_Part):
     without_gold: int = 0
 
 
-class CascadeReport(_Part):
+class CascadeReport(_ReportPart):
     """What a cascade's first encoder keeps from the second, on labels out of fold.
 
     Of the documents `passed` are passed on, `share` of their weight; `lost_positives` are not. `recall` is the share of
@@ -154,7 +154,7 @@ class CascadeReport(_Part):
     auc_cost: Figure
 
 
-class LabelError(_Part):
+class LabelError(_ReportPart):
     """A labelled document on which encoder and annotator differ. `text` is data from the pool: escape it."""
 
     id: str
@@ -164,7 +164,7 @@ class LabelError(_Part):
     text: str
 
 
-class EncoderReport(_Part):
+class EncoderReport(_ReportPart):
     """Three comparisons, and what a person should read.
 
     `labels`: scores out of fold against the annotator's labels, weighted to describe the whole sample; `gold`: the
@@ -172,15 +172,15 @@ class EncoderReport(_Part):
     score against gold on the documents that it labelled. The last two are None where the prompt names no gold.
     """
 
-    labels: Comparison
-    gold: Comparison | None
-    annotator: Comparison | None
+    labels: SummaryBySource
+    gold: SummaryBySource | None
+    annotator: SummaryBySource | None
     cascade: CascadeReport | None
     false_positives: tuple[LabelError, ...]
     false_negatives: tuple[LabelError, ...]
 
 
-class GoldResult(_Part):
+class GoldResult(_ReportPart):
     """The encoder against gold. A figure is None where one of the classes has too few documents."""
 
     documents: int

@@ -24,7 +24,7 @@ from datashop_assets.documents.pool import pool_shards, read_chosen
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.filtered_pool.pool_table import side_by_side
 from datashop_assets.filtered_pool.results import KeepCertificateConfig, KeepCertificateResult, PoolScoresResult
-from datashop_assets.filtered_pool.threshold_tests import Candidate, Claim, certify, labels_needed
+from datashop_assets.filtered_pool.threshold_tests import CandidateThreshold, Claim, certify, labels_needed
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.rubric.results import RubricResult, rubric_text
@@ -110,7 +110,7 @@ class CertificateDraw:
     """The beginning of the random order: `rows` with the columns of `DRAWN`, and the thresholds over it."""
 
     rows: pl.DataFrame
-    candidates: Sequence["Candidate"]
+    candidates: Sequence["CandidateThreshold"]
 
 
 def draw(
@@ -136,7 +136,7 @@ def draw(
         floor = threshold if threshold in first else 0.0
         places = np.flatnonzero(found >= floor)[:labels]
         kept = found[places] >= threshold
-        candidates.append(Candidate(threshold, counts[threshold], counts[floor], places.tolist(), kept))
+        candidates.append(CandidateThreshold(threshold, counts[threshold], counts[floor], places.tolist(), kept))
     return CertificateDraw(rows, candidates)
 
 

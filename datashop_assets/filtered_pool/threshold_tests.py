@@ -84,7 +84,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateThreshold:
     """A threshold, how many documents it keeps, and the draws that tell of it."""
 
     threshold: float
@@ -94,7 +94,7 @@ class Candidate:
     kept: Bools  # [draws] whether the threshold keeps the document
 
 
-def certify(claim: Claim, candidates: Sequence[Candidate], label: Label, labels: int) -> list[Trial]:
+def certify(claim: Claim, candidates: Sequence[CandidateThreshold], label: Label, labels: int) -> list[Trial]:
     """Tests the candidates, given in the order of `claim.thresholds`, with at most `labels` labels.
 
     The last that passed is certified. A candidate with fewer documents than `claim.fewest` is left out, as it could be
@@ -118,7 +118,7 @@ def certify(claim: Claim, candidates: Sequence[Candidate], label: Label, labels:
     return found
 
 
-def in_sequence(candidates: Sequence[Candidate], test: Callable[[Candidate], Trial]) -> list[Trial]:
+def in_sequence(candidates: Sequence[CandidateThreshold], test: Callable[[CandidateThreshold], Trial]) -> list[Trial]:
     """Trials up to the first that fails, and with it."""
     found = list[Trial]()
     for candidate in candidates:
@@ -128,7 +128,7 @@ def in_sequence(candidates: Sequence[Candidate], test: Callable[[Candidate], Tri
     return found
 
 
-def fixed_sizes(candidates: Sequence[Candidate], labels: int) -> list[int]:
+def fixed_sizes(candidates: Sequence[CandidateThreshold], labels: int) -> list[int]:
     """As many labels for every candidate, so that together they need at most `labels`."""
     least, most = 0, labels
     while least < most:
@@ -193,14 +193,14 @@ class _GrantedLabels:
         return np.array([self.asked[place] for place in places[:known]], dtype=np.float64)
 
 
-def _fixed(claim: Claim, candidate: Candidate, labels: _GrantedLabels, size: int) -> Trial:
+def _fixed(claim: Claim, candidate: CandidateThreshold, labels: _GrantedLabels, size: int) -> Trial:
     found = labels.of(candidate.places[:size])
     positives = int((found == 1).sum())
     passed = share_p_value(positives, len(found), candidate.population, claim.share) <= claim.delta
     return _trial(candidate, found, passed)
 
 
-def _anytime(claim: Claim, candidate: Candidate, labels: _GrantedLabels) -> Trial:
+def _anytime(claim: Claim, candidate: CandidateThreshold, labels: _GrantedLabels) -> Trial:
     size = len(candidate.places)
     for asked in range(STEP, size + STEP, STEP):
         found = labels.of(candidate.places[: min(asked, size)])
@@ -213,7 +213,7 @@ def _anytime(claim: Claim, candidate: Candidate, labels: _GrantedLabels) -> Tria
     return _trial(candidate, found[:used], bool(len(grown)))
 
 
-def _trial(candidate: Candidate, labels: Reals, passed: bool) -> Trial:
+def _trial(candidate: CandidateThreshold, labels: Reals, passed: bool) -> Trial:
     positive = labels == 1
     return Trial(
         threshold=candidate.threshold,

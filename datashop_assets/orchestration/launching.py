@@ -77,7 +77,7 @@ def launch(
 @contextmanager
 def _log_lines(say: Callable[[str], None]) -> Iterator[None]:
     """Says what Datashop logs as plain lines, and by this alone: orbax hands every line to standard error as well."""
-    logger, handler = logging.getLogger(LOGGER), _Lines(say)
+    logger, handler = logging.getLogger(LOGGER), _LineHandler(say)
     logger.addHandler(handler)  # before Dagster's own, which puts the run's id into the record
     logger.propagate = False
     try:
@@ -87,7 +87,7 @@ def _log_lines(say: Callable[[str], None]) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Lines(logging.Handler):
+class _LineHandler(logging.Handler):
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)
         self._say = say

@@ -34,11 +34,11 @@ RANKED = 100_000  # documents that the rank correlation is taken over, at most s
 SHOWN = 8  # documents that one prompt keeps and the other drops
 
 
-class _Part(BaseModel):
+class _ComparisonPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class KeptDocument(_Part):
+class KeptDocument(_ComparisonPart):
     """A document that one prompt keeps and another drops: its scores by both, and the beginning of its text."""
 
     shard: str
@@ -49,7 +49,7 @@ class KeptDocument(_Part):
     text: str
 
 
-class Apart(_Part):
+class Apart(_ComparisonPart):
     """Documents among the best of the prompt `keeps` and not of `drops`, farthest apart first."""
 
     keeps: str
@@ -57,14 +57,14 @@ class Apart(_Part):
     documents: list[KeptDocument]
 
 
-class SourceShares(_Part):
+class SourceShares(_ComparisonPart):
     """A source's share of the bytes of the pool, and of what the prompt keeps."""
 
     pool: float
     kept: float
 
 
-class CostAndBenefit(_Part):
+class CostAndBenefit(_ComparisonPart):
     """Of one prompt; None where the stage that says it has not been made. `seconds`: of stages that are its own."""
 
     seconds: float
@@ -82,7 +82,7 @@ class CostAndBenefit(_Part):
     general_difference: Figure | None
 
 
-class Comparison(_Part):
+class Comparison(_ComparisonPart):
     """Two or more prompts on one pool. Square tables have a row and a column for each prompt, in their order."""
 
     prompts: list[str]

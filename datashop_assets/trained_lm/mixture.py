@@ -27,9 +27,9 @@ from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets.training_documents.tokens import (
     NONE,
     Keyed,
-    Piece,
     PoolDocuments,
     Stream,
+    TokenizedDocument,
     TokenizedDocuments,
     draw_exactly,
     pool_streams,
@@ -161,7 +161,7 @@ def matched_documents(tokenized: Iterator[TokenizedDocuments], streams: Sequence
     return [sorted((one for draw in own for one in _closest(draw)), key=lambda each: each[0]) for own in drawn]
 
 
-def _closest(draw: Draw[Piece]) -> Keyed:
+def _closest(draw: Draw[TokenizedDocument]) -> Keyed:
     """A draw without its last of several documents, where that comes closer to what was wanted."""
     found = list(draw.keyed())
     too_much = draw.size - draw.need
@@ -212,7 +212,7 @@ def mixed(shared: Keyed, own: Keyed, mine: np.ndarray, length: int, end: int) ->
     return Rows(tokens, end, one.ids + two.ids, first, last)
 
 
-def epochs_of(documents: Keyed) -> Iterator[Piece]:
+def epochs_of(documents: Keyed) -> Iterator[TokenizedDocument]:
     """The documents over and over: first in the order of their keys, then reshuffled by key and epoch. Never ends."""
     keys = np.array([key for key, _ in documents], dtype=np.uint64)
     epoch = 0
@@ -222,7 +222,7 @@ def epochs_of(documents: Keyed) -> Iterator[Piece]:
         epoch += 1
 
 
-def cut_into_rows(documents: Iterable[Piece], rows: int, length: int, end: int) -> Rows:
+def cut_into_rows(documents: Iterable[TokenizedDocument], rows: int, length: int, end: int) -> Rows:
     """Documents one after the other, `end` before each, cut into rows.
 
     A row begins with the last token of the row before it, so that every token is predicted exactly once. The documents

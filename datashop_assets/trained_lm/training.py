@@ -59,7 +59,7 @@ def schedule(settings: TrainingSettings) -> optax.Schedule:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingFunctions:
     """The two functions of a run, to be compiled for one device or, with rules, for a mesh."""
 
     config: LlamaConfig
@@ -144,7 +144,7 @@ def compiled(config: LlamaConfig, settings: TrainingSettings, mesh: MeshShape = 
     """Raises `ValueError` where the mesh has more devices than there are, or does not divide batch and weights."""
     _check_mesh(settings, mesh)
     rules = None if mesh.devices == 1 else ShardingRules(mesh.over(jax.devices()))
-    training = Training(config, settings, jax.default_backend(), rules)
+    training = TrainingFunctions(config, settings, jax.default_backend(), rules)
     state, batch = training.shapes()
     options = compiler_options() if rules is None else {}
     where = None if rules is None else jax.tree.map(lambda leaf: leaf.sharding, state)

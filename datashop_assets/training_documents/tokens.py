@@ -73,7 +73,7 @@ class PoolDocuments:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TokenizedDocument:
     """A document as tokens."""
 
     id: str
@@ -87,10 +87,10 @@ class TokenizedDocuments:
     """N documents of a shard, and their tokens."""
 
     documents: PoolDocuments
-    pieces: Sequence[Piece]
+    pieces: Sequence[TokenizedDocument]
 
 
-Keyed = list[tuple[int, Piece]]  # documents by key, lowest first
+Keyed = list[tuple[int, TokenizedDocument]]  # documents by key, lowest first
 
 
 @dataclass(frozen=True)
@@ -383,15 +383,17 @@ def _tokenized(shard: str, table: pl.DataFrame) -> TokenizedDocuments:
     ends = [0, *np.cumsum(table["length"].to_numpy()).tolist()]
     named = table.select("id", "source", "bytes").iter_rows()
     pieces = [
-        Piece(name, source, size, values[begin:stop].copy())
+        TokenizedDocument(name, source, size, values[begin:stop].copy())
         for (name, source, size), (begin, stop) in zip(named, pairwise(ends), strict=True)
     ]
     return TokenizedDocuments(_documents(shard, table), pieces)
 
 
-def draw_exactly(tokenized: Iterator[TokenizedDocuments], streams: Sequence[Stream]) -> list[list[Draw[Piece]]]:
+def draw_exactly(
+    tokenized: Iterator[TokenizedDocuments], streams: Sequence[Stream]
+) -> list[list[Draw[TokenizedDocument]]]:
     """What each group of each stream reads of tokenized documents: the lowest keys that hold what it needs."""
-    draws: list[list[Draw[Piece]]] = [[Draw(need) for need in stream.needs] for stream in streams]
+    draws: list[list[Draw[TokenizedDocument]]] = [[Draw(need) for need in stream.needs] for stream in streams]
     for part in tokenized:
         sizes = np.array([1 + len(piece.tokens) for piece in part.pieces], dtype=np.int64)
         for stream, own in zip(streams, draws, strict=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datashop_assets.encoder.fitting import cut_of, fit_calibration, fit_platt, probability_of_fitted
-from datashop_assets.encoder.measures import Sample, measures_of
+from datashop_assets.encoder.measures import ScoredSample, measures_of
 from datashop_assets.encoder_kinds.trained import IsotonicCurve, PlattCurve
 from datashop_assets.prompts.encoder_settings import Calibration
 from datashop_assets_tests.encoder.test_measures import drawn
@@ -58,8 +58,8 @@ def test_labels_that_a_curve_was_fit_on_are_not_better_calibrated_than_others(ki
         margins, unseen = (np.log(one.score / (1 - one.score)) for one in (own, others))
         curve = fit_calibration(kind, margins, own.label, own.weight)
         for name, sample in (
-            ("own", Sample(probability_of_fitted(curve, margins, own.label, own.weight), own.label, own.weight)),
-            ("others", Sample(curve.probability(unseen), others.label, others.weight)),
+            ("own", ScoredSample(probability_of_fitted(curve, margins, own.label, own.weight), own.label, own.weight)),
+            ("others", ScoredSample(curve.probability(unseen), others.label, others.weight)),
         ):
             found = measures_of(sample, sample.weight[None])
             said[name].append(found["brier"][0])

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from datashop_assets.encoder.measures import Sample, measures_of, reliability, summarize, with_intervals
+from datashop_assets.encoder.measures import ScoredSample, measures_of, reliability, summarize, with_intervals
 
 
-def drawn(documents: int, seed: int, shift: float = 2.0) -> Sample:
+def drawn(documents: int, seed: int, shift: float = 2.0) -> ScoredSample:
     """Scores whose log-odds are normal, one apart for each class by `shift`: the true AUC is that of d-prime."""
     random = np.random.default_rng(seed)
     label = (random.random(documents) < 0.3).astype(np.float64)
     margin = random.normal(size=documents) + shift * label
-    return Sample(1 / (1 + np.exp(-margin)), label, np.ones(documents), {"length": random.random(documents)})
+    return ScoredSample(1 / (1 + np.exp(-margin)), label, np.ones(documents), {"length": random.random(documents)})
 
 
 def test_auc_intervals_cover_the_true_auc_about_as_often_as_they_say() -> None:
@@ -34,7 +34,7 @@ def test_importance_weights_undo_an_uneven_draw() -> None:
     random = np.random.default_rng(2)
     probability = np.where(whole.score > 0.5, 0.9, 0.1)
     some = whole.take(random.random(20_000) < probability)
-    weighed = Sample(some.score, some.label, 1 / np.where(some.score > 0.5, 0.9, 0.1), some.baselines)
+    weighed = ScoredSample(some.score, some.label, 1 / np.where(some.score > 0.5, 0.9, 0.1), some.baselines)
     for name in ("precision", "recall", "auc"):
         one = {key: value[0] for key, value in measures_of(whole, whole.weight[None]).items()}[name]
         assert measures_of(weighed, weighed.weight[None])[name][0] == pytest.approx(one, abs=0.02)
@@ -43,7 +43,7 @@ def test_importance_weights_undo_an_uneven_draw() -> None:
 def test_reliability_bins_hold_every_document_and_observe_what_was_predicted() -> None:
     random = np.random.default_rng(0)
     score = random.random(4_000)
-    honest = Sample(score, (random.random(4_000) < score).astype(np.float64), np.ones(4_000))
+    honest = ScoredSample(score, (random.random(4_000) < score).astype(np.float64), np.ones(4_000))
     bins = summarize(honest).reliability
     assert sum(one.documents for one in bins) == 4_000
     for one in bins:
@@ -52,7 +52,7 @@ def test_reliability_bins_hold_every_document_and_observe_what_was_predicted() -
 
 
 def test_a_bin_of_three_documents_claims_no_certainty() -> None:
-    few = Sample(np.full(3, 0.65), np.ones(3), np.ones(3))
+    few = ScoredSample(np.full(3, 0.65), np.ones(3), np.ones(3))
     [one] = reliability(few)
     assert one.observed.value == one.observed.high == 1.0
     assert one.observed.low == pytest.approx(0.439, abs=0.001)  # Wilson, three of three
@@ -77,10 +77,10 @@ def test_too_few_positives_give_counts_and_no_figures() -> None:
 
 
 def test_every_resample_holds_both_classes() -> None:
-    rare = Sample(np.linspace(0, 1, 30), np.array([1.0] + [0.0] * 29), np.ones(30))
+    rare = ScoredSample(np.linspace(0, 1, 30), np.array([1.0] + [0.0] * 29), np.ones(30))
     seen = []
 
-    def noted(sample: Sample, weights: np.ndarray) -> dict[str, np.ndarray]:
+    def noted(sample: ScoredSample, weights: np.ndarray) -> dict[str, np.ndarray]:
         seen.append(weights)
         return {"total": weights.sum(axis=1)}
 
@@ -92,7 +92,7 @@ def test_every_resample_holds_both_classes() -> None:
 
 def test_documents_are_ranked_by_margin_where_there_is_one() -> None:
     sample = drawn(300, 0)
-    steps = Sample(np.round(sample.score), sample.label, sample.weight, margin=np.log(sample.score))
+    steps = ScoredSample(np.round(sample.score), sample.label, sample.weight, margin=np.log(sample.score))
     found, plain = (measures_of(one, one.weight[None]) for one in (steps, sample))
     for name in ("auc", "average_precision", "precision_at_share"):
         assert found[name] == plain[name]

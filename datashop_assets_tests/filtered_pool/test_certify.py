@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from datashop_assets.filtered_pool.certificate import order_key
 from datashop_assets.filtered_pool.results import Trial
-from datashop_assets.filtered_pool.threshold_tests import THRESHOLDS, Candidate, Claim, certify, labels_needed, wealth
+from datashop_assets.filtered_pool.threshold_tests import THRESHOLDS, CandidateThreshold, Claim, certify, labels_needed, wealth
 
 DOCUMENTS = 3000
 CLAIMS = {
@@ -35,12 +35,12 @@ class Pool:
         order = np.argsort(np.array(keys, dtype=np.uint64))
         return Pool(self.scores[order], self.positive[order])
 
-    def candidates(self, claim: Claim) -> list[Candidate]:
+    def candidates(self, claim: Claim) -> list[CandidateThreshold]:
         found = []
         for threshold in claim.thresholds:
             above = self.scores >= threshold
             places = np.flatnonzero(above) if claim.kind == "precision" else np.arange(len(above))
-            found.append(Candidate(threshold, int(above.sum()), len(places), places.tolist(), above[places]))
+            found.append(CandidateThreshold(threshold, int(above.sum()), len(places), places.tolist(), above[places]))
         return found
 
     def share(self, claim: Claim, threshold: float) -> float:
@@ -242,7 +242,7 @@ def test_a_poor_top_and_a_poor_middle_are_no_reason_to_refuse(make: Callable[[np
 def test_what_has_no_label_counts_against_a_recall(missing: bool) -> None:
     """A failed reply may stand for a positive that is missed, and for none that is kept."""
     kept = np.array([True, False] * 300)
-    one = Candidate(0.5, 300, 10_000, range(600), kept)
+    one = CandidateThreshold(0.5, 300, 10_000, range(600), kept)
     labels = [True if keeps else None if missing else False for keeps in kept]
     [found] = certify(Claim(0.8, 0.1, kind="recall"), [one], lambda places: [labels[place] for place in places], 600)
     assert found.passed is not missing
@@ -258,7 +258,7 @@ def test_a_pool_without_a_positive_has_no_recall_to_certify() -> None:
 def test_29_labels_without_an_error_are_the_fewest_for_nine_in_ten() -> None:
     claim = Claim(0.9, 0.05, anytime=False)
     assert claim.fewest == 29
-    one = [Candidate(0.5, 100_000, 100_000, range(100_000), np.ones(100_000, bool))]
+    one = [CandidateThreshold(0.5, 100_000, 100_000, range(100_000), np.ones(100_000, bool))]
     assert not certify(claim, one, lambda places: [True] * len(places), 28)[0].passed
     assert certify(claim, one, lambda places: [True] * len(places), 29)[0].passed
 
@@ -274,7 +274,7 @@ def test_at_a_true_precision_of_85_percent_80_percent_takes_some_150_labels_half
     claim, passed = Claim(0.8, 0.05, anytime=False), {}
     for labels in (140, 170):
         draws = np.random.default_rng(0).random((300, labels)) < 0.85
-        one = [Candidate(0.5, 1_000_000, 1_000_000, range(1_000_000), np.ones(1_000_000, bool))]
+        one = [CandidateThreshold(0.5, 1_000_000, 1_000_000, range(1_000_000), np.ones(1_000_000, bool))]
         passed[labels] = np.mean(
             [certify(claim, one, lambda at, d=d: d[list(at)].tolist(), labels)[0].passed for d in draws]
         )

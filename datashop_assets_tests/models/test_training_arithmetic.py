@@ -12,7 +12,7 @@ from datashop_assets.models.attention import RopeScaling, kernel_of, splash
 from datashop_assets.models.llama.model import HELD, Llama, LlamaConfig, parts_of, token_losses
 from datashop_assets.prompts.settings import Training as TrainingSection
 from datashop_assets.trained_lm.mixture import Rows
-from datashop_assets.trained_lm.training import Batch, Training, schedule
+from datashop_assets.trained_lm.training import Batch, TrainingFunctions, schedule
 from datashop_assets.training_documents.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
@@ -27,7 +27,7 @@ def batch() -> Batch:
 
 
 def loss_and_gradients(config: LlamaConfig = CONFIG, **changes: object) -> tuple[float, list[jax.Array]]:
-    training = Training(config, replace(SETTINGS, **changes), "cpu")
+    training = TrainingFunctions(config, replace(SETTINGS, **changes), "cpu")
     weights = nnx.state(Llama(config, rngs=nnx.Rngs(0)), nnx.Param)
     loss, gradients = jax.jit(jax.value_and_grad(training.loss()))(weights, batch())
     return float(loss), jax.tree.leaves(gradients)
@@ -86,7 +86,7 @@ def test_the_parts_hold_few_logits_and_divide_the_row() -> None:
 def test_logits_of_a_whole_batch_are_nowhere_in_a_large_step() -> None:
     settings = replace(SETTINGS, length=256, batch=64)
     config = replace(settings.llama(8192), num_hidden_layers=1)
-    training = Training(config, settings, "cpu")
+    training = TrainingFunctions(config, settings, "cpu")
     (weights, _), rows = training.shapes()
     program = jax.jit(jax.grad(training.loss())).lower(weights, rows).as_text()
     assert "64x256x8192" not in program

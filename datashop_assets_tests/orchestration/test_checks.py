@@ -11,7 +11,7 @@ from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreeme
 from datashop_assets.annotations.steps import gate_check
 from datashop_assets.core.step import CheckContext, CheckResult
 from datashop_assets.encoder.checks import against_baselines, against_ceiling, within_sources
-from datashop_assets.encoder.results import Ceiling, Comparison, EncoderReport, ScoreFigures, Summary
+from datashop_assets.encoder.results import Ceiling, EncoderReport, ScoreFigures, Summary, SummaryBySource
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.annotator_settings import Gate
 from datashop_assets.prompts.settings import GATE_NAMES
@@ -93,7 +93,7 @@ def figure(value: float, spread: float = 0.05) -> Figure:
     return Figure(value=value, low=value - spread, high=value + spread)
 
 
-def comparison(within: dict[str, Figure | None]) -> Comparison:
+def comparison(within: dict[str, Figure | None]) -> SummaryBySource:
     """AUC .816 over all documents, and within each source; None where it has too few labels."""
 
     def summary(auc: Figure | None) -> Summary:
@@ -103,10 +103,10 @@ def comparison(within: dict[str, Figure | None]) -> Comparison:
         return Summary(documents=90, positives=40, figures=ScoreFigures(auc=auc, **dict.fromkeys(names, auc)))
 
     everything = summary(Figure(value=0.816, low=0.77, high=0.86))
-    return Comparison(all=everything, within={name: summary(auc) for name, auc in within.items()})
+    return SummaryBySource(all=everything, within={name: summary(auc) for name, auc in within.items()})
 
 
-def encoder_report_of(within: dict[str, Figure | None], gold: Comparison | None = None) -> EncoderReport:
+def encoder_report_of(within: dict[str, Figure | None], gold: SummaryBySource | None = None) -> EncoderReport:
     return EncoderReport(
         labels=comparison(within), gold=gold, annotator=None, cascade=None, false_positives=(), false_negatives=()
     )

@@ -66,7 +66,7 @@ class TooBig:
 
 
 def test_a_program_that_is_too_big_fails_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    big = tpu_compilation.Program("8b", MeshShape(), 8, 8, 8.0, "splash", TooBig)
+    big = tpu_compilation.TpuProgram("8b", MeshShape(), 8, 8, 8.0, "splash", TooBig)
     monkeypatch.setattr(tpu_compilation, "slice_devices", lambda topology, library: [])
     monkeypatch.setattr(tpu_compilation, "program", lambda name, devices, mesh: big)
     done = CliRunner().invoke(compile_for_tpus, ["--program", "8b", "--topology", "v6e:2x4"])

@@ -4,7 +4,7 @@ import jax
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo as cudnn
 
-from datashop_assets.trained_lm.training import Training
+from datashop_assets.trained_lm.training import TrainingFunctions
 from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets_tests.benchmarks import train_gpu
 from datashop_assets_tests.small_lm import TRAINING
@@ -17,7 +17,7 @@ def test_on_a_gpu_attention_is_cudnns_forward_and_backward(monkeypatch: pytest.M
     monkeypatch.setattr(cudnn, "is_cuda_compute_capability_equal", lambda capability: False)
     sizes = {"length": 256, "depth": 2, "precision": "bfloat16", "recompute": "layers"}
     settings = TrainingSettings(**{**TRAINING, **sizes})
-    training = Training(settings.llama(384), settings, "gpu")
+    training = TrainingFunctions(settings.llama(384), settings, "gpu")
     lowered = jax.jit(training.step).trace(*training.shapes()).lower(lowering_platforms=("cuda",)).as_text()
     assert "__cudnn$fmhaScaleBiasSoftmax(" in lowered
     assert "__cudnn$fmhaScaleBiasSoftmaxBackward(" in lowered

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datashop_assets.trained_lm.mixture import Rows, cut_into_rows, epochs_of, mixed
 from datashop_assets.training_documents.settings import TrainingSettings
-from datashop_assets.training_documents.tokens import Piece
+from datashop_assets.training_documents.tokens import TokenizedDocument
 
 END = 0
 DOCUMENTS = st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=30), min_size=1, max_size=20)
@@ -18,9 +18,9 @@ def run_of(steps: int, batch: int, share: float) -> TrainingSettings:
     return TrainingSettings(1, 8, batch, steps, 1, 0.01, 0.1, share)
 
 
-def keyed(documents: list[list[int]]) -> list[tuple[int, Piece]]:
+def keyed(documents: list[list[int]]) -> list[tuple[int, TokenizedDocument]]:
     return [
-        (key, Piece(f"d{key}", "web", 4 * len(tokens), np.array(tokens, dtype=np.int32)))
+        (key, TokenizedDocument(f"d{key}", "web", 4 * len(tokens), np.array(tokens, dtype=np.int32)))
         for key, tokens in enumerate(documents)
     ]
 

@@ -27,8 +27,8 @@ from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets.training_documents.tokens import (
     SCHEMA,
     Keyed,
-    Piece,
     PoolDocuments,
+    TokenizedDocument,
     TokenizedDocuments,
     draw_exactly,
     read_documents_of,
@@ -202,7 +202,7 @@ def test_a_document_alone_in_its_source_is_not_matched_by_itself() -> None:
     count = 1000
     sources = np.array([f"https://{n}.org" for n in range(count)], dtype=object)
     documents = PoolDocuments("a", np.arange(count), sources, np.full(count, 50))
-    pieces = [Piece(str(n), sources[n], 50, np.full(50, 5, dtype=np.int32)) for n in range(count)]
+    pieces = [TokenizedDocument(str(n), sources[n], 50, np.full(50, 5, dtype=np.int32)) for n in range(count)]
     kept = [[(n, pieces[n]) for n in range(100)] for _ in range(4)]
     streams = matched_streams(kept, Strata({}), 1.0)
     for own in matched_documents(iter([TokenizedDocuments(documents, pieces)]), streams):
@@ -213,7 +213,7 @@ def test_a_document_alone_in_its_source_is_not_matched_by_itself() -> None:
 
 def test_a_stratum_of_one_kept_document_is_matched_by_one_however_long() -> None:
     """Of an octave of bytes, and of more than twice as many tokens."""
-    pieces = [Piece(str(n), "s", 300, np.full(size, 5, dtype=np.int32)) for n, size in enumerate((90, 250))]
+    pieces = [TokenizedDocument(str(n), "s", 300, np.full(size, 5, dtype=np.int32)) for n, size in enumerate((90, 250))]
     documents = PoolDocuments("a", np.arange(1), np.array(["s"], dtype=object), np.array([300]))
     streams = matched_streams([[(0, pieces[0])]], Strata({"s": 1}), 1.0)
     [found] = matched_documents(iter([TokenizedDocuments(documents, pieces[1:])]), streams)

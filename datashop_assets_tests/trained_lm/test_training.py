@@ -23,7 +23,7 @@ from datashop_assets.trained_lm import checkpoints, training
 from datashop_assets.trained_lm.mixture import Rows
 from datashop_assets.trained_lm.results import CURVE, ControlConfig, ControlLMResult
 from datashop_assets.trained_lm.steps import control_lm
-from datashop_assets.trained_lm.training import Training, compiled
+from datashop_assets.trained_lm.training import TrainingFunctions, compiled
 from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets_tests.small_lm import (
     TOOLS,
@@ -212,12 +212,12 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_its_weights_are_kept(
     settings = TrainingSettings(**{**TRAINING, "steps": 20})
     rows = replace(_rows(), tokens=np.ones((80, 33), dtype=np.int32))
     rows.tokens[-settings.batch :, 0] = 2
-    real = Training.loss
+    real = TrainingFunctions.loss
 
-    def loss(training: Training) -> Any:
+    def loss(training: TrainingFunctions) -> Any:
         return lambda weights, batch: real(training)(weights, batch) + _without_slope(weights, batch[0][0, 0] == 2)
 
-    monkeypatch.setattr(Training, "loss", loss)
+    monkeypatch.setattr(TrainingFunctions, "loss", loss)
     monkeypatch.setattr(training, "compiled", compiled.__wrapped__)
     often = Checkpointing(seconds=0.0)
     with pytest.raises(FloatingPointError, match=r"seed 0 is nan at step 19; .* checkpoint is .*/seed-0-\w+/10$"):

@@ -8,18 +8,18 @@ from infra.clusters import commands
 from infra.clusters.accelerators import Gpu, Tpu, accelerator
 from infra.clusters.cluster import Cluster, checked_tag, image_name, ray_version
 from infra.clusters.workers import head, workers
-from infra.settings import Settings
+from infra.settings import CloudSettings
 
 HEADER = "# Made by infra/update-cluster-configs.py: edit the tables there, then `make cluster_configs`.\n"
 HEAD = "head"
 
 
-def rendered(cluster: Cluster, tag: str, settings: Settings) -> str:
+def rendered(cluster: Cluster, tag: str, settings: CloudSettings) -> str:
     """The file's text. Raises `ValueError` for a zone, size, region or tag that cannot be."""
     return HEADER + yaml.safe_dump(config(cluster, tag, settings), sort_keys=False, width=120)
 
 
-def config(cluster: Cluster, tag: str, settings: Settings) -> dict[str, Any]:
+def config(cluster: Cluster, tag: str, settings: CloudSettings) -> dict[str, Any]:
     chip = accelerator(cluster.zone)
     if cluster.annotates and not chip.serves:
         raise ValueError(f"{cluster.name}: vLLM does not run on {_prefix(chip)}; annotate in another zone")
@@ -48,7 +48,7 @@ def config(cluster: Cluster, tag: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _docker(cluster: Cluster, chip: Tpu | Gpu, tag: str, settings: Settings) -> dict[str, Any]:
+def _docker(cluster: Cluster, chip: Tpu | Gpu, tag: str, settings: CloudSettings) -> dict[str, Any]:
     device = ["--privileged"] if isinstance(chip, Tpu) else ["--gpus=all"]  # a TPU's device files need it
     return {
         "image": settings.image(cluster.region, image_name(cluster.annotates, chip), checked_tag(tag, cluster.name)),

@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from infra.clusters.cluster import checked_tag
-from infra.settings import Settings
+from infra.settings import CloudSettings
 
 HEADER = "# Made by infra/update-cluster-configs.py; infra/dagster/helm.py says how to use it.\n"
 
 
-def rendered(tag: str, settings: Settings) -> str:
+def rendered(tag: str, settings: CloudSettings) -> str:
     """Raises `ValueError` for a tag that is no commit."""
     return HEADER + yaml.dump(values(tag, settings), Dumper=_Plain, sort_keys=False, width=120)
 
@@ -30,7 +30,7 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def values(tag: str, settings: Settings) -> dict[str, Any]:
+def values(tag: str, settings: CloudSettings) -> dict[str, Any]:
     name, _, commit = settings.image(settings.dagster_region, "dagster", checked_tag(tag, "dagster")).rpartition(":")
     image = {"repository": name, "tag": commit, "pullPolicy": "IfNotPresent"}
     account = {"create": False, "name": "datashop", "annotations": {}}
@@ -75,7 +75,7 @@ def values(tag: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _code_location(image: dict[str, str], settings: Settings) -> dict[str, Any]:
+def _code_location(image: dict[str, str], settings: CloudSettings) -> dict[str, Any]:
     environment = {
         "DATASHOP_PROFILE": "gcp",
         "DATASHOP_ROOT": settings.root(settings.dagster_region),
@@ -105,5 +105,5 @@ def _concurrency() -> dict[str, Any]:
     }
 
 
-def _bucket(settings: Settings) -> str:
+def _bucket(settings: CloudSettings) -> str:
     return settings.root(settings.dagster_region).removeprefix("gs://").partition("/")[0]

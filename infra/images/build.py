@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from infra.clusters.cluster import PROJECT
-from infra.settings import Settings, settings
+from infra.settings import CloudSettings, settings
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def chosen(environment: Mapping[str, str]) -> Image:
     return IMAGES["cluster-gpu" if gpu else "dagster" if dagster else "cluster"]
 
 
-def commands(image: Image, commit: str, day: str, places: Settings) -> list[str]:
+def commands(image: Image, commit: str, day: str, places: CloudSettings) -> list[str]:
     """Every shell command in order: build, then sign in, tag and push for each region."""
     lines = [image.build(commit)]
     for region in places.regions:

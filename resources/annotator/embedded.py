@@ -18,7 +18,7 @@ from resources.annotator.resource import AnnotatorResource
 if TYPE_CHECKING:
     from datashop_assets.models.llama.gguf_file import GGUF
     from datashop_assets.models.llama.model import Llama
-    from resources.annotator.embedded_model import LikelihoodReader, TextWriter
+    from resources.annotator.embedded_model import EmbeddedTextWriter, LikelihoodReader
 
 CONTEXT = 1024  # tokens of a question and the text that is written about it; the model takes 2,048
 
@@ -36,7 +36,7 @@ class EmbeddedAnnotator(AnnotatorResource):
         default=64, gt=0, description="Documents that are packed at a time: answers repeat bit for bit for one number"
     )
     _loaded: dict[str, tuple["GGUF", "Llama"]] = PrivateAttr(default_factory=dict)
-    _readers: dict[Question, Any] = PrivateAttr(default_factory=dict)  # a `LikelihoodReader`, or a `TextWriter`
+    _readers: dict[Question, Any] = PrivateAttr(default_factory=dict)  # a `LikelihoodReader`, or a `EmbeddedTextWriter`
 
     @property
     def group(self) -> int:
@@ -58,7 +58,7 @@ class EmbeddedAnnotator(AnnotatorResource):
         """Weights take 0.5 GB, which the steps that train can use."""
         self._loaded, self._readers = {}, {}
 
-    def _reader(self, question: Question) -> "LikelihoodReader | TextWriter":
+    def _reader(self, question: Question) -> "LikelihoodReader | EmbeddedTextWriter":
         self.identity(question.model)
         if question.scoring not in ("likelihood", "write"):
             raise ValueError(
@@ -67,10 +67,10 @@ class EmbeddedAnnotator(AnnotatorResource):
             )
         if question not in self._readers:
             self._readers = {question: self._opened(question)}
-        reader: LikelihoodReader | TextWriter = self._readers[question]
+        reader: LikelihoodReader | EmbeddedTextWriter = self._readers[question]
         return reader
 
-    def _opened(self, question: Question) -> "LikelihoodReader | TextWriter":
+    def _opened(self, question: Question) -> "LikelihoodReader | EmbeddedTextWriter":
         from datashop_assets.models.llama.gguf_file import GGUF
         from resources.annotator import embedded_model
 
@@ -80,7 +80,7 @@ class EmbeddedAnnotator(AnnotatorResource):
         gguf, model = self._loaded[question.model]
         tokenizer = gguf.tokenizer()
         if question.scoring == "write":
-            return embedded_model.TextWriter(model, tokenizer, gguf.chat_template, question, CONTEXT)
+            return embedded_model.EmbeddedTextWriter(model, tokenizer, gguf.chat_template, question, CONTEXT)
         tokens = embedded_model.PromptTokens(tokenizer, gguf.chat_template, question, self.length)
         options = embedded_model.first_tokens(tokenizer, question.options)
         probabilities = embedded_model.OptionProbabilities(

@@ -1,6 +1,6 @@
 """What the embedded model reads, answers and writes; the resource that holds it is `embedded.EmbeddedAnnotator`.
 
-A document goes to a `LikelihoodReader` or a `TextWriter`, becomes tokens in `PromptTokens`, and is computed in
+A document goes to a `LikelihoodReader` or a `EmbeddedTextWriter`, becomes tokens in `PromptTokens`, and is computed in
 `OptionProbabilities` or by `Greedy`. Writing is for descriptions of target documents, one after the other.
 """
 
@@ -78,7 +78,7 @@ class LikelihoodReader:
         )
 
 
-class TextWriter:
+class EmbeddedTextWriter:
     """Answers one question of the scoring `write`; always by the likeliest token, whatever temperature is asked for.
 
     `context` is how many tokens prompt and text may have together; what is longer is cut.
@@ -183,7 +183,7 @@ def first_tokens(tokenizer: Tokenizer, options: Sequence[str]) -> tuple[int, ...
     return tuple(first)
 
 
-class Rows(NamedTuple):
+class PackedRows(NamedTuple):
     """Packed sequences, as one call of the model takes them."""
 
     tokens: np.ndarray  # [rows, length]
@@ -221,7 +221,7 @@ class OptionProbabilities:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-    def _laid_out(self, batch: list[list[int]], sequences: Sequence[Sequence[int]]) -> Rows:
+    def _laid_out(self, batch: list[list[int]], sequences: Sequence[Sequence[int]]) -> PackedRows:
         tokens, positions, segments = (np.zeros((self._rows, self._length), dtype=np.int32) for _ in range(3))
         ends = np.zeros((self._rows, MOST_IN_A_ROW), dtype=np.int32)
         before = self._prefix.keys.shape[1]
@@ -233,7 +233,7 @@ class OptionProbabilities:
                 positions[row, start:stop] = np.arange(before, before + stop - start)
                 segments[row, start:stop] = place + 1
                 ends[row, place], start = stop - 1, stop
-        return Rows(tokens, positions, segments, ends)
+        return PackedRows(tokens, positions, segments, ends)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -242,7 +242,7 @@ def _remember(graph: Any, weights: Any, before: jax.Array) -> KeysValues:
 
 
 @partial(jax.jit, static_argnums=0)
-def _option_logits(graph: Any, weights: Any, prefix: KeysValues, options: jax.Array, rows: Rows) -> jax.Array:
+def _option_logits(graph: Any, weights: Any, prefix: KeysValues, options: jax.Array, rows: PackedRows) -> jax.Array:
     """[rows, MOST_IN_A_ROW, options]: logits where sequences end. The rest of the vocabulary takes no part."""
     model = nnx.merge(graph, weights)
     hidden = model.hidden(rows.tokens, positions=rows.positions, segments=rows.segments, prefix=prefix)
