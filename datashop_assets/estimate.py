@@ -16,7 +16,7 @@ from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import HOUR, Spending, estimated_tokens, is_unreported
 from datashop_assets.asking.store import AnswerStore, content_of
 from datashop_assets.core.plan import Plan, PlannedStep, State
-from datashop_assets.core.step import Resources, StepOutput
+from datashop_assets.core.step import Resources
 from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.evaluation.results import EvaluationTargetsConfig
@@ -31,8 +31,7 @@ from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
 from datashop_assets.trained_lm.results import ControlConfig
 
-POOL, SAMPLE, RUBRIC = PretrainingPoolResult.step, AnnotationSampleResult.step, RubricResult.step
-READ = (POOL, SAMPLE)  # what any estimate is made from
+READ = (PretrainingPoolResult.step, AnnotationSampleResult.step)  # what any estimate is made from
 ANNOTATOR = AnnotationsResult.step  # where it runs, all that asks the annotator does
 CHARACTERS_A_TOKEN = 4.0  # of English, where nobody counts tokens
 FIRST_PASS = 200  # documents whose length tells what the first pass of a cascade reads
@@ -52,8 +51,8 @@ class Pilot:
 
 def needed(plan: Plan, *, asks: bool) -> list[str]:
     """The stages that an estimate is made from. A rubric that the annotator writes is one where it may be asked."""
-    given = isinstance(rubric := plan[RUBRIC].config, RubricConfig) and rubric.written is None
-    return [*READ, *([RUBRIC] if asks or given else [])]
+    given = isinstance(rubric := plan[RubricResult.step].config, RubricConfig) and rubric.written is None
+    return [*READ, *([RubricResult.step] if asks or given else [])]
 
 
 def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
@@ -75,7 +74,7 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     contents, started = _first_documents(plan, -(-count // group) * group), time.monotonic()
     stopped = ""
     with resources.progress.bar("pilot", len(contents), "documents") as bar:
-        rows = documents(plan[SAMPLE].output, contents)
+        rows = documents(plan.output(AnnotationSampleResult), contents)
         try:
             collector.ask(
                 ((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar
@@ -117,7 +116,7 @@ def stated_tokens(plan: Plan, question: AnnotationQuestionConfig, rubric: str, c
     own = question.likelihood
     around = len(rubric if own is None or question.shows_rubric else own.question) / CHARACTERS_A_TOKEN
     new = question.sampling.max_tokens if question.scoring == "generate" else 1
-    rows = documents(plan[SAMPLE].output, _first_documents(plan, count))
+    rows = documents(plan.output(AnnotationSampleResult), _first_documents(plan, count))
     read = [len(excerpt(row["text"], question.read_characters, question.reading)[0]) for row in rows]
     return t_interval([around + characters / CHARACTERS_A_TOKEN + new for characters in read]).at_least(0.0)
 
@@ -285,13 +284,13 @@ def _answered_of_sample(plan: Plan, design: Design, names: ModelNames | None) ->
     known = _answers(plan, _annotations(plan).question, names)
     if not known:
         return 0
-    first, rest = first_round(index_of(plan[SAMPLE].output), design)
+    first, rest = first_round(index_of(plan.output(AnnotationSampleResult)), design)
     in_second = sum(row["content"] in known for row in rest)
     return sum(one.row["content"] in known for one in first) + min(design.second, in_second)
 
 
 def _contents(plan: Plan) -> set[str]:
-    return {row["content"] for row in index_of(plan[SAMPLE].output)}
+    return {row["content"] for row in index_of(plan.output(AnnotationSampleResult))}
 
 
 def _first_pass(plan: Plan, design: Design) -> Figure | None:
@@ -318,20 +317,19 @@ def _seconds(planned: PlannedStep, plan: Plan, prices: Prices, place: str) -> tu
 
 
 def _pool(plan: Plan) -> PoolSize:
-    output: StepOutput[PretrainingPoolResult] = plan[POOL].output
-    return PoolSize.of(output.result)
+    return PoolSize.of(plan.output(PretrainingPoolResult).result)
 
 
 def _first_documents(plan: Plan, count: int) -> Collection[str]:
     """Contents of the first `count` documents of the first round, in the order of the sample."""
-    index = index_of(plan[SAMPLE].output)
+    index = index_of(plan.output(AnnotationSampleResult))
     drawn, _ = first_round(index, _design(plan))
     first = {one.row["content"] for one in drawn}
     return set([row["content"] for row in index if row["content"] in first][:count])
 
 
 def _design(plan: Plan) -> Design:
-    return design_of(len(index_of(plan[SAMPLE].output)), _annotations(plan))
+    return design_of(len(index_of(plan.output(AnnotationSampleResult))), _annotations(plan))
 
 
 def _annotations(plan: Plan) -> AnnotationsConfig:
@@ -344,11 +342,11 @@ def _rubric(plan: Plan) -> str:
 
     In place of a rubric that is still to be written stand as many characters as it may have.
     """
-    if RUBRIC not in plan[ANNOTATOR].inputs:
+    if RubricResult.step not in plan[ANNOTATOR].inputs:
         return ""
-    planned = plan[RUBRIC]
+    planned = plan[RubricResult.step]
     if planned.usable:
-        return rubric_text(planned.output)
+        return rubric_text(plan.output(RubricResult))
     config: RubricConfig = planned.config
     assert config.written is not None, "a given rubric is made before"
     return "-" * (len(BEFORE) + config.written.settings.characters + len(AFTER))

@@ -155,9 +155,10 @@ def pin(prompt: str) -> None:
 def _written_rubric(here: "Deployment", slug: str) -> str:
     from datashop_assets.rubric.results import RubricResult, rubric_text
 
-    rubric = here.plan(slug).get(RubricResult.step)
+    plan = here.plan(slug)
+    rubric = plan.get(RubricResult.step)
     if rubric is None:
         raise ValueError(f"{slug} has no rubric to pin: its question shows none")
     if rubric.state is not State.CURRENT:
         raise ValueError(f"the rubric of {slug} is {rubric.state}; run `datashop run {slug} --until rubric` first")
-    return rubric_text(rubric.output)
+    return rubric_text(plan.output(RubricResult))

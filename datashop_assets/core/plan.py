@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from datashop_assets.core.checks import stopping, stored_results
-from datashop_assets.core.step import AnnotatorResult, AnsweredBy, CheckResult, Step, StepOutput, config_json
+from datashop_assets.core.step import AnnotatorResult, AnsweredBy, CheckResult, ResultT, Step, StepOutput, config_json
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
@@ -160,6 +160,10 @@ class Plan(Mapping[str, PlannedStep]):
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    def output(self, result: type[ResultT]) -> StepOutput[ResultT]:
+        """The output of the step that gives this result. Raises `KeyError` where the prompt does not ask for it."""
+        return self[result.step].output
 
     @property
     def digest(self) -> str:

@@ -22,7 +22,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
@@ -232,10 +232,6 @@ ON_TRAINER = Placement("training", "tpu")
 ON_SHARDS = Placement("training")  # processors of the training cluster: any number of steps
 
 
-class Description(Protocol):
-    def __call__(self, output: StepOutput[Any], /) -> Mapping[str, str]: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Step(Generic[ConfigT, ResultT]):
     """A declaration. `configure` gives None for a prompt that does not ask for the step: it is then in no plan."""
@@ -253,10 +249,10 @@ class Step(Generic[ConfigT, ResultT]):
     resources: frozenset[ResourceKey]
     placement: Placement
     checks: tuple[Check, ...]
-    describe: Description
+    describe: Callable[[StepOutput[ResultT]], Mapping[str, str]]  # title -> Markdown, for the UI
     limits: Callable[[Prompt, Path | None], SpendingLimits]  # by the price table's file
     asks: Callable[[ConfigT], bool]  # whether the annotator is asked, where it is among the resources
-    load_scorer: Callable[[StepOutput[Any]], TextScorer] | None  # of a step that trains an encoder
+    load_scorer: Callable[[StepOutput[ResultT]], TextScorer] | None  # of a step that trains an encoder
 
     def placed_after(self, steps: "Iterable[Step[Any, Any]]") -> "Step[ConfigT, ResultT]":
         """The same; if it reads every step before it, with these as its inputs."""
@@ -293,10 +289,10 @@ def step(
     resources: Iterable[ResourceKey] = (),
     placement: Placement = ANYWHERE,
     checks: Iterable[Check] = (),
-    describe: Description = lambda _: {},
+    describe: Callable[[StepOutput[ResultT]], Mapping[str, str]] = lambda _: {},
     limits: Callable[[Prompt, Path | None], SpendingLimits] = lambda _, __: NO_LIMITS,
     asks: Callable[[ConfigT], bool] = lambda _: True,
-    load_scorer: Callable[[StepOutput[Any]], TextScorer] | None = None,
+    load_scorer: Callable[[StepOutput[ResultT]], TextScorer] | None = None,
 ) -> Callable[[Callable[[StepRun[ConfigT]], ResultT]], Step[ConfigT, ResultT]]:
     """Makes the decorated function, which builds the step, its declaration. The docstring is what lineage shows.
 

@@ -23,6 +23,7 @@ from datashop_assets.documents.nearness import HeldoutBands
 from datashop_assets.documents.results import (
     AnnotationSampleConfig,
     AnnotationSampleResult,
+    PretrainingPoolConfig,
     PretrainingPoolResult,
     Size,
 )
@@ -96,7 +97,7 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
         same_id=len(renamed),
         same_id_examples=renamed[:5],
     )
-    if data.model_dump(mode="json") != pool.manifest.config["data"]:
+    if data != PretrainingPoolConfig.model_validate(pool.manifest.config).data:
         say_left_out(result)
     else:
         say_drawn(result)

@@ -1,7 +1,6 @@
 """The steps that train the small model, and that embed the pool once for all prompts that score by vectors."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from datashop_assets.core.step import ON_SHARDS, Input, StepOutput, StepRun, step
 from datashop_assets.documents.results import PretrainingPoolResult
@@ -33,7 +32,7 @@ def _pool_embeddings(prompt: Prompt) -> PoolEmbeddingsConfig | None:
     )
 
 
-def _describe_embeddings(output: StepOutput[Any]) -> Mapping[str, str]:
+def _describe_embeddings(output: StepOutput[PoolEmbeddingsResult]) -> Mapping[str, str]:
     from datashop_assets.encoder.describe import describe_embeddings
 
     return describe_embeddings(output)
@@ -69,13 +68,13 @@ def _encoder(prompt: Prompt) -> EncoderStepConfig:
     )
 
 
-def _load_scorer(output: StepOutput[Any]) -> TextScorer:
+def _load_scorer(output: StepOutput[EncoderResult]) -> TextScorer:
     from datashop_assets.encoder_kinds.trained import load
 
     return load(output)
 
 
-def _describe_encoder(output: StepOutput[Any]) -> Mapping[str, str]:
+def _describe_encoder(output: StepOutput[EncoderResult]) -> Mapping[str, str]:
     from datashop_assets.encoder.describe import describe
 
     return describe(output)

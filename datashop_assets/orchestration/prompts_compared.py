@@ -52,6 +52,6 @@ def by_pool(plans: Iterable[Plan]) -> list[list[Plan]]:
     """Plans whose pools hold the same documents, together."""
 
     def pool(one: Plan) -> str:
-        return one[PretrainingPoolResult.step].output.manifest.content_digest
+        return one.output(PretrainingPoolResult).manifest.content_digest
 
     return [list(group) for _, group in groupby(sorted(plans, key=pool), key=pool)]

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -47,6 +47,8 @@ from datashop_assets.training_documents.checkpoint import Start
 from datashop_assets.training_documents.results import PoolTokensResult, read_tokenizer
 from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets.training_documents.tokens import Drawing, Keyed, read_documents_of
+
+LMConfigT = TypeVar("LMConfigT", bound=ControlConfig)
 
 OWN = "documents/"  # what the models' own stream was drawn from, by shard of the pool
 KEPT = "kept/"  # of the matched control: the kept documents whose mix it has
@@ -167,7 +169,7 @@ def _check_kept(config: CandidateConfig, tokens: int) -> None:
         )
 
 
-def _train(run: StepRun[Any], name: str, seeds: Sequence[SeedDocuments]) -> dict[str, Any]:
+def _train(run: StepRun[LMConfigT], name: str, seeds: Sequence[SeedDocuments]) -> dict[str, Any]:
     """Trains and exports a model a seed, and writes the curves. Returns the fields that all results have."""
     settings, checkpoint = run.config.settings, run.config.checkpoint
     trainer, pool = run.resources.trainer, run.input(PoolTokensResult)

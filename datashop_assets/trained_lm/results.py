@@ -1,7 +1,7 @@
 """What the steps of this package depend on and give, and how other steps open it."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -85,13 +85,13 @@ class TrainedLMResult(LMResult):
     tokens_per_second: int
 
 
-def model_folder(output: StepOutput[Any], seed: int) -> Path:
+def model_folder(output: StepOutput[LMResult], seed: int) -> Path:
     """A local Hugging Face folder with one seed's model, every file checked."""
     name = f"{SEED}{seed}"
     return output.files(f"{name}/")[f"{name}/config.json"].parent
 
 
-def seeds_of(output: StepOutput[Any]) -> list[int]:
+def seeds_of(output: StepOutput[LMResult]) -> list[int]:
     """The seeds whose models a step holds, in order."""
     names = {file.name.partition("/")[0] for file in output.manifest.files if file.name.startswith(SEED)}
     return sorted(int(name.removeprefix(SEED)) for name in names)

@@ -11,7 +11,14 @@ from scipy.stats import binomtest
 
 from datashop_assets.filtered_pool.certificate import order_key
 from datashop_assets.filtered_pool.results import Trial
-from datashop_assets.filtered_pool.threshold_tests import THRESHOLDS, CandidateThreshold, Claim, certify, labels_needed, wealth
+from datashop_assets.filtered_pool.threshold_tests import (
+    THRESHOLDS,
+    CandidateThreshold,
+    Claim,
+    certify,
+    labels_needed,
+    wealth,
+)
 
 DOCUMENTS = 3000
 CLAIMS = {
