@@ -13,7 +13,6 @@ from click.testing import CliRunner
 
 from datashop_assets.cli import main
 from datashop_assets.commands.estimate import show as show_estimate
-from datashop_assets.commands.run import HEADLINES
 from datashop_assets.commands.setup import LOCK, install_command
 from datashop_assets.core.plan import State
 from datashop_assets.costs import Estimate, PilotSummary, StageEstimate
@@ -131,7 +130,7 @@ def test_an_estimate_is_said_in_durations_and_added_up(capsys: pytest.CaptureFix
     assert re.search(r"encoder 36\.0 s 0\.01 .* all 2 h 0 min 2 *$", said)
 
 
-@pytest.mark.parametrize(("step", "path"), [(step, path) for step, paths in HEADLINES.items() for path in paths])
+@pytest.mark.parametrize(("step", "path"), [(step.name, path) for step in GRAPH for path in step.result.headlines])
 def test_what_the_table_of_stages_shows_of_a_result_is_a_field_of_it(step: str, path: str) -> None:
     schema = GRAPH.step(step).result.model_json_schema(mode="serialization")
     found = [schema]
