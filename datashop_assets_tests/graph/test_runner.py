@@ -88,7 +88,6 @@ def test_an_annotator_that_is_not_here_is_named(made: Made, tmp_path: Path) -> N
         runner.run_eval_cluster_steps()
 
 
-@pytest.mark.parametrize(("stage", "audit"), [("pool_scores", "unscored"), ("filtered_pool", "miskept")])
 def test_steps_are_made_in_the_order_of_the_graph_and_an_unknown_one_is_named(made: Made, tools: Resources) -> None:
     runner = DatashopRunner(experiment(SLUG, made.pool), made.root, tools, made.prompts)
     assert list(runner.run("filtered_pool", "keep_certificate", "encoder")) == ["encoder", "filtered_pool"]
@@ -96,6 +95,7 @@ def test_steps_are_made_in_the_order_of_the_graph_and_an_unknown_one_is_named(ma
         runner.run("pretraining_pool", "encoders")
 
 
+@pytest.mark.parametrize(("stage", "audit"), [("pool_scores", "unscored"), ("filtered_pool", "miskept")])
 def test_documents_are_counted_again_before_a_run_goes_on(
     made: Made, tools: Resources, monkeypatch: pytest.MonkeyPatch, stage: str, audit: str
 ) -> None:
