@@ -63,7 +63,7 @@ def test_a_run_says_that_the_same_command_goes_on(environment: dict[str, str], n
 def test_other_commands_stop_in_one_line_too(number: signal.Signals) -> None:
     script = (
         "import os, time, datashop_assets.doctor as d; from datashop_assets.cli import main\n"
-        f"d.examine = lambda: (os.kill(os.getpid(), {int(number)}), time.sleep(60))\nmain(['doctor'])"
+        f"d.examine = lambda _: (os.kill(os.getpid(), {int(number)}), time.sleep(60))\nmain(['doctor'])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "Stopped"
@@ -74,6 +74,6 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     script = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
         "import os, datashop_assets.doctor as d; from datashop_assets.cli import main\n"
-        "d.examine = lambda: os.kill(os.getpid(), signal.SIGHUP) or []\nmain(['doctor'])"
+        "d.examine = lambda _: os.kill(os.getpid(), signal.SIGHUP) or []\nmain(['doctor'])"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
