@@ -133,7 +133,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         if node.tag.endswith((":int", ":float")) and OTHER_BASE.match(node.value):
-            wrong = f"{node.value!r} is not a number to base 10"
+            written = node.value if len(node.value) <= MAX_SHOWN else f"{node.value[:MAX_SHOWN]}…"
+            wrong = f"{written!r} is not a number to base 10"
             raise yaml.YAMLError(
                 f"line {node.start_mark.line + 1}: {wrong}; write it without leading zeros or colons, or quote it"
             )

@@ -82,7 +82,9 @@ def test_what_a_stored_prompt_is_not_is_a_problem_too(tmp_path: Path) -> None:
 def test_a_number_of_thousands_of_digits_is_a_problem(tmp_path: Path, field: str, number: str) -> None:
     file = tmp_path / "tides.yaml"
     file.write_text(f"{GOOD}{field}: {number}\n")
-    with pytest.raises(PromptError, match=r"quote it if it is text|a number of some|digits") as caught:
+    with pytest.raises(
+        PromptError, match=r"quote it if it is text|a number of some|digits|not a number to base 10"
+    ) as caught:
         load_prompt(file)
     assert len(str(caught.value)) < 1000
 

@@ -75,7 +75,7 @@ def created(name: str, folder: Folder) -> bool:
 def test_the_client_travels_to_other_processes_with_a_folder(store: PromptStore, gcs_bucket: str, root: str) -> None:
     found = store.root
     if root == "a command's":
-        found = Deployment.from_environment(root=Root(f"{gcs_bucket}/{uuid.uuid4().hex}")).root
+        found = Deployment.of(settings_of({}), root=Root(f"{gcs_bucket}/{uuid.uuid4().hex}")).root
     folder = found.stage("pool_scores", "3" * 32)
     assert not folder.exists("lease.json")  # the folder has been used when it travels
     processes = LocalCompute(processes=2, worth_it=0.0)
