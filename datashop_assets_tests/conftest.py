@@ -1,6 +1,7 @@
 """What all tests share: a real bucket server, and no environment of the person who runs them."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 # Before gcsfs is imported: the emulator has no hierarchical namespaces.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+# Whoever starts the tests under `nohup` has it ignored, and so would all that they start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 

@@ -282,9 +282,11 @@ def _fits(value: Any) -> bool:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(WILD_LINE, max_size=8), suffix=st.sampled_from(list(COMPRESS)))
 def test_every_wild_line_is_a_document_or_a_reject(tmp_path: Path, lines: list[bytes], suffix: str) -> None:
-    found = read(write_lines(tmp_path / f"wild{suffix}", lines))
+    """After a plain row, since a file is what its beginning says: one that begins with `PAR1` is no lines."""
+    first, *found = read(write_lines(tmp_path / f"wild{suffix}", [b'{"text": "plain"}', *lines]))
+    assert isinstance(first, Document)
     assert len(found) == len(lines)
-    for row, item in enumerate(found):
+    for row, item in enumerate(found, start=1):
         if isinstance(item, Reject):
             assert item.reason
             assert item.place == f"wild{suffix} row {row}"
