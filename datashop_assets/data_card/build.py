@@ -8,24 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-import polars as pl
 from markupsafe import Markup
 
 from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
 from datashop_assets.core.status import Remark
 from datashop_assets.core.step import StepResult
 from datashop_assets.data_card import charts, page
-from datashop_assets.data_card.documents import Scan, annotated, browsed, samples, scan, unseen_scores
+from datashop_assets.data_card.documents import Scan, annotated, browsed, samples, scan
 from datashop_assets.data_card.facts import against_matched, facts, spending
 from datashop_assets.data_card.results import CardRun, DataCardResult
 from datashop_assets.documents.describe import described_left_out
 from datashop_assets.documents.pool import pool_shards
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.encoder.results import EncoderResult, ceiling
+from datashop_assets.encoder.results import EncoderResult, ceiling, unseen_labels
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult
 from datashop_assets.training_documents.results import DecontaminationResult
-from datashop_assets.training_set.results import LABELS, TrainingSetResult
+from datashop_assets.training_set.results import TrainingSetResult
 
 PAGE = "card.html"
 BROWSER = "documents.html"
@@ -82,7 +81,8 @@ def remarks(run: CardRun) -> list[Remark]:
 
 def drawn(run: CardRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:
     """Name -> chart. A chart whose figures are not there is left out."""
-    kept, unseen = run.input(FilteredPoolResult).result, weighted(run)
+    kept = run.input(FilteredPoolResult).result
+    unseen = unseen_labels(run.input(EncoderResult), run.input(TrainingSetResult))
     made = {
         "annotated": charts.annotated(run.input(AnnotationsResult).result.score_histogram),
         "scored": charts.scored(found.cells, kept.cut_score),
@@ -91,19 +91,13 @@ def drawn(run: CardRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Mark
         "comparison": charts.comparison(known["comparison"]),
     }
     bins = known["encoder"].get("labels", {}).get("all", {}).get("reliability")
-    if bins and len(unseen):
+    if bins:
         made |= {
             "reliability": charts.reliability(bins),
             "precision_recall": charts.precision_recall(unseen),
             "agreement": charts.agreement(unseen),
         }
     return made
-
-
-def weighted(run: CardRun) -> pl.DataFrame:
-    """Scores of unseen labels with each document's weight in the training set."""
-    labels = run.input(TrainingSetResult).table(LABELS).select("id", "weight").unique("id")
-    return unseen_scores(run).join(labels, on="id", how="left", maintain_order="left")
 
 
 def descriptions(run: CardRun) -> dict[str, Mapping[str, str]]:

@@ -160,7 +160,7 @@ def annotated(run: CardRun) -> dict[str, Row]:
         }
         for row in run.input(AnnotationsResult).all_rows()
     }
-    for row in unseen_scores(run).iter_rows(named=True):
+    for row in run.input(EncoderResult).table(OUT_OF_FOLD).iter_rows(named=True):
         found.get(row["id"], {}).update(label=row["label"], unseen=_rounded(row["score"]))
     return found
 
@@ -172,15 +172,6 @@ def by_probability(raw: str) -> str:
         return "\n".join(f"{share:.3f} {answer}" for answer, share in sorted(found.items(), key=lambda one: -one[1]))
     except (orjson.JSONDecodeError, AttributeError, TypeError, ValueError):
         return raw
-
-
-def unseen_scores(run: CardRun) -> pl.DataFrame:
-    """The encoder's scores of labelled documents it had not seen; empty where an encoder keeps none."""
-    encoder = run.input(EncoderResult)
-    if OUT_OF_FOLD in {file.name for file in encoder.manifest.files}:
-        return encoder.table(OUT_OF_FOLD)
-    schema = {"id": pl.String, "source": pl.String, "label": pl.Int8, "expected_score": pl.Float64, "score": pl.Float64}
-    return pl.DataFrame([], schema)
 
 
 def seen(text: str, config: DataCardConfig, characters: int) -> tuple[str, bool]:

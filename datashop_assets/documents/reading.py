@@ -95,7 +95,7 @@ def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iter
 def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:
     text, identity, source = value_of(row, fields.text), value_of(row, fields.id), value_of(row, fields.source)
     if text is None and fields.text in row:
-        text = ""
+        text = ""  # the field is right and this document has nothing in it
     if not isinstance(text, str):
         if text is None:
             return Broken("no text", f"no text_field {fields.text!r}; {row_shape(row)}")

@@ -15,9 +15,11 @@ from datashop_assets.excerpts import Part
 from datashop_assets.prompts.encoder_settings import EncoderConfig
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.training_set.results import LABELS
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
 REPORT = "report.json"
@@ -215,6 +217,12 @@ class EncoderResult(StepResult):
 def encoder_report(output: StageFolder) -> EncoderReport:
     """The whole report of a finished encoder. Raises `pydantic.ValidationError` where it is in another form."""
     return EncoderReport.model_validate_json(output.file(REPORT).read_bytes())
+
+
+def unseen_labels(encoder: StageFolder, training_set: StageFolder) -> "pl.DataFrame":
+    """The rows of `OUT_OF_FOLD`, each with its document's `weight`: weighted they describe the sample."""
+    weights = training_set.table(LABELS).select("id", "weight").unique("id")  # a positive may repeat
+    return encoder.table(OUT_OF_FOLD).join(weights, on="id", how="left", maintain_order="left")
 
 
 class SourceAtChance(NamedTuple):

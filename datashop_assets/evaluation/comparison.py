@@ -39,7 +39,7 @@ from datashop_assets.evaluation.results import (
 )
 from datashop_assets.models.tokenizer import encode, end_token
 from datashop_assets.prompts.settings import Primary
-from datashop_assets.statistics.comparison import holm, in_sequence, paired_p_value
+from datashop_assets.statistics.comparison import fixed_sequence, holm, paired_p_value
 from datashop_assets.statistics.figure import LEVEL, Figure
 from datashop_assets.statistics.intervals import Array, Draws, bootstrap, t_interval
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult, model_folder, seeds_of
@@ -164,7 +164,7 @@ def measures(
     ]
     first = next(measure for measure in found if measure.primary)
     following = next((number for number, one in enumerate(found) if one.follows(first)), None)
-    corrected = {} if following is None else {following: in_sequence([first.p, found[following].p])[-1]}
+    corrected = {} if following is None else {following: fixed_sequence([first.p, found[following].p])[-1]}
     others = [number for number, one in enumerate(found) if not one.primary and number != following]
     tested = [number for number in others if found[number].p is not None]
     corrected |= dict(zip(tested, holm([found[number].p or 0.0 for number in tested]), strict=True))

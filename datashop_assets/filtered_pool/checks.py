@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from datashop_assets.core.step import Check, CheckContext, CheckResult, Input, StepOutput
 from datashop_assets.documents.results import OK, PretrainingPoolResult
-from datashop_assets.encoder.results import OUT_OF_FOLD, EncoderResult
+from datashop_assets.encoder.results import EncoderResult, unseen_labels
 from datashop_assets.filtered_pool.results import (
     FilteredPoolConfig,
     FilteredPoolResult,
@@ -29,7 +29,7 @@ from datashop_assets.prompts.keep_settings import FractionRule, RecallRule, Thre
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_documents.results import PoolTokensResult
-from datashop_assets.training_set.results import LABELS, TrainingSetResult
+from datashop_assets.training_set.results import TrainingSetResult
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,8 +79,7 @@ def kept_precision(encoder: StageFolder, training_set: StageFolder, cut: float) 
     """
     from datashop_assets.statistics.intervals import effective_size, wilson
 
-    weights = training_set.table(LABELS).select("id", "weight").unique("id")
-    labels = encoder.table(OUT_OF_FOLD).join(weights, on="id", how="inner", maintain_order="left")
+    labels = unseen_labels(encoder, training_set)
     kept = labels.filter(labels["score"] >= cut)
     if not len(kept):
         return None

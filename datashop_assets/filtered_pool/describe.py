@@ -13,8 +13,8 @@ from datashop_assets.filtered_pool.results import (
     PoolScoresResult,
     Selection,
 )
+from datashop_assets.filtered_pool.threshold_tests import Claim
 from datashop_assets.markdown import bar, escaped, table
-from datashop_assets.prompts.keep_settings import RecallRule
 
 SHOWN = 5
 
@@ -31,13 +31,12 @@ def describe_scores(scores: PoolScoresResult) -> Mapping[str, str]:
 
 def describe_certificate(certificate: KeepCertificateResult) -> Mapping[str, str]:
     """What was certified, or what it would need, and every threshold that was tried."""
-    rule = certificate.rule
-    what, share = ("recall", rule.recall) if isinstance(rule, RecallRule) else ("precision", rule.precision)
-    claim = f"{what} at least {share} with probability {1 - rule.delta:g}, by document, each copy one"
+    shown = Claim.of(certificate.rule)
+    claim = f"{shown.kind} at least {shown.share} with probability {1 - shown.delta:g}, by document, each copy one"
     if (passed := certificate.certified) is not None:
         said = f"Certified: {claim}, for the {passed.documents} documents from a score of {passed.threshold}."
     else:
-        needed = certificate.labels_needed or f"more than any number, at this {what}"
+        needed = certificate.labels_needed or f"more than any number, at this {shown.kind}"
         said = f"Refused: {claim}. Labels needed: {needed}."
     counted = f"{certificate.labelled} labels asked, {certificate.unlabelled} without a score, counted against it."
     head = ("threshold", "documents", "labels", "positive", "missed", "passed")

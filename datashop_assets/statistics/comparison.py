@@ -43,7 +43,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(each) for each in corrected]
 
 
-def in_sequence(p: Sequence[float | None]) -> list[float | None]:
+def fixed_sequence(p: Sequence[float | None]) -> list[float | None]:
     """p values [N] in the order in which they are tested, each only after all before it found a difference.
 
     Each becomes the largest so far, and None from the first None on (fixed-sequence testing: Maurer, Hothorn and

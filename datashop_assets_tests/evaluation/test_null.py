@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from datashop_assets.evaluation.results import Verdict
-from datashop_assets.statistics.comparison import holm, in_sequence, paired_p_value
+from datashop_assets.statistics.comparison import fixed_sequence, holm, paired_p_value
 from datashop_assets.statistics.figure import LEVEL
 from datashop_assets.statistics.intervals import t_interval
 
@@ -42,15 +42,15 @@ def test_in_a_fixed_sequence_none_is_called_different_at_the_nominal_rate_or_bet
     """The second measure is tested without a correction of its own, and only after the first."""
     quiet = 0
     for each in differences(5, measures=2)[:1000]:
-        p = in_sequence([paired_p_value(column) for column in each.T])
+        p = fixed_sequence([paired_p_value(column) for column in each.T])
         quiet += all(Verdict.by_corrected_p(1.0, one) is Verdict.SAME for one in p)
     assert quiet / 1000 >= LEVEL - 0.014
 
 
 def test_the_figures_of_a_fixed_sequence_by_hand() -> None:
-    assert in_sequence([0.01, 0.04, 0.02]) == [0.01, 0.04, 0.04]
-    assert in_sequence([0.2, 0.001]) == [0.2, 0.2]
-    assert in_sequence([0.01, None, 0.02]) == [0.01, None, None]
+    assert fixed_sequence([0.01, 0.04, 0.02]) == [0.01, 0.04, 0.04]
+    assert fixed_sequence([0.2, 0.001]) == [0.2, 0.2]
+    assert fixed_sequence([0.01, None, 0.02]) == [0.01, None, None]
 
 
 def test_holms_figures_by_hand() -> None:
