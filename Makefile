@@ -85,7 +85,7 @@ check: env ## format, lint, types, import rule, definitions load
 	@git grep -nE '^\s*--(extra-)?index-url|--find-links|https?://[^ ]*/simple' -- locks && { echo "a lock names an index"; exit 1; } || true
 
 test: check libtpu ## make check, then every test but those of the other targets; two packages at a time
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not ui and not faults and not vllm and not peers and not tpu and not deploy"
 
 test-vllm: env vllm ## the annotators against a real vLLM server
 	@$(BIN)/pytest -m vllm datashop_assets_tests/annotator

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # Before gcsfs is imported: the emulator has no hierarchical namespaces.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
@@ -20,16 +22,32 @@ for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 
 
+LONGEST_FIRST = ("graph", "commands", "annotations", "orchestration")
+
 # Examples are judged by what they show, not by how long a shared machine takes for them.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
 
-@pytest.hookimpl(tryfirst=True)
+class PackageScheduling(LoadScopeScheduling):
+    """The tests of a package run in one process, one after the other, and share what was made for them.
+
+    `--dist loadgroup` would do that too, with a mark on each test; pytest 9 hides the mark from pytest-xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("::")[0].rpartition("/")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> PackageScheduling:
+    config.option.loadscopereorder = False  # keeps the order of `pytest_collection_modifyitems`
+    return PackageScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a room run in one process, one after the other, and share what was made for them."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+    """Packages that take minutes come first, so that no process waits at the end for the other."""
+    place = {package: number for number, package in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.parent.name, len(place)))
 
 
 @pytest.fixture(scope="session")
