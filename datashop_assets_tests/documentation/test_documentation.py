@@ -135,6 +135,29 @@ def test_the_script_of_the_documents_runs_as_it_stands(beginner: dict[str, str],
     assert "card.html" in done.stdout
 
 
+def answers() -> dict[str, tuple[str, list[str]]]:
+    """Question -> answer and files of "Where to look" in the architecture."""
+    page = (project() / "docs" / "architecture.md").read_text().split("## Where to look")[1]
+    found = re.findall(r"^\*\*(.+?\?)\*\* (.+) \*(`.+`)\*$", page, re.MULTILINE)
+    return {question: (answer, re.findall(r"`([^`]+)`", files)) for question, answer, files in found}
+
+
+def test_the_architecture_answers_every_question_that_it_asks() -> None:
+    page = (project() / "docs" / "architecture.md").read_text()
+    assert list(answers()) == re.findall(r"^\*\*(.+?\?)\*\*", page, re.MULTILINE)
+    assert len(answers()) == 10
+
+
+@pytest.mark.parametrize(("answer", "files"), answers().values(), ids=answers())
+def test_what_an_answer_names_is_in_its_four_files(answer: str, files: list[str]) -> None:
+    code = "".join(
+        (project() / ("" if file.count("/") > 1 else "datashop_assets") / file).read_text() for file in files
+    )
+    assert len(files) <= 4
+    for name in re.findall(r"`([A-Za-z_]+)`", answer):
+        assert re.search(rf"\b{name}\b", code), name
+
+
 def test_the_picture_of_the_graph_shows_every_stage() -> None:
     picture = (project() / "docs" / "images" / "graph.svg").read_text()
     assert sorted(re.findall(r">([a-z_]+)</text>", picture)) == sorted(stage.name for stage in GRAPH)
