@@ -7,29 +7,29 @@
 import sys
 from pathlib import Path
 
-from datashop_assets.settings import DATA, read_settings
+from datashop_assets.settings import DATA, DATA_HOME, Settings
 
 
-def data_folder() -> Path:
-    """Where the data packages lie: `$DATASHOP_DATA`, or `share/datashop-data` of this environment, or, where nothing is
-    there, that of the user."""
-    settings = read_settings()
-    if settings.data:
-        return Path(settings.data)
+def data_folder(settings: Settings) -> Path:
+    """Where the data packages lie: the folder that `DATASHOP_DATA` names, else `installed_data`."""
+    return Path(settings.data) if settings.data else installed_data(settings.data_home)
+
+
+def installed_data(home: str = DATA_HOME) -> Path:
+    """`share/datashop-data` of this environment, or, where nothing is there, `datashop-data` of the user's folder."""
     own = Path(sys.prefix) / "share" / "datashop-data"
-    home = Path(settings.data_home).expanduser() / "datashop-data"
-    return own if own.exists() else home
+    return own if own.exists() else Path(home).expanduser() / "datashop-data"
 
 
-def data_file(name: str) -> Path:
-    """The file or folder called `name` in the data packages, such as `sympy/core/expr.py`.
+def data_file(name: str, folder: Path) -> Path:
+    """The file or folder called `name` in the data packages of `folder`, such as `sympy/core/expr.py`.
 
     Raises `FileNotFoundError` where the packages are not installed or hold no such file.
     """
-    path = data_folder() / name
+    path = folder / name
     if not path.exists():
         raise FileNotFoundError(
-            f"no {name!r} in the data packages at {data_folder()}; run `datashop data` to install them there "
+            f"no {name!r} in the data packages at {folder}; run `datashop data` to install them there "
             f"(`make env` does it in a checkout), or set {DATA} to the folder that holds them"
         )
     return path

@@ -68,14 +68,15 @@ def packages(_: Settings) -> Finding:
     return Finding("packages", "good", f"{len(PACKAGES)} of {len(PACKAGES)} that a run needs")
 
 
-def data_packages(_: Settings) -> Finding:
+def data_packages(settings: Settings) -> Finding:
+    folder = data_folder(settings)
     try:
-        data_file(WEIGHTS)
+        data_file(WEIGHTS, folder)
     except FileNotFoundError:
-        message = f"none in {data_folder()}: the embedded pool and annotator cannot be used"
+        message = f"none in {folder}: the embedded pool and annotator cannot be used"
         fix = "run `datashop data` (in a checkout `make env`), or name your own pool and annotator in the prompt"
         return Finding("data packages", "note", message, fix)
-    return Finding("data packages", "good", str(data_folder()))
+    return Finding("data packages", "good", str(folder))
 
 
 def storage(settings: Settings) -> Finding:
@@ -161,14 +162,14 @@ def annotator(settings: Settings) -> Finding:
         case RayServeVLLM():
             return _ray_serve(resource)
         case _:
-            return _embedded()
+            return _embedded(data_folder(settings))
 
 
-def _embedded() -> Finding:
+def _embedded(data: Path) -> Finding:
     try:
-        return Finding("annotator", "good", f"embedded, {data_file(WEIGHTS).name}")
+        return Finding("annotator", "good", f"embedded, {data_file(WEIGHTS, data).name}")
     except FileNotFoundError:
-        message = f"embedded, and {WEIGHTS} is not in {data_folder()}"
+        message = f"embedded, and {WEIGHTS} is not in {data}"
         return Finding("annotator", "bad", message, "as for the data packages, or set DATASHOP_ANNOTATOR")
 
 

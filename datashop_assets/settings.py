@@ -33,6 +33,7 @@ CHECKPOINTS = "DATASHOP_CHECKPOINTS"
 CARDS = "DATASHOP_CARDS"
 DATA = "DATASHOP_DATA"
 HOSTS = "DATASHOP_HOSTS"
+DATA_HOME = "~/.local/share"  # of the user
 
 EXAMPLE_TITLE = (
     "Every variable that Datashop reads, with its default or an example. Copy to .env, which `make` and Dagster read; "
@@ -98,7 +99,7 @@ class Settings(BaseSettings):
         "datashop.example.com",
     )
     cache_home: str = _variable("XDG_CACHE_HOME", "~/.cache", "The user's cache folder, used where results are remote")
-    data_home: str = _variable("XDG_DATA_HOME", "~/.local/share", "The user's data folder")
+    data_home: str = _variable("XDG_DATA_HOME", DATA_HOME, "The user's data folder")
     tpu_library: str | None = _variable(
         "TPU_LIBRARY_PATH",
         None,

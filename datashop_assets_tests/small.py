@@ -9,6 +9,7 @@ import orjson
 import yaml
 import zstandard
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool, load_gold
 from datashop_assets.runner import DatashopRunnerConfig
 from datashop_assets.storage.shards import read_rows
@@ -35,8 +36,8 @@ SETTINGS: dict[str, Any] = {
 
 def small_pool(folder: Path, cache: Path, shards: int = 2) -> str:
     """Writes 300 mathematical and 700 other documents as `shards` files in `folder`. Returns the glob for them."""
-    made = embedded_pool(cache)
-    gold = load_gold(cache, "embedded")
+    made = embedded_pool(cache, installed_data())
+    gold = load_gold(cache, installed_data(), "embedded")
     files = sorted((made / DOCUMENTS).iterdir())
     rows = [row for file in files for row in read_rows(file.name, BytesIO(file.read_bytes()))]
     labelled = [row for row in rows if row["id"] in gold]

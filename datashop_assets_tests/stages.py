@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from datashop_assets.core.step import Resources, Step, StepOutput, StepResult, StepRun, config_json
+from datashop_assets.data_packages import installed_data
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest, content_digest
 from datashop_assets.storage.stage_folder import StageFolder
@@ -38,6 +39,7 @@ def run_step(
         output=output or writer(root, name),
         resources=resources or Resources(),
         cache=root / "cache",
+        data=installed_data(),
         answers=Folder(f"{root}/answers"),
         prompt_folder=Folder(f"{root}/prompt"),
         **given,

@@ -21,9 +21,6 @@ ENTRY_POINTS = {
     "datashop_assets/results.py": 1,  # `open_stage` in a notebook
     "infra/serving/render.py": 1,  # `python -m infra.serving.render`
 }
-# Where the data packages lie is a fact of each process's environment, as an import path is: plans, spawned workers and
-# those of a cluster on other machines each find their own.
-IN_EVERY_PROCESS = {"datashop_assets/data_packages.py": 1}
 # no setting of Datashop's: an environment handed on to a child process, or variables that are set for a library
 ELSEWHERE = {
     "datashop_assets/commands/ui.py": 1,  # handed on to Dagster's services
@@ -108,7 +105,7 @@ def test_the_example_file_holds_every_variable_and_no_other() -> None:
 
 
 def test_settings_are_read_at_entry_points_alone() -> None:
-    assert found_in_code(READ_SETTINGS) == ENTRY_POINTS | IN_EVERY_PROCESS
+    assert found_in_code(READ_SETTINGS) == ENTRY_POINTS
 
 
 def test_no_other_module_looks_at_the_environment() -> None:

@@ -1,13 +1,10 @@
 """Storage in a bucket of Google Cloud, through dagster-gcp. Loading it takes some seconds, so a local root does not."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import dagster as dg
 from dagster_gcp import GCSResource
 from pydantic import Field
 
-from datashop_assets.prompts.store import PromptStore
 from datashop_assets.storage.root import Root
 from resources.storage import StorageResource
 
@@ -21,13 +18,10 @@ class GoogleCloudStorage(StorageResource):
 
     gcs: GCSResource = Field(description="The client: its project, else the one of the environment's credentials")
 
-    def create_resource(self, context: dg.InitResourceContext) -> PromptStore:  # noqa: ARG002
-        return PromptStore(Path(self.prompts), self.bound_root)
-
     @property
     def bound_root(self) -> Root:
         """The root, whose leases go through the client."""
-        return Root(self.root, self.cache, CreateIfAbsent(self.gcs.project), self.cache_home)
+        return Root(self.root, self.cache, CreateIfAbsent(self.gcs.project), self.cache_home, self.data)
 
 
 @dataclass(frozen=True)
@@ -52,5 +46,10 @@ class CreateIfAbsent:
 def google_cloud_root(root: Root) -> Root:
     """The same root as the resource gives it, outside Dagster: with the environment's credentials."""
     return GoogleCloudStorage(
-        root=root.uri, prompts="", cache=root.cache_folder, cache_home=root.cache_home, gcs=GCSResource()
+        root=root.uri,
+        prompts="",
+        cache=root.cache_folder,
+        cache_home=root.cache_home,
+        data=root.data_folder,
+        gcs=GCSResource(),
     ).bound_root

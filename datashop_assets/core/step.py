@@ -138,6 +138,7 @@ class StepRun(Generic[ConfigT]):
     output: StageWriter
     resources: Resources
     cache: Path  # a folder of this machine that all steps share, for what can be made again
+    data: Path  # the folder of the data packages
     answers: Folder  # what annotators answered, by question; it outlives every step
     prompt_folder: Folder  # what is kept beside the prompt, such as its last estimate; no row depends on it
     limits: SpendingLimits = NO_LIMITS  # what the answers may cost; no row depends on it

@@ -51,19 +51,20 @@ Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 Labelled = tuple[dict[str, Any], str | None]  # a row of the pool, and its gold label
 
 
-def embedded_pool(cache: Path) -> Path:
-    """The folder that holds `documents/` and `gold.parquet`, made if it is not there. Two processes may ask at once.
+def embedded_pool(cache: Path, data: Path) -> Path:
+    """The folder that holds `documents/` and `gold.parquet`, made from the data packages of
+    `data` if it is not there. Two processes may ask at once.
 
     Raises `ValueError` where the data packages do not give the documents that this code was written for.
     """
     folder = cache / f"embedded-{EMBEDDED_DIGEST}"
     if not folder.exists():
         with creating_folder(folder) as ready:
-            _write(_documents(), ready)
+            _write(_documents(data), ready)
     return folder
 
 
-def load_gold(cache: Path, uri: str) -> dict[str, str]:
+def load_gold(cache: Path, data: Path, uri: str) -> dict[str, str]:
     """Id -> label of every labelled document of a pool: a lead's topic, a docstring's package.
 
     Documents without a label are left out: of the embedded pool the 1,000 leads whose topic is not known. Empty for a
@@ -71,13 +72,13 @@ def load_gold(cache: Path, uri: str) -> dict[str, str]:
     """
     if uri != EMBEDDED:
         return {}
-    labels = pl.read_parquet(embedded_pool(cache) / GOLD).drop_nulls("label")
+    labels = pl.read_parquet(embedded_pool(cache, data) / GOLD).drop_nulls("label")
     return dict(zip(labels["id"], labels["label"], strict=True))
 
 
-def _documents() -> list[Labelled]:
+def _documents(data: Path) -> list[Labelled]:
     """Every document with its label, in an order that mixes sources and topics."""
-    labelled = sorted(_leads() + _docstrings(), key=lambda one: keyed_hash("embedded", one[0]["id"]))
+    labelled = sorted(_leads(data) + _docstrings(data), key=lambda one: keyed_hash("embedded", one[0]["id"]))
     digest = RowsDigest()
     for row, label in labelled:
         digest.add({**row, "label": label})
@@ -89,8 +90,8 @@ def _documents() -> list[Labelled]:
     return labelled
 
 
-def _leads() -> list[Labelled]:
-    leads = orjson.loads(data_file(LEADS).read_bytes())
+def _leads(data: Path) -> list[Labelled]:
+    leads = orjson.loads(data_file(LEADS, data).read_bytes())
     return [(_row("wikipedia", title, title, lead["extract"]), _topic(lead["topic"])) for title, lead in leads.items()]
 
 
@@ -98,8 +99,8 @@ def _topic(topic: str) -> str | None:
     return None if topic == NO_TOPIC else topic
 
 
-def _docstrings() -> list[Labelled]:
-    return [(_row("docstring", digest_of(one.text)[:16], one.name, one.text), one.package) for one in docstrings()]
+def _docstrings(data: Path) -> list[Labelled]:
+    return [(_row("docstring", digest_of(one.text)[:16], one.name, one.text), one.package) for one in docstrings(data)]
 
 
 def _row(source: str, name: str, title: str, text: str) -> dict[str, Any]:
@@ -125,12 +126,14 @@ class Docstring:
     text: str
 
 
-def docstrings() -> list[Docstring]:
+def docstrings(data: Path) -> list[Docstring]:
     """The chosen docstrings, no text twice, in the order of `DOCSTRINGS`."""
     seen: set[str] = set()
     chosen: list[Docstring] = []
     for package, quota in DOCSTRINGS.items():
-        found = {found.text: found for found in _docstrings_of_package(package) if found.text not in seen}
+        found = {
+            found.text: found for found in _docstrings_of_package(data_file(package, data)) if found.text not in seen
+        }
         ordered = sorted(found.values(), key=lambda one: keyed_hash("docstrings", one.text))
         if len(ordered) < quota:
             raise ValueError(f"{package} holds {len(ordered)} docstrings, {quota} are needed; run `make env` again")
@@ -139,8 +142,8 @@ def docstrings() -> list[Docstring]:
     return chosen
 
 
-def _docstrings_of_package(package: str) -> Iterator[Docstring]:
-    root = data_file(package)
+def _docstrings_of_package(root: Path) -> Iterator[Docstring]:
+    package = root.name
     folders = [root / branch for branch in BRANCHES_OF_MATHEMATICS] if package == "sympy" else [root]
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         if LEFT_OUT.isdisjoint(path.relative_to(root).with_suffix("").parts):

@@ -73,7 +73,7 @@ class FileTask:
 def build(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
     """Writes `<shard>.parquet` for every source file, `sources.json` and `heldout_bands.npy`."""
     data, fraction = run.config.data, run.config.heldout_fraction
-    listing = source_listing(data.uri, run.cache)
+    listing = source_listing(data.uri, run.cache, run.data)
     tasks = [FileTask(file, data.fields, fraction) for file in listing.files]
     sources = [PoolFile.of(data, task.file).model_dump() for task in tasks]
     run.output.put_bytes(SOURCES, orjson.dumps(sources), identity=False)  # paths and times differ elsewhere

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from datashop_assets.core.step import Resources
+from datashop_assets.data_packages import installed_data
 from datashop_assets.datasets import EMBEDDED
 from datashop_assets.documents.embedded import embedded_pool
 from datashop_assets.documents.json_rows import Wanted
@@ -72,8 +73,8 @@ def map_shards(
 
 def _read(pool: StageFolder, shard: str, wanted: Wanted | None) -> Iterator[tuple[int, Document]]:
     [source] = [source for source in _sources(pool) if source.shard == shard]
-    if source.pool == EMBEDDED:  # made again where its cache was cleared
-        embedded_pool(Path(source.uri.removeprefix("file://")).parents[2])
+    if source.pool == EMBEDDED:  # made again where its cache was cleared, or on another machine of a cluster
+        embedded_pool(Path(source.uri.removeprefix("file://")).parents[2], installed_data())
     file = source.file
     read = wanted if wanted and is_as_listed(file) else None
     contents, row = _contents(pool, shard), 0

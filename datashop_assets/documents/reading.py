@@ -49,12 +49,12 @@ class UnreadableFileError(ValueError):
     """A file cannot be read as a whole. The message names it, the cause and the fix."""
 
 
-def read_source(source: DocumentSource, cache: Path) -> Iterator[tuple[SourceFile, int, Document | Reject]]:
+def read_source(source: DocumentSource, cache: Path, data: Path) -> Iterator[tuple[SourceFile, int, Document | Reject]]:
     """Every row of all files of a source, with its file and number.
 
     Raises `UnreadableFileError` at a file that cannot be read as a whole, unless the prompt skips such files.
     """
-    for file in source_files(source.uri, cache):
+    for file in source_files(source.uri, cache, data):
         for number, found in enumerate(read_documents(file, source.fields)):
             if isinstance(found, Reject) and found.reason == UNREADABLE and not source.skips_unreadable:
                 raise unreadable(file, source.uri, found.detail)

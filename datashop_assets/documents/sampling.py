@@ -63,7 +63,7 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
     """Writes `sample.parquet`. Raises `ValueError` where no row of the source is a document."""
     pool, data, wanted = run.input(PretrainingPoolResult), run.config.data, run.config.documents
     fraction, heldout = pool.result.heldout_fraction, HeldoutBands.load(pool)
-    listing = source_listing(data.uri, run.cache)
+    listing = source_listing(data.uri, run.cache, run.data)
     tasks = [FileTask(file, data.fields, fraction) for file in listing.files]
     count = wanted + wanted // 4 + SPARE
     while True:

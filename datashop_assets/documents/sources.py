@@ -188,18 +188,20 @@ def in_words(
     return ", ".join(said)
 
 
-def source_files(uri: str, cache: Path) -> list[SourceFile]:
-    """The files of a pool; those of the embedded pool are made in `cache` if they are not there."""
-    return source_listing(uri, cache).files
+def source_files(uri: str, cache: Path, data: Path) -> list[SourceFile]:
+    """The files of a pool; those of the embedded pool are made in `cache`, from the data packages of `data`, if they
+    are not there.
+    """
+    return source_listing(uri, cache, data).files
 
 
-def source_listing(uri: str, cache: Path) -> Listing:
+def source_listing(uri: str, cache: Path, data: Path) -> Listing:
     """The same, with what is passed over."""
     if uri != EMBEDDED:
         return list_source(uri)
     from datashop_assets.documents.embedded import DOCUMENTS, embedded_pool
 
-    return list_source(str(embedded_pool(cache) / DOCUMENTS))
+    return list_source(str(embedded_pool(cache, data) / DOCUMENTS))
 
 
 def fingerprint(data: Mapping[str, Any]) -> Fingerprint:

@@ -41,6 +41,7 @@ class EmbedJob:
 
     config: PoolEmbeddingsConfig
     cache: Path
+    data: Path
     pool: str
     shard: str
     output: StageWriter
@@ -50,7 +51,7 @@ def embed_pool(run: StepRun[PoolEmbeddingsConfig]) -> PoolEmbeddingsResult:
     pool = run.input(PretrainingPoolResult)
     shards = pool_shards(pool)
     jobs = [
-        EmbedJob(run.config, run.cache, pool.uri, shard, run.output)
+        EmbedJob(run.config, run.cache, run.data, pool.uri, shard, run.output)
         for shard in shards
         if not run.output.finished(f"{shard}.npy")
     ]
@@ -72,7 +73,7 @@ def embed_shard(job: EmbedJob) -> str:
     if job.output.finished(name):
         return job.shard
     config, pool = job.config, StageFolder(Folder(job.pool))
-    embedding = _embedding(config.model, digest_of(config.fingerprint), job.cache)
+    embedding = _embedding(config.model, digest_of(config.fingerprint), job.cache, job.data)
     frames = read_frames(pool.file(f"{job.shard}.parquet"), ["status"])
     shape = (sum(int((frame["status"] == OK).sum()) for frame in frames), embedding.width)
     with tempfile.TemporaryDirectory() as scratch:
@@ -90,12 +91,12 @@ def embed_shard(job: EmbedJob) -> str:
     return job.shard
 
 
-@lru_cache(maxsize=1)
-def _embedding(model: str, version: str, cache: Path) -> "StaticEmbedding":  # noqa: ARG001, another version is another
+@lru_cache(maxsize=1)  # another version is another embedding
+def _embedding(model: str, version: str, cache: Path, data: Path) -> "StaticEmbedding":  # noqa: ARG001, see above
     """Loaded once a process, which embeds many shards."""
     from datashop_assets.encoder_kinds.static import static_embedding  # JAX, which a process that only plans is spared
 
-    return static_embedding(pretrained_folder(model, cache))
+    return static_embedding(pretrained_folder(model, cache, data))
 
 
 def vectors_of(

@@ -71,11 +71,12 @@ class FittedEncoder:
     cascade: FittedCascade | None = None
 
 
-def fit_encoder(config: EncoderStepConfig, rows: pl.DataFrame, cache: Path, scratch: Path) -> FittedEncoder:
+def fit_encoder(config: EncoderStepConfig, rows: pl.DataFrame, pretrained: Path | None, scratch: Path) -> FittedEncoder:
     """Fits the encoder that a prompt asks for on the rows of a training set.
 
-    Margins out of fold are kept in `scratch` for a build that is killed later. Raises `ValueError` where a class has
-    fewer than `FEWEST` documents, and where the encoder has learnt nothing.
+    `pretrained` is the folder of the model that its kind begins with, None where it begins with none. Margins out of
+    fold are kept in `scratch` for a build that is killed later. Raises `ValueError` where a class has fewer than
+    `FEWEST` documents, and where the encoder has learnt nothing.
     """
     positives = int(rows["label"].sum())
     if min(positives, len(rows) - positives) < FEWEST:
@@ -83,7 +84,7 @@ def fit_encoder(config: EncoderStepConfig, rows: pl.DataFrame, cache: Path, scra
             f"the training set has {positives} positives and {len(rows) - positives} negatives; an encoder needs at "
             f"least {FEWEST} of each. Raise annotator.documents, or change labels.positive_from in the prompt"
         )
-    kind = kind_of(config.encoder, cache)
+    kind = kind_of(config.encoder, pretrained)
     kind.prepare(rows["text"].to_list(), scratch)
     margins = out_of_fold(kind, rows, scratch)
     labels, weights = floats(rows, "label"), floats(rows, "weight")

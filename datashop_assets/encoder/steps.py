@@ -15,7 +15,7 @@ from datashop_assets.encoder.results import (
     PoolEmbeddingsConfig,
     PoolEmbeddingsResult,
 )
-from datashop_assets.encoder_kinds.kinds import fingerprint
+from datashop_assets.encoder_kinds.kinds import fingerprint, pretrained_folder
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.encoder import TextScorer
 from datashop_assets.training_set.results import LABELS, TrainingSetResult
@@ -104,10 +104,12 @@ def encoder(run: StepRun[EncoderStepConfig]) -> EncoderResult:
     from datashop_assets.encoder.report import Gold, headlines, heldout_documents, labels_sample, report_on
 
     rows = run.input(TrainingSetResult).table(LABELS)
-    fitted = fit_encoder(run.config, rows, run.cache, run.output.scratch)
+    model = run.config.encoder.pretrained
+    pretrained = None if model is None else pretrained_folder(model, run.cache, run.data)
+    fitted = fit_encoder(run.config, rows, pretrained, run.output.scratch)
     sample = labels_sample(rows, fitted)
     pool = run.optional_input(PretrainingPoolResult)
-    gold = Gold(load_gold(run.cache, run.config.gold_uri) if pool else {}, run.config.gold)
+    gold = Gold(load_gold(run.cache, run.data, run.config.gold_uri) if pool else {}, run.config.gold)
     report = report_on(fitted, rows, sample, gold, heldout_documents(pool) if pool else iter(()))
     fitted.encoder.save(run.output, run.config.encoder)
     run.output.write_rows(OUT_OF_FOLD, predictions(fitted, rows), PREDICTED)

@@ -33,23 +33,22 @@ FINGERPRINTED = (".json", ".safetensors")
 VERSIONS = ("etag", "ETag", "md5Hash", "blob_id", "generation", "mtime")  # what filesystems call a file's version
 
 
-def kind_of(config: EncoderConfig, cache: Path | None = None) -> EncoderKind:
+def kind_of(config: EncoderConfig, pretrained: Path | None = None) -> EncoderKind:
     """The kind that a configuration names; of a cascade, the second.
 
-    Training needs `cache`, a folder for copies of pretrained models; loading does not.
+    Training needs `pretrained`, the folder of the model that it begins with, where there is one; loading does not.
     """
-    folder = None if cache is None or config.pretrained is None else pretrained_folder(config.pretrained, cache)
     match config:
         case FastTextConfig():
             return FastTextKind(config)
         case StaticConfig():
             from datashop_assets.encoder_kinds.static import StaticKind
 
-            return StaticKind(folder)
+            return StaticKind(pretrained)
         case TransformerEncoderConfig() | CascadeEncoderConfig():
             from datashop_assets.encoder_kinds.transformer import TransformerKind
 
-            return TransformerKind(config.transformer, folder)
+            return TransformerKind(config.transformer, pretrained)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +83,13 @@ class FastTextKind:
         return FastText(path, self.each_word_once)
 
 
-def pretrained_folder(model: str, cache: Path) -> Path:
-    """A pretrained model's files on this machine: of a data package, or of a Hugging Face folder anywhere.
+def pretrained_folder(model: str, cache: Path, data: Path) -> Path:
+    """A pretrained model's files on this machine: of a data package in `data`, or of a Hugging Face folder anywhere.
 
     A copy of what is elsewhere has a folder for each version of it. Raises `FileNotFoundError` where there are none.
     """
     if model in PACKAGED:
-        return data_file(PACKAGED[model])
+        return data_file(PACKAGED[model], data)
     from datashop_assets.models.bert.weights import fetch_folder
 
     return fetch_folder(model, cache / "models" / digest_of([model, fingerprint(model)]))

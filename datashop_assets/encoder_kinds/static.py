@@ -57,9 +57,7 @@ class StaticKind:
     @cached_property
     def _embedding(self) -> StaticEmbedding:
         if self._folder is None:
-            raise ValueError(
-                "a static encoder is trained with the folder of a pretrained model; call kind_of with a cache"
-            )
+            raise ValueError("a static encoder is trained with the folder of a pretrained model; give it to kind_of")
         return static_embedding(self._folder)
 
 

@@ -85,9 +85,7 @@ class TransformerKind:
     @cached_property
     def _base(self) -> Bert:
         if self._folder is None:
-            raise ValueError(
-                "a transformer is trained with the folder of a pretrained model; call kind_of with a cache"
-            )
+            raise ValueError("a transformer is trained with the folder of a pretrained model; give it to kind_of")
         return load_bert(self._folder, self._config.pooling)
 
     @cached_property

@@ -98,7 +98,7 @@ def _given(run: StepRun[EvaluationTargetsConfig]) -> Choice:
     config, pool = run.config, run.input(PretrainingPoolResult)
     assert config.targets is not None, "the prompt names them"
     source, draw, rejected = config.targets, Draw[Document](config.target_documents), 0
-    for file, number, found in read_source(source, run.cache):
+    for file, number, found in read_source(source, run.cache, run.data):
         if isinstance(found, Document):
             draw.offer(keyed_hash("target", f"{content_of(found.text)} {file.shard} {number}"), 1, found)
         else:
@@ -119,7 +119,7 @@ def _given(run: StepRun[EvaluationTargetsConfig]) -> Choice:
 def _by_gold(run: StepRun[EvaluationTargetsConfig]) -> Choice:
     """Held-out documents by gold label; general ones are all that have another label, or none."""
     config, pool, wanted = run.config, run.input(PretrainingPoolResult), frozenset(run.config.gold)
-    labels = load_gold(run.cache, config.gold_uri)
+    labels = load_gold(run.cache, run.data, config.gold_uri)
     if not labels:
         raise ValueError(
             f"evaluation.gold is {sorted(wanted)}, but the pool {config.gold_uri!r} has no gold labels; "

@@ -160,7 +160,7 @@ def _result(
 
     Gold figures leave out documents without a gold label.
     """
-    gold = load_gold(run.cache, run.config.gold_uri) if run.config.gold else {}
+    gold = load_gold(run.cache, run.data, run.config.gold_uri) if run.config.gold else {}
     named = list(run.input(PretrainingPoolResult).result.by_source)
     source = pl.when(pl.col("source").is_in(named)).then("source").otherwise(pl.lit(OTHERS))
     labels = [label in run.config.gold for label in gold.values()]

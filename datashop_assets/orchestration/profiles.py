@@ -23,6 +23,7 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.costs import prices_file
+from datashop_assets.data_packages import data_folder
 from datashop_assets.prompts.store import default_prompts
 from datashop_assets.settings import ANNOTATOR, ANNOTATORS, CHECKPOINTS, PROFILE, RAY, ROOT, URLS, Settings
 from datashop_assets.storage.root import default_root, project
@@ -121,6 +122,7 @@ def storage(settings: Settings) -> StorageResource:
         "root": default_root(settings).uri,
         "prompts": str(default_prompts(settings)),
         "cache_home": settings.cache_home,
+        "data": str(data_folder(settings)),
     }
     if not places["root"].startswith("gs://"):
         return StorageResource(**places)
@@ -148,7 +150,7 @@ def annotator(settings: Settings) -> AnnotatorResource:
         case "embedded":
             from resources.annotator.embedded import EmbeddedAnnotator
 
-            return EmbeddedAnnotator()
+            return EmbeddedAnnotator(data=str(data_folder(settings)))
         case "server":
             from resources.annotator.vllm.server import VLLMServer
 
@@ -161,6 +163,7 @@ def annotator(settings: Settings) -> AnnotatorResource:
                 device=settings.vllm_device,
                 logs=str((root.cache if folder is None else folder) / "logs"),
                 cache=str(root.cache),
+                data=str(root.data),
             )
         case "endpoints":
             from resources.annotator.resource import AnnotatorEndpoints

@@ -89,7 +89,7 @@ def _written(run: StepRun[RubricConfig], config: WritingConfig) -> tuple[Rubric,
     identity = (model, config.revision or revision)
     sampling = Sampling(**settings.sampling.model_dump())
     writer = TextWriter(annotator, run.answers, identity, sampling, settings.attempts, run.limits, run.output.scratch)
-    sets = {name: target_documents(name, one.documents, run.cache) for name, one in config.targets.items()}
+    sets = {name: target_documents(name, one.documents, run.cache, run.data) for name, one in config.targets.items()}
     descriptions: dict[str, str] = {}
     calls = sum(2 * len(one.documents) - 1 for one in sets.values())
     with run.resources.progress.bar("rubric", calls, "descriptions") as bar:
@@ -134,7 +134,7 @@ class TargetDocuments:
     rejected: int = 0
 
 
-def target_documents(name: str, wanted: TargetSet, cache: Path) -> TargetDocuments:
+def target_documents(name: str, wanted: TargetSet, cache: Path, data: Path) -> TargetDocuments:
     """Texts as they are listed; of a file `documents` drawn by the hash of their text, whatever their order.
 
     Raises `ValueError` for a file without a document.
@@ -148,7 +148,7 @@ def target_documents(name: str, wanted: TargetSet, cache: Path) -> TargetDocumen
         nonlocal rejected
         fields = wanted.model_dump(include=FIELDS)
         source = DocumentSource(uri=wanted.uri, on_unreadable=wanted.on_unreadable, fingerprint="", **fields)
-        for _, _, one in read_source(source, cache):
+        for _, _, one in read_source(source, cache, data):
             if isinstance(one, Document):
                 yield keyed_hash("rubric targets", content_of(one.text)), (one.id, one.text)
             else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from datashop_assets.data_packages import data_folder, installed_data
 from datashop_assets.settings import Settings
 from datashop_assets.storage.folders import CreateOnly, Folder
 
@@ -29,13 +30,15 @@ class Root:
     """`DATASHOP_ROOT`, a folder or a bucket.
 
     What can be made again stands below a local root, and for a bucket in the user's cache folder (`cache_home`), unless
-    `cache_folder` says where.
+    `cache_folder` says where. Sample texts and weights are in `data_folder`; empty: where they are installed for this
+    environment or user.
     """
 
     uri: str
     cache_folder: str = ""
     create_only: CreateOnly | None = field(default=None, compare=False, repr=False)  # see `Folder.create`
     cache_home: str = CACHE_HOME
+    data_folder: str = ""
 
     @cached_property
     def folder(self) -> Folder:
@@ -50,6 +53,11 @@ class Root:
         if local is not None:
             return local / "cache"
         return Path(self.cache_home).expanduser() / "datashop"
+
+    @property
+    def data(self) -> Path:
+        """The folder of the data packages."""
+        return Path(self.data_folder) if self.data_folder else installed_data()
 
     @property
     def stages(self) -> Folder:
@@ -101,4 +109,8 @@ def project() -> Path:
 
 def default_root(settings: Settings) -> Root:
     """The root that `DATASHOP_ROOT` names, else the folder `datashop_root` of the project."""
-    return Root(settings.root or str(project() / "datashop_root"), cache_home=settings.cache_home)
+    return Root(
+        settings.root or str(project() / "datashop_root"),
+        cache_home=settings.cache_home,
+        data_folder=str(data_folder(settings)),
+    )

@@ -176,7 +176,7 @@ def _train(run: StepRun[LMConfigT], name: str, seeds: Sequence[SeedDocuments]) -
     if trainer is None:
         raise ValueError(f"{name} needs a trainer; give Resources(trainer=...)")
     tokenizer, separator = read_tokenizer(pool), pool.result.separator
-    start = Start.named(checkpoint.name) if checkpoint else None
+    start = Start.named(checkpoint.name, run.data) if checkpoint else None
     if start:
         start.check(tokenizer, settings.length)
     config = start.config() if start else settings.llama(tokenizer.get_vocab_size())

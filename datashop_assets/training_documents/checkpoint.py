@@ -24,9 +24,9 @@ class Start:
     path: Path
 
     @classmethod
-    def named(cls, name: str) -> "Start":
-        """Raises `ValueError` for a name that is neither a folder nor an embedded checkpoint."""
-        return cls(checkpoint_path(name))
+    def named(cls, name: str, data: Path) -> "Start":
+        """Of the data packages in `data`, or a folder. Raises `ValueError` for a name that is neither."""
+        return cls(checkpoint_path(name, data))
 
     @property
     def is_gguf(self) -> bool:

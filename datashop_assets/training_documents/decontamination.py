@@ -52,7 +52,7 @@ Named = tuple[tuple[str, str], str]  # set and id, text
 
 def build(run: StepRun[DecontaminationConfig]) -> DecontaminationResult:
     """Writes the n-grams, and beside them the documents that they are of."""
-    size, named = run.config.ngram, list(_named(run.config.sets, run.cache))
+    size, named = run.config.ngram, list(_named(run.config.sets, run.cache, run.data))
     index = NgramIndex.of(chain(_heldout(run.input(PretrainingPoolResult)), named), size)
     ngrams = pl.DataFrame({"hash": index.hashes, "document": index.owners}, schema=NGRAMS_SCHEMA)
     documents = [
@@ -176,11 +176,11 @@ def _heldout(pool: StageFolder) -> Iterator[Named]:
         yield from (((HELDOUT, one.id), one.text) for _, one in read_chosen(pool, shard, rows))
 
 
-def _named(sets: Iterable[DocumentSource], cache: Path) -> Iterator[Named]:
+def _named(sets: Iterable[DocumentSource], cache: Path, data: Path) -> Iterator[Named]:
     """The documents that a prompt names. Raises `ValueError` for data that hold none: they would pass for clean."""
     for one in sets:
         empty = True
-        for _, _, found in read_source(one, cache):
+        for _, _, found in read_source(one, cache, data):
             if isinstance(found, Document):
                 empty = False
                 yield (one.uri, found.id), found.text

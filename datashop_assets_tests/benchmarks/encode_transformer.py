@@ -17,6 +17,7 @@ import jax
 import numpy as np
 import orjson
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
 from datashop_assets.encoder_kinds.transformer import embedder
 from datashop_assets.models.bert.weights import load_bert
@@ -47,7 +48,7 @@ def matmul_rate() -> float:
 
 def main(documents: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        folder = pretrained_folder(MINILM, Path(scratch))
+        folder = pretrained_folder(MINILM, Path(scratch), installed_data())
         texts = texts_of(Path(scratch) / "cache", documents)
         bert = load_bert(folder)
         running = embedder(bert, LONGEST)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.encoder_kinds.trained import DESCRIPTION, PlattCurve, StoredEncoder
 from datashop_assets.filtered_pool import scoring
@@ -107,7 +108,7 @@ def _documents(root: Path, rounds: int, characters: int) -> Iterator[dict[str, A
 
 def train(root: Path) -> Path:
     """A model of the stock library on the embedded gold: 100 dimensions, words as they stand."""
-    gold = load_gold(root / "cache", "embedded")
+    gold = load_gold(root / "cache", installed_data(), "embedded")
     lines = [
         f"{POSITIVE if gold[row['id']] in TARGETS else NEGATIVE} {' '.join(row['text'].split())}\n"
         for row in embedded_rows(root / "cache")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_pool
 from datashop_assets.encoder.results import PoolEmbeddingsConfig, pool_vectors
@@ -38,7 +39,9 @@ def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncod
     labels = [int(label == topic) for _, label in sample]
     ones = [1] * len(sample)
     told = Labelled([text for text, _ in sample], labels, [5.0 * one for one in labels], [1.0] * len(sample), ones)
-    return StaticKind(pretrained_folder(MINILM, root / "cache")).fit(told, seed=0, folder=root / "heads" / topic)
+    return StaticKind(pretrained_folder(MINILM, root / "cache", installed_data())).fit(
+        told, seed=0, folder=root / "heads" / topic
+    )
 
 
 def scored(encoder: StaticEncoder, vectors: StageFolder, shards: list[str]) -> NDArray[np.float64]:
@@ -50,7 +53,7 @@ def main() -> None:
         root = Path(scratch)
         pool = gold_pool(root)
         shards = pool_shards(pool)
-        gold = load_gold(root / "cache", "embedded")
+        gold = load_gold(root / "cache", installed_data(), "embedded")
         texts = [document for shard in shards for _, document in read_pool(pool, shard) if document.id in gold]
         order = np.random.default_rng(0).permutation(len(texts))[:LABELS]
         sample = [(texts[place].text[:500], gold[texts[place].id]) for place in order]

@@ -10,6 +10,7 @@ from datashop_assets.annotations.results import AnnotationDigests, AnnotationsRe
 from datashop_assets.core.step import Resources, StepOutput, StepResult, StepRun
 from datashop_assets.data_card.documents import LIMIT, Browsed, annotated, browsed
 from datashop_assets.data_card.results import CardRun, DataCardConfig
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
@@ -102,6 +103,7 @@ def run_of(place: Path, *outputs: StepOutput[Any]) -> CardRun:
         output=writer(place, "data_card"),
         resources=Resources(),
         cache=place / "cache",
+        data=installed_data(),
         answers=Folder(str(place / "answers")),
         prompt_folder=Folder(str(place / "prompt")),
     )

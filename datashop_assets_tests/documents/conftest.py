@@ -11,7 +11,8 @@ from datashop_assets_tests.documents.making import rows, write_documents, write_
 
 MAKE = (
     "import sys; from pathlib import Path; from datashop_assets.documents.embedded import embedded_pool;"
-    "print(embedded_pool(Path(sys.argv[1])))"
+    "from datashop_assets.data_packages import installed_data;"
+    "print(embedded_pool(Path(sys.argv[1]), installed_data()))"
 )
 
 

@@ -45,7 +45,7 @@ def test_gold_labels_choose_among_held_out_documents(
     pool: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = of_split(pool, "train", "heldout", "near_heldout")
-    monkeypatch.setattr(module, "load_gold", lambda cache, uri: labels)
+    monkeypatch.setattr(module, "load_gold", lambda cache, data, uri: labels)
     chosen = choose(tmp_path, pool, gold=("sums",), target_documents=10, general_documents=15)
     rows = list(chosen.rows(TARGETS))
     texts = {one.id: one.text for shard in pool_shards(pool) for _, one in read_pool(pool, shard)}
@@ -76,6 +76,6 @@ def test_gold_labels_of_a_pool_that_has_none_are_refused(pool: StageFolder, tmp_
 def test_no_target_document_at_all_is_refused(
     pool: StageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "load_gold", lambda cache, uri: {"elsewhere": "songs"})
+    monkeypatch.setattr(module, "load_gold", lambda cache, data, uri: {"elsewhere": "songs"})
     with pytest.raises(ValueError, match=r"no target document to compare on .*; correct evaluation.targets or"):
         choose(tmp_path, pool, gold=("songs",))

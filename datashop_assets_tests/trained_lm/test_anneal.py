@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from datashop_assets.core.step import StepOutput
+from datashop_assets.data_packages import installed_data
 from datashop_assets.models.tokenizer import encode
 from datashop_assets.trained_lm.results import CURVE, ControlConfig, ControlLMResult
 from datashop_assets.trained_lm.steps import control_lm
@@ -66,7 +67,7 @@ def test_rows_longer_than_the_checkpoint_reads_are_refused(
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 32}))
     with pytest.raises(ValueError, match=r"training.length is 64, .* max_position_embeddings 32; lower it"):
-        Start.named(str(short)).check(read_tokenizer(tokenized.tokens), 64)
+        Start.named(str(short), installed_data()).check(read_tokenizer(tokenized.tokens), 64)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -74,18 +75,20 @@ def test_a_tokenizer_larger_than_the_model_is_refused(folder: Path, tmp_path: Pa
     config = json.loads((small / "config.json").read_text())
     (small / "config.json").write_text(json.dumps({**config, "vocab_size": 300}))
     with pytest.raises(ValueError, match="the tokenizer has 384 tokens and the model 300 embeddings"):
-        Start.named(str(small)).tokenizer()
+        Start.named(str(small), installed_data()).tokenizer()
 
 
 def test_texts_are_neither_cut_nor_filled_up_as_a_checkpoints_tokenizer_last_did(folder: Path, tmp_path: Path) -> None:
     cutting = shutil.copytree(folder, tmp_path / "cutting")
-    tokenizer = Start.named(str(folder)).tokenizer()
+    tokenizer = Start.named(str(folder), installed_data()).tokenizer()
     texts = ["the keeper of the old stone tower", "a"]
     whole = [tokens.tolist() for tokens in encode(tokenizer, texts)]
     tokenizer.enable_truncation(4)
     tokenizer.enable_padding(length=8)
     tokenizer.save(str(cutting / "tokenizer.json"))
-    assert [tokens.tolist() for tokens in encode(Start.named(str(cutting)).tokenizer(), texts)] == whole
+    assert [
+        tokens.tolist() for tokens in encode(Start.named(str(cutting), installed_data()).tokenizer(), texts)
+    ] == whole
 
 
 def test_a_token_beyond_the_models_embeddings_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -95,14 +98,14 @@ def test_a_token_beyond_the_models_embeddings_is_refused(folder: Path, tmp_path:
     words["model"]["vocab"][list(words["model"]["vocab"])[-1]] = 500
     (sparse / "tokenizer.json").write_text(json.dumps(words))
     with pytest.raises(ValueError, match="the tokenizer has 501 tokens and the model 384 embeddings"):
-        Start.named(str(sparse)).tokenizer()
+        Start.named(str(sparse), installed_data()).tokenizer()
 
 
 def test_a_checkpoint_without_a_tokenizer_is_refused(folder: Path, tmp_path: Path) -> None:
     bare = shutil.copytree(folder, tmp_path / "bare")
     (bare / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=r"has no tokenizer\.json"):
-        Start.named(str(bare)).tokenizer()
+        Start.named(str(bare), installed_data()).tokenizer()
 
 
 def test_every_file_that_is_read_of_a_folder_is_in_its_fingerprint(folder: Path, tmp_path: Path) -> None:
@@ -115,10 +118,10 @@ def test_every_file_that_is_read_of_a_folder_is_in_its_fingerprint(folder: Path,
 
 def test_a_name_that_is_nothing_here_is_refused_with_how_to_fetch_it() -> None:
     with pytest.raises(ValueError, match=r"neither a folder here nor one of .*hf download HuggingFaceTB/SmolLM2-135M"):
-        Start.named("HuggingFaceTB/SmolLM2-135M")
+        Start.named("HuggingFaceTB/SmolLM2-135M", installed_data())
 
 
 def test_the_embedded_checkpoint_has_its_own_tokenizer_and_separator() -> None:
-    start = Start.named("smollm2-135m-instruct")
+    start = Start.named("smollm2-135m-instruct", installed_data())
     assert start.config().vocab_size == 49_152
     assert start.separator(start.tokenizer()) == "<|endoftext|>"

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr
 
-from datashop_assets.data_packages import data_file
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
-from resources.annotator.names import EMBEDDED, identity_of
+from resources.annotator.names import embedded_weights, identity_of
 from resources.annotator.resource import AnnotatorResource
 
 if TYPE_CHECKING:
@@ -34,6 +33,10 @@ class EmbeddedAnnotator(AnnotatorResource):
     length: int = Field(default=256, gt=0, description="Tokens of a row; a longer text is cut to it")
     documents: int = Field(
         default=64, gt=0, description="Documents that are packed at a time: answers repeat bit for bit for one number"
+    )
+    data: str = Field(
+        default="",
+        description="The folder of the data packages, which hold the weights; empty: where they are installed",
     )
     _loaded: dict[str, tuple["GGUF", "Llama"]] = PrivateAttr(default_factory=dict)
     _readers: dict[Question, Any] = PrivateAttr(default_factory=dict)  # a `LikelihoodReader`, or a `EmbeddedTextWriter`
@@ -75,7 +78,7 @@ class EmbeddedAnnotator(AnnotatorResource):
         from resources.annotator import embedded_model
 
         if question.model not in self._loaded:
-            gguf = GGUF(data_file(EMBEDDED[0]))
+            gguf = GGUF(embedded_weights(self.data))
             self._loaded = {question.model: (gguf, gguf.model())}
         gguf, model = self._loaded[question.model]
         tokenizer = gguf.tokenizer()

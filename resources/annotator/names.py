@@ -1,6 +1,9 @@
 """Short names of models, how many chips each is spread over, and which revision of it an annotator has."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from datashop_assets.data_packages import data_file, installed_data
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,14 @@ MODELS = {
     "smollm2-1.7b-instruct": KnownModel("HuggingFaceTB/SmolLM2-1.7B-Instruct", 1),
 }
 EMBEDDED_REVISIONS = {"smollm2-135m-instruct": EMBEDDED[1]}
+
+
+def embedded_weights(data: str = "") -> Path:
+    """The embedded model's file in the data packages of the folder `data`; empty: where they are installed.
+
+    Raises `FileNotFoundError` where they are not.
+    """
+    return data_file(EMBEDDED[0], Path(data) if data else installed_data())
 
 
 def identity_of(home: str, model: str, revision: str = "") -> tuple[str, str]:

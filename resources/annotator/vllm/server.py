@@ -23,7 +23,7 @@ from pydantic import Field, PrivateAttr
 from datashop_assets.processes.child import ChildProcess
 from datashop_assets.protocols.annotator import Annotator
 from resources.annotator.endpoints.pacing import Policy
-from resources.annotator.names import EMBEDDED, SMALL, chips_of, identity_of
+from resources.annotator.names import SMALL, chips_of, embedded_weights, identity_of
 from resources.annotator.resource import ServedModel
 from resources.annotator.vllm.weights import exported_folder
 
@@ -57,6 +57,10 @@ class VLLMServer(ServedModel):
     restarts: int = Field(default=3, ge=0, description="How often a server that dies is started again")
     logs: str = Field(default="logs", description="The folder of the servers' logs")
     cache: str = Field(default="cache", description="The folder where the embedded weights are written for vLLM")
+    data: str = Field(
+        default="",
+        description="The folder of the data packages, which hold the weights; empty: where they are installed",
+    )
     _process: "ServerProcess | None" = PrivateAttr(default=None)
     _key: str = PrivateAttr(default="")  # which only this process and the server know
     _starts: int = PrivateAttr(default=0)
@@ -77,11 +81,13 @@ class VLLMServer(ServedModel):
         return identity_of("server", model, self.revision)
 
     def create(self, model: str, revision: str) -> None:
-        """Raises `FileNotFoundError` where vLLM's environment is not made, `ValueError` where its device is another."""
+        """Raises `FileNotFoundError` where vLLM's environment is not made or the data packages are not installed,
+        `ValueError` where its device is another.
+        """
         self._fits_device()
         weights = model
         if model == SMALL.name:
-            weights, revision = str(exported_folder(EMBEDDED[0], Path(self.cache))), ""
+            weights, revision = str(exported_folder(embedded_weights(self.data), Path(self.cache))), ""
         self._key, port = secrets.token_urlsafe(), self.port or free_port()
         self._starts, self._lost = 1, ""
         log = Path(self.logs) / f"vllm-{time.strftime('%Y%m%dT%H%M%S')}-{port}.log"

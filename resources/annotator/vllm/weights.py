@@ -6,20 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from datashop_assets.data_packages import data_file
 from datashop_assets.storage.writing import creating_folder
 
 SPECIAL_TOKENS = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
 
 
-def exported_folder(gguf_file: str, cache: Path) -> Path:
-    """`<cache>/served/<name>` with weights as float32, tokenizer and chat template, made once (0.5 GB, some 10 s).
+def exported_folder(source: Path, cache: Path) -> Path:
+    """`<cache>/served/<name>` of a GGUF file: float32 weights, tokenizer and chat template, made once (0.5 GB, 10 s).
 
     It is made in a process of its own: JAX would keep an accelerator that the server needs. It appears whole or not at
-    all; of two processes that make it at once the first one's stays. Raises `FileNotFoundError` where the data packages
-    are not installed.
+    all; of two processes that make it at once the first one's stays.
     """
-    source = data_file(gguf_file)
     folder = cache / "served" / source.stem
     if not folder.exists():
         with creating_folder(folder) as ready:
