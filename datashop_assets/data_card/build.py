@@ -15,12 +15,12 @@ from datashop_assets.core.status import Remark
 from datashop_assets.core.step import StepResult
 from datashop_assets.data_card import charts, page
 from datashop_assets.data_card.documents import Scan, annotated, browsed, samples, scan
-from datashop_assets.data_card.facts import against_matched, facts, spending
+from datashop_assets.data_card.facts import against_matched, facts, spending, within_sources
 from datashop_assets.data_card.results import CardRun, DataCardResult
 from datashop_assets.documents.describe import described_left_out
 from datashop_assets.documents.pool import pool_shards
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.encoder.results import EncoderResult, ceiling, unseen_labels
+from datashop_assets.encoder.results import EncoderReport, EncoderResult, ceiling, encoder_report, unseen_labels
 from datashop_assets.evaluation.results import EvaluationResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult
 from datashop_assets.training_documents.results import DecontaminationResult
@@ -47,13 +47,15 @@ def build(run: CardRun) -> DataCardResult:
     shards = pool_shards(run.input(PretrainingPoolResult))
     found, answers = scan(run, shards), annotated(run)
     documents = browsed(run, shards, answers)
-    known = facts(run, found, samples(run, found, answers), documents)
+    report = encoder_report(run.input(EncoderResult))
+    known = facts(run, found, samples(run, found, answers), documents, report)
     spent = spending(run)
-    said = remarks(run)
-    html = page.card(known, spent, drawn(run, found, known), descriptions(run), said)
+    failed, within = remarks(run), within_sources(report)
+    made = drawn(run, found, known, report)
+    html = page.card(known, spent, made, descriptions(run), remarks=failed, within=within)
     run.output.put_bytes(FACTS, orjson.dumps(known, option=orjson.OPT_INDENT_2))
     run.output.put_bytes(COSTS, orjson.dumps(spent, option=orjson.OPT_INDENT_2), identity=False)
-    run.output.put_bytes(MARKDOWN, page.hub(known, said).encode(), identity=False)
+    run.output.put_bytes(MARKDOWN, page.hub(known, failed, within).encode(), identity=False)
     run.output.put_bytes(PAGE, html.encode(), identity=False)
     run.output.put_bytes(BROWSER, page.browser(known, documents.payload()).encode())
     evaluation = run.input(EvaluationResult).result
@@ -79,7 +81,7 @@ def remarks(run: CardRun) -> list[Remark]:
     ]
 
 
-def drawn(run: CardRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Markup]:
+def drawn(run: CardRun, found: Scan, known: Mapping[str, Any], report: EncoderReport) -> dict[str, Markup]:
     """Name -> chart. A chart whose figures are not there is left out."""
     kept = run.input(FilteredPoolResult).result
     unseen = unseen_labels(run.input(EncoderResult), run.input(TrainingSetResult))
@@ -90,8 +92,7 @@ def drawn(run: CardRun, found: Scan, known: Mapping[str, Any]) -> dict[str, Mark
         "sources": charts.sources(kept.by_source),
         "comparison": charts.comparison(known["comparison"]),
     }
-    bins = known["encoder"].get("labels", {}).get("all", {}).get("reliability")
-    if bins:
+    if bins := report.labels.all.reliability:
         made |= {
             "reliability": charts.reliability(bins),
             "precision_recall": charts.precision_recall(unseen),

@@ -17,6 +17,7 @@ import polars as pl
 from markupsafe import Markup
 
 from datashop_assets.data_card.documents import BINS, binned
+from datashop_assets.encoder.results import ReliabilityBin
 from datashop_assets.filtered_pool.results import Selection
 from datashop_assets.statistics.ranking import precision_recall_curve
 
@@ -165,12 +166,15 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> Markup:
     return made.svg
 
 
-def reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
+def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
     """Predicted and observed share of positives, with 95% intervals."""
     with drawing("Reliability") as made:
         made.axes.plot((0, 1), (0, 1), color=MUTED, linewidth=0.8, linestyle="--")
-        where, observed = [one["predicted"] for one in bins], [one["observed"] for one in bins]
-        made.axes.errorbar(where, [one["value"] for one in observed], _arms(observed), fmt="o", color=FIRST, capsize=2)
+        observed = [one.observed for one in bins]
+        below = [max(0.0, one.value - one.low) for one in observed if one.low is not None]
+        above = [max(0.0, one.high - one.value) for one in observed if one.high is not None]
+        where, values = [one.predicted for one in bins], [one.value for one in observed]
+        made.axes.errorbar(where, values, [below, above], fmt="o", color=FIRST, capsize=2)
         made.axes.set(xlabel="encoder's score", ylabel="share of positive labels", xlim=(0, 1.02), ylim=(0, 1.02))
     return made.svg
 
@@ -232,9 +236,3 @@ def _cut(axes: Any, cut: float | None) -> None:
 
 def _short(name: str) -> str:
     return name if len(name) <= 28 else f"{name[:27]}…"
-
-
-def _arms(observed: Sequence[Mapping[str, float]]) -> list[list[float]]:
-    """Lengths of the error bars below and above."""
-    below = [max(0.0, one["value"] - one["low"]) for one in observed]
-    return [below, [max(0.0, one["high"] - one["value"]) for one in observed]]

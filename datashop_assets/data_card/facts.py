@@ -6,9 +6,8 @@ of the card. Times and costs are apart, in `spending`: they are no part of the c
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
 import polars as pl
 
 from datashop_assets.annotations.results import AnnotationsResult
@@ -19,7 +18,7 @@ from datashop_assets.costs import StageEstimate, last_estimate, seconds_spent
 from datashop_assets.data_card.documents import Browsed, Samples, Scan, yields
 from datashop_assets.data_card.results import CardRun
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.encoder.results import REPORT, EncoderResult
+from datashop_assets.encoder.results import EncoderReport, EncoderResult
 from datashop_assets.evaluation.results import EvaluationResult, Measure, read_measures
 from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
 from datashop_assets.rubric.results import RubricResult, read_rubric
@@ -30,7 +29,7 @@ from datashop_assets.training_set.results import LABELS, TrainingSetResult
 SCORED = ("parsed", "repaired")
 
 
-def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed) -> dict[str, Any]:
+def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed, report: EncoderReport) -> dict[str, Any]:
     """Everything but times and costs."""
     evaluation = run.input(EvaluationResult)
     matched = against_matched(evaluation.result)
@@ -43,7 +42,7 @@ def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed) -> dic
             "pool": [asdict(step) for step in pool_funnel(run)],
             "labels": [asdict(step) for step in label_funnel(run)],
         },
-        "encoder": report(run.input(EncoderResult)),
+        "encoder": report.model_dump(mode="json"),
         "comparison": [measure.row() for measure in read_measures(evaluation)],
         "primary": evaluation.result.primary.row(),
         "reservations": evaluation.result.reservations,
@@ -80,11 +79,16 @@ def models(run: CardRun) -> list[dict[str, str]]:
     return found
 
 
-def report(encoder: StepOutput[EncoderResult]) -> dict[str, Any]:
-    """The encoder's own report; empty where an encoder wrote none."""
-    if REPORT not in {file.name for file in encoder.manifest.files}:
-        return {}
-    return orjson.loads(encoder.file(REPORT).read_bytes())  # type: ignore[no-any-return]
+class SourceRanking(NamedTuple):
+    source: str
+    auc: float  # the encoder's, on labels of this source that it had not seen
+
+
+def within_sources(report: EncoderReport) -> list[SourceRanking]:
+    """How the encoder ranks within each source, from the lowest AUC; none where there is one source."""
+    within = report.labels.within
+    known = [SourceRanking(name, one.figures.auc.value) for name, one in within.items() if one.figures]
+    return sorted(known, key=lambda one: (one.auc, one.source)) if len(within) > 1 else []
 
 
 def stage_facts(output: StepOutput[StepResult]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from datashop_assets.core.status import Remark
+from datashop_assets.data_card.facts import SourceRanking
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import escaped
 from datashop_assets.statistics.figure import Figure
@@ -45,9 +46,13 @@ def card(
     spent: Mapping[str, Any],
     charts: Mapping[str, Markup],
     said: Mapping[str, Any],
+    *,
     remarks: Sequence[Remark],
+    within: Sequence[SourceRanking],
 ) -> str:
-    """The card. `said` is stage -> title -> Markdown, as the steps describe themselves; `remarks` are failed checks."""
+    """The card. `said` is stage -> title -> Markdown, as the steps describe themselves; `remarks` are failed checks;
+    `within` is what `facts.within_sources` gives.
+    """
     policy = POLICY.format(scripts="'none'")
     return (
         _templates()
@@ -58,7 +63,7 @@ def card(
             charts=charts,
             said=said,
             remarks=remarks,
-            within=within_sources(facts["encoder"]),
+            within=within,
             style=_text("style.css"),
             policy=policy,
         )
@@ -82,17 +87,9 @@ def browser(facts: Mapping[str, Any], payload: str) -> str:
     )
 
 
-def hub(facts: Mapping[str, Any], remarks: Sequence[Remark]) -> str:
+def hub(facts: Mapping[str, Any], remarks: Sequence[Remark], within: Sequence[SourceRanking]) -> str:
     """The card as Markdown for a dataset hub, below its YAML head."""
-    within = within_sources(facts["encoder"])
     return _templates().get_template("card.md").render(**facts, head=hub_head(facts), remarks=remarks, within=within)
-
-
-def within_sources(report: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Sources with the encoder's AUC on unseen labels within each, from the lowest; none where there is one source."""
-    within = report.get("labels", {}).get("within", {})
-    known = [(name, one["figures"]["auc"]["value"]) for name, one in within.items() if one.get("figures")]
-    return sorted(known, key=lambda one: (one[1], one[0])) if len(within) > 1 else []
 
 
 def hub_head(facts: Mapping[str, Any]) -> str:

@@ -3,14 +3,16 @@
 import shutil
 from pathlib import Path
 
+import orjson
 import pytest
 
 from datashop_assets.core.build import make_step
 from datashop_assets.core.checks import CHECKS
 from datashop_assets.core.step import Resources
-from datashop_assets.data_card import page
-from datashop_assets.data_card.facts import report
+from datashop_assets.data_card.build import FACTS
+from datashop_assets.data_card.facts import within_sources
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
+from datashop_assets.encoder.results import REPORT, encoder_report
 from datashop_assets.graph import plan
 from datashop_assets.prompts.parsing import PromptError
 from datashop_assets.prompts.store import PromptStore
@@ -137,9 +139,14 @@ def test_the_card_shows_checks_that_failed_and_what_is_waived_for_which_reason(
 def test_the_cards_first_screen_has_the_encoders_figure_within_sources(made: Made) -> None:
     output = made.plan()["data_card"].output
     first_screen = output.file("card.html").read_text().partition('id="rubric"')[0]
-    within = page.within_sources(report(made.plan()["encoder"].output))
+    within = within_sources(encoder_report(made.plan()["encoder"].output))
     assert within
-    assert f"within sources {within[0][1]:.3f} ({within[0][0]})" in first_screen
+    assert f"within sources {within[0].auc:.3f} ({within[0].source})" in first_screen
+
+
+def test_the_cards_facts_hold_the_encoders_report_as_it_was_written(made: Made) -> None:
+    facts = orjson.loads(made.plan()["data_card"].output.file(FACTS).read_bytes())
+    assert facts["encoder"] == orjson.loads(made.plan()["encoder"].output.file(REPORT).read_bytes())
 
 
 def test_the_cards_verdict_stands_beside_the_number_of_documents_and_its_reservations(made: Made) -> None:
