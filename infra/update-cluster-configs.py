@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from infra.clusters.cluster import PROJECT, Cluster, checked_tag
 from infra.clusters.render import rendered
 from infra.clusters.validate import validate
-from infra.dagster import helm
+from infra.services import helm
 from infra.settings import settings
 
 HELM = PROJECT / "infra" / "dagster" / "deployed" / "helm-values.yaml"

@@ -15,7 +15,7 @@ import yaml
 from infra.clusters.cluster import checked_tag
 from infra.settings import CloudSettings
 
-HEADER = "# Made by infra/update-cluster-configs.py; infra/dagster/helm.py says how to use it.\n"
+HEADER = "# Made by infra/update-cluster-configs.py; infra/services/helm.py says how to use it.\n"
 
 
 def rendered(tag: str, settings: CloudSettings) -> str:
