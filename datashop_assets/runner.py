@@ -115,19 +115,27 @@ class DatashopRunner:
             self._resources = local_resources(self._settings)
         named = {GRAPH.step(name).name for name in steps}
         planned, outcomes = self.plan(), dict[str, Outcome]()
-        for name in GRAPH.names:
-            if name not in named or name not in planned:
-                continue
-            outcomes[name] = made = make_step(name, planned, self._resources)
-            if not planned.asks_after(name, steps) and isinstance(self._resources.annotator, Closable):
-                self._resources.annotator.close()
-            for check, found in made.checks.items():
-                if not found.passed:
-                    waived = f" (waived: {found.waived})" if found.waived else ""
-                    logger.warning("%s: %s: %s: %s%s", self.prompt.slug, name, check, found.description, waived)
-            if any(found.stops for found in made.checks.values()):
-                raise BlockedError.of(f"{name} of {self.prompt.slug!r} stops the run", made.checks, made.output.uri)
+        try:
+            for name in GRAPH.names:
+                if name not in named or name not in planned:
+                    continue
+                outcomes[name] = made = make_step(name, planned, self._resources)
+                if not planned.asks_after(name, steps):
+                    self._close_annotator()
+                for check, found in made.checks.items():
+                    if not found.passed:
+                        waived = f" (waived: {found.waived})" if found.waived else ""
+                        logger.warning("%s: %s: %s: %s%s", self.prompt.slug, name, check, found.description, waived)
+                if any(found.stops for found in made.checks.values()):
+                    raise BlockedError.of(f"{name} of {self.prompt.slug!r} stops the run", made.checks, made.output.uri)
+        except BaseException:  # Ctrl-C, too: a model server would outlive the run
+            self._close_annotator()
+            raise
         return outcomes
+
+    def _close_annotator(self) -> None:
+        if self._resources is not None and isinstance(self._resources.annotator, Closable):
+            self._resources.annotator.close()
 
     def plan(self) -> Plan:
         """What there is and what a run would make."""

@@ -115,19 +115,25 @@ def _materialize(
     resources = Resources(
         progress=available.progress, **{key: getattr(available, key) for key in sorted(step.resources)}
     )
+    asked_again = False
     try:
         plan = plan_of_run(context.run, slug, graph, prompts, available.annotator)
         if step.name not in plan:
+            asked_again = True  # nothing was asked here: whoever asked before has closed it, or is not the last
             return _not_requested(step, slug)
         wait_for_gates(context, plan, step.name)
         outcome = make_step(step.name, plan, resources)
+        stopped = any(check.stops for check in outcome.checks.values())
+        asked_again = plan.asks_after(step.name, _selected(context)) and not stopped
     except (PromptError, DamagedStageError, ValueError) as error:  # what a person must correct is a ValueError
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
         raise dg.Failure(str(error), allow_retries=False) from error
-    # where all steps are one process, a model server would hold the accelerator while the steps after it train
-    if not plan.asks_after(step.name, _selected(context)) and isinstance(available.annotator, Closable):
-        available.annotator.close()
-    if any(check.stops for check in outcome.checks.values()):
+    finally:
+        # Where all steps are one process, a model server would hold the accelerator while the steps after it train.
+        # After a failure, and at a gate, those that would have asked are left out; one that does ask starts it again.
+        if not asked_again and isinstance(available.annotator, Closable):
+            available.annotator.close()
+    if stopped:
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
     spent = beside_estimate(outcome.output, slug, prompts.root)
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
