@@ -17,11 +17,14 @@ GOLDEN = Path(__file__).with_name("golden_plans.json")
 SHIPPED = Path(__file__).parents[2] / "prompts"
 LIKELIHOOD = {"question": "{example}\n\nWhich subject?", "answer_begins": "It is", "targets": ["physics"]}
 ASKED = {"likelihood": LIKELIHOOD}
+OPTIONS = {"options": {"bad": 0, "fair": 2.5, "good": 5}, "answer_begins": "It is"}
+TUNED = {"head": "ordinal", "tune": "all", "pooling": "first", "longest": 256}
 GENERATE = {"scoring": "generate", "model": "some/model"}
 
 KINDS: dict[str, dict[str, Any]] = {
     "generate": {"annotator": {**GENERATE, "revision": "abc", "sampling": {"max_tokens": 64}}},
     "score-token": {"annotator": {"scoring": "score_token", "model": "some/model"}},
+    "score-token-options": {"annotator": {"scoring": "score_token", "model": "some/model", "score_token": OPTIONS}},
     "medu": {"annotator": GENERATE, "rubric": None, "targets": {"one": ["a text"], "two": ["another", "third"]}},
     "processor": {"annotator": GENERATE, "processor": {"type": "medu"}},
     "report": {"annotator": {**ASKED, "report": {"again": 20, "second": {"model": "other/model", "documents": 30}}}},
@@ -34,9 +37,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "labels": {"annotator": ASKED, "labels": {"positive_from": 3.0, "balance": False}},
     "static": {"annotator": ASKED, "encoder": {"kind": "static"}},
     "transformer": {"annotator": ASKED, "encoder": {"kind": "transformer", "calibration": "isotonic"}},
+    "transformer-tuned": {"annotator": ASKED, "encoder": {"kind": "transformer", "transformer": TUNED}},
     "encoder-cascade": {"annotator": ASKED, "encoder": {"kind": "transformer", "cascade": {"passes": 0.5}}},
     "keep-of-tokens": {"annotator": ASKED, "keep": {"fraction": 0.2, "of": "tokens", "format": "parquet"}},
     "keep-budget": {"annotator": ASKED, "keep": {"tokens": 100_000}},
+    "keep-budget-exact": {"annotator": ASKED, "keep": {"tokens": 100_000, "count": "exact"}},
     "keep-threshold": {"annotator": ASKED, "keep": {"threshold": 0.5}},
     "keep-recall": {"annotator": ASKED, "keep": {"recall": 0.9, "labels": 900}},
     "keep-precision": {"annotator": ASKED, "keep": {"precision": 0.8, "delta": 0.1, "design": "fixed"}},
