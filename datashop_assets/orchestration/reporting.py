@@ -3,6 +3,10 @@
 Dagster calls an output unsynced when the data version of an input is another than the one that it was made from. Every
 step has `prompt_file` among its inputs, and most edits leave most steps as they are. So what is current is reported
 again after an edit, with `reused: true`: what stays unsynced is what a run would make.
+
+What an event was made from stands in tags whose names Dagster keeps to itself (`INPUT_VERSION`, `INPUT_EVENT` and
+`NONE_YET` repeat them; a test compares them with Dagster's). An `input_data_versions` of `report_runless_asset_event`,
+beside the `data_version` that `MaterializeResult` takes, would replace them.
 """
 
 from collections.abc import Iterator, Mapping

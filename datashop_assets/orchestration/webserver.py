@@ -3,6 +3,10 @@
 Dagster's answers any Host and any Origin, and executes mutations by GET; 1.13 has no setting for it. What its command
 serves is an ASGI application, which is wrapped in `SameOriginMiddleware` here. Images call it by Dagster's own name
 too, so that what Dagster's Helm chart starts is this one.
+
+The command has no public way to hand in an application, so a function of `dagster_webserver.cli` is replaced. An option
+of `dagster-webserver` for middleware would replace that, or public names for its workspace options and its application:
+the command of this module could then be its own.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
-from datashop_assets.core.plan import Plan
+from datashop_assets.core.plan import Plan, make_plan
 from datashop_assets.graph import GRAPH
 from datashop_assets.orchestration import pinning
 from datashop_assets.orchestration.assets import PROMPTS
@@ -82,6 +82,23 @@ def test_a_plan_that_is_handed_down_is_the_one_that_steps_use(workshop: Workshop
     workshop.write("numbers", rubric="Second {example}")
     assert plan_of_run(dg.DagsterRun(JOB, "one"), "numbers", GRAPH, workshop.store, None) is plan
     assert digests(planned()) == digests(plan)
+
+
+def test_a_process_makes_one_plan_for_all_of_its_steps_also_where_the_file_was_edited(
+    workshop: Workshop, planned: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an executor of processes one a step, a run makes one plan a step."""
+    made: list[Plan] = []
+    monkeypatch.setattr(pinning, "make_plan", lambda *given: made.append(make_plan(*given)) or made[-1])
+    run = dg.DagsterRun(JOB, "one")
+    for process in (1, 2, 3):
+        planned()
+        assert len(made) == process
+        for _ in GRAPH.names:  # further steps of the same process
+            assert plan_of_run(run, "numbers", GRAPH, workshop.store, None) is made[-1]
+    workshop.write("numbers", rubric="Second {example}")
+    planned()
+    assert len(made) == 4
 
 
 def test_documents_that_change_in_mid_run_are_named(workshop: Workshop, planned: Callable[..., Plan]) -> None:

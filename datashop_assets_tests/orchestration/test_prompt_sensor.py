@@ -4,11 +4,18 @@ from collections.abc import Sequence
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.definitions.data_version import (
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+    NULL_EVENT_POINTER,
+    CachingStaleStatusResolver,
+    StaleStatus,
+)
 from dagster._core.loader import LoadingContextForTest
 
 from datashop_assets.definitions import definitions
 from datashop_assets.graph import GRAPH
+from datashop_assets.orchestration import reporting
 from datashop_assets.orchestration.assets import PROMPTS
 from datashop_assets.orchestration.launching import _origin
 from datashop_assets.orchestration.pinning import VERSION
@@ -207,6 +214,12 @@ def test_a_prompt_file_is_observed_once_for_each_of_its_versions(daemon: Daemon)
         records = daemon.instance.fetch_observations(dg.AssetKey("prompt_file"), limit=10).records
         versions.append([one.asset_observation.tags["dagster/data_version"] for one in records])
     assert [len(set(seen)) for seen in versions] == [len(seen) for seen in versions] == [1, 1, 2]
+
+
+def test_events_say_what_they_were_made_from_in_dagsters_own_tags() -> None:
+    assert reporting.INPUT_VERSION == INPUT_DATA_VERSION_TAG_PREFIX
+    assert reporting.INPUT_EVENT == INPUT_EVENT_POINTER_TAG_PREFIX
+    assert reporting.NONE_YET == NULL_EVENT_POINTER
 
 
 def test_what_was_made_elsewhere_is_reported_as_reused(daemon: Daemon) -> None:
