@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from resources.annotator.endpoints.client import JsonClient
-from resources.annotator.endpoints.fleet import Capabilities, Fleet
+from resources.annotator.endpoints.fleet import Fleet
 from resources.annotator.endpoints.pacing import Policy
+from resources.annotator.endpoints.probing import Capabilities, probe
 
 
 @pytest.mark.parametrize("served", [5, True, "made/model", {"id": "made/model"}, ["made/model"], None, [None]])
@@ -18,7 +19,7 @@ def test_a_list_of_models_that_is_none_says_nothing(served: Any, monkeypatch: py
 
     monkeypatch.setattr(JsonClient, "look", look)
     fleet = Fleet(["http://host/v1"], Policy())
-    assert asyncio.run(fleet.probe("made/model", needs_tokens=False)) == Capabilities(None, tokenizes=False)
+    assert asyncio.run(probe(fleet, "made/model", needs_tokens=False)) == Capabilities(None, tokenizes=False)
     assert fleet.endpoints[0].listed == ()
 
 

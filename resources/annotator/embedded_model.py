@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,14 @@ from datashop_assets.excerpts import excerpt, fitting
 from datashop_assets.models.attention import KeysValues
 from datashop_assets.models.llama.generation import Greedy
 from datashop_assets.models.llama.model import Llama
-from datashop_assets.models.packing import first_fit
+from datashop_assets.models.packing import first_fit, lay_out
 from datashop_assets.models.sharding import compiler_options, workers
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
 
 MOST_IN_A_ROW = 8  # documents
+# of one call: tokens, positions after the prefix, segments [rows, length], and sequences' ends [rows, MOST_IN_A_ROW]
+RowArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 END_OF_TURN = ("<|im_end|>", "<|endoftext|>")
 
 
@@ -41,7 +43,7 @@ class LikelihoodReader:
     def answers(self, documents: Sequence[AnnotationRequest]) -> Iterator[Answer]:
         started = perf_counter()
         tokenized = [self._tokenized(document) for document in documents]
-        readable = [one.tokens for one in tokenized if isinstance(one, TokenizedDocument)]
+        readable = [one.tokens for one in tokenized if isinstance(one, DocumentTokens)]
         rows = iter(self._probabilities.of(readable))
         seconds_per_token = (perf_counter() - started) / max(1, sum(map(len, readable)))
         for document, one in zip(documents, tokenized, strict=True):
@@ -50,7 +52,7 @@ class LikelihoodReader:
             else:
                 yield self._answer(document, one, next(rows), seconds_per_token)
 
-    def _tokenized(self, document: AnnotationRequest) -> "TokenizedDocument | str":
+    def _tokenized(self, document: AnnotationRequest) -> "DocumentTokens | str":
         """The document's tokens, or why it has none."""
         try:
             return self._tokens.of(document.text)
@@ -58,7 +60,7 @@ class LikelihoodReader:
             return _reason(error)
 
     def _answer(
-        self, document: AnnotationRequest, read: "TokenizedDocument", row: np.ndarray, seconds_per_token: float
+        self, document: AnnotationRequest, read: "DocumentTokens", row: np.ndarray, seconds_per_token: float
     ) -> Answer:
         if not np.isfinite(row).all():
             return failed_answer(document.id, "the model's answer is not finite")
@@ -120,7 +122,7 @@ def _reason(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizedDocument:
+class DocumentTokens:
     """One document as the model reads it."""
 
     text: str  # what was read
@@ -152,13 +154,13 @@ class PromptTokens:
         if self._room < 1:
             raise ValueError(f"what follows {EXAMPLE} takes {len(self._after)} of {room} tokens; shorten the question")
 
-    def of(self, text: str) -> TokenizedDocument:
+    def of(self, text: str) -> DocumentTokens:
         """Cuts by characters as the question says, and then by tokens to the room, never within a character."""
         characters, part = self._reading.characters, self._reading.part
         # names the place of what UTF-8 cannot hold; the tokenizer would only say that it is no text
         excerpt(text, characters, part)[0].encode()
         read, cut = fitting(text, characters, part, lambda read: len(self._document_tokens(read)) <= self._room)
-        return TokenizedDocument(read, cut, (*self._document_tokens(read), *self._after))
+        return DocumentTokens(read, cut, (*self._document_tokens(read), *self._after))
 
     def _document_tokens(self, text: str) -> list[int]:
         self._tokenizer.encode_special_tokens = True  # so that a template's mark in a document is ordinary text
@@ -183,15 +185,6 @@ def first_tokens(tokenizer: Tokenizer, options: Sequence[str]) -> tuple[int, ...
     return tuple(first)
 
 
-class PackedRows(NamedTuple):
-    """Packed sequences, as one call of the model takes them."""
-
-    tokens: np.ndarray  # [rows, length]
-    positions: np.ndarray  # [rows, length], counted from the beginning of each sequence, after the prefix
-    segments: np.ndarray  # [rows, length], 0 where nothing stands
-    ends: np.ndarray  # [rows, MOST_IN_A_ROW], where each sequence ends
-
-
 class OptionProbabilities:
     """The probability of each option, by its first token, for token sequences that all follow the same `before`.
 
@@ -205,7 +198,7 @@ class OptionProbabilities:
         self._rows, self._length = rows, length
         self._prefix = _remember(self._graph, self._weights, jnp.asarray(before, dtype=jnp.int32))
         fixed = (self._weights, self._prefix, self._options)
-        program = _option_logits.lower(self._graph, *fixed, self._laid_out([], [])).compile(compiler_options())
+        program = _option_logits.lower(self._graph, *fixed, self._arrays([], [])).compile(compiler_options())
         self._program = partial(program, *fixed)
 
     def of(self, sequences: Sequence[Sequence[int]]) -> np.ndarray:
@@ -214,26 +207,20 @@ class OptionProbabilities:
         packed = first_fit([len(sequence) for sequence in sequences], self._length, MOST_IN_A_ROW)
         batches = [packed[first : first + self._rows] for first in range(0, len(packed), self._rows)]
         with ThreadPoolExecutor(workers()) as pool:
-            computed = pool.map(lambda batch: np.asarray(self._program(self._laid_out(batch, sequences))), batches)
+            computed = pool.map(lambda batch: np.asarray(self._program(self._arrays(batch, sequences))), batches)
             for batch, by_place in zip(batches, computed, strict=True):
                 for row, indices in enumerate(batch):
                     logits[indices] = by_place[row, : len(indices)]
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-    def _laid_out(self, batch: list[list[int]], sequences: Sequence[Sequence[int]]) -> PackedRows:
-        tokens, positions, segments = (np.zeros((self._rows, self._length), dtype=np.int32) for _ in range(3))
+    def _arrays(self, batch: Sequence[Sequence[int]], sequences: Sequence[Sequence[int]]) -> RowArrays:
+        """One call's rows: `batch` holds indices into `sequences`; empty rows fill it up."""
+        laid = lay_out(sequences, batch, self._length, self._rows)
         ends = np.zeros((self._rows, MOST_IN_A_ROW), dtype=np.int32)
-        before = self._prefix.keys.shape[1]
-        for row, indices in enumerate(batch):
-            start = 0
-            for place, index in enumerate(indices):
-                stop = start + len(sequences[index])
-                tokens[row, start:stop] = sequences[index]
-                positions[row, start:stop] = np.arange(before, before + stop - start)
-                segments[row, start:stop] = place + 1
-                ends[row, place], start = stop - 1, stop
-        return PackedRows(tokens, positions, segments, ends)
+        for row, members in enumerate(batch):
+            ends[row, : len(members)] = np.cumsum([len(sequences[member]) for member in members]) - 1
+        return laid.tokens, laid.positions + np.int32(self._prefix.keys.shape[1]), laid.segments, ends
 
 
 @partial(jax.jit, static_argnums=0)
@@ -242,9 +229,11 @@ def _remember(graph: Any, weights: Any, before: jax.Array) -> KeysValues:
 
 
 @partial(jax.jit, static_argnums=0)
-def _option_logits(graph: Any, weights: Any, prefix: KeysValues, options: jax.Array, rows: PackedRows) -> jax.Array:
-    """[rows, MOST_IN_A_ROW, options]: logits where sequences end. The rest of the vocabulary takes no part."""
-    model = nnx.merge(graph, weights)
-    hidden = model.hidden(rows.tokens, positions=rows.positions, segments=rows.segments, prefix=prefix)
-    last = jnp.take_along_axis(hidden, rows.ends[:, :, None], axis=1)
+def _option_logits(graph: Any, weights: Any, prefix: KeysValues, options: jax.Array, rows: Any) -> jax.Array:
+    """`RowArrays` -> [rows, MOST_IN_A_ROW, options]: logits where sequences end. The rest of the vocabulary takes no
+    part.
+    """
+    model, (tokens, positions, segments, ends) = nnx.merge(graph, weights), rows
+    hidden = model.hidden(tokens, positions=positions, segments=segments, prefix=prefix)
+    last = jnp.take_along_axis(hidden, ends[:, :, None], axis=1)
     return model.logits(last)[..., options]  # type: ignore[no-any-return]

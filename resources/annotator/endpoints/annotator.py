@@ -21,14 +21,15 @@ from resources.annotator.endpoints.errors import (
     PromptTooLongError,
     RequestError,
 )
-from resources.annotator.endpoints.fleet import Capabilities, Fleet, OrdinaryRequest
+from resources.annotator.endpoints.fleet import Fleet, OrdinaryRequest
 from resources.annotator.endpoints.pacing import Endpoint, Policy, Standing
+from resources.annotator.endpoints.probing import Capabilities, probe, probe_one, silent
 from resources.annotator.endpoints.replies import read_token_ids
 from resources.annotator.endpoints.requests import (
     CHARACTERS_PER_TOKEN,
     FEWEST_CHARACTERS,
     DocumentCutter,
-    Generate,
+    GenerateScoring,
     Scoring,
     excerpt_to_send,
     scoring_of,
@@ -98,7 +99,7 @@ class EndpointsAnnotator:
         with EventLoopThread() as loop:
             loop.run(fleet.open())
             try:
-                return loop.run(Conversation(fleet, question).examine() if question else fleet.silent())
+                return loop.run(Conversation(fleet, question).examine() if question else silent(fleet))
             finally:
                 loop.run(fleet.close())
 
@@ -120,7 +121,7 @@ class Conversation:
         Raises `ValueError` where no endpoint can be asked this question, `NoEndpointError` where none is up.
         """
         needs_tokens = self._prepare()
-        capabilities = await self._fleet.probe(self._question.model, needs_tokens=needs_tokens)
+        capabilities = await probe(self._fleet, self._question.model, needs_tokens=needs_tokens)
         tokenize = self._tokenize if capabilities.tokenizes else None
         self._scoring = await scoring_of(self._question, tokenize)
         self._fleet.ordinary = _ordinary(self._scoring)
@@ -130,7 +131,7 @@ class Conversation:
         """Says what an ordinary request is, as far as that is known yet. Returns whether tokens are needed."""
         if not self._question.writes:
             return True
-        self._fleet.ordinary = _ordinary(Generate(self._question, constrains=False))
+        self._fleet.ordinary = _ordinary(GenerateScoring(self._question, constrains=False))
         return False
 
     async def examine(self) -> dict[str, str]:
@@ -138,7 +139,7 @@ class Conversation:
         needs_tokens = self._prepare()
 
         async def one(endpoint: Endpoint) -> str:
-            found = await self._fleet.probe_one(endpoint, self._question.model, needs_tokens=needs_tokens)
+            found = await probe_one(self._fleet, endpoint, self._question.model, needs_tokens=needs_tokens)
             if isinstance(found, str):
                 return found
             try:

@@ -1,8 +1,8 @@
 """How a server is reached, through which proxy and by which certificates, and what a failure on the way stands for.
 
 Proxies are those of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), certificates those of the system or
-of SSL_CERT_FILE. What will not change by itself is a `BlockedError` at once: a certificate that is not trusted, a proxy
-that wants a password.
+of SSL_CERT_FILE. What will not change by itself is a `BlockedEndpointError` at once: a certificate that is not trusted,
+a proxy that wants a password.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ import aiohttp
 
 from resources.annotator.endpoints.errors import (
     FIXES,
-    BlockedError,
+    BlockedEndpointError,
     ProxyUnreachableError,
     RequestError,
     RetryableError,
@@ -39,7 +39,7 @@ def proxy_for(address: str) -> str | None:
     """The proxy through which an address is reached, from the environment; None for a direct connection.
 
     This machine's own addresses are never reached through one. In NO_PROXY stand names, ends of names, and networks
-    such as 10.0.0.0/8. Raises `BlockedError` for a proxy that does not speak HTTP.
+    such as 10.0.0.0/8. Raises `BlockedEndpointError` for a proxy that does not speak HTTP.
     """
     parts = urlsplit(address)
     host = parts.hostname or ""
@@ -52,7 +52,7 @@ def proxy_for(address: str) -> str | None:
     if "://" not in proxy:
         proxy = f"http://{proxy}"
     if urlsplit(proxy).scheme not in ("http", "https"):
-        raise BlockedError(
+        raise BlockedEndpointError(
             f"the proxy of the environment is {_bare(proxy)}, and only http:// and https:// proxies can be used; name "
             f"one in HTTPS_PROXY, or put {host} into NO_PROXY"
         )
@@ -87,7 +87,7 @@ def error_of_connection(error: Exception, said: str, proxy: str | None) -> Reque
     """What a connection that failed stands for; `said` is the error's text without the key."""
     match error:
         case aiohttp.ClientSSLError():
-            return BlockedError(_untrusted(error, proxy))
+            return BlockedEndpointError(_untrusted(error, proxy))
         case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
             return _error_of_proxy(error, proxy or "")
         case aiohttp.InvalidURL() | aiohttp.ClientConnectorDNSError():
@@ -108,7 +108,7 @@ def _error_of_proxy(
         )
     reason = f"the proxy {_bare(proxy)} answers {error.status} {error.message}"
     if error.status in PROXY_REFUSALS:
-        return BlockedError(f"{reason}; {FIXES[407]}")
+        return BlockedEndpointError(f"{reason}; {FIXES[407]}")
     return ProxyUnreachableError(f"{reason}; it does not reach the server")
 
 

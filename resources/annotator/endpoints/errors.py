@@ -127,7 +127,7 @@ class UnusableEndpointError(RequestError):
     """This endpoint would fail every request."""
 
 
-class BlockedError(UnusableEndpointError):
+class BlockedEndpointError(UnusableEndpointError):
     """No request gets through to the endpoint: its certificate is not trusted, or a proxy refuses."""
 
 

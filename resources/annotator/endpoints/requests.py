@@ -142,7 +142,7 @@ class Scoring(Protocol):
 async def scoring_of(question: Question, tokenize: Tokenize | None) -> Scoring:
     """Raises `ValueError` where the question cannot be asked; `tokenize` is None where servers have no such address."""
     if question.writes:
-        return Generate(question, constrains=tokenize is not None)
+        return GenerateScoring(question, constrains=tokenize is not None)
     if tokenize is None:
         raise ValueError(
             f"annotator.scoring is {question.scoring!r}, which needs a vLLM server (/tokenize, structured_outputs and "
@@ -150,17 +150,17 @@ async def scoring_of(question: Question, tokenize: Tokenize | None) -> Scoring:
         )
     if question.scoring == "likelihood":
         spelling = await spell(question.options, question.answer_begins, tokenize, only_spaced=True)
-        return Likelihood(question, spelling)
+        return LikelihoodScoring(question, spelling)
     if question.scoring == "score_token":
         lettered = any(len(option) != 1 for option in question.options)
         shown = letters_for(question.options) if lettered else question.options
         spelling = await spell(shown, question.answer_begins, tokenize, only_spaced=False)
-        return ScoreToken(question, spelling, lettered)
+        return ScoreTokenScoring(question, spelling, lettered)
     raise ValueError(f"annotator.scoring is {question.scoring!r}; use generate, score_token or likelihood")
 
 
 @dataclass(frozen=True)
-class Generate:
+class GenerateScoring:
     """A written reply. `constrains` says whether the servers can restrict a reply to a choice of texts."""
 
     question: Question
@@ -188,7 +188,7 @@ class Generate:
 
 
 @dataclass(frozen=True)
-class Likelihood:
+class LikelihoodScoring:
     """The probability of each option as the next word of an answer that is begun for the model."""
 
     question: Question
@@ -204,7 +204,7 @@ class Likelihood:
 
 
 @dataclass(frozen=True)
-class ScoreToken:
+class ScoreTokenScoring:
     """The probability of each option as the whole answer, which the server restricts to the options.
 
     Options of one character stand for themselves. Longer ones are `lettered`: listed by letter, in an order that the
