@@ -25,7 +25,7 @@ from datashop_assets.storage.root import Root
 
 ESTIMATE_FILE = "estimate.json"  # beside the prompt under the root
 SHIPPED = shipped("infra/prices.yaml")
-ANNOTATOR = "annotations"  # the line of the table for all that asks the annotator
+ASKING_STAGE = "annotations"  # the stage by whose line of the table all that asks the annotator is priced
 LEAST = 0.001  # smaller amounts are not told apart
 
 
@@ -88,7 +88,7 @@ def budget_limits(prompt: Prompt, prices: Path | None) -> SpendingLimits:
         return SpendingLimits()
     price = None
     if budget.money is not None:
-        price = Prices.read(prices or SHIPPED).of(ANNOTATOR, budget.hardware)[1].price_per_hour
+        price = Prices.read(prices or SHIPPED).of(ASKING_STAGE, budget.hardware)[1].price_per_hour
     return SpendingLimits(budget.tokens, budget.hours, budget.money, price)
 
 

@@ -333,7 +333,8 @@ def _design(plan: Plan) -> Design:
 
 
 def _annotations(plan: Plan) -> AnnotationsConfig:
-    config: AnnotationsConfig = plan[ANNOTATOR].config
+    config = plan[ANNOTATOR].config
+    assert isinstance(config, AnnotationsConfig), "as the step declares"
     return config
 
 
@@ -347,6 +348,7 @@ def _rubric(plan: Plan) -> str:
     planned = plan[RubricResult.step]
     if planned.usable:
         return rubric_text(plan.output(RubricResult))
-    config: RubricConfig = planned.config
+    config = planned.config
+    assert isinstance(config, RubricConfig), "as the step declares"
     assert config.written is not None, "a given rubric is made before"
     return "-" * (len(BEFORE) + config.written.settings.characters + len(AFTER))

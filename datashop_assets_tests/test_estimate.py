@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
+from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
-from datashop_assets.costs import Prices, beside_estimate, last_estimate
+from datashop_assets.costs import ASKING_STAGE, Prices, beside_estimate, last_estimate
 from datashop_assets.estimate import Pilot, make_estimate, measured_pilot, needed, stated_pilot
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.paces import PoolSize, expected_seconds, work
@@ -59,6 +60,11 @@ def prompt(root: Root, **annotator: Any) -> Prompt:
     settings = {"scoring": "generate", "sample": 200, "documents": 100, "second_round": {"documents": 50}, **annotator}
     fields = {"name": "words", "rubric": "{example}", "pretraining_pool": pool, "annotation_sample": pool}
     return parse_prompt({**fields, "annotator": settings}, "words", "words.yaml")
+
+
+def test_all_that_asks_is_priced_by_the_stage_that_annotates() -> None:
+    assert AnnotationsResult.step == ASKING_STAGE
+    assert ASKING_STAGE in Prices.read().stages
 
 
 def test_the_pilots_answers_are_those_that_annotation_needs(root: Root) -> None:

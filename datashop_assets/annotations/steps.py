@@ -39,12 +39,12 @@ LOOK_AT: dict[Gate, str] = {
 }
 
 
-def gate_check(gate: Gate) -> Check:
+def gate_check(gate: Gate) -> Check[AnnotationsResult]:
     """The check for one gate."""
     always = ", ".join(scoring for scoring, gates in BLOCKING.items() if gate in gates) or "no way of scoring"
     said = f"{LOOK_AT[gate]} Stops a run by default for: {always}. Thresholds: `annotator.gates` in the prompt file."
 
-    def evaluate(context: CheckContext) -> CheckResult:
+    def evaluate(context: CheckContext[AnnotationsResult]) -> CheckResult:
         from datashop_assets.annotations.describe import replies
         from datashop_assets.annotations.gates import documents_of, gate_report
 
@@ -68,9 +68,8 @@ def gate_check(gate: Gate) -> Check:
     )
 
 
-def _answered_by_one_server(context: CheckContext) -> CheckResult:
-    result: AnnotationsResult = context.output.result
-    servers = result.servers
+def _answered_by_one_server(context: CheckContext[AnnotationsResult]) -> CheckResult:
+    servers = context.output.result.servers
     return CheckResult(passed=len(servers) < 2, description=f"servers: {', '.join(servers) or 'none says what it is'}")
 
 
@@ -82,8 +81,8 @@ ONE_SERVER = Check(
 )
 
 
-def _endpoints_agree(context: CheckContext) -> CheckResult:
-    result: AnnotationsResult = context.output.result
+def _endpoints_agree(context: CheckContext[AnnotationsResult]) -> CheckResult:
+    result = context.output.result
     compared = {one.address: one.difference for one in result.endpoints if one.difference is not None}
     if not compared:
         return CheckResult(passed=True, description=f"{len(result.endpoints)} endpoints; nothing to compare")

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from datashop_assets.asking.verdicts import Grammar, Place, Verdict
+from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, OPENING, number_at, said_again
 from datashop_assets.protocols.processor import Parsed, Processor
 from datashop_assets.storage.digests import digest_of_bytes
@@ -78,15 +78,17 @@ def _final_score(text: str, mention: re.Match[str], end: int, scale: float) -> P
         return None
     words = " ".join(text[mention.start() : number.ends].split())
     reason = number.reason and f"the final score {number.reason}"
-    return Place(Verdict(words, number.value, reason), mention.start(), begins, number.ends)
+    return Place(WrittenVerdict(words, number.value, reason), mention.start(), begins, number.ends)
 
 
-def _score_of_json(text: str) -> Verdict | None:
+def _score_of_json(text: str) -> WrittenVerdict | None:
     opening = _OPENING.match(text)
     number = number_at(text, opening.end() if opening else 0)
     if number is None:
         return None
-    return Verdict(f"final_score: {number.words}", number.value, number.reason and f"the final score {number.reason}")
+    return WrittenVerdict(
+        f"final_score: {number.words}", number.value, number.reason and f"the final score {number.reason}"
+    )
 
 
 def _labels(text: str) -> Iterator[Place]:
@@ -95,24 +97,24 @@ def _labels(text: str) -> Iterator[Place]:
         verdict = _label(found[group], " ".join(found[0].split()))
         if other := _OTHER_WORD.match(text, found.end()) or _another_label(text, found, verdict):
             words = " ".join(text[found.start() : other.end()].split())
-            verdict = Verdict(words, None, f"the label {words!r} is more than one")
+            verdict = WrittenVerdict(words, None, f"the label {words!r} is more than one")
         elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
             words = " ".join(text[found.start() : doubt.end()].split())
-            verdict = Verdict(words, None, f"the label {words!r} is doubted or rejected")
+            verdict = WrittenVerdict(words, None, f"the label {words!r} is doubted or rejected")
         yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 
-def _another_label(text: str, found: re.Match[str], verdict: Verdict) -> re.Match[str] | None:
+def _another_label(text: str, found: re.Match[str], verdict: WrittenVerdict) -> re.Match[str] | None:
     again = _SAID_AGAIN.match(text, found.end())
     return again if again and _label(again["again"], "").score != verdict.score else None
 
 
-def _label(word: str, words: str) -> Verdict:
+def _label(word: str, words: str) -> WrittenVerdict:
     name = word.lower()
-    return Verdict(words, MEDU_SCORES["okay" if name == "ok" else name])
+    return WrittenVerdict(words, MEDU_SCORES["okay" if name == "ok" else name])
 
 
-def _label_of_json(text: str) -> Verdict | None:
+def _label_of_json(text: str) -> WrittenVerdict | None:
     found = re.fullmatch(rf"\W*{_WORD}\W*", text, re.IGNORECASE)
     return _label(found["word"], text) if found else None
 

@@ -70,7 +70,7 @@ QUOTED_ONLY = "holds a score in quotation only"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WrittenVerdict:
     """One verdict as it is written: its score, or why it is none."""
 
     words: str
@@ -85,7 +85,7 @@ class Place:
     A `weak` one counts where no other is.
     """
 
-    verdict: Verdict
+    verdict: WrittenVerdict
     begins: int
     value: int
     ends: int
@@ -101,7 +101,7 @@ class Grammar:
 
     places: Callable[[str], Iterable[Place]]
     keys: frozenset[str]
-    value: Callable[[str], Verdict | None]
+    value: Callable[[str], WrittenVerdict | None]
 
     def parse(self, reply: str, missing: str) -> Parsed:
         """The score on which all the model's own verdicts agree; `missing` is the reason where there is none."""
@@ -122,11 +122,11 @@ class Grammar:
         """All that reads like a verdict in a document, quoted or not; None for one that is refused."""
         return [one.verdict.score for one in self.places(plain(document))]
 
-    def _own(self, text: str) -> tuple[list[Verdict], bool]:
+    def _own(self, text: str) -> tuple[list[WrittenVerdict], bool]:
         """The model's own verdicts, and whether there are others."""
         if (members := _json(text)) is not None:
             return self._of_json(members), False
-        found: list[Verdict] = []
+        found: list[WrittenVerdict] = []
         kept, at = "", 0
         for fence in _FENCE.finditer(text):
             code = fence["code"].strip()
@@ -158,7 +158,7 @@ class Grammar:
                     next_turn = turn.start()
         return [one for one in own if not one.weak] or own, others
 
-    def _of_json(self, members: Sequence[tuple[str, Any]]) -> list[Verdict]:
+    def _of_json(self, members: Sequence[tuple[str, Any]]) -> list[WrittenVerdict]:
         """By key; where no key is one, what its texts say."""
         scales = [value[-1] if isinstance(value, list) and value else value for key, value in members if key in _OUT_OF]
         named = [(key, value) for key, value in members if key in self.keys]

@@ -58,7 +58,7 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
     DATASHOP_PRICES names.
     """
     from datashop_assets.core.build import make_step
-    from datashop_assets.costs import ANNOTATOR, Prices, prices_file
+    from datashop_assets.costs import ASKING_STAGE, Prices, prices_file
     from datashop_assets.estimate import make_estimate, measured_pilot, needed, stated_pilot
     from datashop_assets.runner import local_resources
 
@@ -67,7 +67,7 @@ def estimate(prompt: str, pilot: int, tokens_per_second: float | None, hardware:
     with clear_errors():
         prices, plan = Prices.read(prices_file(settings)), here.plan(prompt)
         resources = local_resources(settings)
-        stated = tokens_per_second or (prices.of(ANNOTATOR, hardware)[1].tokens_per_second if hardware else None)
+        stated = tokens_per_second or (prices.of(ASKING_STAGE, hardware)[1].tokens_per_second if hardware else None)
         for name in needed(plan, asks=not stated):
             make_step(name, plan, resources)
         plan = here.plan(prompt)

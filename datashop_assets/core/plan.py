@@ -22,7 +22,16 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from datashop_assets.core.checks import stopping, stored_results
-from datashop_assets.core.step import AnnotatorResult, AnsweredBy, CheckResult, ResultT, Step, StepOutput, config_json
+from datashop_assets.core.step import (
+    AnnotatorResult,
+    AnsweredBy,
+    CheckResult,
+    ResultT,
+    Step,
+    StepConfig,
+    StepOutput,
+    config_json,
+)
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.storage.digests import digest_of
@@ -50,7 +59,7 @@ class PlannedStep:
     step: Step[Any, Any]
     inputs: tuple[str, ...]
     digest: str
-    config: Any
+    config: StepConfig
     folder: Folder
     state: State = State.MISSING
     reason: str = ""  # why it is stale, incomplete, damaged or blocked

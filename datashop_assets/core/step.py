@@ -83,9 +83,10 @@ class AnnotatorResult(StepResult):
     failed_calls: int = 0  # documents that a further run of the step asks about again
 
 
-ConfigT = TypeVar("ConfigT")
+ConfigT = TypeVar("ConfigT", bound=StepConfig)
 ResultT = TypeVar("ResultT", bound=StepResult)
 ResultT_co = TypeVar("ResultT_co", bound=StepResult, covariant=True)
+OtherT = TypeVar("OtherT", bound=StepResult)
 
 
 @dataclass(frozen=True)
@@ -183,29 +184,29 @@ class CheckResult(BaseModel):
 
 
 @dataclass(frozen=True)
-class CheckContext:
+class CheckContext(Generic[ResultT]):
     """What a check sees: the output, the prompt, and outputs that it names in `reads`, where they are finished."""
 
     prompt: Prompt
-    output: StepOutput[Any]
+    output: StepOutput[ResultT]
     others: Mapping[str, StepOutput[Any]]
 
-    def read(self, result: type[ResultT]) -> StepOutput[ResultT] | None:
+    def read(self, result: type[OtherT]) -> StepOutput[OtherT] | None:
         """One of the outputs that the check names in `reads`; None where it is not finished."""
         return self.others.get(result.step)
 
-    def required(self, result: type[ResultT]) -> StepOutput[ResultT]:
+    def required(self, result: type[OtherT]) -> StepOutput[OtherT]:
         """The same. Raises `KeyError` where it is not finished: what an output is made from always is."""
         return self.others[result.step]
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Generic[ResultT]):
     """A check of a step's output. `settings` is the part of the prompt that its verdict depends on."""
 
     name: str
     description: str
-    evaluate: Callable[[CheckContext], CheckResult]
+    evaluate: Callable[[CheckContext[ResultT]], CheckResult]
     blocking: bool = False  # whether it may stop what is downstream; each result says whether it does
     settings: Callable[[Prompt], Any] = lambda _: None
     reads: tuple[type[StepResult] | Input, ...] = ()  # an `Input` for what it reads of some prompts alone
@@ -249,7 +250,7 @@ class Step(Generic[ConfigT, ResultT]):
     kinds: frozenset[str]
     resources: frozenset[ResourceKey]
     placement: Placement
-    checks: tuple[Check, ...]
+    checks: tuple[Check[ResultT], ...]
     describe: Callable[[StepOutput[ResultT]], Mapping[str, str]]  # title -> Markdown, for the UI
     limits: Callable[[Prompt, Path | None], SpendingLimits]  # by the price table's file
     asks: Callable[[ConfigT], bool]  # whether the annotator is asked, where it is among the resources
@@ -289,7 +290,7 @@ def step(
     kinds: Iterable[str] = (),
     resources: Iterable[ResourceKey] = (),
     placement: Placement = ANYWHERE,
-    checks: Iterable[Check] = (),
+    checks: Iterable[Check[ResultT]] = (),
     describe: Callable[[StepOutput[ResultT]], Mapping[str, str]] = lambda _: {},
     limits: Callable[[Prompt, Path | None], SpendingLimits] = lambda _, __: NO_LIMITS,
     asks: Callable[[ConfigT], bool] = lambda _: True,

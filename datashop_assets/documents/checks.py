@@ -9,6 +9,7 @@ from typing import Any
 
 from datashop_assets.core.step import Check, CheckContext, CheckResult
 from datashop_assets.datasets import EMBEDDED
+from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.settings import Data
@@ -16,7 +17,7 @@ from datashop_assets.prompts.settings import Data
 LOOKED_AT = 100  # rows of each; a document among them will do
 
 
-def named_documents_readable(context: CheckContext) -> CheckResult:
+def named_documents_readable(context: CheckContext[PretrainingPoolResult]) -> CheckResult:
     wrong = [f"{name}: {problem}" for name, data in _named(context.prompt).items() if (problem := _problem(data))]
     return CheckResult(
         passed=not wrong,

@@ -1,7 +1,7 @@
 """Whether the encoder has learned more than what needs no encoder, and no more than there is to learn."""
 
 from datashop_assets.annotations.results import AnnotatorReportResult
-from datashop_assets.core.step import Check, CheckContext, CheckResult, StepOutput
+from datashop_assets.core.step import Check, CheckContext, CheckResult
 from datashop_assets.encoder.results import (
     Ceiling,
     EncoderReport,
@@ -16,9 +16,8 @@ from datashop_assets.statistics.figure import Figure
 UNKNOWN = "annotator_report is not made yet: how well the annotator agrees with itself is not known"
 
 
-def better_than_baselines(context: CheckContext) -> CheckResult:
-    output: StepOutput[EncoderResult] = context.output
-    result = output.result
+def better_than_baselines(context: CheckContext[EncoderResult]) -> CheckResult:
+    result = context.output.result
     return against_baselines(result.auc, {name: one.value for name, one in result.baseline_auc.items()})
 
 
@@ -35,7 +34,7 @@ def against_baselines(auc: Figure, baselines: dict[str, float]) -> CheckResult:
     )
 
 
-def better_than_chance_within_sources(context: CheckContext) -> CheckResult:
+def better_than_chance_within_sources(context: CheckContext[EncoderResult]) -> CheckResult:
     return within_sources(encoder_report(context.output))
 
 
@@ -53,7 +52,7 @@ def within_sources(report: EncoderReport) -> CheckResult:
     )
 
 
-def beneath_the_ceiling(context: CheckContext) -> CheckResult:
+def beneath_the_ceiling(context: CheckContext[EncoderResult]) -> CheckResult:
     report = context.read(AnnotatorReportResult)
     if report is None:
         return CheckResult(passed=True, description=UNKNOWN)

@@ -40,15 +40,15 @@ EVEN = 0.5  # a calibrated score of which as many labels are positive as not
 RECOUNTED = 100  # documents nearest the cut whose tokens are counted again
 
 
-def pool_fully_scored(context: CheckContext) -> CheckResult:
+def pool_fully_scored(context: CheckContext[PoolScoresResult]) -> CheckResult:
     pool = context.required(PretrainingPoolResult)
     wrong = unscored(pool, context.output)
     sample = without_score(pool, context.output) if wrong else None
     return _verdict(wrong, f"{context.output.manifest.rows} documents, each with one score", sample)
 
 
-def keep_count_exact(context: CheckContext) -> CheckResult:
-    output: StepOutput[FilteredPoolResult] = context.output
+def keep_count_exact(context: CheckContext[FilteredPoolResult]) -> CheckResult:
+    output = context.output
     wrong = miskept(output, context.required(PoolScoresResult))
     if output.result.tokens is not None:
         wrong += missized(output, context.required(PretrainingPoolResult), context.required(PoolTokensResult))
@@ -56,7 +56,7 @@ def keep_count_exact(context: CheckContext) -> CheckResult:
     return _verdict(wrong, f"exactly what {output.result.rule!r} keeps", sample)
 
 
-def cut_where_labels_are_positive(context: CheckContext) -> CheckResult:
+def cut_where_labels_are_positive(context: CheckContext[FilteredPoolResult]) -> CheckResult:
     """A calibrated score is a share of positive labels: below 0.5 most documents of that score are negative."""
     result, encoder = context.output.result, context.required(EncoderResult)
     cut, asked = result.cut_score, isinstance(result.rule, ThresholdRule | RecallRule)

@@ -36,7 +36,7 @@ class ReportResult(StepResult):
     text: str
 
 
-def _enough(context: CheckContext) -> CheckResult:
+def _enough(context: CheckContext[NumbersResult]) -> CheckResult:
     wanted = context.prompt.annotator.gates.ends
     count = context.output.result.count
     return CheckResult(

@@ -1,9 +1,14 @@
 """Import contracts name packages one by one: none of the product's escapes them by being new."""
 
 import configparser
+import re
+from collections import Counter
 from pathlib import Path
 
 import datashop_assets
+from datashop_assets.models.fasttext.classifier import TRAINING_PROCESS
+from datashop_assets.orchestration.services import WEBSERVER
+from datashop_assets.processes.child import SUPERVISOR
 
 CONTRACTS = Path(__file__).parents[2] / ".importlinter"
 PRODUCT = Path(datashop_assets.__path__[0])
@@ -39,6 +44,36 @@ def test_whatever_may_not_import_dagster_or_resources_is_held_to_it() -> None:
 
 def test_resources_are_kept_from_all_that_is_not_meant_for_them() -> None:
     assert named("resources-below", "forbidden_modules") == top_level() - FOR_RESOURCES
+
+
+def test_no_folder_of_modules_is_hidden_from_the_contracts() -> None:
+    """Modules of a folder that is no package are in no import graph, and break no contract."""
+    parser = configparser.ConfigParser()
+    parser.read(CONTRACTS)
+    packages = parser["importlinter"]["root_packages"].split()
+    assert parser["importlinter:contract:acyclic"]["ancestors"].split() == packages
+    modules = [place for package in packages for place in (CONTRACTS.parent / package).rglob("*.py")]
+    assert {place.parent for place in modules} == {place.parent for place in modules if place.name == "__init__.py"}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """A name that means two things has to be looked up each time that it is read."""
+    places = [
+        place for package in ("datashop_assets", "resources") for place in (CONTRACTS.parent / package).rglob("*.py")
+    ]
+    names = Counter(name for place in places for name in re.findall(r"^class (\w+)", place.read_text(), re.MULTILINE))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_modules_that_are_started_by_their_files_names_are_there_and_are_named() -> None:
+    page = (CONTRACTS.parent / "docs" / "architecture.md").read_text()
+    programs = {SUPERVISOR, TRAINING_PROCESS, WEBSERVER}
+    for program in programs:
+        assert program.is_file()
+        assert f"`{program.relative_to(PRODUCT)}`" in page
+    texts = [place.read_text() for place in PRODUCT.rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r"with_name\(\"(\w+\.py)\"\)", text)}
+    assert named == {program.name for program in programs}
 
 
 def test_every_package_of_steps_is_kept_from_the_declarations_of_the_others() -> None:
