@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from datashop_assets.asking.spending import NO_LIMITS, Spending
 from datashop_assets.data_packages import data_file, data_folder
 from datashop_assets.machine import cores
 from datashop_assets.orchestration.home import SETTINGS, SHIPPED, home_folder
@@ -197,23 +198,26 @@ def _endpoints(resource: "AnnotatorEndpoints", store: PromptStore) -> Finding:
     """
     questions = _questions(resource, store)
     silent: dict[str, list[str]] = {}  # address and reason -> prompts
-    asked = failed = 0
+    asked = failed = tokens = 0
     for question, slugs in questions.items():
         try:
-            whys = resource.examine(question, ANSWER_SECONDS)
+            spending = Spending(NO_LIMITS, question) if question else None
+            whys = resource.examine(question, ANSWER_SECONDS, spending)
         except ValueError as error:
             return Finding("annotator", "bad", str(error), ENDPOINTS_FIX)
+        tokens += spending.tokens if spending else 0
         for url, why in whys.items():
             asked += 1
             if why:
                 failed += 1
                 silent.setdefault(f"{url}: {why}", []).extend(slugs)
+    spent = f"; asking took {tokens:,} tokens, in no prompt's budget" if tokens else ""
     if silent:
         message = "; ".join(f"{why} (prompts {', '.join(slugs)})" if slugs else why for why, slugs in silent.items())
-        return Finding("annotator", "bad" if failed == asked else "note", message, ENDPOINTS_FIX)
+        return Finding("annotator", "bad" if failed == asked else "note", message + spent, ENDPOINTS_FIX)
     models = ", ".join(dict.fromkeys(question.model for question in questions if question))
     answered = f"; asked and answered: {models}" if models else ""
-    return Finding("annotator", "good", f"endpoints: {', '.join(resource.addresses)}{answered}")
+    return Finding("annotator", "good", f"endpoints: {', '.join(resource.addresses)}{answered}{spent}")
 
 
 def _questions(resource: "AnnotatorEndpoints", store: PromptStore) -> dict[Question | None, list[str]]:

@@ -66,6 +66,7 @@ def build(run: Run) -> AnnotationsResult:
         pilot=pilot,
         asked_now=collector.asked,
         seconds_asking=round(spending.seconds, 1),
+        tokens_lost=store.lost_tokens(),
         budget_reached=reached,
         damaged_parts=list(store.damaged),
         digests=_digests(question, config),

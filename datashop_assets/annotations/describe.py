@@ -58,6 +58,11 @@ def _ended(result: AnnotationsResult) -> str:
             f" {result.without_usage} documents were answered by a server that reports no tokens: "
             f"{result.tokens_estimated:,} for these, estimated from their bytes."
         )
+    if result.tokens_lost:
+        said += (
+            f" Calls that failed after the server may have processed them took up to {result.tokens_lost:,} tokens more, "
+            "estimated."
+        )
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
     return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers)])
 

@@ -95,18 +95,19 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
         {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
-        | {"without_usage", "tokens_estimated", "budget_reached"}
+        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached"}
     )
     scoring: str
     pilot: str  # what the second round was drawn by
     asked_now: int  # documents that this run sent to the annotator; the others had an answer
     seconds_asking: float  # of all runs that made it
+    tokens_lost: int = 0  # estimated, of calls that failed after the server may have processed them; of all runs
     budget_reached: list[str] = []  # limits that were reached with all documents asked
     damaged_parts: list[str]  # of the answer store, set aside
     digests: AnnotationDigests
 
     def tokens_spent(self) -> int:
-        return self.tokens_in + self.tokens_out + self.tokens_estimated
+        return self.tokens_in + self.tokens_out + self.tokens_estimated + self.tokens_lost
 
     def seconds_of_all_runs(self) -> float:
         return self.seconds_asking

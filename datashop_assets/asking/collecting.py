@@ -1,6 +1,7 @@
 """Asking an annotator for the answers that the store does not have, and the scores that these answers give."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -49,7 +50,10 @@ class AnswerCollector:
         same ones. Raises `AskingStoppedError`.
         """
         known, group = self.store.keys(), self.annotator.group
-        with AnswerWriter(self.store, grouped=group is not None) as writer:
+        with (
+            AnswerWriter(self.store, grouped=group is not None) as writer,
+            self.spending.noted() if self.spending is not None else nullcontext(),
+        ):
             for batch in _batches(requests, group):
                 missing = self._missing(batch, known, bar)
                 if group is None:
@@ -68,7 +72,7 @@ class AnswerCollector:
                 bar.skip()
             else:
                 known.add(key)
-                yield replace(request, id=key)
+                yield replace(request, id=key, meter=self.spending)
 
     def _put_while_room(self, missing: Iterator[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
         """One stream, or several, each of which begins when the answers of the one before have left room again."""

@@ -6,12 +6,17 @@ shorter than a byte. That is four times too much for English, so after some answ
 that was seen, and a margin, takes its place. Hours, and the money that they cost, cannot be reserved: with them a
 budget is over by what is under way when it is reached.
 
-Where a server reports no usage, or half of it, tokens are estimated from bytes, and are counted as estimated.
+Where a server reports no usage, or half of it, tokens are estimated from bytes, and are counted as estimated. So are
+those of a call that failed after the server may have processed it: the prompt, and all that the reply may have. Such a
+call is tried again where there is room for it. What failed calls took stands beside the answers, for later runs.
 """
 
 import math
+import threading
 import time
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -68,7 +73,7 @@ NO_LIMITS = SpendingLimits()
 
 @dataclass
 class Spending:
-    """What a question cost so far, over all runs, and whether more may be asked.
+    """What a question cost so far, over all runs, and whether more may be asked; the `Meter` of its requests.
 
     Tokens are counted from the answer store, hours by the clock while asking. The time of runs before stands in a small
     file beside the output.
@@ -76,10 +81,14 @@ class Spending:
 
     limits: SpendingLimits
     question: Question
-    file: Path
+    file: Path | None = None  # holds the time of runs before; None: it is kept nowhere
     tokens: int = 0
     estimated: int = 0  # tokens of these that no server reported
     seconds_before: float = 0.0
+    store: AnswerStore | None = None  # where it is kept what failed calls took; None: nowhere
+    lost_tokens: int = 0  # of these that calls took which failed in this run
+    _run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    _lock: threading.RLock = field(default_factory=threading.RLock)  # calls fail in the annotator's thread
     _reserved: dict[str, int] = field(default_factory=dict)
     _answers: int = 0
     _largest_share: float = 0.0  # tokens in a byte of the prompt
@@ -92,8 +101,9 @@ class Spending:
         """With what the answers in the store have cost, where a budget asks for it."""
         file = scratch / SPENT
         before = float(orjson.loads(file.read_bytes())["seconds"]) if file.exists() else 0.0
-        spending = cls(limits, question, file, seconds_before=before)
+        spending = cls(limits, question, file, seconds_before=before, store=store)
         if limits.tokens:
+            spending.tokens = spending.estimated = store.lost_tokens()
             # a key's last answer counts; what it cost is held and no text, of which there may be millions
             for usage in {key: spending._usage(from_line(line)) for key, line in store.lines()}.values():
                 spending._count(usage)
@@ -101,32 +111,65 @@ class Spending:
 
     def reserve(self, requests: Iterable[AnnotationRequest]) -> bool:
         """Whether there is room for all of these; it is then theirs until they are settled."""
-        most = {request.id: self._most(request) for request in requests}
-        limit = self.limits.tokens
-        if limit is not None and self.tokens + sum(self._reserved.values()) + sum(most.values()) > limit:
-            self._refused = max(most.values())
-            return False
-        if self._reached("hours", "money"):
-            return False
-        self._reserved |= most
-        return True
+        with self._lock:
+            most = {request.id: self._most(request) for request in requests}
+            if not self._fits(sum(most.values())):
+                self._refused = max(most.values())
+                return False
+            if self._reached("hours", "money"):
+                return False
+            self._reserved |= most
+            return True
 
     def settle(self, answer: Answer) -> None:
         """The answer to a request has come."""
-        self._reserved.pop(answer.id, None)
-        self._count(self._usage(answer))
-        if time.monotonic() - self._noted >= NOTED_EVERY:
-            self.note()
+        with self._lock:
+            self._reserved.pop(answer.id, None)
+            self._count(self._usage(answer))
+            if time.monotonic() - self._noted >= NOTED_EVERY:
+                self.note()
+
+    def lost(self, request: AnnotationRequest) -> bool:
+        """A call failed after the server may have processed it. Returns whether there is room to try again.
+
+        What the request has reserved is then reserved for the next try.
+        """
+        with self._lock:
+            most = self._reserved.get(request.id) or self._most(request)
+            sent = "".join([request.text[: self.question.reading.characters], request.before, *request.constrain])
+            written = self.question.sampling.max_tokens if self.question.writes else 0
+            tokens = min(most, estimated_tokens(self.question, sent, "") + written)
+            self.tokens += tokens
+            self.estimated += tokens
+            self.lost_tokens += tokens
+            if self._fits(0 if request.id in self._reserved else most) and not self._reached("hours", "money"):
+                return True
+            self._reserved.pop(request.id, None)
+            self._refused = most
+            return False
 
     def release(self, keys: Iterable[str]) -> None:
         """These requests were not answered."""
-        for key in keys:
-            self._reserved.pop(key, None)
+        with self._lock:
+            for key in keys:
+                self._reserved.pop(key, None)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Writes down at the end what was spent, also where the asking was broken off."""
+        try:
+            yield
+        finally:
+            self.note()
 
     def note(self) -> None:
-        self._noted = time.monotonic()
-        with on_disk(self.file) as file:
-            file.write(orjson.dumps({"seconds": self.seconds}))
+        with self._lock:
+            self._noted = time.monotonic()
+            if self.file is not None:
+                with on_disk(self.file) as file:
+                    file.write(orjson.dumps({"seconds": self.seconds}))
+            if self.lost_tokens and self.store is not None:
+                self.store.note_lost(self._run, self.lost_tokens)
 
     @property
     def seconds(self) -> float:
@@ -156,6 +199,10 @@ class Spending:
     def _spent_of(self, what: str) -> str:
         some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
         return f"{what}: {self.spent[what]:,.6g} spent of {self.limits.of(what):,.6g}{some}"
+
+    def _fits(self, more: int) -> bool:
+        limit = self.limits.tokens
+        return limit is None or self.tokens + sum(self._reserved.values()) + more <= limit
 
     def _reached(self, *of: str) -> list[str]:
         spent = self.spent

@@ -3,7 +3,7 @@
 `<root>/answers/<generation digest>/` holds the answers to one question. The generation digest covers all that an answer
 depends on beside the document (`Question.digest`); an answer's key is the digest of the document, and for a second try
 also that of the answers it offered. How a reply is read is in neither: another processor reads the same answers. Failed
-calls are not kept.
+calls are not kept, but for what they took: `lost-<run>.txt` holds the tokens of one run, as it estimated them.
 
 Answers stand in parts: small files, each written once, whole, and never changed. A part's name ends in the digest of
 its bytes, so that a reader knows a damaged one. It is a sequence of zstd frames of JSON lines, so that parts are joined
@@ -29,6 +29,7 @@ from datashop_assets.storage.folders import Folder
 
 logger = logging.getLogger("datashop")  # which the terminal and Dagster show
 ENDING = ".jsonl.zst"
+LOST = re.compile(r"lost-[0-9a-f]{12}\.txt")
 PART = re.compile(rf"part-[0-9a-f]{{12}}-[0-9]{{6,}}-[0-9a-f]{{32}}{re.escape(ENDING)}")
 DAMAGED = "damaged"
 JOINED = 64  # parts of one writer that are joined into one
@@ -76,6 +77,25 @@ class AnswerStore:
 
     def keys(self) -> set[str]:
         return {key for key, _ in self.lines()}
+
+    def lost_tokens(self) -> int:
+        """Tokens of calls that failed after they may have been processed, as all runs estimated them.
+
+        Raises `ValueError` for a file that holds no number.
+        """
+        total = 0
+        for name in filter(LOST.fullmatch, self.folder.names()):
+            try:
+                total += int(self.folder.read(name))
+            except ValueError as error:
+                raise ValueError(
+                    f"{self.folder.uri}/{name} does not hold the number of tokens that failed calls took; remove it"
+                ) from error
+        return total
+
+    def note_lost(self, run: str, tokens: int) -> None:
+        """Keeps what failed calls of one run (12 hexadecimal digits) took so far."""
+        self.folder.write(f"lost-{run}.txt", b"%d\n" % tokens)
 
     def answers(self, wanted: Container[str]) -> dict[str, Answer]:
         """The answers under these keys, all in memory: for many see `answers_in_order`."""

@@ -1,7 +1,7 @@
 """What the graph agrees on with any annotator, wherever it runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
@@ -84,6 +84,7 @@ class AnnotationRequest:
     source: str
     constrain: tuple[str, ...] = ()
     before: str = ""  # the first reply, where this is a repair
+    meter: "Meter | None" = field(default=None, compare=False, repr=False)  # of all requests of one step; None: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,26 @@ class Answer:
 def failed_answer(id: str, reason: str) -> Answer:  # noqa: A002, the field's name
     """The answer about a document for which the call itself failed."""
     return Answer(id, Ended.FAILED, reason, "", None, "", False, 0, 0, 0.0, "")
+
+
+class Meter(Protocol):
+    """What counts calls that an annotator makes beside the one for each document: tries that failed, and probes.
+
+    The one for each document is reserved before the annotator gets it, and settled when it gives the answer. May be
+    called from any thread.
+    """
+
+    def reserve(self, requests: Iterable[AnnotationRequest]) -> bool:
+        """Whether there is room for requests of the annotator's own; it is then theirs until they are settled."""
+
+    def settle(self, answer: Answer) -> None:
+        """The answer to such a request has come."""
+
+    def lost(self, request: AnnotationRequest) -> bool:
+        """A call failed after the server may have processed it. Returns whether there is room to try again."""
+
+    def release(self, keys: Iterable[str]) -> None:
+        """Requests under these names are not tried again."""
 
 
 class ModelNames(Protocol):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field, PrivateAttr, field_validator
 
-from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Meter, Question
 from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import full_name, identity_of
@@ -110,12 +110,13 @@ class AnnotatorEndpoints(AskedOverHTTP):
             self._annotator = self._found(self.policy)
         return self._annotator.answer(asked, question)
 
-    def examine(self, question: Question | None, deadline: float) -> dict[str, str]:
+    def examine(self, question: Question | None, deadline: float, meter: Meter | None = None) -> dict[str, str]:
         """Address -> why it cannot be asked this question now, empty where it can; see `EndpointsAnnotator.examine`.
 
         A request may take `deadline` seconds. Raises `ValueError` for the name of an application that is not there.
         """
-        return self._found(replace(self.policy, deadline=min(deadline, self.deadline), patience=0.0)).examine(question)
+        policy = replace(self.policy, deadline=min(deadline, self.deadline), patience=0.0)
+        return self._found(policy).examine(question, meter)
 
     def close(self) -> None:
         self._annotator = None

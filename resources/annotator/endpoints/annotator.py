@@ -9,12 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from datashop_assets.printable import printable_line
 from datashop_assets.prompts.template import fill
-from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, failed_answer
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Meter, Question, failed_answer
 from resources.annotator.endpoints.errors import (
     COMPLETIONS,
     ContentFilteredError,
@@ -71,7 +72,11 @@ class EndpointsAnnotator:
 
         Where no endpoint is up, or none comes back, every document ends `failed` with the reason.
         """
-        fleet = self._fleet(question)
+        remaining = iter(asked)
+        if (first := next(remaining, None)) is None:
+            return
+        asked = chain([first], remaining)
+        fleet = self._fleet(question, first.meter)
         conversation = Conversation(fleet, question)
         window = min(LARGEST_WINDOW, 2 * len(self._urls) * self._policy.most)
         with EventLoopThread() as loop:
@@ -85,17 +90,19 @@ class EndpointsAnnotator:
             except RequestError as error:
                 yield from (failed_answer(document.id, error.reason) for document in asked)
             finally:
+                loop.cancel()
                 loop.run(fleet.close())
                 for endpoint in fleet.endpoints:
                     logger.info("%s", endpoint)
                 conversation.warn_of_other_models()
 
-    def examine(self, question: Question | None) -> dict[str, str]:
-        """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each.
+    def examine(self, question: Question | None, meter: Meter | None = None) -> dict[str, str]:
+        """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each, which
+        `meter` counts.
 
         It is what `answer` does with the first document, without its patience. Without a question: why nobody answers.
         """
-        fleet = self._fleet(question) if question else Fleet(self._urls, self._policy, self._key, self._lost)
+        fleet = self._fleet(question, meter) if question else Fleet(self._urls, self._policy, self._key, self._lost)
         with EventLoopThread() as loop:
             loop.run(fleet.open())
             try:
@@ -103,9 +110,9 @@ class EndpointsAnnotator:
             finally:
                 loop.run(fleet.close())
 
-    def _fleet(self, question: Question) -> Fleet:
+    def _fleet(self, question: Question, meter: Meter | None) -> Fleet:
         standings = self._standings.setdefault((question.model, question.scoring), {})
-        return Fleet(self._urls, self._policy, self._key, self._lost, standings)
+        return Fleet(self._urls, self._policy, self._key, self._lost, standings, meter)
 
 
 class Conversation:
@@ -211,7 +218,7 @@ class Conversation:
 
     async def _request(self, document: AnnotationRequest, text: str, cut: bool) -> Answer:
         response = await self._fleet.post(
-            COMPLETIONS, self._scoring.body(document, text), lambda body: self._scoring.read(body, document)
+            COMPLETIONS, self._scoring.body(document, text), lambda body: self._scoring.read(body, document), document
         )
         completion, probabilities = response.content
         other = completion.model if completion.model != self._question.model else ""
@@ -242,7 +249,18 @@ class Conversation:
 
 
 def _ordinary(scoring: Scoring) -> OrdinaryRequest:
-    return OrdinaryRequest(scoring.body(ORDINARY, ORDINARY.text), lambda body: scoring.read(body, ORDINARY))
+    def read(body: dict[str, Any]) -> Answer:
+        completion, _ = scoring.read(body, ORDINARY)
+        return replace(
+            failed_answer(ORDINARY.id, completion.reason),
+            ended=completion.ended,
+            raw=completion.text,
+            text=ORDINARY.text,
+            tokens_in=completion.tokens_in,
+            tokens_out=completion.tokens_out,
+        )
+
+    return OrdinaryRequest(ORDINARY, scoring.body(ORDINARY, ORDINARY.text), read)
 
 
 class EventLoopThread:
@@ -258,10 +276,14 @@ class EventLoopThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run(_cancel_other_tasks())
+        self.cancel()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def cancel(self) -> None:
+        """Ends whatever is in flight."""
+        self.run(_cancel_other_tasks())
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """What `work` returns or raises."""

@@ -47,6 +47,7 @@ LOADING = re.compile(r"\b(is|still|being) (currently )?(loading|starting|initial
 TITLE = re.compile(r"<title>(.*?)</title>", re.I | re.S)
 NUMBER = re.compile(r"\b\d{4,9}\b")
 COMPLETIONS = "/chat/completions"
+TURNED_AWAY = frozenset({501, 503, 505, 521, 522, 523, 525, 526, 529})  # before the model saw the request
 
 KEPT = "then run again: what is answered is kept"
 FIXES = {
@@ -78,16 +79,27 @@ class RetryableError(RequestError):
     """Worth another attempt, here or elsewhere, after the `wait` seconds that the server asked for.
 
     `busy`: the server pushed back, and should get fewer requests at a time. `rate_limited`: it said so itself (429),
-    so that it is certainly up.
+    so that it is certainly up. `processed`: the server may have processed the request, which then has cost something.
     """
 
-    def __init__(self, reason: str, wait: float = 0.0, *, busy: bool = False, rate_limited: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        wait: float = 0.0,
+        *,
+        busy: bool = False,
+        rate_limited: bool = False,
+        processed: bool = True,
+    ) -> None:
         super().__init__(reason)
-        self.wait, self.busy, self.rate_limited = wait, busy, rate_limited
+        self.wait, self.busy, self.rate_limited, self.processed = wait, busy, rate_limited, processed
 
 
 class UnreachableError(RetryableError):
     """Nobody answers at the address now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, processed=False)
 
 
 class ProxyUnreachableError(UnreachableError):
@@ -221,7 +233,13 @@ def error_of_status(status: int, body: str, wait: float = 0.0, location: str = "
     elif status in (400, 413, 422):
         error = _error_of_request(status, message, reason)
     elif status in (408, 425, 429) or status >= 500 or (status == 404 and LOADING.search(message.text)):
-        error = RetryableError(reason, wait, busy=status in (408, 429, 503, 529), rate_limited=status == 429)
+        error = RetryableError(
+            reason,
+            wait,
+            busy=status in (408, 429, 503, 529),
+            rate_limited=status == 429,
+            processed=status >= 500 and status not in TURNED_AWAY,
+        )
     elif status in (403, 404) and MODEL.search(message.text):
         error = UnknownModelError(f"{reason}; {MODEL_FIX}")
     elif status in (401, 403):

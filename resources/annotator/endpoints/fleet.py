@@ -8,9 +8,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Meter
 from resources.annotator.endpoints.client import JsonClient
 from resources.annotator.endpoints.dispatching import Dispatcher, reasons_given_up
 from resources.annotator.endpoints.errors import (
@@ -55,15 +56,17 @@ class Response(Generic[Parsed]):
 class OrdinaryRequest:
     """The chat request about a text that no server has a reason to decline, and how its answer is read."""
 
+    request: AnnotationRequest
     payload: Mapping[str, Any]
-    read: Read[Any]
+    read: Read[Answer]
 
 
 class Fleet:
     """Sends requests to endpoints of which some come and go. Open it before, and close it after.
 
     `standings` keeps, by address, what is learnt of endpoints from one fleet to the next. `lost` says why no endpoint
-    will ever answer, where that is known; empty else. `ordinary` is set once it is known what is asked.
+    will ever answer, where that is known; empty else. `ordinary` is set once it is known what is asked. `meter` counts
+    the calls that fail and the ordinary requests, and gives room for them.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Fleet:
         key: str = "",
         lost: Callable[[], str] = lambda: "",
         standings: dict[str, Standing] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         known = {} if standings is None else standings
         self.endpoints = [
@@ -85,7 +89,7 @@ class Fleet:
         ]
         self.client = JsonClient(key, policy.deadline)
         self.ordinary: OrdinaryRequest | None = None
-        self.policy, self.lost = policy, lost
+        self.policy, self.lost, self._meter = policy, lost, meter
         self._dispatcher = Dispatcher(self.endpoints, policy, lost)
 
     async def open(self) -> None:
@@ -103,10 +107,12 @@ class Fleet:
             return ""
         return f"no endpoint can be asked: {reasons_given_up(self.endpoints)}"
 
-    async def post(self, path: str, payload: Mapping[str, Any], read: Read[Parsed]) -> Response[Parsed]:
-        """The answer as `read` understands it, after as many attempts as the policy grants.
+    async def post(
+        self, path: str, payload: Mapping[str, Any], read: Read[Parsed], about: AnnotationRequest | None = None
+    ) -> Response[Parsed]:
+        """The answer as `read` understands it, after as many attempts as the policy and the budget grant.
 
-        Raises `RequestError` when all is tried.
+        `about` is the document that a request costs something for. Raises `RequestError` when all is tried.
         """
         attempts, failure, endpoint = 0, RetryableError("not asked"), None
         declined: set[str] = set()
@@ -115,8 +121,13 @@ class Fleet:
             is_probe = endpoint.breaker.probing
             try:
                 return await self._attempt(endpoint, path, payload, read)
+            except asyncio.CancelledError:  # the run is stopped, and the server goes on with what it was sent
+                self._has_room_after(about)
+                raise
             except RetryableError as error:
                 failure = error
+                if error.processed and not self._has_room_after(about):
+                    raise RetryableError(f"{error.reason}; annotator.budget has no room for another attempt") from None
             except UnusableEndpointError:
                 continue  # it gets no more requests; another may answer
             except RejectedError as error:
@@ -176,10 +187,28 @@ class Fleet:
     async def ask_ordinary(self, endpoint: Endpoint) -> None:
         """One chat request about an ordinary text, outside of the endpoint's pace.
 
-        Raises `RequestError` where it is not answered.
+        Raises `RequestError` where it is not answered, or the budget has no room for it.
         """
-        if self.ordinary is not None:
-            await self._exchange(endpoint, COMPLETIONS, self.ordinary.payload, self.ordinary.read)
+        if self.ordinary is None:
+            return
+        request = replace(self.ordinary.request, id=f"{self.ordinary.request.id} {endpoint.url}")
+        if self._meter is not None and not self._meter.reserve([request]):
+            raise RequestError("annotator.budget has no room to ask about an ordinary text")
+        try:
+            answer = await self._exchange(endpoint, COMPLETIONS, self.ordinary.payload, self.ordinary.read)
+            if self._meter is not None:
+                self._meter.settle(replace(answer, id=request.id))
+        except RetryableError as error:
+            if error.processed:
+                self._has_room_after(request)
+            raise
+        finally:
+            if self._meter is not None:
+                self._meter.release([request.id])
+
+    def _has_room_after(self, request: AnnotationRequest | None) -> bool:
+        """Counts a call that failed after it may have been processed. Returns whether it may be tried again."""
+        return request is None or self._meter is None or self._meter.lost(request)
 
     async def _exchange(self, endpoint: Endpoint, path: str, payload: Mapping[str, Any], read: Read[Parsed]) -> Parsed:
         """One request, in the endpoint's dialect; again in another where it refuses a parameter."""
@@ -219,8 +248,8 @@ class Fleet:
             self.give_up(endpoint, f"declines any text: {error.reason}; {REJECTS_ALL_FIX}")
         except UnusableEndpointError as error:
             self.give_up(endpoint, error.reason)
-        except RetryableError:
-            pass  # it says nothing now
+        except RequestError:
+            pass  # it says nothing now, or the budget has no room to ask
         else:
             standing.proven = True
             standing.tolerated *= 2
