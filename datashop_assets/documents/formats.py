@@ -40,7 +40,7 @@ OTHERS: Mapping[str, str] = MappingProxyType(
         ".7z": "unpack it",
     }
 )
-PassedOverBecause = Literal["hidden", "unfinished", "another format", "about a data set", "a folder", "no file"]
+PassedOverBecause = Literal["hidden", "unfinished", "another format", "about a data set", "a folder", "no file", "empty"]
 PASSED_OVER: Mapping[PassedOverBecause, str] = MappingProxyType(
     {
         "hidden": "hidden",
@@ -49,6 +49,7 @@ PASSED_OVER: Mapping[PassedOverBecause, str] = MappingProxyType(
         "about a data set": "that describe a data set",
         "a folder": "that are folders",
         "no file": "that are pipes, sockets or devices",
+        "empty": "without a row",
     }
 )
 

@@ -95,7 +95,7 @@ def build(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResult:
         rejected=counts.rejected,
         rejects=counts.rejects,
         reject_examples=counts.examples,
-        passed_over=passed_over(listing),
+        passed_over=passed_over(listing, files.empty),
         unreadable=files.unreadable,
         without_id=counts.without_id,
         by_split=counts.by_split,
@@ -190,6 +190,7 @@ class FileCounts:
     data: DocumentSource
     files: list[SourceFile] = field(default_factory=list)
     unreadable: list[UnreadableFile] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)  # names of files without a row
     parts: "dict[str, Counts]" = field(default_factory=dict)
 
     def add(self, file: SourceFile, counts: "Counts") -> None:
@@ -198,6 +199,8 @@ class FileCounts:
             if not self.data.skips_unreadable:
                 raise unreadable(file, self.data.uri, cause)
             self.unreadable.append(UnreadableFile(name=file.name, bytes=file.bytes, cause=cause))
+        elif not counts.rows:
+            self.empty.append(file.name)
         self.files.append(file)
         self.parts[file.shard] = counts
 

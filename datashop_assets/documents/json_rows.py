@@ -6,13 +6,16 @@ of what can be read. Lines are parsed by orjson, ten times as fast.
 
 Text is UTF-8, with or without a byte order mark; UTF-16 and UTF-32 are known by their mark, or by the zero bytes that
 the first character has in them. `NaN`, `Infinity` and numbers beyond a float are read as null.
+
+A row in which a key stands twice with different values is a reject: JSON does not say which of them counts, and parsers
+differ. Parsers drop one of them in silence, so that it is looked for by counting quotation marks.
 """
 
 import codecs
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -41,6 +44,7 @@ ZEROS = {  # which of the first four bytes are zero, where the first two charact
     b"\1\0\1\0": "utf-16-be",
 }
 NESTED = frozenset((dict, list))
+WITH_TEXTS = frozenset((str, dict, list))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,49 @@ def parse(line: bytes) -> Row:
             return problem
         if exact_json.is_altered(row):
             return _parse_slowly(line)
+    if _marks(line) != 2 * _texts(row):
+        return _parse_slowly(line)
     return row
+
+
+def _marks(line: bytes) -> int:
+    """Quotation marks around keys and texts of a line of JSON."""
+    if b"\\" in line:
+        line = line.replace(b"\\\\", b"")
+        return line.count(b'"') - line.count(b'\\"')
+    return line.count(b'"')
+
+
+def _texts(value: Any) -> int:
+    """Keys and texts in a value: half as many as quotation marks, unless a key that stood twice was dropped."""
+    kind = type(value)
+    if kind is dict:
+        return len(value) + sum(map(_texts, value.values()))
+    if kind is list:
+        return 0 if WITH_TEXTS.isdisjoint(map(type, value)) else sum(map(_texts, value))
+    return int(kind is str)
+
+
+class _Keys:
+    """Makes objects of their keys and values, and notes the first key that stands twice with different values."""
+
+    def __init__(self) -> None:
+        self.repeated: str | None = None
+        self.decoder = exact_json.decoder(self._object)
+
+    def _object(self, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(reversed(pairs))  # the first of each
+        if len(made) == len(pairs):
+            return dict(pairs)
+        for key, value in pairs:
+            if value != made[key] and self.repeated is None:
+                self.repeated = key
+        return dict(pairs)
+
+    def problem(self) -> Broken | None:
+        if self.repeated is None:
+            return None
+        return Broken("repeated key", f"{self.repeated[:QUOTED]!a} stands twice with different values")
 
 
 def _in_utf8(data: io.BufferedReader) -> io.BufferedReader:
@@ -205,6 +251,7 @@ class _Text:
         self._data, self._longest = data, longest
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._text, self._at, self._ended = self._decoder.decode(beginning), 0, False
+        self._keys = _Keys()
         self.taken = [beginning]  # what was read
         self.recorded = True  # into `taken`
 
@@ -239,13 +286,15 @@ class _Text:
             self._read_on()
 
     def _value(self) -> Any:
+        """The next value, or a `Broken` in its place."""
         self.next()
         while True:
+            self._keys.repeated = None  # of what was tried before
             try:
-                value, end = exact_json.DECODER.raw_decode(self._text, self._at)
+                value, end = self._keys.decoder.raw_decode(self._text, self._at)
                 if end < len(self._text) or self._ended:
                     self._at = end
-                    return value
+                    return self._keys.problem() or value
             except json.JSONDecodeError as error:
                 near = error.pos + NEAR_THE_END >= len(self._text) or error.msg.startswith("Unterminated string")
                 if self._ended or not near:
@@ -264,6 +313,8 @@ class _Text:
 
 
 def _checked(value: Any) -> Row:
+    if isinstance(value, Broken):
+        return value
     if not isinstance(value, dict):
         return Broken("not an object", f"a JSON {type(value).__name__}, {str(value)[:QUOTED]!a}")
     return _problem(value) or value
@@ -281,8 +332,10 @@ def _problem(row: Mapping[str, Any]) -> Broken | None:
 
 
 def _parse_slowly(line: bytes) -> Row:
+    keys = _Keys()
     try:
-        return _checked(exact_json.loads_slowly(line))
+        value = keys.decoder.decode(line.decode())
+        return keys.problem() or _checked(value)
     except RecursionError:
         return Broken("nested too deep", f"a JSON value of over {DEEPEST} levels")
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -21,6 +21,7 @@ FIXES: Mapping[RejectReason, str] = MappingProxyType(
         "invalid utf-8": "write the files in UTF-8",
         "broken json": "write one JSON object a line, or a JSON array",
         "not an object": "write an object with fields for every document",
+        "repeated key": "write each key of an object once",
         "nested too deep": "leave the nested field out",
         "unreadable value": "leave the field out, or write it as text",
         "no text": "correct text_field",
@@ -34,10 +35,12 @@ NO_FAULT: frozenset[RejectReason] = frozenset(("blank text", "empty line"))
 LOG = logging.getLogger("datashop")  # what it says is in the terminal and in the run's events
 
 
-def passed_over(listing: Listing) -> dict[PassedOverBecause, PassedOver]:
-    return {
-        reason: PassedOver(files=len(names), examples=names[:EXAMPLES]) for reason, names in listing.passed_over.items()
-    }
+def passed_over(listing: Listing, empty: Sequence[str]) -> dict[PassedOverBecause, PassedOver]:
+    """`empty`: the names of files that were read and have no row."""
+    names: dict[PassedOverBecause, Sequence[str]] = dict(listing.passed_over)
+    if empty:
+        names["empty"] = sorted(empty)
+    return {reason: PassedOver(files=len(ones), examples=list(ones[:EXAMPLES])) for reason, ones in names.items()}
 
 
 def say_left_out(result: SourceResult) -> None:
@@ -74,20 +77,13 @@ def left_out(result: SourceResult) -> list[str]:
 
 
 def _drawn(result: AnnotationSampleResult) -> list[str]:
-    """A line where fewer documents were drawn than asked for, and one where ids repeat."""
-    lines = []
-    if result.documents < result.requested:
-        lines.append(
-            f"{result.documents:,} documents drawn, not {result.requested:,}: of {result.available:,} that are not "
-            f"held out, {result.near_heldout:,} are near one that is, and {result.repeated or 0:,} repeat a text"
-        )
-    if result.same_id:
-        examples = printable_line(", ".join(result.same_id_examples))
-        lines.append(
-            f"{_count(result.same_id, 'document')} drawn with an id that another one has, called by id and text "
-            f"({examples}); name an id_field that does not repeat"
-        )
-    return lines
+    """A line where fewer documents were drawn than asked for."""
+    if result.documents == result.requested:
+        return []
+    return [
+        f"{result.documents:,} documents drawn, not {result.requested:,}: of {result.available:,} that are not "
+        f"held out, {result.near_heldout:,} are near one that is, and {result.repeated or 0:,} repeat a text"
+    ]
 
 
 def explained(rejects: Mapping[RejectReason, int], examples: Sequence[RejectExample]) -> list[str]:

@@ -42,6 +42,13 @@ LONGEST_DETAIL = 300  # characters; a detail may quote the row
 PARQUET_BEGINNING = b"PAR1"
 TAR_MARK = slice(257, 262)
 TURNS = "\n\n"  # between the texts that a path with `*` joins
+# Neither white space nor a control character, nor one that is not seen: Unicode's Default_Ignorable_Code_Point, marks
+# of annotation, and the empty Braille pattern.
+VISIBLE = re.compile(
+    r"[^\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff]"
+)
 PLACE = re.compile(r"-?[0-9]{1,9}")  # in a list, the last one -1
 
 
@@ -100,8 +107,9 @@ def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | B
         if text is None:
             return Broken("no text", f"no text_field {fields.text!r}; {row_shape(row)}")
         return Broken("text is not a string", f"text_field {fields.text!r} is {value_shape(text, fields.text)}")
-    if not text or text.isspace():
-        return Broken("blank text")
+    if VISIBLE.search(text) is None:
+        unseen = sorted({f"U+{ord(one):04X}" for one in text if not one.isspace()})
+        return Broken("blank text", f"no visible character, only {', '.join(unseen[:5])}" if unseen else "")
     if not isinstance(identity, str) and identity is not None:
         if isinstance(identity, bool) or not isinstance(identity, int | float):
             return Broken("id is not a string or number", f"id_field {fields.id!r} is {value_shape(identity)}")
@@ -268,6 +276,9 @@ def _refuse_wrapped(text: io.BufferedReader) -> None:
 def _parquet(file: _Watched, wanted: Wanted | None) -> Iterator[Row | int]:
     file.seek(0)
     table, row = open_parquet(file), 0
+    names = table.schema_arrow.names
+    if twice := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise DamagedFileError(f"two of its columns are called {twice!r}; rename one")
     plain = all(_is_plain(field.type) for field in table.schema_arrow)
     for batch in table.iter_batches(BATCH_ROWS):
         for position in range(batch.num_rows):

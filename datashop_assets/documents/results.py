@@ -94,3 +94,4 @@ class AnnotationSampleResult(SourceResult):
     repeated: int | None  # documents whose text was drawn already; None where not everything was drawn
     same_id: int = 0  # drawn documents whose id another one had; they are called by id and text
     same_id_examples: list[str] = Field(default_factory=list)
+    same_id_by_source: dict[str, int] = Field(default_factory=dict)

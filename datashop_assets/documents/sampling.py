@@ -10,6 +10,7 @@ One pass over the files finds the texts that come up: those wanted, and a quarte
 that is not enough, they are read again for twice as many. Memory holds twice as many texts as come up.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,7 +82,7 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
     run.output.write_rows(SAMPLE, rows, SCHEMA)
     sizes, number = counts.by_split, len(drawn.documents)
     available = sizes.get(Split.TRAIN, Size()).documents
-    renamed = [one.id for one, name in zip(drawn.documents, names, strict=True) if one.id != name]
+    renamed = [one for one, name in zip(drawn.documents, names, strict=True) if one.id != name]
     result = AnnotationSampleResult(
         documents=number,
         requested=wanted,
@@ -92,10 +93,11 @@ def build(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:
         rejected=counts.rejected,
         rejects=counts.rejects,
         reject_examples=counts.examples,
-        passed_over=passed_over(listing),
+        passed_over=passed_over(listing, files.empty),
         unreadable=files.unreadable,
         same_id=len(renamed),
-        same_id_examples=renamed[:5],
+        same_id_examples=[one.id for one in renamed[:5]],
+        same_id_by_source=dict(sorted(Counter(one.source for one in renamed).items())),
     )
     if data != PretrainingPoolConfig.model_validate(pool.manifest.config).data:
         say_left_out(result)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from datashop_assets.core.step import StepOutput, StepRun, step
-from datashop_assets.documents.checks import POOL_CHECKS
+from datashop_assets.documents.checks import POOL_CHECKS, SAMPLE_CHECKS
 from datashop_assets.documents.results import (
     AnnotationSampleConfig,
     AnnotationSampleResult,
@@ -41,7 +41,7 @@ def _describe_sample(output: StepOutput[AnnotationSampleResult]) -> Mapping[str,
 @step(
     result=PretrainingPoolResult,
     configure=_pool,
-    version="3",
+    version="4",
     group="1_documents",
     kinds={"parquet"},
     resources={"compute"},
@@ -63,10 +63,11 @@ def pretraining_pool(run: StepRun[PretrainingPoolConfig]) -> PretrainingPoolResu
     result=AnnotationSampleResult,
     inputs=(PretrainingPoolResult,),
     configure=_sample,
-    version="3",
+    version="4",
     group="1_documents",
     kinds={"parquet"},
     resources={"compute"},
+    checks=SAMPLE_CHECKS,
     describe=_describe_sample,
 )
 def annotation_sample(run: StepRun[AnnotationSampleConfig]) -> AnnotationSampleResult:

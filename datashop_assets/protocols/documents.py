@@ -12,6 +12,7 @@ RejectReason = Literal[
     "invalid utf-8",
     "broken json",
     "not an object",
+    "repeated key",
     "nested too deep",
     "unreadable value",
     "no text",

@@ -6,7 +6,7 @@ that large; where one is, the standard library takes over, at a tenth of the spe
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -61,7 +61,14 @@ def _finite(digits: str) -> float | None:
     return value if math.isfinite(value := float(digits)) else None
 
 
-DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_finite, parse_constant=lambda _: None)
+def decoder(make_object: Callable[[Sequence[tuple[str, Any]]], Any] | None = None) -> json.JSONDecoder:
+    """What `loads_slowly` decodes with. `make_object` makes an object of its keys and values, repeated keys among them."""
+    return json.JSONDecoder(
+        parse_int=_integer, parse_float=_finite, parse_constant=lambda _: None, object_pairs_hook=make_object
+    )
+
+
+DECODER = decoder()
 
 
 def is_altered(value: Any) -> bool:

@@ -6,15 +6,21 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from datashop_assets.core.step import CheckContext
 from datashop_assets.documents.describe import describe_pool
 from datashop_assets.documents.left_out import left_out
 from datashop_assets.documents.pool import pool_shards, read_chosen, read_pool
 from datashop_assets.documents.reading import UnreadableFileError, read_documents
 from datashop_assets.documents.sources import Fields, find_source_files, list_source
+from datashop_assets.documents.steps import annotation_sample
+from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage import exact_json
 from datashop_assets.storage.digests import RowsDigest
@@ -290,22 +296,117 @@ def test_a_field_that_no_document_has_is_an_error_that_lists_those_there_are(
         make_pool(f"{tmp_path}/a.jsonl", tmp_path / "out", **{setting: "uri"})
 
 
-def test_ids_that_begin_again_in_every_file_cost_no_document_of_the_sample(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_ids_that_begin_again_in_every_file_cost_no_document_of_the_sample(tmp_path: Path) -> None:
     (tmp_path / "pool").mkdir()
     for number, name in enumerate("abc"):
         rows = [{"id": n, "text": text(300 * number + n)} for n in range(200)]
         (tmp_path / "pool" / f"{name}.json").write_bytes(array(rows))
     pool = make_pool(str(tmp_path / "pool"), tmp_path / "out", fraction=1e-9)
-    with caplog.at_level(logging.WARNING, logger="datashop"):
-        sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 400)
-    assert "drawn with an id that another one has" in caplog.text
+    sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 400)
     drawn = list(sample.rows("sample.parquet"))
     assert sample.result.documents == len(drawn) == len({row["id"] for row in drawn}) == 400
     assert sample.result.same_id == sum("#" in row["id"] for row in drawn) > 100
     assert sample.result.same_id_examples[0] in {row["id"] for row in drawn}
-    assert any("an id that another one has" in line for line in left_out(sample.result))
+    [check] = annotation_sample.checks
+    prompt = parse_prompt({"name": "x", "rubric": "{example}", "annotator": {"scoring": "generate"}}, "x", "x")
+    said = check.evaluate(CheckContext(prompt, sample, {}))
+    assert (said.passed, said.blocks, said.severity) == (False, False, "warning")
+    assert said.figures == {"repeated": sample.result.same_id, "by_source": {"unknown": sample.result.same_id}}
+    assert f"{sample.result.same_id} of 400 documents drawn have an id that another one has" in said.description
+    assert "(by source: unknown " in said.description
+    alone = make_sample(f"{tmp_path}/pool/a.json", tmp_path / "alone", pool, 100)
+    assert check.evaluate(CheckContext(prompt, alone, {})).passed
+
+
+@CASES("layout", ["{}\n{}\n", "[{}, {}]", "[\n {},\n {}\n]", "{}{}"])
+def test_a_key_that_stands_twice_is_one_reject_in_every_layout(tmp_path: Path, layout: str) -> None:
+    """No parser says which of the values counts; where they are equal nothing is lost."""
+    rows = ('{"text": "one", "note": {"a \\" b": 1, "a \\" b": 2}}', '{"text": "two", "text": "two"}')
+    (tmp_path / "a.json").write_text(layout.format(*rows))
+    bad, good = read_documents(only_file(tmp_path / "a.json"), Fields())
+    assert not isinstance(bad, Document)
+    assert (bad.reason, bad.detail) == ("repeated key", "'a \" b' stands twice with different values")
+    assert isinstance(good, Document)
+    assert good.fields == {"text": "two"}
+    (tmp_path / "pool.jsonl").write_bytes(rows[0].encode() + b"\n" + lines(ROWS))
+    [said] = left_out(make_pool(f"{tmp_path}/pool.jsonl", tmp_path / "out").result)
+    assert said.startswith("1 row rejected: repeated key; write each key of an object once. For example pool row 0")
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    row=st.dictionaries(
+        st.text(max_size=4) | st.sampled_from(['"', "\\", '\\"', 'a":', "text"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["\\", '"', '\\\\"', ":"]),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+            max_leaves=6,
+        ),
+        max_size=5,
+    ),
+    spaces=st.booleans(),
+    data=st.data(),
+)
+def test_a_key_is_found_to_stand_twice_where_it_does_and_nowhere_else(
+    tmp_path: Path, row: dict[str, Any], spaces: bool, data: st.DataObject
+) -> None:
+    row = {**row, "text": "a"}
+    separators = (" , ", " : ") if spaces else (",", ":")
+    written = [
+        f"{json.dumps(key)}{separators[1]}{json.dumps(value, separators=separators)}" for key, value in row.items()
+    ]
+    place = data.draw(st.integers(0, len(written)))
+    repeated = data.draw(st.sampled_from(sorted(row)))
+    twice = [*written[:place], f"{json.dumps(repeated)}: [7, 7]", *written[place:]]
+    (tmp_path / "a.jsonl").write_text(
+        "".join(f"{{{separators[0].join(members)}}}\n" for members in (written, twice)), encoding="utf-8"
+    )
+    once, again = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert isinstance(once, Document)
+    assert once.fields == row
+    if row[repeated] == [7, 7]:
+        assert isinstance(again, Document)
+    else:
+        assert not isinstance(again, Document)
+        assert again.reason == "repeated key"
+
+
+def test_two_columns_of_one_name_are_no_parquet_file_of_documents(tmp_path: Path) -> None:
+    table = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UnreadableFileError, match=r"a\.parquet cannot be read: .*two of its columns are called 'text'"):
+        make_pool(f"{tmp_path}/a.parquet", tmp_path / "out")
+
+
+@CASES(
+    "unseen",
+    ["\u200b", "\ufeff\u2060", "\u00ad", "\u3164", "\u2800", "\u180e", "\ufe0f", "\U000e0020", "\x00\x1b", "\u202e"],
+)
+def test_a_text_of_which_nothing_is_seen_is_blank(tmp_path: Path, unseen: str) -> None:
+    rows = [{"text": f" {unseen}\n{unseen}"}, {"text": f"{unseen}x{unseen}"}, {"text": "\u0301"}, {"text": "。"}]
+    (tmp_path / "a.jsonl").write_bytes(lines(rows))
+    blank, *seen = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert not isinstance(blank, Document)
+    assert (blank.reason, blank.detail[:29]) == ("blank text", "no visible character, only U+")
+    assert [one.text for one in seen if isinstance(one, Document)] == [row["text"] for row in rows[1:]]
+
+
+@CASES(("name", "written"), [("b.jsonl", b""), ("b.jsonl.zst", zstandard.compress(b"")), ("b.json", b" []\n")])
+def test_an_empty_file_among_others_is_said_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, written: bytes
+) -> None:
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "a.jsonl").write_bytes(lines(ROWS))
+    (tmp_path / "pool" / name).write_bytes(written)
+    (tmp_path / "pool" / "notes.txt").touch()
+    with caplog.at_level(logging.WARNING, logger="datashop"):
+        pool = make_pool(str(tmp_path / "pool"), tmp_path / "out")
+    assert pool.result.passed_over["empty"].files == 1
+    [said] = left_out(pool.result)
+    assert said == f"files passed over: 1 of another format (notes.txt), 1 without a row ({name})"
+    assert f"pretraining_pool: {said}" in caplog.text
+    sample = make_sample(str(tmp_path / "pool"), tmp_path / "out", pool, 20)
+    assert left_out(sample.result)[0] == said
 
 
 def test_exact_json_is_written_as_orjson_writes_it_and_refuses_what_it_refuses() -> None:
