@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from datashop_assets.core.plan import Plan
-from datashop_assets.core.status import DeploymentStatus, StepStatus, step_status
+from datashop_assets.core.status import DeploymentStatus, StepStatus, step_status, with_stops
 from datashop_assets.graph import plan
 from datashop_assets.prompts.store import PromptStore, default_prompts
 from datashop_assets.protocols.annotator import ModelNames
@@ -49,7 +49,8 @@ class Deployment:
         problems = {} if slugs else {slug: str(error) for slug, error in self.prompts.problems().items()}
         for slug in slugs or self.prompts.slugs():
             try:
-                states[slug] = {name: step_status(planned) for name, planned in self.plan(slug).items()}
+                steps = {name: step_status(planned) for name, planned in self.plan(slug).items()}
+                states[slug] = with_stops(steps, self.root.prompt(slug))
             except Exception as error:  # noqa: BLE001 - whatever a source raises stops its own prompt only, and is said
                 problems[slug] = str(error) if slug in str(error) else f"{slug}: {error}"
         return DeploymentStatus(prompts=states, problems=problems)

@@ -80,7 +80,7 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
                 ((row["content"], AnnotationRequest(row["id"], row["text"], row["source"])) for row in rows), bar
             )
         except AskingStoppedError as stop:
-            stopped = spending.stopped(collector.asked, stop.unasked)
+            stopped = str(spending.stopped(collector.asked, stop.unasked))
     spending.note()
     seconds = time.monotonic() - started
     answers = collector.store.answers(contents)

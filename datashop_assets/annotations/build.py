@@ -53,7 +53,7 @@ def build(run: Run) -> AnnotationsResult:
         try:
             pilot = _annotate(rounds, index, design, bar)
         except AskingStoppedError as stop:
-            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
+            raise spending.stopped(collector.asked, stop.unasked) from stop
     rows = (row for number, count in design.rounds for row in rounds.read(number, count))
     summary = summarize(rows, len(index), question)
     if reached := spending.said():

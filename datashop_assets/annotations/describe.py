@@ -60,8 +60,8 @@ def _ended(result: AnnotationsResult) -> str:
         )
     if result.tokens_lost:
         said += (
-            f" Calls that failed after the server may have processed them took up to {result.tokens_lost:,} tokens more, "
-            "estimated."
+            " Calls that failed after the server may have processed them took up to "
+            f"{result.tokens_lost:,} tokens more, estimated."
         )
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
     return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers)])

@@ -178,7 +178,7 @@ class DocumentScorer:
         try:
             collector.ask(requests, bar)
         except AskingStoppedError as stop:
-            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
+            raise spending.stopped(collector.asked, stop.unasked) from stop
         scores: dict[str, float | None] = dict.fromkeys(contents)
         for batch in answers_in_order(store, list(scores), self.scratch):
             scores |= {key: self.judge.judge(answer).expected_score for key, answer in batch.items() if key in scores}

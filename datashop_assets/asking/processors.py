@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from datashop_assets.asking.forms import Form, any_of
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, OPENING, number_at, said_again
 from datashop_assets.protocols.processor import Parsed, Processor
@@ -23,41 +24,83 @@ MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 _MARKS = r"[\s*_`\"'\u201d\\)\]]{0,16}+"
 _DASH = r"[\u2010-\u2015-]"
 _IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{_DASH}(?!\d))){{0,2}}+{OPENING}"
-_MENTION = re.compile(
-    r"(?:(?<=<)final[_-]?score>|(?<![a-z])(?<!</)final[\s*_`\"'-]{0,8}+score(?![a-z]))", re.IGNORECASE
-)
+_BEFORE_IS = rf"(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))"
 _FROM = rf"\d\s?(?:{_DASH}|to|\.\.\.?)\s?"
-_SCALE = re.compile(
-    rf"{_MARKS}[(\[]?\s?(?:(?:(?:on\s+)?(?:an?\s+|the\s+)?scale(?:\s+(?:of|from))?|out\s+of|from|of|max(?:imum)?\.?|/)[\s:]*"
-    rf"(?:{_FROM})?|{_FROM})(?P<of>\d{{1,4}}+)(?:\s?points?)?\s?[)\]]?(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))",
-    re.IGNORECASE,
+
+# What the parts of "Final score (out of 5): 3" look like, each by an example.
+MENTION = (
+    Form("final_score>", r"(?<=<)final[_-]?score>"),
+    Form("Final **score", r"(?<![a-z])(?<!</)final[\s*_`\"'-]{0,8}+score(?![a-z])"),
 )
-_NOTE = re.compile(
-    rf"{_MARKS}(?:\([^()\d%\n]{{0,60}}\)|for\s[^:=.\d\n]{{1,60}})(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))", re.IGNORECASE
+_WITHIN = r"(?P<of>\d{1,4}+)(?:\s?points?)?\s?[)\]]?"
+SCALE = (
+    Form(
+        " (out of 5)",
+        rf"{_MARKS}[(\[]?\s?(?:(?:(?:on\s+)?(?:an?\s+|the\s+)?scale(?:\s+(?:of|from))?|out\s+of|from|of|max(?:imum)?\.?|/)"
+        rf"[\s:]*(?:{_FROM})?|{_FROM}){_WITHIN}{_BEFORE_IS}",
+        ":",
+    ),
 )
-_STATED_SCALE = re.compile(  # directly before the final score, or on a line of its own
-    rf"^[^\w\n]{{0,8}}(?:(?:rating|score|scoring)\s)?scale[^\w\n]{{1,6}}(?:{_FROM})?(?P<alone>\d{{1,4}})"
-    r"(?:\s?points?)?[^\w\n]{0,8}$"
-    rf"|\bscale\s+(?:of|from)\s+(?:{_FROM})?(?P<before>\d{{1,4}})[^\w\n]{{0,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
-    re.IGNORECASE | re.MULTILINE,
+NOTE = (
+    Form(" (of the text)", rf"{_MARKS}\([^()\d%\n]{{0,60}}\){_BEFORE_IS}", ":"),
+    Form(" for this text", rf"{_MARKS}for\s[^:=.\d\n]{{1,60}}{_BEFORE_IS}", ":"),
 )
+_MENTION = any_of(*MENTION)
+STATED_SCALE = (
+    Form(
+        "Scale: 1-10",
+        rf"^[^\w\n]{{0,8}}(?:(?:rating|score|scoring)\s)?scale[^\w\n]{{1,6}}(?:{_FROM})?(?P<alone>\d{{1,4}})"
+        r"(?:\s?points?)?[^\w\n]{0,8}$",
+    ),
+    Form(
+        "scale of 1 to 10: ",
+        rf"\bscale\s+(?:of|from)\s+(?:{_FROM})?(?P<before>\d{{1,4}})[^\w\n]{{0,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
+        "Final score",
+    ),
+)
+_SCALE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE)
 _SCORE = re.compile(_IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
 
 _WORD = r"(?P<word>great|good|okay|ok|poor|useless)(?![a-z])"
-_LABELLED = re.compile(
-    rf"(?<![a-z])(?:label|score|rating|answer|judge?ment|verdict|grade)(?:>|{_IS}){_WORD}"
-    r"|(?<![a-z])(?:rate|choose|label|judge|grade|pick|select|assign)\s[^.\n]{0,40}?(?<![a-z])"
-    rf"{OPENING}{_WORD.replace('word', 'chosen')}"
-    r"(?=[\s*_`\"'\u201d)]{0,8}(?:[.\n]|$))"
-    rf"|^[\s*_#`\"'\u201c(\[>-]{{0,16}}{_WORD.replace('word', 'alone')}"
-    r"(?=[ \t*_`\"'\u201d)\].]{0,16}$|\s?[:\u2013\u2014])",
-    re.IGNORECASE | re.MULTILINE,
+LABEL = (
+    Form(
+        "Label: **Good",
+        rf"(?<![a-z])(?:label|score|rating|answer|judge?ment|verdict|grade)(?:>|{_IS}){_WORD}",
+    ),
+    Form(
+        "rate it as good",
+        r"(?<![a-z])(?:rate|choose|label|judge|grade|pick|select|assign)\s[^.\n]{0,40}?(?<![a-z])"
+        rf"{OPENING}{_WORD.replace('word', 'chosen')}(?=[\s*_`\"'\u201d)]{{0,8}}(?:[.\n]|$))",
+    ),
+    Form(
+        "**Good",
+        rf"^[\s*_#`\"'\u201c(\[>-]{{0,16}}{_WORD.replace('word', 'alone')}"
+        r"(?=[ \t*_`\"'\u201d)\].]{0,16}$|\s?[:\u2013\u2014])",
+        "**",
+    ),
 )
+_JOINING = (
+    rf"(?:/|\||,|;|{_DASH}|or|to|and|but|yet|though|although|maybe|perhaps|possibly|probably|almost|nearly|even|rather|"
+    r"bordering\s+on|verging\s+on|leaning(?:\s+towards?)?|with\s+(?:some|a\s+few))"
+)
+OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
+    Form(
+        ", but poor",
+        rf"[\s*_`\"'\u201d)]{{0,8}}(?:(?:(?<![a-z]){_JOINING}(?![a-z])|{_DASH}|[/|,;])\s{{0,4}}){{1,4}}+{OPENING}(?<![a-z]){_WORD}",
+    ),
+    Form(
+        " in parts, the end is Poor",  # in the same sentence, written as a label
+        r"[^.;:!?\n]{1,80}?(?<![\w-])(?<!not\s)(?<!not\sa\s)(?<!n't\s)(?<!never\s)(?<!than\s)(?<!of\s)(?<!nor\s)"
+        r"(?-i:(?P<second>Great|Good|Okay|OK|Poor|Useless)(?![a-z]|\s[A-Z]))",  # and not the Great War
+    ),
+)
+_LABELLED, _OTHER_LABEL = any_of(*LABEL), any_of(*OTHER_LABEL)
 _SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
-_OTHER_WORD = re.compile(
-    rf"[\s*_`\"'\u201d)]{{0,8}}(?:/|\||,|{_DASH}|or\b|to\b|and\b|but\b){OPENING}(?<![a-z]){_WORD}", re.IGNORECASE
+_WITH_NUMBER = re.compile(
+    rf"{_MARKS}(?:[(\[,;:=]|{_DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])", re.IGNORECASE
 )
+_NUMBER_ENDS = re.compile(r"[ \t*_`\"'\u201d.]{0,8}(?:[)\]]|$)", re.MULTILINE)
 
 
 def _final_scores(text: str) -> Iterator[Place]:
@@ -95,8 +138,8 @@ def _labels(text: str) -> Iterator[Place]:
     for found in _LABELLED.finditer(text):
         group = next(name for name in ("word", "chosen", "alone") if found[name])
         verdict = _label(found[group], " ".join(found[0].split()))
-        if other := _OTHER_WORD.match(text, found.end()) or _another_label(text, found, verdict):
-            words = " ".join(text[found.start() : other.end()].split())
+        if (ends := _another_verdict(text, found.end(), verdict)) is not None:
+            words = " ".join(text[found.start() : ends].split())
             verdict = WrittenVerdict(words, None, f"the label {words!r} is more than one")
         elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
             words = " ".join(text[found.start() : doubt.end()].split())
@@ -104,9 +147,20 @@ def _labels(text: str) -> Iterator[Place]:
         yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 
-def _another_label(text: str, found: re.Match[str], verdict: WrittenVerdict) -> re.Match[str] | None:
-    again = _SAID_AGAIN.match(text, found.end())
-    return again if again and _label(again["again"], "").score != verdict.score else None
+def _another_verdict(text: str, end: int, verdict: WrittenVerdict) -> int | None:
+    """Where another verdict ends that follows a label and says something else; None where none does.
+
+    It is a label, or a number in its place: `Great (3/5)`.
+    """
+    if other := _OTHER_LABEL.match(text, end):
+        same = other["second"] is not None and _label(other["second"], "").score == verdict.score
+        return None if same else other.end()
+    if again := _SAID_AGAIN.match(text, end):
+        return again.end() if _label(again["again"], "").score != verdict.score else None
+    if (leads := _WITH_NUMBER.match(text, end)) and (number := number_at(text, leads.end())):
+        bare = "/" in number.words or "of" in number.words or _NUMBER_ENDS.match(text, number.ends)
+        return number.ends if bare and number.value != verdict.score else None
+    return None
 
 
 def _label(word: str, words: str) -> WrittenVerdict:
@@ -123,7 +177,7 @@ class FinalScore:
     """A whole number from 0 to 5, as in `Final score: 4`, `**Final score:** 4/5`, `Final score is four`."""
 
     answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
-    version = "2"
+    version = "3"
     grammar = Grammar(_final_scores, frozenset({"finalscore"}), _score_of_json)
 
     def parse(self, reply: str) -> Parsed:
@@ -139,7 +193,7 @@ class Medu:
     """A word as the MEDU prompt asks for it: after `Label:` or the like; where none is, alone on a line."""
 
     answers: Sequence[str] = tuple(word.capitalize() for word in MEDU_SCORES)
-    version = "2"
+    version = "3"
     grammar = Grammar(
         _labels,
         frozenset(

@@ -47,6 +47,17 @@ def is_unreported(answer: Answer) -> bool:
     return answer.tokens_in == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
 
 
+class BudgetReachedError(ValueError):
+    """A step stops at its budget. `problem` says what was spent and what is not asked, `fix` how it goes on."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem, fix)
+        self.problem, self.fix = problem, fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}. {self.fix}"
+
+
 class _Usage(NamedTuple):
     """What one answer took; `share` is tokens in a byte of its prompt, where the server reported them."""
 
@@ -180,16 +191,17 @@ class Spending:
         hours = self.seconds / HOUR
         return {"tokens": self.tokens, "hours": hours, "money": hours * (self.limits.price_per_hour or 0.0)}
 
-    def stopped(self, answered: int, unasked: int) -> str:
-        """What to say when the budget stopped the asking: `answered` documents now, `unasked` left."""
+    def stopped(self, answered: int, unasked: int) -> BudgetReachedError:
+        """The error of a step whose asking the budget stopped: `answered` documents now, `unasked` left."""
         self.note()
         said = self.said("hours", "money")
         if self._refused and not said:
             said = [f"{self._spent_of('tokens')}, and the next request may take up to {self._refused:,}"]
-        return (
+        return BudgetReachedError(
             f"annotator.budget is reached ({'; '.join(said)}); {unasked} documents are not asked ({answered} were "
-            "answered now) and the stage is not finished. All answers are kept: raise the budget and run again, which "
-            "asks only for the rest, or lower annotator.documents"
+            "answered now) and the stage is not finished",
+            "All answers are kept: raise the budget and run again, which asks only for the rest, or lower "
+            "annotator.documents",
         )
 
     def said(self, *of: str) -> list[str]:

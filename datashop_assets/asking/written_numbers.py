@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from datashop_assets.asking.forms import Form, any_of
+
 HIGHEST_SCORE = 5
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -27,41 +29,91 @@ _AFTER = rf"{_CLOSING}{_UNIT}{_CLOSING}"
 
 _NOTE = r"(?:[ \t]*\([^()\n]{0,60}\))?+[ \t]{0,4}+"
 
-_PERCENT = re.compile(rf"{_CLOSING}(?:[%\u2030]|per\s?cent\b|pct\b|percentile\b)", re.IGNORECASE)
-_FRACTION = re.compile(
-    rf"{_AFTER}(?:\u2044\s?\d|\d{{1,4}}\s?[/\u2044]\s?\d|(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter|\d\s?/))"
-    rf"|{_CLOSING}point\s+(?:\d|{_NAME})|[ \t-]{{1,4}}(?:halves|thirds|quarters|fifths|tenths|hundredths)\b",
-    re.IGNORECASE,
-)
+# What may stand behind a number, each by an example of it. A number that one of these follows is no one score.
 _FROM = rf"(?:\d{{1,4}}\s?(?:{_DASH}|to|\.\.\.?)\s?)?"  # of a scale
-_SCALE = re.compile(
-    rf"{_AFTER}(?:\n?[,(\[])?\s?"
-    r"(?:[/\\]|out\s+of|of(?:\s+the)?|(?<!\n)(?:in|per)\b|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*"
-    rf"(?:an?\s+|the\s+)?(?:(?:possible|max(?:imum)?|total)\s+(?:of\s+)?)?{_FROM}{OPENING}"
-    rf"(?P<of>\d{{1,4}}+(?:\.\d{{1,4}})?+|{_NAME})(?!\s?%)"
-    rf"|{_AFTER}[(]?(?:on\s+(?:an?|the)\s+)?{_FROM}(?P<points>\d{{1,4}}|{'|'.join(NAMES)})[\s-]*(?:point[\s-]*)?scale\b"
-    rf"|{_AFTER}\([^()\n]{{0,40}}?(?P<best>\d{{1,4}})\s?(?:=|is|being)\s?(?:the\s+)?(?:best|highest|max|top|perfect)"
-    rf"|{_AFTER}[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}|max(?:imum)?\W{{0,3}})"
-    r"(?P<within>\d{1,4})[^()\[\]\n]{0,20}[)\]]",
-    re.IGNORECASE,
-)
 _JOINING = (
     rf"(?:{_DASH}+>?|=>|\u2192|~|/|\||&|,|;|:|\.\.\.?|to|or|and|through|thru|until|vs\.?|maybe|perhaps|possibly|"
     r"probably|even|rather|up\s+to|bordering\s+on|leaning(?:\s+towards?)?)"
 )
-_SEVERAL = re.compile(
-    rf"{_AFTER}[ \t(]*(?P<join>(?:{_JOINING}[ \t]*){{1,4}}+){OPENING}(?P<other>{_DIGITS}|{_NAME})"
-    r"|[ \t*_`\"'\u201d)\]}$]{0,16}(?<=[ \t])\d",
-    re.IGNORECASE,
+PERCENT = (Form(" %", rf"{_CLOSING}(?:[%\u2030]|per\s?cent\b|pct\b|percentile\b)"),)
+FRACTION = (
+    Form("\u20444", rf"{_AFTER}\u2044\s?\d"),
+    Form(" 1/2", rf"{_AFTER}\d{{1,4}}\s?[/\u2044]\s?\d"),
+    Form(" and a half", rf"{_AFTER}(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter|\d\s?/)"),
+    Form(" point 5", rf"{_CLOSING}point\s+(?:\d|{_NAME})"),
+    Form(" tenths", r"[ \t-]{1,4}(?:halves|thirds|quarters|fifths|tenths|hundredths)\b"),
 )
-_BOUND = re.compile(
-    rf"\+|-(?![>-])|{_AFTER}[ \t]*(?:(?:or|and)\s+(?:higher|lower|more|less|above|below|better|worse|so|up)\b"
-    r"|(?:if|unless)\b|at\s+(?:least|most|best|worst)\b|(?:min(?:imum)?|max(?:imum)?)\b(?!\s*\d)|-?ish\b)",
-    re.IGNORECASE,
+OTHER_UNIT = (
+    Form(" thousand", rf"{_CLOSING}[ \t-]?(?:hundred|thousand|[mbtr]{{1,2}}illion|lakh|crore|dozen|grand|k)s?\b"),
+    Form(" minutes", rf"{_CLOSING}[ \t-]?(?-i:(?:second|minute|hour|day|week|month|year|word|sentence|line|page|"
+    r"percentage[ \t]point|time|degree|vote|thumb|dollar|euro|pound|cent)s?)\b"),
+    Form(" kg", rf"{_CLOSING}[ \t]?(?-i:kg|g|mg|km|cm|mm|m|ms|s|h|kB|MB|GB|\u00b0[CF]?)(?![\w'\u2019.:)])"),
+    Form(" \u20ac", rf"{_CLOSING}[ \t]?(?:[\u00b0\u00a2-\u00a5\u20a0-\u20c0])"),
+)  # fmt: skip
+SCALE = (
+    Form(
+        " out of 5",
+        rf"{_AFTER}(?:\n?[,(\[])?\s?"
+        r"(?:[/\\]|out\s+of|of(?:\s+the)?|(?<!\n)(?:in|per)\b|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*"
+        rf"(?:an?\s+|the\s+)?(?:(?:possible|max(?:imum)?|total)\s+(?:of\s+)?)?{_FROM}{OPENING}"
+        rf"(?P<of>\d{{1,4}}+(?:\.\d{{1,4}})?+|{_NAME})(?!\s?%)",
+    ),
+    Form(
+        " on a ten-point scale",
+        rf"{_AFTER}[(]?(?:on\s+(?:an?|the)\s+)?{_FROM}(?P<points>\d{{1,4}}|{'|'.join(NAMES)})[\s-]*(?:point[\s-]*)?"
+        r"scale\b",
+    ),
+    Form(
+        " (1 = bad, 10 = best",
+        rf"{_AFTER}\([^()\n]{{0,40}}?(?P<best>\d{{1,4}})\s?(?:=|is|being)\s?(?:the\s+)?"
+        r"(?:best|highest|max|top|perfect)",
+    ),
+    Form(
+        " (on a scale of 0-5)",
+        rf"{_AFTER}[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}"
+        r"|max(?:imum)?\W{0,3})(?P<within>\d{1,4})[^()\[\]\n]{0,20}[)\]]",
+    ),
 )
-DOUBT = re.compile(
-    rf"{_AFTER}(?:\?|[ \t]*(?:would|could|might|may|(?:is|was|seems?|feels?)\s+(?:\w{{1,12}}\s+){{0,2}}?too)\b)",
-    re.IGNORECASE,
+SEVERAL = (
+    Form(
+        " to 4",
+        rf"{_AFTER}[ \t(]*(?P<join>(?:{_JOINING}[ \t]*){{1,4}}+){OPENING}(?P<other>{_DIGITS}|{_NAME})",
+    ),
+    Form(" 4", r"[ \t*_`\"'\u201d)\]}$]{0,16}(?<=[ \t])\d"),
+)
+BOUND = (
+    Form("+", r"\+|-(?![>-])"),
+    Form(
+        " or higher",
+        rf"{_AFTER}[ \t]*(?:or|and)\s+(?:higher|lower|more|less|above|below|better|worse|so|up)\b",
+    ),
+    Form(" if", rf"{_AFTER}[ \t]*(?:if|unless)\b"),
+    Form(" at least", rf"{_AFTER}[ \t]*at\s+(?:least|most|best|worst)\b"),
+    Form(" minimum", rf"{_AFTER}[ \t]*(?:min(?:imum)?|max(?:imum)?)\b(?!\s*\d)"),
+    Form("-ish", rf"{_AFTER}[ \t]*-?ish\b"),
+)
+DOUBTED = (
+    Form("?", rf"{_AFTER}\?"),
+    Form(" would", rf"{_AFTER}[ \t]*(?:would|could|might|may)\b"),
+    Form(" is far too", rf"{_AFTER}[ \t]*(?:is|was|seems?|feels?)\s+(?:\w{{1,12}}\s+){{0,2}}?too\b"),
+)
+WITHOUT_RESULT = (
+    Form(
+        ", minus 2",
+        rf"{_AFTER}{_NOTE}[,(]?\s?(?:\+|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+"
+        rf"(?:{_DIGITS}|{_NAME})",
+    ),
+    Form(" (+1", rf"{_AFTER}[ \t]*\(\s?(?:\+|plus\b|minus\b|less\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})"),
+)
+DOUBT = any_of(*DOUBTED)
+_SCALE = any_of(*SCALE)
+_NO_WHOLE = ((any_of(*PERCENT), "is a percentage"), (any_of(*FRACTION), "is a fraction, not a whole number"))
+_NO_ONE = (
+    (any_of(*WITHOUT_RESULT), "is a sum without its result"),
+    (any_of(*OTHER_UNIT), "is in another unit"),
+    (any_of(*SEVERAL), "is more than one number"),
+    (any_of(*BOUND), "is a bound or a condition, not a score"),
+    (DOUBT, "is doubted or rejected"),
 )
 _REVISED = r"(?:revised|adjusted|corrected|updated|new|final|overall|total)"
 _CORRECTED = (
@@ -71,21 +123,36 @@ _CORRECTED = (
 _PERHAPS = r"(?:could|might|may|would|maybe|perhaps|was|edit|previously|originally|up\s+from|i\.?e\.?)"
 
 
+AGAIN = (  # what leads to one more value, which takes the first one back or stands beside it
+    Form(
+        ". No, ",
+        rf"(?:\W{{1,8}}{_CORRECTED}){{1,3}}"
+        r"(?:[^\w\n]|\s(?:to|it|that|is|a|my|i'd|say|give|make|would|be|should)\b){1,16}",
+    ),
+    Form(
+        ". That is too kind, I'd say ",
+        r"[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s",
+    ),
+    Form(
+        "\nRevised score: ",
+        rf"[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"
+        rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*",
+    ),
+    Form(" for style, ", r"[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"),
+    Form(" (could be ", rf"[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?(?=ALONE)", "4)"),
+)
+
+
+def again_forms(value: str) -> list[Form]:
+    """`AGAIN` for such values: in brackets one counts where nothing else is in them."""
+    alone = rf"{OPENING}(?:{value}){_AFTER}(?:[)\]]|(?<=[)\]])|/|out\s+of\b)"
+    return [form._replace(pattern=form.pattern.replace("ALONE", alone)) for form in AGAIN]
+
+
 def said_again(value: str) -> re.Pattern[str]:
-    """One more `value`, in the group `again`, which takes the first one back or stands beside it."""
-    return re.compile(
-        rf"{_AFTER}(?:"
-        rf"(?:\W{{1,8}}{_CORRECTED}){{1,3}}"  # "4. No, 3"
-        r"(?:[^\w\n]|\s(?:to|it|that|is|a|my|i'd|say|give|make|would|be|should)\b){1,16}"
-        r"|[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s"
-        rf"|[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"  # "4\nRevised score: 3"
-        rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*"
-        rf"|[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?"  # "3 (could be 4)", "3/5 (7/10)"
-        rf"(?={OPENING}(?:{value}){_AFTER}(?:[)\]]|(?<=[)\]])|/|out\s+of\b))"
-        r"|[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"  # "3 for style, 4 for content"
-        rf"){OPENING}(?P<again>{value})(?![a-z])(?!\s?%)",
-        re.IGNORECASE,
-    )
+    """One more `value`, in the group `again`."""
+    before = "|".join(form.pattern for form in again_forms(value))
+    return re.compile(rf"{_AFTER}(?:{before}){OPENING}(?P<again>{value})(?![a-z])(?!\s?%)", re.IGNORECASE)
 
 
 _SAID_AGAIN = said_again(f"{_DIGITS}|{_NAME}")
@@ -95,19 +162,7 @@ _SIGN = re.compile(
 _EQUALS = re.compile(rf"{_AFTER}{_NOTE}=[ \t]{{0,4}}+")
 _NAMED_ALONE = re.compile(rf"{_AFTER}(?:$|[.,;:!?\n({{\[\u2014\u2013-]|because\b|since\b|as\b)", re.IGNORECASE)
 _OPENING = re.compile(OPENING)
-_WITHOUT_RESULT = re.compile(
-    rf"{_AFTER}{_NOTE}[,(]?\s?(?:\+|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})"
-    rf"|{_AFTER}[ \t]*\(\s?(?:\+|plus\b|minus\b|less\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})",
-    re.IGNORECASE,
-)
 _WHOLE_SCALE = re.compile(rf"[01]\s?(?:{_DASH}|to)\s?{HIGHEST_SCORE}(?![\w%]|[.,/]\d)", re.IGNORECASE)
-_NO_WHOLE = ((_PERCENT, "is a percentage"), (_FRACTION, "is a fraction, not a whole number"))
-_NO_ONE = (
-    (_WITHOUT_RESULT, "is a sum without its result"),
-    (_SEVERAL, "is more than one number"),
-    (_BOUND, "is a bound or a condition, not a score"),
-    (DOUBT, "is doubted or rejected"),
-)
 MOST_TERMS = 24
 _TAG = re.compile(r"</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>", re.IGNORECASE)
 _ORDINARY = str.maketrans({"\u2212": "-", "\u2236": ":", "\u2215": "/"})

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from datashop_assets.commands.shared import clear_errors, complain, deployment, json_option, say, settings_here
+from datashop_assets.commands.shared import (
+    clear_errors,
+    complain,
+    deployment,
+    json_option,
+    say,
+    say_json,
+    settings_here,
+)
 
 if TYPE_CHECKING:
     from datashop_assets.pruning import Pruning
@@ -39,7 +47,7 @@ def prune(yes: bool, as_json: bool) -> None:
         found = find_waste(here, running, complain)
         partitions = partitions_without_prompt(home, {*here.prompts.slugs(), *running})
     if as_json:
-        click.echo(_as_json(found, partitions))
+        say_json(_as_json(found, partitions))
     else:
         _show(found, partitions)
     if not yes:

@@ -12,8 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.asking.spending import BudgetReachedError
 from datashop_assets.core.checks import check_output, rows_that_failed, stopping
 from datashop_assets.core.plan import Look, Plan, PlannedStep, State
+from datashop_assets.core.status import record_stop
 from datashop_assets.core.step import CheckResult, Resources, StepOutput, StepResult, StepRun, config_json
 from datashop_assets.machine import cores
 from datashop_assets.protocols.encoder import TextScorer
@@ -181,7 +183,11 @@ def _build(
     )
     with _explained(planned, scratch, held):
         writer.begin({name: one.manifest.content_digest for name, one in inputs.items()}, planned.usable)
-        result = planned.step.build(run)
+        try:
+            result = planned.step.build(run)
+        except BudgetReachedError as stop:
+            record_stop(root.prompt(plan.prompt.slug), planned.step.name, planned.digest, stop)
+            raise
         writer.close(_manifest(planned, inputs, writer, result, time.monotonic() - started))
 
 

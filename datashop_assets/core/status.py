@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from datashop_assets.asking.spending import BudgetReachedError
 from datashop_assets.core.checks import rows_that_failed
 from datashop_assets.core.plan import PlannedStep, State
 from datashop_assets.core.step import CheckResult
+from datashop_assets.storage.folders import Folder
+
+STOPPED = "stopped"  # in a prompt's folder: by step, why its last attempt stopped at its budget
 
 
 class StepStatus(BaseModel):
@@ -15,7 +19,7 @@ class StepStatus(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     state: State
-    reason: str  # why it is stale, incomplete, damaged or blocked
+    reason: str  # why it is stale, incomplete, damaged or blocked, or what stopped the last attempt to make it
     fix: str  # what a person must do; empty where a run does it all
     digest: str
     path: str
@@ -26,6 +30,15 @@ class StepStatus(BaseModel):
     failed_calls: int = 0
     checks: dict[str, CheckResult] = {}  # of its output, as they were last evaluated by the settings of now
     blocked_by: str = ""  # the step whose gate holds it back
+
+
+class BudgetStop(BaseModel):
+    """Why the last attempt to make a step stopped at its budget, kept with the prompt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    digest: str
+    reason: str
+    fix: str
 
 
 class DeploymentStatus(BaseModel):
@@ -56,7 +69,9 @@ class Remark(NamedTuple):
 
 
 def problems_of(steps: Mapping[str, StepStatus]) -> list[StepProblem]:
-    """The damaged and blocked ones of a prompt; those that the same gate holds back are one problem."""
+    """The damaged and blocked ones of a prompt, and those that a budget stopped; those that the same gate holds back
+    are one problem.
+    """
     alike: dict[tuple[State, str, str, str], list[str]] = {}
     for name, one in steps.items():
         if one.fix:
@@ -77,6 +92,27 @@ def remarks_of(steps: Mapping[str, StepStatus]) -> list[Remark]:
         for check, one in step.checks.items()
         if not one.passed and not one.stops
     ]
+
+
+def record_stop(prompt: Folder, step: str, digest: str, stop: BudgetReachedError) -> None:
+    one = BudgetStop(digest=digest, reason=stop.problem, fix=stop.fix)
+    prompt.child(STOPPED).write(step, one.model_dump_json().encode())
+
+
+def with_stops(steps: Mapping[str, StepStatus], prompt: Folder) -> dict[str, StepStatus]:
+    """The same, with the reason for steps that are not there because their budget stopped them."""
+    folder, found = prompt.child(STOPPED), dict(steps)
+    for name in folder.names():
+        one = steps.get(name)
+        if one is None or one.fix or one.state not in (State.MISSING, State.STALE, State.INCOMPLETE):
+            continue
+        try:
+            stop = BudgetStop.model_validate_json(folder.read(name))
+        except (ValidationError, OSError):  # it only says why; the next run says so again
+            continue
+        if stop.digest == one.digest:
+            found[name] = one.model_copy(update={"reason": stop.reason, "fix": stop.fix})
+    return found
 
 
 def step_status(planned: PlannedStep) -> StepStatus:

@@ -36,7 +36,7 @@ from datashop_assets.protocols.progress import Progress, SilentProgress
 from datashop_assets.protocols.trainer import Trainer
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MANIFEST, Manifest
-from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder, problems
+from datashop_assets.storage.stage_folder import StageFolder, problems
 from datashop_assets.storage.stage_writer import StageWriter
 
 ResourceKey = Literal["annotator", "trainer", "compute", "prices"]
@@ -102,7 +102,7 @@ class StepOutput(StageFolder, Generic[ResultT_co]):
             return self.result_type.model_validate(self.manifest.metrics)
         except ValidationError as error:
             wrong = problems(error)
-            raise DamagedStageError(
+            raise self.damaged(
                 f"the metrics in {self.uri}/{MANIFEST} are no {self.result_type.__name__}: {wrong}"
             ) from error
 

@@ -40,7 +40,9 @@ OTHERS: Mapping[str, str] = MappingProxyType(
         ".7z": "unpack it",
     }
 )
-PassedOverBecause = Literal["hidden", "unfinished", "another format", "about a data set", "a folder", "no file", "empty"]
+PassedOverBecause = Literal[
+    "hidden", "unfinished", "another format", "about a data set", "a folder", "no file", "empty"
+]
 PASSED_OVER: Mapping[PassedOverBecause, str] = MappingProxyType(
     {
         "hidden": "hidden",

@@ -42,7 +42,7 @@ from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.shards import read_frames, rechunked
-from datashop_assets.storage.stage_folder import StageFolder
+from datashop_assets.storage.stage_folder import StageFolder, removal
 from datashop_assets.storage.stage_writer import StageWriter
 from datashop_assets.storage.writing import on_disk
 from datashop_assets.training_documents.results import TOKENIZER, PoolTokensResult
@@ -129,7 +129,7 @@ def side_by_side(name: str, pool: StageFolder, scores: StageFolder) -> Iterator[
         if not beside["row"].equals(known["row"]):
             raise ValueError(
                 f"shard {name}: pool_scores has {len(beside)} rows where the pool has {len(known)} documents, or they "
-                "are not the same ones; remove the folder of pool_scores and materialize it again"
+                f"are not the same ones; {removal(scores.folder)}"
             )
         yield pl.concat([known, beside.drop("row")], how="horizontal")
 

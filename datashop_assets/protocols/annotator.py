@@ -84,7 +84,7 @@ class AnnotationRequest:
     source: str
     constrain: tuple[str, ...] = ()
     before: str = ""  # the first reply, where this is a repair
-    meter: "Meter | None" = field(default=None, compare=False, repr=False)  # of all requests of one step; None: no limit
+    meter: "Meter | None" = field(default=None, compare=False, repr=False)  # None: nobody counts
 
 
 @dataclass(frozen=True, slots=True)

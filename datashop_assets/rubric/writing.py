@@ -257,7 +257,7 @@ class TextWriter:
                 if not collector.failures:
                     break
         except AskingStoppedError as stop:
-            raise ValueError(spending.stopped(collector.asked, stop.unasked)) from stop
+            raise spending.stopped(collector.asked, stop.unasked) from stop
         found = collector.store.answers(requests)
         return [found.get(key) or failed_answer(key, collector.failures.get(key, UNANSWERED)) for key in keys]
 

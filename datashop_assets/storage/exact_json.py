@@ -62,7 +62,7 @@ def _finite(digits: str) -> float | None:
 
 
 def decoder(make_object: Callable[[Sequence[tuple[str, Any]]], Any] | None = None) -> json.JSONDecoder:
-    """What `loads_slowly` decodes with. `make_object` makes an object of its keys and values, repeated keys among them."""
+    """What `loads_slowly` decodes with. `make_object` makes an object of all its keys and values, in order."""
     return json.JSONDecoder(
         parse_int=_integer, parse_float=_finite, parse_constant=lambda _: None, object_pairs_hook=make_object
     )

@@ -19,13 +19,20 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-REMOVE = "remove the folder and run the stage again"
+def removal(folder: Folder) -> str:
+    """What to do about a stage whose folder is damaged."""
+    return f"remove {folder.uri}; `datashop run PROMPT --until {_stage(folder)}` then makes it again"
+
+
+def _stage(folder: Folder) -> str:
+    """The name of the stage that a folder is of: `stages/<stage>/<digest>`."""
+    return folder.uri.rstrip("/").split("/")[-2]
 
 
 class DamagedStageError(Exception):
     """A stage's folder is not what its manifest says. The message names the file and the fix."""
 
-    def __init__(self, problem: str, fix: str = REMOVE) -> None:
+    def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem, fix)
         self.problem, self.fix = problem, fix
 
@@ -52,8 +59,15 @@ class StageFolder:
         """Raises `DamagedStageError` where there is none, or it cannot be read."""
         manifest = self.known or read_manifest(self.folder)
         if manifest is None:
-            raise DamagedStageError(f"{self.uri} has no {MANIFEST}: the stage is not finished", "run it again")
+            raise DamagedStageError(
+                f"{self.uri} has no {MANIFEST}: the stage is not finished",
+                f"`datashop run PROMPT --until {_stage(self.folder)}` finishes it",
+            )
         return manifest
+
+    def damaged(self, problem: str) -> DamagedStageError:
+        """The error, with the folder to remove and the command that makes it again."""
+        return DamagedStageError(problem, removal(self.folder))
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -109,7 +123,7 @@ class StageFolder:
         """The bytes of a file, checked as they are returned. A link in its place is not the file that was written."""
         entry = self.manifest.file(name)
         if (local := self.folder.local) is not None and (local / name).is_symlink():
-            raise DamagedStageError(f"{self.uri}/{name} is a link and not the file that was written")
+            raise self.damaged(f"{self.uri}/{name} is a link and not the file that was written")
         self._check_size(entry, self._size(entry))
         with self.folder.open(name) as file:
             data = file.read(entry.bytes + 1)
@@ -127,9 +141,9 @@ class StageFolder:
 
     def _check_size(self, file: File, size: int | None) -> None:
         if size is None:
-            raise DamagedStageError(f"{self.uri} has lost {file.name}")
+            raise self.damaged(f"{self.uri} has lost {file.name}")
         if size != file.bytes:
-            raise DamagedStageError(f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}")
+            raise self.damaged(f"{self.uri}/{file.name} has {size} bytes, its manifest says {file.bytes}")
 
     def _check_bytes(self, file: File) -> None:
         self._check_size(file, self._size(file))
@@ -143,7 +157,7 @@ class StageFolder:
 
     def _check_checksum(self, file: File, checksum: str) -> None:
         if checksum != file.checksum:
-            raise DamagedStageError(
+            raise self.damaged(
                 f"{self.uri}/{file.name} was altered after it was written (checksum {checksum}, "
                 f"manifest {file.checksum})"
             )
@@ -156,9 +170,13 @@ def read_manifest(folder: Folder) -> Manifest | None:
     except FileNotFoundError:
         return None
     except (IsADirectoryError, NotADirectoryError) as error:
-        raise DamagedStageError(f"{folder.uri}/{MANIFEST} cannot be read: {error.strerror}") from error
+        raise _unreadable(folder, str(error.strerror)) from error
     except ValidationError as error:
-        raise DamagedStageError(f"{folder.uri}/{MANIFEST} cannot be read: {problems(error)}") from error
+        raise _unreadable(folder, problems(error)) from error
+
+
+def _unreadable(folder: Folder, why: str) -> DamagedStageError:
+    return DamagedStageError(f"{folder.uri}/{MANIFEST} cannot be read: {why}", removal(folder))
 
 
 def problems(error: ValidationError) -> str:

@@ -18,7 +18,7 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import CLAIM, LEASE, check_held
 from datashop_assets.storage.manifest import MANIFEST, File, Manifest
 from datashop_assets.storage.scratch import remove_scratch
-from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder, problems
+from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder, problems, removal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -88,7 +88,8 @@ class StageWriter:
             return File.model_validate_json(self.folder.read(place))
         except (ValidationError, IsADirectoryError) as error:
             wrong = problems(error) if isinstance(error, ValidationError) else error.strerror
-            raise DamagedStageError(f"{self.folder.uri}/{place} cannot be read: {wrong}") from error
+            unread = f"{self.folder.uri}/{place} cannot be read: {wrong}"
+            raise DamagedStageError(unread, removal(self.folder)) from error
 
     def write_rows(
         self,

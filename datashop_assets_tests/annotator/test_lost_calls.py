@@ -111,7 +111,7 @@ def test_a_call_that_has_no_room_for_another_attempt_says_so(tmp_path: Path) -> 
 
 def test_what_is_under_way_when_a_run_is_stopped_counts(tmp_path: Path) -> None:
     class StopsAtOnce(SilentBar):
-        def advance(self, amount: float = 1) -> None:  # noqa: ARG002
+        def advance(self, amount: float = 1) -> None:
             raise KeyboardInterrupt
 
     def first_soon(asked: Body, before: int) -> tuple[int, Body]:

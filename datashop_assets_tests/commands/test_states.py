@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
+from datashop_assets.asking.spending import BudgetReachedError
 from datashop_assets.cards import Runs, serve_cards
 from datashop_assets.cli import main
 from datashop_assets.core.build import make_step
@@ -99,6 +100,29 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
         assert f"Fix: {encoder['fix']}" in shown
     stages = len(damaged.plan("numbers"))
     assert f"{stages - 1} of {stages}" in cards(damaged)
+
+
+def test_a_stage_that_its_budget_stopped_is_shown_with_what_was_spent_and_the_fix(workshop: Workshop) -> None:
+    asked = {"scoring": "generate", **SMALL, "budget": {"tokens": 1000}}
+    workshop.write("numbers", annotator=asked)
+    for name in ("pretraining_pool", "annotation_sample", "rubric"):
+        make_step(name, workshop.plan("numbers"), Resources())
+    with pytest.raises(BudgetReachedError):
+        make_step("annotations", workshop.plan("numbers"), Resources(annotator=WordCounter()))
+    found = status(workshop)["annotations"]
+    assert found["state"] == "missing"
+    assert found["reason"].startswith("annotator.budget is reached (tokens: ")
+    assert "documents are not asked" in found["reason"]
+    assert found["fix"].startswith("All answers are kept: raise the budget and run again")
+    shown = table(workshop)
+    assert f"numbers: annotations: missing: {found['reason']}" in shown
+    assert f"Fix: {found['fix']}" in shown
+
+    workshop.write("numbers", annotator={**asked, "budget": {"tokens": 100_000}})
+    make_step("annotations", workshop.plan("numbers"), Resources(annotator=WordCounter()))
+    assert "annotator.budget" not in table(workshop)
+    workshop.write("numbers", annotator={**asked, "documents": 21})  # another one, which nothing has stopped
+    assert (status(workshop)["annotations"]["state"], status(workshop)["annotations"]["fix"]) == ("stale", "")
 
 
 def test_nothing_is_made_from_a_damaged_stage_and_a_run_makes_it_again_first(damaged: Workshop) -> None:

@@ -70,6 +70,43 @@ def test_other_commands_stop_in_one_line_too(number: signal.Signals) -> None:
     assert done.returncode == 128 + number
 
 
+FULL = Path("/dev/full")
+LOST = "standard output cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "command", ["status", "status --json", "--help", "prune --json", "completion bash", "run numbers"]
+)
+def test_an_output_that_takes_no_more_ends_a_command_in_one_line(
+    environment: dict[str, str], command: str, unbuffered: str
+) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [DATASHOP, *command.split()], env={**environment, "PYTHONUNBUFFERED": unbuffered}, stdout=full,
+            stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr.splitlines()) == (2, [LOST])
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_error_that_nobody_can_be_told_keeps_its_code(environment: dict[str, str], both: bool) -> None:
+    with FULL.open("w") as full:
+        output = full if both else subprocess.PIPE
+        command = [DATASHOP, "status", "nobody"]
+        done = subprocess.run(command, env=environment, stdout=output, stderr=full, check=False)
+    assert done.returncode == 2
+
+
+def test_a_pipe_that_nobody_reads_any_more_ends_a_command_in_silence(environment: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [DATASHOP, "status", "--json"]
+    done = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_what_nohup_ignores_stays_ignored() -> None:
     script = (
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"

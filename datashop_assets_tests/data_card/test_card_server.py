@@ -147,7 +147,7 @@ def test_a_card_that_is_not_the_one_that_was_made_is_not_served(
     assert status == 404
     assert f"{folder}" in page
     assert "card.html" in page
-    assert "remove the folder and run the stage again" in page
+    assert f"remove {folder}; `datashop run PROMPT --until data_card` then makes it again" in page
     assert asked(server, "/")[0] == 200
 
 

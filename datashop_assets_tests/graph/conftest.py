@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from datashop_assets.core.plan import PlannedStep
 from datashop_assets.core.step import Resources
@@ -19,6 +20,7 @@ from datashop_assets.storage.root import Root
 from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
 SLUG = "tides"
+EMPTY = "part-9.jsonl.zst"
 OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the experiment does not ask for
 STEPS = [name for name in GRAPH.names if name not in OPTIONAL]
 
@@ -46,6 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, tools: Resources) -> Made:
     folder = tmp_path_factory.mktemp("graph")
     (folder / "pool").mkdir()
     pool = small_pool(folder / "pool", folder / "cache")
+    (folder / "pool" / EMPTY).write_bytes(zstandard.compress(b""))  # for the card to say so
     file = write_prompt(folder / "prompts", SLUG, pool)
     root = Root(str(folder / "root"))
     DatashopRunner(experiment(SLUG, pool), root, tools, file.parent).run_all_steps()

@@ -19,7 +19,7 @@ from datashop_assets.prompts.store import PromptStore
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets.runner import DatashopRunner, DatashopRunnerConfig
 from datashop_assets.storage.root import Root
-from datashop_assets_tests.graph.conftest import SLUG, Made
+from datashop_assets_tests.graph.conftest import EMPTY, SLUG, Made
 from datashop_assets_tests.small import experiment
 
 RUBRIC = "Score this from 0 to 5: {example}\nConclude with the score using the format: Final score: <total points>."
@@ -147,6 +147,11 @@ def test_the_cards_first_screen_has_the_encoders_figure_within_sources(made: Mad
 def test_the_cards_facts_hold_the_encoders_report_as_it_was_written(made: Made) -> None:
     facts = orjson.loads(made.plan()["data_card"].output.file(FACTS).read_bytes())
     assert facts["encoder"] == orjson.loads(made.plan()["encoder"].output.file(REPORT).read_bytes())
+
+
+def test_the_card_says_what_of_the_files_is_not_among_the_documents(made: Made) -> None:
+    card = made.plan()["data_card"].output.file("card.html").read_text()
+    assert card.count(f"files passed over: 1 without a row ({EMPTY})") == 2  # of the pool, and of the sample's source
 
 
 def test_the_cards_verdict_stands_beside_the_number_of_documents_and_its_reservations(made: Made) -> None:

@@ -465,7 +465,9 @@ def test_a_file_that_is_not_what_its_receipt_says_is_not_finished(tmp_path: Path
     writer.folder.write("a.bin", b"whole")
     writer.folder.write("receipts/a.bin.json", damage)
     assert not writer.finished("a.bin")
-    with pytest.raises(DamagedStageError, match=r"stage/receipts/a\.bin\.json cannot be read: .*remove the folder"):
+    with pytest.raises(
+        DamagedStageError, match=r"stage/receipts/a\.bin\.json cannot be read: .*remove /.*/stage; `datashop run"
+    ):
         writer.files()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field, PrivateAttr, field_validator
 
-from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Meter, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Closable, Meter, Question
 from resources.annotator.endpoints.addresses import checked_url
 from resources.annotator.endpoints.pacing import Policy
 from resources.annotator.names import full_name, identity_of
@@ -93,7 +93,7 @@ class AnnotatorEndpoints(AskedOverHTTP):
         description="The key, sent as a bearer token. A secret: give the environment variable that holds it, "
         "as {env: DATASHOP_ANNOTATOR_KEY}; in Python dg.EnvVar('DATASHOP_ANNOTATOR_KEY')",
     )
-    _annotator: Annotator | None = PrivateAttr(default=None)
+    _annotator: "EndpointsAnnotator | None" = PrivateAttr(default=None)
 
     @field_validator("addresses")
     @classmethod
@@ -119,6 +119,8 @@ class AnnotatorEndpoints(AskedOverHTTP):
         return self._found(policy).examine(question, meter)
 
     def close(self) -> None:
+        if self._annotator is not None:
+            self._annotator.close()
         self._annotator = None
 
     @property
@@ -203,7 +205,10 @@ class ServedModel(AskedOverHTTP, ABC):
         with self._lock:
             if self._idle is not None:
                 self._idle.cancel()
-            serving, self._serving, self._annotator, self._idle = self._serving, None, None, None
+            serving, annotator = self._serving, self._annotator
+            self._serving, self._annotator, self._idle = None, None, None
+            if isinstance(annotator, Closable):
+                annotator.close()
             if serving is not None:
                 self.clean_up()
 

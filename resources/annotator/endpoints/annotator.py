@@ -5,7 +5,9 @@ Documents are read and answers given in the caller's thread; requests are sent o
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +25,7 @@ from resources.annotator.endpoints.errors import (
     RequestError,
 )
 from resources.annotator.endpoints.fleet import Fleet, OrdinaryRequest
-from resources.annotator.endpoints.pacing import Endpoint, Policy, Standing
+from resources.annotator.endpoints.pacing import ANSWERED, Endpoint, Policy, Standing
 from resources.annotator.endpoints.probing import Capabilities, probe, probe_one, silent
 from resources.annotator.endpoints.replies import read_token_ids
 from resources.annotator.endpoints.requests import (
@@ -41,6 +43,7 @@ LARGEST_WINDOW = 4096  # documents in flight; at most some 400 MB of text
 CONTEXT = 8192  # tokens, where no server says how many its model takes
 CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn; SmolLM2's system prompt makes 31 of them
 SLACK = 16  # tokens that question and document may gain where they meet
+SUMMARIES_EVERY = 60.0  # seconds between two lines on endpoints at which nothing odd happens
 MOST_CUTS = 12  # to a thousandth, where the server does not say how much it takes
 ORDINARY = AnnotationRequest("ordinary", "The sun rises in the east, and water boils when it is heated.", "")
 logger = logging.getLogger("datashop.annotator")  # which Dagster shows
@@ -62,6 +65,7 @@ class EndpointsAnnotator:
     ) -> None:
         self._urls, self._policy, self._key, self._lost = tuple(urls), policy, key, lost
         self._standings: dict[tuple[str, str], dict[str, Standing]] = {}  # by model and scoring, then by address
+        self._summaries: dict[tuple[str, str], EndpointSummaries] = {}  # by model and scoring
 
     def identity(self, model: str) -> tuple[str, str]:
         """The full name; an endpoint does not say which revision it serves."""
@@ -92,9 +96,14 @@ class EndpointsAnnotator:
             finally:
                 loop.cancel()
                 loop.run(fleet.close())
-                for endpoint in fleet.endpoints:
-                    logger.info("%s", endpoint)
+                key = question.model, question.scoring
+                self._summaries.setdefault(key, EndpointSummaries()).add(fleet.endpoints)
                 conversation.warn_of_other_models()
+
+    def close(self) -> None:
+        """Says what was not said yet of the endpoints."""
+        for summaries in self._summaries.values():
+            summaries.say()
 
     def examine(self, question: Question | None, meter: Meter | None = None) -> dict[str, str]:
         """Address -> why it cannot be asked this question now, empty where it can: by one chat request to each, which
@@ -112,7 +121,39 @@ class EndpointsAnnotator:
 
     def _fleet(self, question: Question, meter: Meter | None) -> Fleet:
         standings = self._standings.setdefault((question.model, question.scoring), {})
-        return Fleet(self._urls, self._policy, self._key, self._lost, standings, meter)
+        return Fleet(self._urls, self._policy, self._key, self._lost, standings, meter=meter)
+
+
+class EndpointSummaries:
+    """Says what happened at endpoints, over all calls of `answer`: at once what is odd, and counts now and then.
+
+    Near the end of a budget few requests have room at a time, and each few are a call.
+    """
+
+    def __init__(self) -> None:
+        self._endpoints: dict[str, Endpoint] = {}
+        self._unsaid: set[str] = set()
+        self._said_at = -math.inf
+
+    def add(self, endpoints: Iterable[Endpoint]) -> None:
+        odd = False
+        for endpoint in endpoints:
+            before = self._endpoints.get(endpoint.url)
+            odd |= bool(endpoint.unusable) or set(endpoint.outcomes) - {ANSWERED} != set() or before is None
+            if before is not None:
+                odd |= before.standing is not endpoint.standing
+                endpoint.outcomes = before.outcomes + endpoint.outcomes
+                endpoint.said = before.said | endpoint.said
+            self._endpoints[endpoint.url] = endpoint
+            self._unsaid.add(endpoint.url)
+        if odd or time.monotonic() - self._said_at >= SUMMARIES_EVERY:
+            self.say()
+
+    def say(self) -> None:
+        for url in sorted(self._unsaid):
+            logger.info("%s", self._endpoints[url])
+        self._unsaid.clear()
+        self._said_at = time.monotonic()
 
 
 class Conversation:

@@ -27,7 +27,7 @@ from resources.annotator.endpoints.errors import (
     WrongAddressError,
 )
 from resources.annotator.endpoints.listed_models import better_address, listing
-from resources.annotator.endpoints.pacing import Endpoint, Limiter, Policy, Standing
+from resources.annotator.endpoints.pacing import ANSWERED, Endpoint, Limiter, Policy, Standing
 
 REJECTS_ALL_FIX = "correct what it names: annotator.sampling and annotator.model in the prompt file, or the server"
 TOO_LITTLE = (
@@ -76,6 +76,7 @@ class Fleet:
         key: str = "",
         lost: Callable[[], str] = lambda: "",
         standings: dict[str, Standing] | None = None,
+        *,
         meter: Meter | None = None,
     ) -> None:
         known = {} if standings is None else standings
@@ -103,7 +104,7 @@ class Fleet:
     @property
     def refused(self) -> str:
         """Why all endpoints get no more requests, where none of them has answered; empty else."""
-        if any(not one.unusable or one.outcomes["answered"] for one in self.endpoints):
+        if any(not one.unusable or one.outcomes[ANSWERED] for one in self.endpoints):
             return ""
         return f"no endpoint can be asked: {reasons_given_up(self.endpoints)}"
 

@@ -15,6 +15,7 @@ from resources.annotator.endpoints.errors import RequestError, RetryableError
 
 FAILURES_TO_OPEN = 5  # in a row; where one request in ten fails by itself, five in a row are one in 100,000
 FIRST_REST, LONGEST_REST = 0.5, 20.0  # seconds that a breaker stays open
+ANSWERED = "answered"  # an outcome
 FEW = 3  # documents that an endpoint may decline before it is asked about an ordinary text
 
 
@@ -175,7 +176,7 @@ class Endpoint:
         self._is_up(started, now)
         if chat:
             self.standing.proven, self.standing.rejections = True, 0
-            self.outcomes["answered"] += 1
+            self.outcomes[ANSWERED] += 1
 
     def declined(self, started: float, now: float, outcome: str, error: RequestError) -> None:
         """The server is up, and would not have the document of a request that was sent at `started`."""

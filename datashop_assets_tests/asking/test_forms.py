@@ -1,0 +1,27 @@
+"""Every form of the grammar reads the example that stands beside it."""
+
+import re
+
+import pytest
+
+from datashop_assets.asking import processors, written_numbers
+from datashop_assets.asking.forms import Form
+
+TABLES = {
+    **{name: getattr(written_numbers, name) for name in (
+        "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT")},
+    **{f"{name} of a verdict": getattr(processors, name) for name in (
+        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL")},
+    "AGAIN": tuple(written_numbers.again_forms("4")),
+}  # fmt: skip
+FORMS = {f"{table}:{form.example}": form for table, forms in TABLES.items() for form in forms}
+BEFORE = {"final_score>": "<"}  # what must stand before an example
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_form_reads_its_example_whole(form: Form) -> None:
+    before = BEFORE.get(form.example, "")
+    pattern = re.compile(form.pattern, re.IGNORECASE | re.MULTILINE)
+    found = pattern.match(before + form.example + form.then, len(before))
+    assert found is not None
+    assert found[0] == form.example
