@@ -15,6 +15,7 @@ from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedErro
 from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import HOUR, Spending, estimated_tokens, is_unreported
 from datashop_assets.asking.store import AnswerStore, content_of
+from datashop_assets.blind_test.results import BlindTestConfig
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources
 from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
@@ -213,9 +214,9 @@ class Asked:
 def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | None) -> Asked | None:
     """What a stage asks an annotator; None for one that asks nothing.
 
-    A second annotator, one that certifies, and one that chooses held-out documents, is taken to read a document for as
-    many tokens as the pilot, and a second try to take as many as a first. A certificate's labels are counted at their
-    most.
+    A second annotator, one that certifies, one that chooses held-out documents, and one that is tested, is taken to
+    read a document for as many tokens as the pilot, and a second try to take as many as a first. A certificate's labels
+    and the pairs of a blind test are counted at their most.
     """
     match planned.config:
         case AnnotationsConfig():
@@ -231,8 +232,9 @@ def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | No
             if config.second:
                 found += min(second, len(_answers(plan, config.second.question, names)))
             return Asked(again + second, found, pilot.tokens) if again + second else None
-        case KeepCertificateConfig() as config:
-            return Asked(config.rule.labels, 0, pilot.tokens)
+        case KeepCertificateConfig() | BlindTestConfig() as config:
+            most = 2 * config.pairs if isinstance(config, BlindTestConfig) else config.rule.labels
+            return Asked(most, 0, pilot.tokens)
         case EvaluationTargetsConfig(annotator=scoring) as config if scoring is not None:
             count = min(config.target_documents + config.general_documents, _pool(plan).heldout)
             elsewhere = _answers(plan, scoring.scoring.question, names) - _contents(plan)

@@ -1,6 +1,7 @@
 """The graph: every step, in the order in which data flows. Assets, plan, CLI, Python API and card are made from it."""
 
 from datashop_assets.annotations.steps import annotations, annotator_report
+from datashop_assets.blind_test.steps import blind_test
 from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.data_card.steps import data_card
 from datashop_assets.documents.steps import annotation_sample, pretraining_pool
@@ -30,6 +31,7 @@ GRAPH = Graph(
         pool_scores,
         keep_certificate,
         filtered_pool,
+        blind_test,
         control_lm,
         matched_lm,
         trained_lm,

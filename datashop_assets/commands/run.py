@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
+from datashop_assets.blind_test.results import BlindTestResult
 from datashop_assets.commands.shared import (
     clear_errors,
     complain,
@@ -139,6 +140,8 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
         for reservation in evaluation.reservations:
             say(f"Reservation {reservation}")
         say(f"Comparison  {evaluated.path}")
+    if tested := current.get(BlindTestResult.step):
+        say(f"Blind test  {BlindTestResult.model_validate(tested.metrics).sentence()}")
     if kept := current.get(FilteredPoolResult.step):
         say(f"Kept        {kept.path}")
     if card := current.get(DataCardResult.step):

@@ -11,6 +11,7 @@ import orjson
 from markupsafe import Markup
 
 from datashop_assets.annotations.results import AnnotationsResult, AnnotatorReportResult
+from datashop_assets.blind_test.results import BlindTestResult
 from datashop_assets.core.status import Remark
 from datashop_assets.core.step import StepResult
 from datashop_assets.data_card import charts, page
@@ -37,6 +38,7 @@ DESCRIBED: tuple[type[StepResult], ...] = (
     EncoderResult,
     KeepCertificateResult,
     FilteredPoolResult,
+    BlindTestResult,
     DecontaminationResult,
     EvaluationResult,
 )

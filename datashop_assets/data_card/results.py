@@ -8,7 +8,16 @@ from datashop_assets.prompts.annotator_settings import AnnotatorSettings
 from datashop_assets.prompts.encoder_settings import EncoderSettings
 from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.prompts.prompt import Prompt
-from datashop_assets.prompts.settings import Data, Evaluation, Labels, ProcessorSettings, Targets, Training, Writing
+from datashop_assets.prompts.settings import (
+    BlindTest,
+    Data,
+    Evaluation,
+    Labels,
+    ProcessorSettings,
+    Targets,
+    Training,
+    Writing,
+)
 
 
 class DataCardConfig(StepConfig):
@@ -28,6 +37,7 @@ class DataCardConfig(StepConfig):
     labels: Labels
     encoder: EncoderSettings
     keep: Keep
+    blind_test: BlindTest
     training: Training
     evaluation: Evaluation
 

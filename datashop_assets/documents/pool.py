@@ -61,6 +61,18 @@ def read_chosen(pool: StageFolder, shard: str, rows: Iterable[int]) -> Iterator[
     return _read(pool, shard, wanted)
 
 
+def read_places(pool: StageFolder, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Document]:
+    """The documents at these places, each a shard and a row, all in memory; a shard is read once."""
+    rows: dict[str, set[int]] = {}
+    for shard, row in places:
+        rows.setdefault(shard, set()).add(row)
+    return {
+        (shard, row): document
+        for shard, wanted in rows.items()
+        for row, document in read_chosen(pool, shard, sorted(wanted))
+    }
+
+
 def map_shards(
     resources: Resources, name: str, function: Callable[[Job], Result], jobs: Sequence[Job]
 ) -> Iterator[Result]:

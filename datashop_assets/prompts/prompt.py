@@ -28,6 +28,7 @@ from datashop_assets.prompts.parsing import (
 )
 from datashop_assets.prompts.section import Section
 from datashop_assets.prompts.settings import (
+    BlindTest,
     Data,
     Evaluation,
     Labels,
@@ -68,6 +69,7 @@ class Prompt(Section):
     labels: Labels = Labels()
     encoder: EncoderSettings = EncoderSettings()
     keep: Keep = Keep(fraction=0.1)
+    blind_test: BlindTest = BlindTest()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     gates: Waivers = Waivers()  # in no digest: a waiver makes nothing stale

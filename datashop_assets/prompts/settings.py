@@ -120,6 +120,15 @@ class Labels(Section):
     balance: bool = True
 
 
+class BlindTest(Section):
+    """How many pairs the annotator is shown of a kept document and one that is not, without being told which is which.
+
+    Both are of one source and of similar length. 0 turns the test off.
+    """
+
+    pairs: Annotated[int, Field(ge=0, le=10_000)] = 50  # 0.9 right of 50 has an interval from 0.78 to 0.97
+
+
 class Training(Section):
     """The language models: a candidate on the kept documents beside a control without them.
 

@@ -1,0 +1,253 @@
+"""Builds `blind_test`: whether the annotator, shown documents from both sides of the cut, can tell which was kept.
+
+An annotator that writes is shown both documents of a pair in one question and chooses. One that answers in
+probabilities scores each by the prompt's own question, and the higher expected score is its choice. Every pair ends as
+right, wrong or abstained, with a reason: a tie, a reply without a choice, a refusal, a pair that was cut because the
+model takes less, a failed call. Failed calls, and what the budget left no room for, are asked again by the next run.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from datashop_assets.annotations.results import AnnotationsResult
+from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, AskingStoppedError
+from datashop_assets.asking.replies import Judge, Judgement, kind_of
+from datashop_assets.asking.spending import Spending
+from datashop_assets.asking.store import AnswerStore
+from datashop_assets.blind_test.choice import FIRST, ForcedChoice, question_of_two, shown
+from datashop_assets.blind_test.pairs import Pair, draw_pairs
+from datashop_assets.blind_test.results import PAIRS, BlindTestConfig, BlindTestResult, Outcome, Tally
+from datashop_assets.core.step import AnsweredBy, StepRun
+from datashop_assets.documents.pool import read_places
+from datashop_assets.documents.results import PretrainingPoolResult
+from datashop_assets.excerpts import excerpt
+from datashop_assets.filtered_pool.results import FilteredPoolResult
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question, Status, failed_answer
+from datashop_assets.rubric.results import RubricResult, rubric_text
+from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import exact_interval
+from datashop_assets.storage.digests import digest_of_bytes
+
+SCHEMA = {
+    "outcome": pl.String,
+    "reason": pl.String,  # of an abstention
+    "source": pl.String,
+    "kept_first": pl.Boolean,  # whether the kept document was shown first, by choice
+    "kept_expected": pl.Float64,  # the annotator's expected scores, by scores
+    "left_expected": pl.Float64,
+    "raw": pl.String,  # the reply, by choice
+    **{
+        f"{side}_{name}": kind
+        for side in ("kept", "left")
+        for name, kind in {
+            "id": pl.String,
+            "shard": pl.String,
+            "row": pl.Int64,
+            "characters": pl.Int64,
+            "score": pl.Float64,  # the encoder's
+            "text": pl.String,  # as far as it is read
+        }.items()
+    },
+}
+NOT_ASKED = "not asked: annotator.budget is reached"
+CUT = "cut: the model takes less than both documents"
+TIE = "tie: both documents have the same expected score"
+Run = StepRun[BlindTestConfig]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of a pair."""
+
+    pair: Pair
+    outcome: Outcome
+    reason: str = ""
+    expected: tuple[float | None, float | None] = (None, None)  # of the kept document and of the other
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer and how it is judged."""
+
+    answer: Answer
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The answers to all requests by the digest of what was shown."""
+
+    readings: Mapping[str, Reading]
+
+    @property
+    def failed(self) -> int:
+        return sum(one.judgement.status is Status.FAILED for one in self.readings.values())
+
+    @property
+    def tokens(self) -> int:
+        return sum(one.answer.tokens_in + one.answer.tokens_out for one in self.readings.values())
+
+
+def build(run: Run) -> BlindTestResult:
+    """Writes `pairs.parquet`. Raises `ValueError` without an annotator, or where it cannot be asked this question."""
+    pool, wanted = run.input(PretrainingPoolResult), run.config.pairs
+    annotated = run.input(AnnotationsResult).table(columns=["content"])["content"]
+    drawn = draw_pairs(pool, run.input(FilteredPoolResult), annotated, wanted)
+    places = (side.place for pair in drawn.pairs for side in (pair.kept, pair.left))
+    texts = {place: document.text for place, document in read_places(pool, places).items()}
+    own = run.config.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
+    if run.config.options is None:
+        told, asked = _by_choice(run, own, drawn.pairs, texts)
+    else:
+        told, asked = _by_scores(run, own, Judge.of(run.config.options), drawn.pairs, texts)
+    run.output.write_rows(PAIRS, _rows(told, texts, own), SCHEMA)
+    by_choice, outcomes = run.config.options is None, Counter(one.outcome for one in told)
+    chosen = [one for one in told if one.outcome != "abstained"]
+    first = sum(one.pair.kept_first == (one.outcome == "right") for one in chosen)
+    return BlindTestResult(
+        answered_by=AnsweredBy(model=own.model, revision=own.revision, pinned=bool(run.config.question.revision)),
+        failed_calls=asked.failed,
+        method="choice" if by_choice else "scores",
+        wanted=wanted,
+        pairs=len(told),
+        unmatched=drawn.unmatched,
+        right=outcomes["right"],
+        wrong=outcomes["wrong"],
+        abstained=dict(Counter(one.reason for one in told if one.outcome == "abstained").most_common()),
+        share_right=_share(outcomes["right"], len(chosen)),
+        by_source={
+            source: tally(one for one in told if one.pair.kept.source == source)
+            for source in sorted({one.pair.kept.source for one in told})
+        },
+        chose_first=_share(first, len(chosen)) if by_choice else None,
+        by_place_of_kept={
+            "first": tally(one for one in told if one.pair.kept_first),
+            "second": tally(one for one in told if not one.pair.kept_first),
+        }
+        if by_choice
+        else {},
+        tokens=asked.tokens,
+    )
+
+
+def _by_choice(
+    run: Run, own: Question, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
+) -> tuple[list[Told], Asked]:
+    """Each pair in one question. `own` is the prompt's question about one document."""
+    both = [
+        shown(texts[first.place], texts[second.place], own.reading)
+        for first, second in ((one.kept, one.left) if one.kept_first else (one.left, one.kept) for one in pairs)
+    ]
+    requests = [AnnotationRequest("", text, one.kept.source) for text, one in zip(both, pairs, strict=True)]
+    asked = _asked(run, question_of_two(own), Judge(ForcedChoice(), {}), requests)
+
+    def told(pair: Pair, reading: Reading) -> Told:
+        judgement, raw = reading.judgement, reading.answer.raw
+        if judgement.expected_score is None:
+            return Told(pair, "abstained", _reason(judgement), raw=raw)
+        if reading.answer.cut:
+            return Told(pair, "abstained", CUT, raw=raw)
+        right = (judgement.expected_score == FIRST) == pair.kept_first
+        return Told(pair, "right" if right else "wrong", raw=raw)
+
+    return [told(pair, asked.readings[_key(text)]) for pair, text in zip(pairs, both, strict=True)], asked
+
+
+def _by_scores(
+    run: Run, own: Question, judge: Judge, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
+) -> tuple[list[Told], Asked]:
+    """Each document by the prompt's own question; the higher expected score is the choice."""
+    sides = [side for pair in pairs for side in (pair.kept, pair.left)]
+    requests = [AnnotationRequest(side.id, texts[side.place], side.source) for side in sides]
+    asked = _asked(run, own, judge, requests)
+
+    def told(pair: Pair) -> Told:
+        kept, left = (asked.readings[_key(texts[side.place])].judgement for side in (pair.kept, pair.left))
+        expected = kept.expected_score, left.expected_score
+        if kept.expected_score is None or left.expected_score is None:
+            unread = kept if kept.expected_score is None else left
+            return Told(pair, "abstained", _reason(unread), expected)
+        if kept.expected_score == left.expected_score:
+            return Told(pair, "abstained", TIE, expected)
+        return Told(pair, "right" if kept.expected_score > left.expected_score else "wrong", "", expected)
+
+    return [told(pair) for pair in pairs], asked
+
+
+def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Asked:
+    """Through the answer store: what has an answer is not asked again, and what the budget has no room for not yet."""
+    store = AnswerStore.of(run.answers, question)
+    spending = Spending.so_far(run.limits, question, store, run.output.scratch)
+    collector, missing = AnswerCollector(run.annotator, question, store, spending), UNANSWERED
+    keys = [_key(one.text) for one in requests]
+    with run.resources.progress.bar("blind test", len(requests), "questions") as bar:
+        try:
+            collector.ask(zip(keys, requests, strict=True), bar)
+        except AskingStoppedError:
+            missing = NOT_ASKED
+    answers = store.answers(set(keys))
+
+    def reading(key: str) -> Reading:
+        answer = answers.get(key) or failed_answer(key, collector.failures.get(key, missing))
+        return Reading(answer, judge.judge(answer))
+
+    return Asked({key: reading(key) for key in keys})
+
+
+def _key(text: str) -> str:
+    return digest_of_bytes(text.encode())
+
+
+def _reason(judgement: Judgement) -> str:
+    kind = kind_of(judgement.reason)
+    return NOT_ASKED if kind == NOT_ASKED else f"{judgement.status}: {kind}"
+
+
+def _rows(told: Iterable[Told], texts: Mapping[tuple[str, int], str], own: Question) -> Iterator[dict[str, Any]]:
+    reading = own.reading
+    for one in told:
+        sides = {"kept": one.pair.kept, "left": one.pair.left}
+        beside = {
+            f"{side}_{name}": value
+            for side, document in sides.items()
+            for name, value in {
+                "id": document.id,
+                "shard": document.shard,
+                "row": document.row,
+                "characters": document.characters,
+                "score": document.score,
+                "text": excerpt(texts[document.place], reading.characters, reading.part)[0],
+            }.items()
+        }
+        kept, left = one.expected
+        yield {
+            "outcome": one.outcome,
+            "reason": one.reason,
+            "source": one.pair.kept.source,
+            "kept_first": one.pair.kept_first,
+            "kept_expected": kept,
+            "left_expected": left,
+            "raw": one.raw,
+            **beside,
+        }
+
+
+def tally(told: Iterable[Told]) -> Tally:
+    outcomes = Counter(one.outcome for one in told)
+    right, chosen = outcomes["right"], outcomes["right"] + outcomes["wrong"]
+    return Tally(
+        pairs=outcomes.total(), right=right, abstained=outcomes["abstained"], share_right=_share(right, chosen)
+    )
+
+
+def _share(count: int, size: int) -> Figure | None:
+    """A share of pairs with Clopper and Pearson's interval, which is honest where pairs are few."""
+    if not size:
+        return None
+    low, high = exact_interval(count, size)
+    return Figure(value=count / size, low=low, high=high, n=size, unit="pairs")
