@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
         "read_characters": 400,
     },
     "keep": {"fraction": 0.2},
+    "blind_test": {"pairs": 4},
     "training": {"depth": 1, "vocabulary": 400, "length": 32, "batch": 4, "steps": 20, "seeds": 2},
     "evaluation": {"target_documents": 8, "general_documents": 8},
 }

@@ -114,6 +114,7 @@ def test_all_that_asks_the_annotator_is_counted(root: Root) -> None:
 
     assert stages["annotator_report"]["tokens"]["value"] == pytest.approx(50 * pilot.tokens.value)
     assert stages["annotator_report"]["money"]["value"] == pytest.approx(50 * pilot.tokens.value / 100 / 3600 * 20)
+    assert stages["blind_test"]["tokens"]["value"] == pytest.approx(2 * 50 * pilot.tokens.value)
     assert 100 * len("Short? ") / 4 < first_pass < 100 * (len(cascade["prompt"]) + 50 + 4) / 4  # 100 are left to rank
 
 

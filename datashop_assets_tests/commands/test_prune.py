@@ -18,7 +18,14 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.leases import Owner, lease
 from datashop_assets_tests.orchestration.workshop import Workshop
 
-MADE_AGAIN = ["data_card", "evaluation", "filtered_pool", "matched_lm", "trained_lm"]  # after an edit of `keep`
+MADE_AGAIN = [
+    "blind_test",
+    "data_card",
+    "evaluation",
+    "filtered_pool",
+    "matched_lm",
+    "trained_lm",
+]  # after an edit of `keep`
 
 
 @pytest.fixture

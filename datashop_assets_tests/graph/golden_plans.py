@@ -45,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "keep-threshold": {"annotator": ASKED, "keep": {"threshold": 0.5}},
     "keep-recall": {"annotator": ASKED, "keep": {"recall": 0.9, "labels": 900}},
     "keep-precision": {"annotator": ASKED, "keep": {"precision": 0.8, "delta": 0.1, "design": "fixed"}},
+    "no-blind-test": {"annotator": ASKED, "blind_test": {"pairs": 0}},
     "no-matched": {"annotator": ASKED, "training": {"matched_control": False, "steps": "optimal", "seeds": 2}},
     "anneal": {"annotator": ASKED, "training": {"anneal_from": "smollm2-135m-instruct", "steps": 10}},
     "decontamination": {"annotator": ASKED, "evaluation": {"benchmarks": [{"uri": "embedded"}]}},

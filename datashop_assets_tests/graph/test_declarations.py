@@ -14,7 +14,7 @@ def test_headlines_and_what_is_volatile_are_fields_of_the_result(result: type[St
     assert named <= set(result.model_fields), result.step
 
 
-def test_status_has_a_headline_for_labels_model_pool_and_verdict() -> None:
+def test_status_has_a_headline_for_labels_model_pool_its_test_and_verdict() -> None:
     assert {result.step for result in RESULTS if result.headlines} == {
-        *("annotations", "encoder", "filtered_pool", "evaluation")
+        *("annotations", "encoder", "filtered_pool", "blind_test", "evaluation")
     }

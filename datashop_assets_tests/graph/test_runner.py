@@ -154,6 +154,27 @@ def test_the_card_says_what_of_the_files_is_not_among_the_documents(made: Made) 
     assert card.count(f"files passed over: 1 without a row ({EMPTY})") == 2  # of the pool, and of the sample's source
 
 
+def test_the_card_has_the_share_of_the_blind_test_with_its_interval_and_abstentions(made: Made) -> None:
+    tested, output = made.plan()["blind_test"].output.result, made.plan()["data_card"].output
+    html, text = (output.file(name).read_text() for name in ("card.html", "card.md"))
+    first_screen = html.partition('id="rubric"')[0]
+    assert tested.pairs == 4 == tested.right + tested.wrong + tested.abstentions
+    assert tested.share_right is not None
+    assert f"blind test of what is kept<b>{tested.share_right.value:.2f}</b>" in first_screen
+    assert f"{tested.share_right.low:.2f} to {tested.share_right.high:.2f}" in first_screen
+    assert f"{tested.abstentions} abstentions of 4 pairs" in first_screen
+    assert tested.sentence()[1:] in html.partition('id="kept"')[2]
+    shown = f"{tested.share_right.value:.3f} ({tested.share_right.low:.3f} to {tested.share_right.high:.3f})"
+    assert f"| {shown} of {tested.right + tested.wrong}; {tested.abstentions} abstentions |" in text
+
+
+def test_a_card_says_of_a_rubric_what_has_not_been_shown(made: Made) -> None:
+    facts = orjson.loads(made.plan()["data_card"].output.file("card.json").read_bytes())
+    assert page.RUBRIC_EVIDENCE not in page.hub(facts, [])
+    facts["prompt"]["annotator"]["scoring"] = "score_token"
+    assert page.RUBRIC_EVIDENCE in page.hub(facts, [])
+
+
 def test_the_cards_verdict_stands_beside_the_number_of_documents_and_its_reservations(made: Made) -> None:
     evaluation = made.plan()["evaluation"].output.result
     output = made.plan()["data_card"].output

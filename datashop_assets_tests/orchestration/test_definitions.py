@@ -60,7 +60,7 @@ def test_lineage_begins_at_the_prompt_file() -> None:
 def test_only_what_computes_with_a_large_model_waits_for_it() -> None:
     pools = {asset.key.to_user_string(): asset.op.pool for asset in STEPS if asset.op.pool}
     assert {name for name, pool in pools.items() if pool == "annotator"} == {
-        *("rubric", "annotations", "annotator_report", "keep_certificate", "evaluation_targets")
+        *("rubric", "annotations", "annotator_report", "keep_certificate", "blind_test", "evaluation_targets")
     }
     assert {name for name, pool in pools.items() if pool == "tpu"} == {
         *("control_lm", "matched_lm", "trained_lm", "evaluation")

@@ -128,7 +128,9 @@ def test_only_what_is_missing_or_stale_is_asked_for(daemon: Daemon) -> None:
     daemon.workshop.finish("numbers")
     daemon.tick()
     daemon.workshop.write("numbers", keep={"fraction": 0.2})
-    assert daemon.tick() == [("numbers", ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"])]
+    assert daemon.tick() == [
+        ("numbers", ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"])
+    ]
 
 
 @pytest.mark.parametrize("moment", ["partitions", "runs", "cursor"])
@@ -239,7 +241,7 @@ def test_dagster_calls_unsynced_what_an_edit_makes_another_and_nothing_else(daem
     daemon.workshop.finish("numbers")
     assert unsynced(daemon) == []
     daemon.workshop.write("numbers", keep={"fraction": 0.2})
-    again = ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+    again = ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"]
     assert unsynced(daemon) == again == daemon.workshop.to_do("numbers")
     daemon.workshop.finish("numbers", *again)
     assert [name for name, _ in daemon.reported()] == again
@@ -278,7 +280,7 @@ def test_a_stale_output_is_reported_by_the_check_usable(daemon: Daemon) -> None:
     daemon.evaluate_and_keep()
     daemon.workshop.write("numbers", keep={"fraction": 0.2})
     said = {one.asset_key.to_user_string(): one.description for one in usable(daemon.evaluate_and_keep())}
-    assert list(said) == ["filtered_pool", "matched_lm", "trained_lm", "evaluation", "data_card"]
+    assert list(said) == ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"]
     assert said["filtered_pool"] == (
         "numbers: stale: the prompt, its sources or the code changed; `datashop run numbers` makes it again"
     )
