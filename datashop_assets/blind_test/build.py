@@ -38,11 +38,11 @@ SCHEMA = {
     "source": pl.String,
     "kept_first": pl.Boolean,  # whether the kept document was shown first, by choice
     "kept_expected": pl.Float64,  # the annotator's expected scores, by scores
-    "left_expected": pl.Float64,
+    "other_expected": pl.Float64,
     "raw": pl.String,  # the reply, by choice
     **{
         f"{side}_{name}": kind
-        for side in ("kept", "left")
+        for side in ("kept", "other")
         for name, kind in {
             "id": pl.String,
             "shard": pl.String,
@@ -60,7 +60,7 @@ Run = StepRun[BlindTestConfig]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PairOutcome:
     """What became of a pair."""
 
     pair: Pair
@@ -71,26 +71,12 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """An answer and how it is judged."""
-
+class JudgedAnswer:
     answer: Answer
     judgement: Judgement
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The answers to all requests by the digest of what was shown."""
-
-    readings: Mapping[str, Reading]
-
-    @property
-    def failed(self) -> int:
-        return sum(one.judgement.status is Status.FAILED for one in self.readings.values())
-
-    @property
-    def tokens(self) -> int:
-        return sum(one.answer.tokens_in + one.answer.tokens_out for one in self.readings.values())
+Answers = Mapping[str, JudgedAnswer]  # by the digest of what was shown
 
 
 def build(run: Run) -> BlindTestResult:
@@ -98,88 +84,89 @@ def build(run: Run) -> BlindTestResult:
     pool, wanted = run.input(PretrainingPoolResult), run.config.pairs
     annotated = run.input(AnnotationsResult).table(columns=["content"])["content"]
     drawn = draw_pairs(pool, run.input(FilteredPoolResult), annotated, wanted)
-    places = (side.place for pair in drawn.pairs for side in (pair.kept, pair.left))
+    places = (side.place for pair in drawn.pairs for side in (pair.kept, pair.other))
     texts = {place: document.text for place, document in read_places(pool, places).items()}
     own = run.config.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
     if run.config.options is None:
-        told, asked = _by_choice(run, own, drawn.pairs, texts)
+        outcomes, answers = _by_choice(run, own, drawn.pairs, texts)
     else:
-        told, asked = _by_scores(run, own, Judge.of(run.config.options), drawn.pairs, texts)
-    run.output.write_rows(PAIRS, _rows(told, texts, own), SCHEMA)
-    by_choice, outcomes = run.config.options is None, Counter(one.outcome for one in told)
-    chosen = [one for one in told if one.outcome != "abstained"]
+        outcomes, answers = _by_scores(run, own, Judge.of(run.config.options), drawn.pairs, texts)
+    run.output.write_rows(PAIRS, _rows(outcomes, texts, own), SCHEMA)
+    by_choice, counts = run.config.options is None, Counter(one.outcome for one in outcomes)
+    chosen = [one for one in outcomes if one.outcome != "abstained"]
     first = sum(one.pair.kept_first == (one.outcome == "right") for one in chosen)
+    answered_by = AnsweredBy(model=own.model, revision=own.revision, pinned=bool(run.config.question.revision))
     return BlindTestResult(
-        answered_by=AnsweredBy(model=own.model, revision=own.revision, pinned=bool(run.config.question.revision)),
-        failed_calls=asked.failed,
+        answered_by=answered_by if outcomes else None,
+        failed_calls=sum(one.judgement.status is Status.FAILED for one in answers.values()),
         method="choice" if by_choice else "scores",
         wanted=wanted,
-        pairs=len(told),
+        pairs=len(outcomes),
         unmatched=drawn.unmatched,
-        right=outcomes["right"],
-        wrong=outcomes["wrong"],
-        abstained=dict(Counter(one.reason for one in told if one.outcome == "abstained").most_common()),
-        share_right=_share(outcomes["right"], len(chosen)),
+        right=counts["right"],
+        wrong=counts["wrong"],
+        abstained=dict(Counter(one.reason for one in outcomes if one.outcome == "abstained").most_common()),
+        share_right=_share(counts["right"], len(chosen)),
         by_source={
-            source: tally(one for one in told if one.pair.kept.source == source)
-            for source in sorted({one.pair.kept.source for one in told})
+            source: tally(one for one in outcomes if one.pair.kept.source == source)
+            for source in sorted({one.pair.kept.source for one in outcomes})
         },
         chose_first=_share(first, len(chosen)) if by_choice else None,
         by_place_of_kept={
-            "first": tally(one for one in told if one.pair.kept_first),
-            "second": tally(one for one in told if not one.pair.kept_first),
+            "first": tally(one for one in outcomes if one.pair.kept_first),
+            "second": tally(one for one in outcomes if not one.pair.kept_first),
         }
         if by_choice
         else {},
-        tokens=asked.tokens,
+        tokens=sum(one.answer.tokens_in + one.answer.tokens_out for one in answers.values()),
     )
 
 
 def _by_choice(
     run: Run, own: Question, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[Told], Asked]:
+) -> tuple[list[PairOutcome], Answers]:
     """Each pair in one question. `own` is the prompt's question about one document."""
     both = [
         shown(texts[first.place], texts[second.place], own.reading)
-        for first, second in ((one.kept, one.left) if one.kept_first else (one.left, one.kept) for one in pairs)
+        for first, second in ((one.kept, one.other) if one.kept_first else (one.other, one.kept) for one in pairs)
     ]
     requests = [AnnotationRequest("", text, one.kept.source) for text, one in zip(both, pairs, strict=True)]
-    asked = _asked(run, question_of_two(own), Judge(ForcedChoice(), {}), requests)
+    answers = _answers(run, question_of_two(own), Judge(ForcedChoice(), {}), requests)
 
-    def told(pair: Pair, reading: Reading) -> Told:
-        judgement, raw = reading.judgement, reading.answer.raw
+    def outcome(pair: Pair, given: JudgedAnswer) -> PairOutcome:
+        judgement, raw = given.judgement, given.answer.raw
         if judgement.expected_score is None:
-            return Told(pair, "abstained", _reason(judgement), raw=raw)
-        if reading.answer.cut:
-            return Told(pair, "abstained", CUT, raw=raw)
+            return PairOutcome(pair, "abstained", _reason(judgement), raw=raw)
+        if given.answer.cut:
+            return PairOutcome(pair, "abstained", CUT, raw=raw)
         right = (judgement.expected_score == FIRST) == pair.kept_first
-        return Told(pair, "right" if right else "wrong", raw=raw)
+        return PairOutcome(pair, "right" if right else "wrong", raw=raw)
 
-    return [told(pair, asked.readings[_key(text)]) for pair, text in zip(pairs, both, strict=True)], asked
+    return [outcome(pair, answers[_key(text)]) for pair, text in zip(pairs, both, strict=True)], answers
 
 
 def _by_scores(
     run: Run, own: Question, judge: Judge, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[Told], Asked]:
+) -> tuple[list[PairOutcome], Answers]:
     """Each document by the prompt's own question; the higher expected score is the choice."""
-    sides = [side for pair in pairs for side in (pair.kept, pair.left)]
+    sides = [side for pair in pairs for side in (pair.kept, pair.other)]
     requests = [AnnotationRequest(side.id, texts[side.place], side.source) for side in sides]
-    asked = _asked(run, own, judge, requests)
+    answers = _answers(run, own, judge, requests)
 
-    def told(pair: Pair) -> Told:
-        kept, left = (asked.readings[_key(texts[side.place])].judgement for side in (pair.kept, pair.left))
-        expected = kept.expected_score, left.expected_score
-        if kept.expected_score is None or left.expected_score is None:
-            unread = kept if kept.expected_score is None else left
-            return Told(pair, "abstained", _reason(unread), expected)
-        if kept.expected_score == left.expected_score:
-            return Told(pair, "abstained", TIE, expected)
-        return Told(pair, "right" if kept.expected_score > left.expected_score else "wrong", "", expected)
+    def outcome(pair: Pair) -> PairOutcome:
+        kept, other = (answers[_key(texts[side.place])].judgement for side in (pair.kept, pair.other))
+        expected = kept.expected_score, other.expected_score
+        if kept.expected_score is None or other.expected_score is None:
+            unread = kept if kept.expected_score is None else other
+            return PairOutcome(pair, "abstained", _reason(unread), expected)
+        if kept.expected_score == other.expected_score:
+            return PairOutcome(pair, "abstained", TIE, expected)
+        return PairOutcome(pair, "right" if kept.expected_score > other.expected_score else "wrong", "", expected)
 
-    return [told(pair) for pair in pairs], asked
+    return [outcome(pair) for pair in pairs], answers
 
 
-def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Asked:
+def _answers(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Answers:
     """Through the answer store: what has an answer is not asked again, and what the budget has no room for not yet."""
     store = AnswerStore.of(run.answers, question)
     spending = Spending.so_far(run.limits, question, store, run.output.scratch)
@@ -190,13 +177,9 @@ def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[Annota
             collector.ask(zip(keys, requests, strict=True), bar)
         except AskingStoppedError:
             missing = NOT_ASKED
-    answers = store.answers(set(keys))
-
-    def reading(key: str) -> Reading:
-        answer = answers.get(key) or failed_answer(key, collector.failures.get(key, missing))
-        return Reading(answer, judge.judge(answer))
-
-    return Asked({key: reading(key) for key in keys})
+    stored = store.answers(set(keys))
+    answers = {key: stored.get(key) or failed_answer(key, collector.failures.get(key, missing)) for key in keys}
+    return {key: JudgedAnswer(answer, judge.judge(answer)) for key, answer in answers.items()}
 
 
 def _key(text: str) -> str:
@@ -208,10 +191,12 @@ def _reason(judgement: Judgement) -> str:
     return NOT_ASKED if kind == NOT_ASKED else f"{judgement.status}: {kind}"
 
 
-def _rows(told: Iterable[Told], texts: Mapping[tuple[str, int], str], own: Question) -> Iterator[dict[str, Any]]:
+def _rows(
+    outcomes: Iterable[PairOutcome], texts: Mapping[tuple[str, int], str], own: Question
+) -> Iterator[dict[str, Any]]:
     reading = own.reading
-    for one in told:
-        sides = {"kept": one.pair.kept, "left": one.pair.left}
+    for one in outcomes:
+        sides = {"kept": one.pair.kept, "other": one.pair.other}
         beside = {
             f"{side}_{name}": value
             for side, document in sides.items()
@@ -224,25 +209,23 @@ def _rows(told: Iterable[Told], texts: Mapping[tuple[str, int], str], own: Quest
                 "text": excerpt(texts[document.place], reading.characters, reading.part)[0],
             }.items()
         }
-        kept, left = one.expected
+        kept, other = one.expected
         yield {
             "outcome": one.outcome,
             "reason": one.reason,
             "source": one.pair.kept.source,
             "kept_first": one.pair.kept_first,
             "kept_expected": kept,
-            "left_expected": left,
+            "other_expected": other,
             "raw": one.raw,
             **beside,
         }
 
 
-def tally(told: Iterable[Told]) -> Tally:
-    outcomes = Counter(one.outcome for one in told)
-    right, chosen = outcomes["right"], outcomes["right"] + outcomes["wrong"]
-    return Tally(
-        pairs=outcomes.total(), right=right, abstained=outcomes["abstained"], share_right=_share(right, chosen)
-    )
+def tally(outcomes: Iterable[PairOutcome]) -> Tally:
+    counts = Counter(one.outcome for one in outcomes)
+    right, chosen = counts["right"], counts["right"] + counts["wrong"]
+    return Tally(pairs=counts.total(), right=right, abstained=counts["abstained"], share_right=_share(right, chosen))
 
 
 def _share(count: int, size: int) -> Figure | None:

@@ -18,7 +18,7 @@ def describe(output: StepOutput[BlindTestResult]) -> Mapping[str, str]:
     """What was found, by source and by place, why pairs were abstained from, and pairs that were told wrong."""
     wrong = islice((row for row in output.rows(PAIRS) if row["outcome"] == "wrong"), SHOWN)
     pairs = [
-        (escaped(row["source"]), escaped(row["kept_text"]), escaped(row["left_text"]), f"{row['kept_score']:.3f}")
+        (escaped(row["source"]), escaped(row["kept_text"]), escaped(row["other_text"]), f"{row['kept_score']:.3f}")
         for row in wrong
     ]
     told_wrong = {"pairs told wrong": table(("source", "kept", "not kept", "encoder's score of the kept one"), pairs)}

@@ -1,7 +1,7 @@
 """Draws the pairs: a kept document and one that is not, of the same source and of similar length.
 
 Kept documents come up in the order of a hash of their place, so that the pairs stand for what is kept. Each is paired
-with a document that was left out, drawn at random among those of its source and class of length: classes are a factor
+with a document that is not kept, drawn at random among those of its source and class of length: classes are a factor
 of `RATIO` wide. A kept document without such a partner is passed over and counted, and the next one takes its place, up
 to `RESERVE` for each pair. No text is in two pairs, and none was annotated before: the encoder has seen no label of it.
 
@@ -58,7 +58,7 @@ class Pair:
     """`kept_first`: which document is shown first, where both are shown."""
 
     kept: Candidate
-    left: Candidate
+    other: Candidate
     kept_first: bool
 
 
@@ -97,14 +97,14 @@ def _first_kept(pool: StageFolder, filtered: StageFolder, used: pl.DataFrame, co
 def _partners(
     pool: StageFolder, filtered: StageFolder, used: pl.DataFrame, kept: pl.DataFrame
 ) -> dict[tuple[str, int], list[dict[str, Any]]]:
-    """Stratum -> documents that were left out, in the order of their keys, as many as kept ones came up there."""
+    """Stratum -> documents that are not kept, in the order of their keys, as many as kept ones came up there."""
     if not len(kept):
         return {}
     wanted, first = kept.group_by(STRATUM).agg(wanted=pl.len()), pl.DataFrame()
     for chunk in _documents(pool, filtered):
-        left = chunk.filter(~pl.col("kept")).join(used, on="content", how="anti").join(wanted, on=STRATUM)
-        left = _keyed(left)
-        first = pl.concat([first, left]) if len(first) else left
+        others = chunk.filter(~pl.col("kept")).join(used, on="content", how="anti").join(wanted, on=STRATUM)
+        others = _keyed(others)
+        first = pl.concat([first, others]) if len(first) else others
         first = first.sort("key", "shard", "row").unique("content", keep="first", maintain_order=True)
         first = first.filter(pl.int_range(pl.len()).over(STRATUM) < pl.col("wanted"))
     found: dict[tuple[str, int], list[dict[str, Any]]] = {}
@@ -146,6 +146,6 @@ def _in_balanced_order(pairs: list[Pair]) -> list[Pair]:
     ordered = []
     for number, pair in enumerate(pairs):
         leads = pairs[number - number % 2]
-        first = keyed_hash("blind test order", f"{leads.kept.content} {leads.left.content}") & 1
-        ordered.append(Pair(pair.kept, pair.left, kept_first=bool(first) != bool(number % 2)))
+        first = keyed_hash("blind test order", f"{leads.kept.content} {leads.other.content}") & 1
+        ordered.append(Pair(pair.kept, pair.other, kept_first=bool(first) != bool(number % 2)))
     return ordered

@@ -64,7 +64,7 @@ class BlindTestResult(AnnotatorResult):
         return sum(self.abstained.values())
 
     @property
-    def told(self) -> bool:
+    def above_chance(self) -> bool:
         """Whether pairs are told right more often than by chance."""
         return self.share_right is not None and (self.share_right.low or 0.0) > CHANCE
 

@@ -19,12 +19,12 @@ def _sides_told_apart(context: CheckContext) -> CheckResult:
     result: BlindTestResult = context.output.result
     many = result.abstentions > MOST_ABSTENTIONS * result.pairs
     said = result.sentence()
-    if result.share_right is not None and not result.told:
+    if result.share_right is not None and not result.above_chance:
         said += "; by chance half would be right, and the interval does not lie above that"
     if many:
         said += f"; more than {MOST_ABSTENTIONS:.0%} abstentions: {', '.join(result.abstained)}"
     figures = {} if result.share_right is None else {"share_right": result.share_right.value}
-    return CheckResult(passed=result.told and not many, description=said, figures=figures)
+    return CheckResult(passed=result.above_chance and not many, description=said, figures=figures)
 
 
 SIDES_TOLD_APART = Check(

@@ -89,7 +89,7 @@ def test_both_documents_are_shown_in_the_order_that_is_recorded(made: Made) -> N
     output = made.test("order", reader := Reader())
     by_text = {request.text: request for request in reader.requests}
     for row in output.rows(PAIRS):
-        texts = [row["kept_text"].strip(), row["left_text"].strip()]
+        texts = [row["kept_text"].strip(), row["other_text"].strip()]
         first, second = texts if row["kept_first"] else texts[::-1]
         assert any(0 < text.find(first) < text.find(second) for text in by_text)
     assert len(reader.questions) == 1

@@ -18,22 +18,22 @@ def drawn(made: Made, wanted: int) -> DrawnPairs:
 
 def test_a_pair_is_of_one_source_and_of_similar_length_from_both_sides_of_the_cut(made: Made) -> None:
     found = drawn(made, 60)
-    places = [side.place for pair in found.pairs for side in (pair.kept, pair.left)]
+    places = [side.place for pair in found.pairs for side in (pair.kept, pair.other)]
     texts = {place: one.text for place, one in read_places(made.pool, places).items()}
     assert len(found.pairs) == 60
     assert len(set(places)) == 120
     assert len({pair.kept.source for pair in found.pairs}) == 2
     for pair in found.pairs:
-        lengths = len(texts[pair.kept.place]), len(texts[pair.left.place])
-        assert lengths == (pair.kept.characters, pair.left.characters)
+        lengths = len(texts[pair.kept.place]), len(texts[pair.other.place])
+        assert lengths == (pair.kept.characters, pair.other.characters)
         assert max(lengths) / min(lengths) < RATIO
-        assert pair.kept.source == pair.left.source
+        assert pair.kept.source == pair.other.source
         assert "proof" in texts[pair.kept.place]
-        assert "proof" not in texts[pair.left.place]
+        assert "proof" not in texts[pair.other.place]
 
 
 def test_no_text_that_was_annotated_is_shown(made: Made) -> None:
-    contents = {side.content for pair in drawn(made, 200).pairs for side in (pair.kept, pair.left)}
+    contents = {side.content for pair in drawn(made, 200).pairs for side in (pair.kept, pair.other)}
     assert not contents & set(made.annotated)
 
 
@@ -71,7 +71,7 @@ def test_copies_of_a_text_are_one_document(tmp_path: Path) -> None:
     made = made_of(tmp_path, rows, lambda text: "proof" in text, 0)
     pairs = drawn(made, 50).pairs
     assert len(pairs) == 3
-    assert len({side.content for pair in pairs for side in (pair.kept, pair.left)}) == 6
+    assert len({side.content for pair in pairs for side in (pair.kept, pair.other)}) == 6
 
 
 def test_where_all_or_nothing_is_kept_there_is_no_pair(made: Made, tmp_path: Path) -> None:

@@ -175,9 +175,9 @@ def test_the_list_of_prompts_says_what_is_stale_and_what_the_last_run_does(works
         def page() -> str:
             return cards(workshop, lambda slugs: last_runs(instance, slugs))
 
-        assert f"<td>{stages - 5} of {stages}, 5 stale, queued<td>" in page()
+        assert f"<td>{stages - 6} of {stages}, 6 stale, queued<td>" in page()
         instance.report_run_failed(run)
-        assert f"<td>{stages - 5} of {stages}, 5 stale, failed at 20" in page()
+        assert f"<td>{stages - 6} of {stages}, 6 stale, failed at 20" in page()
 
 
 def test_a_gate_that_is_not_among_those_that_block_blocks_nothing(blocked: Workshop) -> None:
