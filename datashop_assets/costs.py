@@ -124,13 +124,23 @@ class PilotSummary(BaseModel):
     pace: str  # how it is known
 
 
+class VisibleDifference(BaseModel):
+    """The smallest difference that the comparison's seeds find with 80% power; None where one seed finds none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, validate_by_name=True)
+    measure: str
+    difference: float | None  # bits per byte
+    source: str = Field(alias="from")  # how the spread of the seeds is known
+
+
 class Estimate(BaseModel):
-    """The estimate of a prompt, by stage."""
+    """The estimate of a prompt, by stage, and what its comparison will be able to see."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     currency: str
     pilot: PilotSummary
     stages: dict[str, StageEstimate]
+    visible: list[VisibleDifference] = []
 
     def keep(self, slug: str, root: Root) -> None:
         """Beside the prompt, so that assets and card can show it after the run."""

@@ -18,19 +18,20 @@ from datashop_assets.asking.store import AnswerStore, content_of
 from datashop_assets.blind_test.results import BlindTestConfig
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources
-from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, seconds_spent
+from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, VisibleDifference, seconds_spent
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
-from datashop_assets.evaluation.results import EvaluationTargetsConfig
+from datashop_assets.evaluation.power import visible_before
+from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsConfig
 from datashop_assets.excerpts import excerpt
 from datashop_assets.filtered_pool.results import KeepCertificateConfig
-from datashop_assets.paces import PoolSize, expected_seconds, work
+from datashop_assets.paces import PoolSize, expected_seconds, finished, work
 from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, QuestionRankingConfig
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, ModelNames, Question
 from datashop_assets.rubric.results import RubricConfig, RubricResult, WritingConfig, rubric_text
 from datashop_assets.rubric.wording import AFTER, BEFORE, DESCRIBE, MERGE
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
-from datashop_assets.trained_lm.results import ControlConfig
+from datashop_assets.trained_lm.results import ControlConfig, MatchedLMResult, TrainedLMResult
 
 READ = (PretrainingPoolResult.step, AnnotationSampleResult.step)  # what any estimate is made from
 ANNOTATOR = AnnotationsResult.step  # where it runs, all that asks the annotator does
@@ -158,7 +159,14 @@ def make_estimate(
             price_per_hour=price.price_per_hour,
             source=stage.source,
         )
-    return Estimate(currency=prices.currency, pilot=summary, stages=stages)
+    return Estimate(currency=prices.currency, pilot=summary, stages=stages, visible=_visible(plan))
+
+
+def _visible(plan: Plan) -> list[VisibleDifference]:
+    """What the comparison will be able to see, whether its models are trained already or not."""
+    models, comparison = plan[TrainedLMResult.step].config, plan[EvaluationResult.step].config
+    matched = MatchedLMResult.step in plan
+    return visible_before(models, comparison, matched, finished(plan.root, EvaluationResult.step), plan.root)
 
 
 @dataclass(frozen=True)

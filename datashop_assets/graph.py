@@ -6,13 +6,20 @@ from datashop_assets.core.plan import Graph, Plan, make_plan
 from datashop_assets.data_card.steps import data_card
 from datashop_assets.documents.steps import annotation_sample, pretraining_pool
 from datashop_assets.encoder.steps import encoder, pool_embeddings
-from datashop_assets.evaluation.steps import evaluation, evaluation_targets
+from datashop_assets.evaluation.steps import evaluation, evaluation_targets, sensitivity
 from datashop_assets.filtered_pool.steps import filtered_pool, keep_certificate, pool_scores
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import ModelNames
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.storage.root import Root
-from datashop_assets.trained_lm.steps import control_lm, matched_lm, trained_lm
+from datashop_assets.trained_lm.steps import (
+    control_lm,
+    control_lm_second_rate,
+    matched_lm,
+    matched_lm_second_rate,
+    trained_lm,
+    trained_lm_second_rate,
+)
 from datashop_assets.training_documents.steps import decontamination, pool_tokens
 from datashop_assets.training_set.steps import training_set
 
@@ -37,6 +44,10 @@ GRAPH = Graph(
         trained_lm,
         evaluation_targets,
         evaluation,
+        control_lm_second_rate,
+        matched_lm_second_rate,
+        trained_lm_second_rate,
+        sensitivity,
         data_card,
     )
 )

@@ -65,7 +65,7 @@ def expected_seconds(planned: PlannedStep, root: Root, pool: PoolSize, vocabular
     """Seconds of a stage that is to be made over this pool, scaled from how many finished ones of its name."""
     name, config = planned.step.name, type(planned.config)
     rates: list[float] = []
-    for manifest in _finished(root, name):
+    for manifest in finished(root, name):
         try:
             made = config.model_validate(manifest.config)
         except ValidationError:  # made by another version of the step
@@ -77,7 +77,8 @@ def expected_seconds(planned: PlannedStep, root: Root, pool: PoolSize, vocabular
     return t_interval(rates).at_least(0.0).times(work(name, planned.config, pool, vocabulary)), len(rates)
 
 
-def _finished(root: Root, name: str) -> Iterator[Manifest]:
+def finished(root: Root, name: str) -> Iterator[Manifest]:
+    """The manifests of all finished stages of a name, whatever prompt they are of; damaged ones are left out."""
     stages = root.stages.child(name)
     for digest in stages.folders():
         try:

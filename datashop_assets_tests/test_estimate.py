@@ -7,14 +7,17 @@ import orjson
 import pytest
 
 from datashop_assets.annotations.results import AnnotationsResult
+from datashop_assets.commands.estimate import show
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.costs import ASKING_STAGE, Prices, beside_estimate, last_estimate
 from datashop_assets.estimate import Pilot, make_estimate, measured_pilot, needed, stated_pilot
+from datashop_assets.evaluation.power import STATED_SPREAD
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.paces import PoolSize, expected_seconds, work
 from datashop_assets.prompts.prompt import Prompt, parse_prompt
 from datashop_assets.rubric.wording import DESCRIBE, MERGE
+from datashop_assets.statistics.comparison import visible_difference
 from datashop_assets.storage.root import Root
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.data_card.cards import annotations_result, finished
@@ -183,6 +186,29 @@ def test_a_stage_takes_what_finished_ones_took_for_as_much_work(root: Root) -> N
     assert expected is not None
     assert (expected.value, runs) == (pytest.approx(2 * took), 1)
     assert expected_seconds(plan(prompt(root), root)["encoder"], root, PoolSize(800, 0), 1024) == (None, 0)
+
+
+def test_what_the_comparison_will_be_able_to_see_is_said_before_it_is_trained(
+    root: Root, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = prompt(root).model_dump(mode="json", exclude={"slug"})
+    trainings: list[tuple[dict[str, int], list[str]]] = [
+        ({}, ["plain", "matched"]),
+        ({"matched_control": False, "seeds": 10}, ["plain"]),
+    ]
+    for training, controls in trainings:
+        planned = plan(parse_prompt({**fields, "training": training}, "w", ""), root)
+        estimate = make_estimate(planned, stated_pilot(planned, 50, 100.0), TABLE)
+        assert [one.measure for one in estimate.visible] == [
+            f"target documents against the {control} control" for control in controls
+        ]
+        for one, spread in zip(estimate.visible, STATED_SPREAD.values(), strict=False):
+            assert one.difference == pytest.approx(visible_difference(spread, training.get("seeds", 5)))
+            assert one.source == "measured at the default settings (docs/training.md)"
+        show("w", estimate)
+        said = " ".join(capsys.readouterr().out.split())
+        figure = f"{estimate.visible[0].difference:.3f} bits per byte (measured at the default settings"
+        assert f"Smallest difference found with 80% power, target documents against the plain control: {figure}" in said
 
 
 def test_the_asset_shows_the_estimate_beside_what_was_spent(root: Root, tmp_path: Path) -> None:

@@ -99,6 +99,9 @@ def show(slug: str, estimate: "Estimate") -> None:
     hours, money = (_total(stage.hours for stage in stages.values()), _total(stage.money for stage in stages.values()))
     table.add_row("all", "", _time(hours), amount(money), style="bold")
     say_table(table)
+    for one in estimate.visible:
+        found = "nothing: one seed has no interval" if one.difference is None else f"{one.difference:.3f} bits per byte"
+        say(f"Smallest difference found with 80% power, {one.measure}: {found} ({one.source})")
     saved = _total(stage.saved_hours for stage in stages.values() if stage.saved_hours)
     if saved and saved.value:
         reused = [name for name, stage in stages.items() if stage.saved_hours and stage.saved_hours.value]

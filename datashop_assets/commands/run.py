@@ -28,7 +28,7 @@ from datashop_assets.costs import prices_file
 from datashop_assets.data_card.results import DataCardResult
 from datashop_assets.documents.left_out import left_out
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult, SourceResult
-from datashop_assets.evaluation.results import EvaluationResult
+from datashop_assets.evaluation.results import EvaluationResult, SensitivityResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.graph import GRAPH
 
@@ -100,7 +100,7 @@ def run(prompt: str, until: str | None) -> None:
         now = plan if not steps else here.plan(prompt)
     blocked, stages = now.blocked(wanted), {name: step_status(one) for name, one in now.items()}
     if not failed:
-        _results(prompt, stages, made=steps)
+        show_results(prompt, stages, made=steps)
     else:
         _problems(prompt, stages)
     sys.exit(1 if failed or blocked else 0)
@@ -129,7 +129,7 @@ def status(prompts: tuple[str, ...], as_json: bool) -> None:
         complain(problem)
 
 
-def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
+def show_results(slug: str, stages: Stages, made: Collection[str]) -> None:
     """The end of a run: what each stage took, the comparison, where things are."""
 
     _stages(slug, stages, made)
@@ -139,6 +139,8 @@ def _results(slug: str, stages: Stages, made: Collection[str]) -> None:
         say_table(_comparison_table(evaluation))
         for reservation in evaluation.reservations:
             say(f"Reservation {reservation}")
+        if again := current.get(SensitivityResult.step):
+            say(f"Sensitivity {SensitivityResult.model_validate(again.metrics).sentence}")
         say(f"Comparison  {evaluated.path}")
     if tested := current.get(BlindTestResult.step):
         say(f"Blind test  {BlindTestResult.model_validate(tested.metrics).sentence()}")

@@ -22,7 +22,7 @@ from datashop_assets.documents.describe import described_left_out
 from datashop_assets.documents.pool import pool_shards
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderReport, EncoderResult, ceiling, encoder_report, unseen_labels
-from datashop_assets.evaluation.results import EvaluationResult
+from datashop_assets.evaluation.results import EvaluationResult, SensitivityResult
 from datashop_assets.filtered_pool.results import FilteredPoolResult, KeepCertificateResult
 from datashop_assets.training_documents.results import DecontaminationResult
 from datashop_assets.training_set.results import TrainingSetResult
@@ -41,6 +41,7 @@ DESCRIBED: tuple[type[StepResult], ...] = (
     BlindTestResult,
     DecontaminationResult,
     EvaluationResult,
+    SensitivityResult,
 )
 
 

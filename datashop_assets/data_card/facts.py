@@ -19,7 +19,8 @@ from datashop_assets.data_card.documents import Browsed, Samples, Scan, yields
 from datashop_assets.data_card.results import CardRun
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.encoder.results import EncoderReport, EncoderResult
-from datashop_assets.evaluation.results import EvaluationResult, Measure, read_measures
+from datashop_assets.evaluation.power import visible_in
+from datashop_assets.evaluation.results import EvaluationResult, Measure, SensitivityResult, read_measures
 from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
 from datashop_assets.rubric.results import RubricResult, read_rubric
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
@@ -33,6 +34,7 @@ def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed, report
     """Everything but times and costs."""
     evaluation = run.input(EvaluationResult)
     matched = against_matched(evaluation.result)
+    again = run.optional_input(SensitivityResult)
     return {
         "prompt": run.config.model_dump(mode="json"),
         "rubric": read_rubric(run.input(RubricResult)).model_dump(exclude_none=True),
@@ -47,6 +49,8 @@ def facts(run: CardRun, found: Scan, chosen: Samples, documents: Browsed, report
         "primary": evaluation.result.primary.row(),
         "reservations": evaluation.result.reservations,
         "matched": None if matched is None else matched.row(),
+        "visible": [None if one is None else visible_in(one) for one in (evaluation.result.primary, matched)],
+        "sensitivity": None if again is None else again.result.sentence,
         "samples": chosen,
         "scores": found.cells.to_dict(as_series=False),
         "yields": yields(found.cells),

@@ -91,26 +91,37 @@ class EvaluationDocument:
 
 def build(run: StepRun[EvaluationConfig]) -> EvaluationResult:
     """Writes losses by document, seed and model, the comparison by kind and source, and the report."""
-    models = _models(run)
-    seeds = _seeds(models)
-    documents = _documents(run)
-    bits = _bits(run, models, seeds, documents)
-    found = measures(bits, documents, run.config.primary)
+    models = models_of(run, ControlLMResult, MatchedLMResult, TrainedLMResult)
+    found = compare_models(run, models)
     result = _result(run, models, found)
-    run.output.write_rows(LOSSES, _loss_rows(bits, documents, seeds), LOSSES_SCHEMA)
-    run.output.write_rows(COMPARISON, (measure.row() for measure in found), COMPARISON_SCHEMA, beside=True)
     run.output.put_bytes(REPORT, report(found, result).encode())
     return result
 
 
-def _models(run: StepRun[EvaluationConfig]) -> Models:
+def models_of(
+    run: StepRun[EvaluationConfig],
+    control: type[ControlLMResult],
+    matched: type[MatchedLMResult],
+    candidate: type[TrainedLMResult],
+) -> Models:
     """The trained models by name: the candidate, its control, and the matched one where it was asked for."""
-    matched = run.optional_input(MatchedLMResult)
+    same_mix = run.optional_input(matched)
     return {
-        "control": run.input(ControlLMResult),
-        **({} if matched is None else {"matched": matched}),
-        TRAINED: run.input(TrainedLMResult),
+        "control": run.input(control),
+        **({} if same_mix is None else {"matched": same_mix}),
+        TRAINED: run.input(candidate),
     }
+
+
+def compare_models(run: StepRun[EvaluationConfig], models: Models) -> list[Measure]:
+    """All measures of these models. Writes losses by document, seed and model, and the measures by kind and source."""
+    seeds = _seeds(models)
+    documents = _documents(run)
+    bits = _bits(run, models, seeds, documents)
+    found = measures(bits, documents, run.config.primary)
+    run.output.write_rows(LOSSES, _loss_rows(bits, documents, seeds), LOSSES_SCHEMA)
+    run.output.write_rows(COMPARISON, (measure.row() for measure in found), COMPARISON_SCHEMA, beside=True)
+    return found
 
 
 def _seeds(models: Models) -> list[int]:
@@ -137,7 +148,7 @@ def _bits(
     pool = run.input(PoolTokensResult)
     end = end_token(read_tokenizer(pool), pool.result.separator)
     folders = [model_folder(output, seed) for output in models.values() for seed in seeds]
-    length = run.input(TrainedLMResult).result.models.length
+    length = models[TRAINED].result.models.length
     with run.resources.progress.bar("evaluating language models", len(folders), "models") as bar:
         bits = document_bits(folders, [one.tokens for one in documents], end, bar.advance, length=length)
     return dict(zip(models, np.split(bits, len(models)), strict=True))

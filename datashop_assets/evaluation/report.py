@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from datashop_assets.core.step import StepOutput
 from datashop_assets.evaluation.results import (
+    CONTROLS,
     REPORT,
     TARGETS,
     EvaluationResult,
     EvaluationTargetsResult,
     Measure,
     Origin,
+    SensitivityResult,
     Verdict,
     read_measures,
 )
@@ -30,7 +32,6 @@ HEAD = (
     "p, corrected",
     "verdict",
 )
-CONTROLS = {"control": "the plain control", "matched": "the matched control"}
 ORIGINS: Mapping[Origin, str] = {
     "given": "The target documents were named by the prompt. Texts that stand in the pool's training part were left "
     "out where they are exactly the same; near duplicates of them were not looked for.",
@@ -115,6 +116,11 @@ def _matched(result: EvaluationResult) -> str:
 def describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, str]:
     """Title -> Markdown."""
     return {"comparison": table(read_measures(output)), "report": output.file(REPORT).read_text()}
+
+
+def describe_sensitivity(output: StepOutput[SensitivityResult]) -> Mapping[str, str]:
+    """Title -> Markdown."""
+    return {"where the rates disagree": output.file(REPORT).read_text()}
 
 
 def describe_targets(output: StepOutput[EvaluationTargetsResult]) -> Mapping[str, str]:

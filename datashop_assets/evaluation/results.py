@@ -19,6 +19,7 @@ REPORT = "report.md"
 EVERY_SOURCE = ""
 FEW = 100  # documents: below, what they are like decides as much as what the model has read
 Against = Literal["control", "matched"]
+CONTROLS: Mapping[Against, str] = {"control": "the plain control", "matched": "the matched control"}
 Origin = Literal["given", "gold", "annotator"]
 
 
@@ -172,6 +173,45 @@ class EvaluationResult(StepResult):
         return next(found, None)
 
 
-def read_measures(output: StepOutput[EvaluationResult]) -> list[Measure]:
+class Disagreement(BaseModel):
+    """A measure of all sources whose verdict is another at the second learning rate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    first: Measure
+    second: Measure
+
+    @property
+    def sentence(self) -> str:
+        first, second = self.first, self.second
+        than = "from" if second.verdict == Verdict.SAME else "than"
+        return (
+            f"on {second.kind} documents the candidate is {second.verdict} {than} {CONTROLS[second.against]} "
+            f"({second.difference:+.3f}), and at the first {first.verdict} ({first.difference:+.3f})"
+        )
+
+
+class SensitivityResult(StepResult):
+    """The verdict at a second learning rate. `measures` are those of all sources together, at that rate."""
+
+    step: ClassVar[str] = "sensitivity"
+    headlines: ClassVar[tuple[str, ...]] = ("verdict",)
+    verdict: Verdict
+    measures: list[Measure]
+    learning_rates: tuple[float, float]  # the prompt's, and the second
+    disagreements: list[Disagreement]
+
+    @property
+    def sentence(self) -> str:
+        """Where the two rates disagree: it stands wherever the verdict does."""
+        first, second = self.learning_rates
+        at = f"At a learning rate of {second:g}, in place of {first:g},"
+        if all(one.verdict is Verdict.NONE for one in self.measures):
+            return f"{at} there is no verdict either: one seed has no interval."
+        if not self.disagreements:
+            return f"{at} every verdict is the same."
+        return f"{at} verdicts differ: {'; '.join(one.sentence for one in self.disagreements)}."
+
+
+def read_measures(output: StepOutput[EvaluationResult] | StepOutput[SensitivityResult]) -> list[Measure]:
     """All measures of a finished evaluation: those of all sources together, and source by source."""
     return [Measure.of_row(row) for row in output.table(COMPARISON).to_dicts()]

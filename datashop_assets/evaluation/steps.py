@@ -11,11 +11,19 @@ from datashop_assets.evaluation.results import (
     EvaluationResult,
     EvaluationTargetsConfig,
     EvaluationTargetsResult,
+    SensitivityResult,
     TargetScoringConfig,
 )
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.rubric.results import RubricResult
-from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
+from datashop_assets.trained_lm.results import (
+    ControlLMResult,
+    ControlSecondRateResult,
+    MatchedLMResult,
+    MatchedSecondRateResult,
+    TrainedLMResult,
+    TrainedSecondRateResult,
+)
 from datashop_assets.training_documents.results import PoolTokensResult
 
 
@@ -44,6 +52,10 @@ def _evaluation(prompt: Prompt) -> EvaluationConfig:
     return EvaluationConfig(primary=prompt.evaluation.primary)
 
 
+def _sensitivity(prompt: Prompt) -> EvaluationConfig | None:
+    return _evaluation(prompt) if prompt.evaluation.sensitivity else None
+
+
 def _describe_targets(output: StepOutput[EvaluationTargetsResult]) -> Mapping[str, str]:
     from datashop_assets.evaluation.report import describe_targets
 
@@ -54,6 +66,12 @@ def _describe_evaluation(output: StepOutput[EvaluationResult]) -> Mapping[str, s
     from datashop_assets.evaluation.report import describe_evaluation
 
     return describe_evaluation(output)
+
+
+def _describe_sensitivity(output: StepOutput[SensitivityResult]) -> Mapping[str, str]:
+    from datashop_assets.evaluation.report import describe_sensitivity
+
+    return describe_sensitivity(output)
 
 
 @step(
@@ -101,5 +119,30 @@ def evaluation(run: StepRun[EvaluationConfig]) -> EvaluationResult:
     The unit of inference is the seed; it is conditional on this annotator, encoder and kept set.
     """
     from datashop_assets.evaluation.comparison import build
+
+    return build(run)
+
+
+@step(
+    result=SensitivityResult,
+    inputs=(
+        EvaluationResult,
+        TrainedLMResult,
+        ControlSecondRateResult,
+        Input(MatchedSecondRateResult, needed=lambda prompt: prompt.training.matched_control),
+        TrainedSecondRateResult,
+        PoolTokensResult,
+        EvaluationTargetsResult,
+    ),
+    configure=_sensitivity,
+    version="1",
+    group="5_comparison",
+    kinds={"jax", "parquet"},
+    placement=ON_TRAINER,
+    describe=_describe_sensitivity,
+)
+def sensitivity(run: StepRun[EvaluationConfig]) -> SensitivityResult:
+    """The verdict at a second learning rate, and where it is another than at the first."""
+    from datashop_assets.evaluation.sensitivity import build
 
     return build(run)

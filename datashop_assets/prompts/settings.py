@@ -205,6 +205,7 @@ class Evaluation(Section):
     """What the comparison is measured on: documents named here, else gold labels, else the annotator's labels.
 
     `benchmarks` are documents that the models will be tested on elsewhere: what overlaps with them is not trained on.
+    `sensitivity` trains all models again at a third of the learning rate, and says where the verdicts differ.
     """
 
     targets: Data | None = None
@@ -213,3 +214,10 @@ class Evaluation(Section):
     primary: Primary = Primary()
     target_documents: Count = 300
     general_documents: Count = 300
+    sensitivity: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """One rate, which is what is usual, is not written: cards that were made without the field stay current."""
+        written = serialize(self)
+        return {name: value for name, value in written.items() if (name, value) != ("sensitivity", False)}

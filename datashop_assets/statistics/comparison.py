@@ -9,8 +9,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from datashop_assets.statistics.figure import LEVEL
 from datashop_assets.statistics.intervals import Array, spread
 
+POWER = 0.8  # of a difference that is called visible (Cohen, 1988)
 ROUNDING = 1e-12  # of bits a byte and shares, which are near 1
 
 
@@ -28,6 +30,21 @@ def paired_p_value(differences: Array, grain: float = 0.0) -> float | None:
     if deviation <= ROUNDING:
         return 0.0 if abs(mean) > ROUNDING else 1.0
     return float(2 * stats.t.sf(abs(mean) / deviation * len(differences) ** 0.5, len(differences) - 1))
+
+
+def visible_difference(deviation: float, seeds: int, power: float = POWER, level: float = LEVEL) -> float:
+    """The smallest mean of paired differences, of this standard deviation over seeds, that a two-sided t test finds at
+    `level` with the chance `power` (noncentral t). Infinite for one seed, which has no interval.
+
+    The chance of finding it with the wrong sign, below one in a thousand, is left out.
+    """
+    from scipy import special
+
+    if seeds < 2:
+        return math.inf
+    freedom = seeds - 1
+    needed = special.nctdtrinc(freedom, 1 - power, special.stdtrit(freedom, (1 + level) / 2))
+    return float(needed * deviation / seeds**0.5)
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -49,6 +49,9 @@ from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets.training_documents.tokens import Drawing, Keyed, read_documents_of
 
 LMConfigT = TypeVar("LMConfigT", bound=ControlConfig)
+ControlT = TypeVar("ControlT", bound=ControlLMResult)
+MatchedT = TypeVar("MatchedT", bound=MatchedLMResult)
+CandidateT = TypeVar("CandidateT", bound=TrainedLMResult)
 
 OWN = "documents/"  # what the models' own stream was drawn from, by shard of the pool
 KEPT = "kept/"  # of the matched control: the kept documents whose mix it has
@@ -71,13 +74,13 @@ PANELS = (
 Row = dict[str, Any]
 
 
-def build_control(run: StepRun[ControlConfig]) -> ControlLMResult:
+def build_control(run: StepRun[ControlConfig], result: type[ControlT]) -> ControlT:
     """Trains on the pool alone."""
     seeds = pool_documents(run.input(PoolTokensResult), run.config.settings)
-    return ControlLMResult(**_train(run, ControlLMResult.step, seeds))
+    return result(**_train(run, result.step, seeds))
 
 
-def build_candidate(run: StepRun[CandidateConfig]) -> TrainedLMResult:
+def build_candidate(run: StepRun[CandidateConfig], result: type[CandidateT]) -> CandidateT:
     """Trains on the pool with kept documents in the candidate's own rows."""
     settings, drawing = run.config.settings, _drawing(run, OWN, "kept documents")
     own = _kept(run, drawing)
@@ -85,8 +88,8 @@ def build_candidate(run: StepRun[CandidateConfig]) -> TrainedLMResult:
     seeds = [SeedDocuments(*pair) for pair in zip(shared, own, strict=True)]
     documents, tokens = _kept_in_all(run, drawing)
     _check_kept(run.config, tokens)
-    return TrainedLMResult(
-        **_train(run, TrainedLMResult.step, seeds),
+    return result(
+        **_train(run, result.step, seeds),
         own=OwnDocuments(
             checked=drawing.counts(),
             tokens_read=settings.own_tokens,
@@ -98,7 +101,7 @@ def build_candidate(run: StepRun[CandidateConfig]) -> TrainedLMResult:
     )
 
 
-def build_matched(run: StepRun[CandidateConfig]) -> MatchedLMResult:
+def build_matched(run: StepRun[CandidateConfig], result: type[MatchedT]) -> MatchedT:
     """Trains on documents drawn to have the mix of sources and lengths of the kept ones."""
     settings, drawing = run.config.settings, _drawing(run, OWN, "matched documents")
     of_kept = _drawing(run, KEPT, "kept documents")
@@ -111,8 +114,8 @@ def build_matched(run: StepRun[CandidateConfig]) -> MatchedLMResult:
     shared = [seed.shared for seed in pool_documents(tokens, settings)]
     seeds = [SeedDocuments(*pair) for pair in zip(shared, own, strict=True)]
     held = [seed.own_tokens for seed in seeds]
-    return MatchedLMResult(
-        **_train(run, MatchedLMResult.step, seeds),
+    return result(
+        **_train(run, result.step, seeds),
         own=OwnDocuments(
             checked=drawing.counts(),
             tokens_read=settings.own_tokens,

@@ -85,6 +85,18 @@ class TrainedLMResult(LMResult):
     tokens_per_second: int
 
 
+class ControlSecondRateResult(ControlLMResult):
+    step: ClassVar[str] = "control_lm_second_rate"
+
+
+class MatchedSecondRateResult(MatchedLMResult):
+    step: ClassVar[str] = "matched_lm_second_rate"
+
+
+class TrainedSecondRateResult(TrainedLMResult):
+    step: ClassVar[str] = "trained_lm_second_rate"
+
+
 def model_folder(output: StepOutput[LMResult], seed: int) -> Path:
     """A local Hugging Face folder with one seed's model, every file checked."""
     name = f"{SEED}{seed}"

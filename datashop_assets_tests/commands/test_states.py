@@ -30,7 +30,8 @@ FIX = (
     "correct what the gate names, or its threshold in the prompt file, or waive it there with a reason "
     "(`gates.waive`), and run the prompt again"
 )
-NOT_REQUESTED = ("pool_embeddings", "keep_certificate")
+SECOND_RATE = ("control_lm_second_rate", "matched_lm_second_rate", "trained_lm_second_rate", "sensitivity")
+NOT_REQUESTED = ("pool_embeddings", "keep_certificate", *SECOND_RATE)
 AFTER = GRAPH.names[GRAPH.names.index("annotations") + 1 :]
 HELD_BACK = [name for name in AFTER if name not in NOT_REQUESTED]  # also what is not downstream, as it is not there yet
 

@@ -21,7 +21,8 @@ from datashop_assets_tests.small import experiment, small_pool, write_prompt
 
 SLUG = "tides"
 EMPTY = "part-9.jsonl.zst"
-OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the experiment does not ask for
+SECOND_RATE = ("control_lm_second_rate", "matched_lm_second_rate", "trained_lm_second_rate", "sensitivity")
+OPTIONAL = ("pool_embeddings", "keep_certificate", *SECOND_RATE)  # steps that the experiment does not ask for
 STEPS = [name for name in GRAPH.names if name not in OPTIONAL]
 
 

@@ -51,6 +51,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "decontamination": {"annotator": ASKED, "evaluation": {"benchmarks": [{"uri": "embedded"}]}},
     "gold": {"annotator": ASKED, "evaluation": {"gold": ["Physical sciences"], "primary": {"against": "matched"}}},
     "targets-of-evaluation": {"annotator": ASKED, "evaluation": {"targets": {"uri": "embedded"}}},
+    "sensitivity": {"annotator": ASKED, "evaluation": {"sensitivity": True}},
     "heldout": {"annotator": ASKED, "heldout_fraction": 0.1},
 }
 

@@ -63,7 +63,8 @@ def test_only_what_computes_with_a_large_model_waits_for_it() -> None:
         *("rubric", "annotations", "annotator_report", "keep_certificate", "blind_test", "evaluation_targets")
     }
     assert {name for name, pool in pools.items() if pool == "tpu"} == {
-        *("control_lm", "matched_lm", "trained_lm", "evaluation")
+        *("control_lm", "matched_lm", "trained_lm", "evaluation"),
+        *("control_lm_second_rate", "matched_lm_second_rate", "trained_lm_second_rate", "sensitivity"),
     }
 
 

@@ -24,7 +24,8 @@ from datashop_assets.prompts.versions import PromptVersions, version_of
 from datashop_assets_tests.environment import settings_of
 from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
 
-OPTIONAL = ("pool_embeddings", "keep_certificate")  # steps that the prompt of the tests does not ask for
+SECOND_RATE = ("control_lm_second_rate", "matched_lm_second_rate", "trained_lm_second_rate", "sensitivity")
+OPTIONAL = ("pool_embeddings", "keep_certificate", *SECOND_RATE)  # that the prompt of the tests does not ask for
 ALL = [name for name in GRAPH.names if name not in OPTIONAL]
 
 

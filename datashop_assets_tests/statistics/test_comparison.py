@@ -1,12 +1,14 @@
 """Tests of hypotheses against scipy's, and by what they promise."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from datashop_assets.statistics.comparison import at_least, holm, paired_p_value, share_p_value
+from datashop_assets.statistics.comparison import at_least, holm, paired_p_value, share_p_value, visible_difference
 from datashop_assets.statistics.intervals import t_interval
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -73,3 +75,24 @@ def test_a_share_is_tested_by_fishers_exact_hypergeometric_tail(labels: int, doc
 @given(st.integers(1, 1000), st.integers(1, 10_000))
 def test_a_share_of_documents_counts_as_it_is_written(thousandths: int, documents: int) -> None:
     assert at_least(documents, thousandths / 1000) == -(-documents * thousandths // 1000)
+
+
+@pytest.mark.parametrize(("seeds", "visible"), [(2, 11.55), (3, 3.264), (5, 1.682), (10, 0.9960), (40, 0.4543)])
+def test_a_visible_difference_is_found_with_the_stated_chance(seeds: int, visible: float) -> None:
+    """Figures by `scipy.optimize.brentq` on the power by `scipy.stats.nct`, which is computed again here."""
+    found = visible_difference(1.0, seeds)
+    assert found == pytest.approx(visible, rel=1e-3)
+    needed = stats.t.ppf(0.975, seeds - 1)
+    assert stats.nct.sf(needed, seeds - 1, found * seeds**0.5) == pytest.approx(0.8, abs=1e-4)
+    assert visible_difference(0.25, seeds) == pytest.approx(found / 4)
+
+
+def test_a_visible_difference_is_found_that_often_by_the_test_itself() -> None:
+    random = np.random.default_rng(0)
+    drawn = random.normal(visible_difference(0.05, 5), 0.05, (4000, 5))
+    found = [(paired_p_value(each) or 0.0) < 0.05 for each in drawn]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.02)
+
+
+def test_one_seed_sees_nothing() -> None:
+    assert visible_difference(0.05, 1) == math.inf
