@@ -147,7 +147,7 @@ class Training(Section):
     batch: Count = 8
     steps: Count | Literal["optimal"] = 200
     seeds: Annotated[int, Field(ge=1, le=100)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.006
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.001  # by what a comparison can see, not by the lowest loss
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     filtered_share: Share = 0.3
     max_epochs: Annotated[float, Field(gt=0, le=100)] = 4.0  # over the kept documents; more gains little
