@@ -24,7 +24,9 @@ from tokenizers import Tokenizer
 from tokenizers import models as tokenizer_models
 
 from datashop_assets.models.bert import heads
-from datashop_assets.models.bert.model import ROWS, SHORTEST, Bert, BertConfig, pooled_rows, shapes
+from datashop_assets.models.bert.config import BertConfig
+from datashop_assets.models.bert.model import ROWS, SHORTEST, Bert, pooled_rows
+from datashop_assets.models.bert.names import shapes
 from datashop_assets.models.llama.model import LlamaConfig
 from datashop_assets.models.sharding import MeshShape, ShardingRules
 from datashop_assets.models.tuning import Run, TuningSettings

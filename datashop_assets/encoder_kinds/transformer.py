@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datashop_assets.models.bert import heads
+from datashop_assets.models.bert.classifier import load_classifier, save_classifier
 from datashop_assets.models.bert.model import Bert, hidden, pooled
-from datashop_assets.models.bert.weights import load_bert, load_classifier, save_classifier
+from datashop_assets.models.bert.weights import load_bert
 from datashop_assets.models.tuning import Documents, Loss, TuningSettings, tune
 from datashop_assets.prompts.encoder_settings import TransformerConfig
 from datashop_assets.protocols.encoder import Labelled

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from datashop_assets.data_packages import installed_data
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
 from datashop_assets.models.bert.heads import features_of
-from datashop_assets.models.bert.model import Bert, BertConfig, JaxEmbedder
+from datashop_assets.models.bert.classifier import load_classifier, save_classifier
+from datashop_assets.models.bert.config import BertConfig
+from datashop_assets.models.bert.model import Bert, JaxEmbedder
 from datashop_assets.models.bert.onnx_graph import OnnxEmbedder, OnnxGraph, batches_of_one_length
-from datashop_assets.models.bert.weights import fetch_folder, load_bert, load_classifier, save_classifier
+from datashop_assets.models.bert.weights import fetch_folder, load_bert
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.storage.root import project
 from datashop_assets_tests.documents.stand_in_hub import hub

@@ -1,15 +1,16 @@
-"""BERT-type encoders in JAX: BERT, MiniLM, bge, arctic-embed, e5, and the RoBERTa layout of multilingual e5.
+"""BERT-type encoders in JAX: BERT, MiniLM, bge, arctic-embed, e5 and RoBERTa layouts, gte-v1.5, ModernBERT.
 
 Several documents share a row and do not see each other: attention is masked by segment, so that rows are packed instead
-of padded. Layers are stacked and scanned. There is no dropout: tuning is deterministic given its order of documents.
-The network is that of Devlin et al., 2018 (arXiv:1810.04805), its tensors named as in Hugging Face `BertModel`.
+of padded. A local layer computes blocks of a window's size against their neighbours, not the whole square. Layers are
+stacked and scanned. There is no dropout: tuning is deterministic given its order of documents. What differs between the
+architectures is data (`config.py`).
 
 `JaxEmbedder` runs it on accelerators, with rows split over all devices; on CPUs `onnx_graph.py` is faster.
 
-Letters in shapes: B batch, T tokens, N documents a row, D hidden width, L layers.
+Letters in shapes: B batch, T tokens, N documents a row, D hidden width, H heads, L layers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,65 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from datashop_assets.models.bert.config import BertConfig, Rotary
+from datashop_assets.models.bert.names import GATE, INNER, KEY, QUERY, VALUE, Tensors
 from datashop_assets.models.packing import PackedRows, pack
 from datashop_assets.models.sharding import MeshShape, ShardingRules
 
 Weights = Mapping[str, Any]  # tensors by their name in `BertModel`; those of layers stacked: `layer.output.dense.bias`
-Tensors = dict[str, NDArray[np.float32]]
+State = tuple[jax.Array, jax.Array]  # what is carried on, and its norm, which is read; without `pre_norm` the same
+Turns = tuple[jax.Array, jax.Array]  # cosines and sines of rotary positions, [B, T, 1, d / 2]
 MASKED = -1e30
-ROWS = 32  # a device
+ROWS = 32  # a device, of 512 tokens; of longer ones fewer, because attention grows with the square
+TOKENS = ROWS * 512
 SHORTEST = 8  # tokens: a row of T has space for T / 8 documents
-
-
-@dataclass(frozen=True, slots=True)
-class BertConfig:
-    """Sizes of an encoder, under the names of a Hugging Face `config.json`."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    max_position_embeddings: int
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
-    pad_token_id: int = 0
-    model_type: str = "bert"
-
-    @classmethod
-    def from_hugging_face(cls, config: Mapping[str, Any]) -> "BertConfig":
-        """Reads the mapping of a `config.json`. Raises `ValueError` for a variant that is not computed here."""
-        _refuse_variants(config)
-        return cls(**{name: config[name] for name in cls.__dataclass_fields__ if name in config})
-
-    @property
-    def first_position(self) -> int:
-        """The row of the position embeddings that a text's first token has: RoBERTa counts on from its padding."""
-        return 0 if self.model_type == "bert" else self.pad_token_id + 1
-
-    @property
-    def longest(self) -> int:
-        """The most tokens that a text may have, `[CLS]` and `[SEP]` included."""
-        return self.max_position_embeddings - self.first_position
-
-    def flops(self, length: int) -> int:
-        """Floating-point operations of one pass over a text of `length` tokens.
-
-        Two a weight that multiplies and token, and four a layer, head width and attended token.
-        """
-        multiplied = self.num_hidden_layers * (4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size)
-        return length * (2 * multiplied + 4 * self.num_hidden_layers * self.hidden_size * length)
-
-
-def _refuse_variants(config: Mapping[str, Any]) -> None:
-    computed = {
-        "model_type": ("bert", "roberta", "xlm-roberta"),
-        "hidden_act": ("gelu",),
-        "position_embedding_type": ("absolute",),
-    }
-    for field, values in computed.items():
-        if config.get(field, values[0]) not in values:
-            raise ValueError(f"config.json: {field} is {config[field]!r}; computed here: {', '.join(values)}")
 
 
 @dataclass(frozen=True)
@@ -101,21 +55,6 @@ class Bert:
         return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
 
 
-def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor of `Weights`."""
-    width, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
-    rows = {"word": config.vocab_size, "position": config.max_position_embeddings, "token_type": config.type_vocab_size}
-    sizes: dict[str, tuple[int, ...]] = {f"embeddings.{name}_embeddings.weight": (n, width) for name, n in rows.items()}
-    square = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
-    products = {**dict.fromkeys(square, (width, width)), "intermediate.dense": (inner, width)}
-    for name, shape in {**products, "output.dense": (width, inner)}.items():
-        sizes |= {f"layer.{name}.weight": (layers, *shape), f"layer.{name}.bias": (layers, shape[0])}
-    for part in ("weight", "bias"):
-        sizes[f"embeddings.LayerNorm.{part}"] = (width,)
-        sizes |= {f"layer.{name}.LayerNorm.{part}": (layers, width) for name in ("attention.output", "output")}
-    return sizes
-
-
 def hidden(
     weights: Weights, config: BertConfig, tokens: jax.Array, positions: jax.Array, segments: jax.Array
 ) -> jax.Array:
@@ -123,45 +62,111 @@ def hidden(
 
     positions count from 0 in every document. segments number a row's documents from 1; 0 is padding.
     """
-    embedded = (
-        weights["embeddings.word_embeddings.weight"][tokens]
-        + weights["embeddings.position_embeddings.weight"][positions + config.first_position]
-        + weights["embeddings.token_type_embeddings.weight"][0]
-    )
-    mask = jnp.where(segments[:, None, :, None] == segments[:, None, None, :], 0.0, MASKED)
+    embedded = weights["embeddings.word_embeddings.weight"][tokens]
+    if config.rotary is None:
+        embedded += weights["embeddings.position_embeddings.weight"][positions + config.first_position]
+    if config.type_vocab_size:
+        embedded += weights["embeddings.token_type_embeddings.weight"][0]
     stacked = {name.removeprefix("layer."): value for name, value in weights.items() if name.startswith("layer.")}
+    turns = [_turns(rotary, config, positions) for rotary in (config.rotary, config.local_rotary)]
+    everywhere = partial(_attention, config=config, turns=turns[0], segments=segments)
+    nearby = partial(_attention, config=config, turns=turns[1], segments=segments, window=config.window)
+    local = jnp.array(config.local_layers) if any(config.local_layers) else None
 
-    def layer(x: jax.Array, one: Weights) -> tuple[jax.Array, None]:
-        return _layer(x, one, config, mask), None
+    def layer(state: State, xs: tuple[Weights, jax.Array | None]) -> tuple[State, None]:
+        one, is_local = xs
+        if is_local is None:
+            attended = everywhere(state[1], one)
+        else:
+            attended = jax.lax.cond(is_local, nearby, everywhere, state[1], one)
+        state = _added(state, _dense(attended, one, "attention.output.dense"), one, "attention.output", config)
+        inner = _dense(state[1], one, INNER)
+        inner = _gelu(_dense(state[1], one, GATE)) * inner if config.gated else _gelu(inner)
+        return _added(state, _dense(inner, one, "output.dense"), one, "output", config), None
 
-    x: jax.Array = jax.lax.scan(layer, _norm(embedded, weights, "embeddings", config), stacked)[0]
-    return x
+    x = _norm(embedded, weights, "embeddings", config)
+    (_, read), _ = jax.lax.scan(layer, (x, x), (stacked, local))
+    return read
 
 
-def _layer(x: jax.Array, one: Weights, config: BertConfig, mask: jax.Array) -> jax.Array:
-    attended = _dense(_attention(x, one, config, mask), one, "attention.output.dense")
-    x = _norm(x + attended, one, "attention.output", config)
-    inner = jax.nn.gelu(_dense(x, one, "intermediate.dense"), approximate=False)
-    return _norm(x + _dense(inner, one, "output.dense"), one, "output", config)
+def _added(state: State, product: jax.Array, one: Weights, name: str, config: BertConfig) -> State:
+    total = state[0] + product
+    read = _norm(total, one, name, config)
+    return total if config.pre_norm else read, read
 
 
-def _attention(x: jax.Array, one: Weights, config: BertConfig, mask: jax.Array) -> jax.Array:
-    heads = (*x.shape[:2], config.num_attention_heads, -1)
-    query, key, value = (_dense(x, one, f"attention.self.{name}").reshape(heads) for name in ("query", "key", "value"))
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / jnp.sqrt(query.shape[-1]) + mask
-    return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), value).reshape(x.shape)
+def _attention(
+    x: jax.Array,
+    one: Weights,
+    *,
+    config: BertConfig,
+    turns: Turns | None,
+    segments: jax.Array,
+    window: int | None = None,
+) -> jax.Array:
+    """x [B, T, D] -> [B, T, D]: every token attends to those of its segment, at most `window` away if that is given."""
+    heads = (*x.shape[:2], config.num_attention_heads, config.head_width)
+    query, key, value = (_dense(x, one, name).reshape(heads) for name in (QUERY, KEY, VALUE))
+    if turns:
+        query, key = _turned(query, turns), _turned(key, turns)
+    if window is None or window >= x.shape[1]:
+        return _attended(query, key, value, segments[:, :, None] == segments[:, None, :]).reshape(x.shape)
+    size = max(1, window)
+    near = np.abs(np.arange(size)[:, None] + size - np.arange(3 * size)) <= window
+    mask = (_blocks(segments, size)[:, :, None] == _neighbours(segments, size)[:, None, :]) & near
+    found = _attended(_blocks(query, size), _neighbours(key, size), _neighbours(value, size), mask)
+    return found.reshape(x.shape[0], -1, x.shape[2])[:, : x.shape[1]]
+
+
+def _attended(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
+    """query [B, T, H, d], key and value [B, S, H, d], mask [B, T, S] -> [B, T, H, d]."""
+    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / jnp.sqrt(query.shape[-1])
+    shares = jax.nn.softmax(jnp.where(mask[:, None], scores, MASKED))
+    return jnp.einsum("bhqk,bkhd->bqhd", shares, value)
+
+
+def _blocks(x: jax.Array, size: int) -> jax.Array:
+    """x [B, T, ...] -> its blocks of `size` tokens [B * n, size, ...], the last filled up with zeros."""
+    missing = -x.shape[1] % size
+    filled = jnp.pad(x, ((0, 0), (0, missing), *((0, 0),) * (x.ndim - 2)))
+    return filled.reshape(-1, size, *x.shape[2:])
+
+
+def _neighbours(x: jax.Array, size: int) -> jax.Array:
+    """x [B, T, ...] -> every block between the one before and the one after it, [B * n, 3 * size, ...]."""
+    blocks = _blocks(x, size).reshape(len(x), -1, size, *x.shape[2:])
+    padded = jnp.pad(blocks, ((0, 0), (1, 1), *((0, 0),) * (blocks.ndim - 2)))
+    three = jnp.concatenate([padded[:, :-2], blocks, padded[:, 2:]], axis=2)
+    return three.reshape(-1, 3 * size, *x.shape[2:])
+
+
+def _turns(rotary: Rotary | None, config: BertConfig, positions: jax.Array) -> Turns | None:
+    if rotary is None:
+        return None
+    cosines, sines = rotary.turns(config.longest, config.head_width)
+    return jnp.asarray(cosines)[positions][:, :, None], jnp.asarray(sines)[positions][:, :, None]
+
+
+def _turned(x: jax.Array, turns: Turns) -> jax.Array:
+    """x [B, T, H, d]: number i of a head is a pair with number i + d / 2, and turned."""
+    cosines, sines = turns
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cosines - second * sines, second * cosines + first * sines], axis=-1)
+
+
+_gelu: Callable[[jax.Array], jax.Array] = partial(jax.nn.gelu, approximate=False)
 
 
 def _dense(x: jax.Array, weights: Weights, name: str) -> jax.Array:
-    product: jax.Array = x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
-    return product
+    product: jax.Array = x @ weights[f"{name}.weight"].T
+    return product + weights[f"{name}.bias"] if f"{name}.bias" in weights else product
 
 
 def _norm(x: jax.Array, weights: Weights, name: str, config: BertConfig) -> jax.Array:
     centred = x - x.mean(axis=-1, keepdims=True)
     scaled = centred * jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + config.layer_norm_eps)
-    normed: jax.Array = scaled * weights[f"{name}.LayerNorm.weight"] + weights[f"{name}.LayerNorm.bias"]
-    return normed
+    normed: jax.Array = scaled * weights[f"{name}.LayerNorm.weight"]
+    return normed + weights[f"{name}.LayerNorm.bias"] if config.norm_bias else normed
 
 
 def pooled(x: jax.Array, positions: jax.Array, segments: jax.Array, documents: int, pooling: str) -> jax.Array:
@@ -193,13 +198,15 @@ def pooled_rows(
 class JaxEmbedder:
     """Pooled hidden states of token lists on an accelerator, in float32 whatever the device would choose by itself.
 
-    One shape is compiled: `rows` rows a device of the longest length. The last batch is filled with empty rows.
+    One shape is compiled: `rows` rows a device of the longest length, by default as many as have `TOKENS` tokens, at
+    most `ROWS`. The last batch is filled with empty rows.
     """
 
-    def __init__(self, bert: Bert, longest: int, rows: int = ROWS) -> None:
+    def __init__(self, bert: Bert, longest: int, rows: int | None = None) -> None:
         devices = jax.devices()
         self._rules = ShardingRules(MeshShape(data=len(devices)).over(devices))
-        self._length, self._rows = min(longest, bert.config.longest), rows * len(devices)
+        self._length = min(longest, bert.config.longest)
+        self._rows = (rows or max(1, min(ROWS, TOKENS // self._length))) * len(devices)
         self._weights = jax.device_put(dict(bert.weights), self._rules.sharding())
         self._most = max(1, self._length // SHORTEST)
         self._run = partial(pooled_rows, config=bert.config, pooling=bert.pooling, documents=self._most)
