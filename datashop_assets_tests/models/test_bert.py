@@ -2,12 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -16,27 +21,31 @@ from hypothesis import strategies as st
 
 from datashop_assets.data_packages import installed_data
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
-from datashop_assets.models.bert.heads import features_of
+from datashop_assets.encoder_kinds.transformer import loss_of
 from datashop_assets.models.bert.classifier import load_classifier, save_classifier
-from datashop_assets.models.bert.config import BertConfig
+from datashop_assets.models.bert.config import BertConfig, Rotary
+from datashop_assets.models.bert.heads import features_of
 from datashop_assets.models.bert.model import Bert, JaxEmbedder
 from datashop_assets.models.bert.onnx_graph import OnnxEmbedder, OnnxGraph, batches_of_one_length
 from datashop_assets.models.bert.weights import fetch_folder, load_bert
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.storage.root import project
 from datashop_assets_tests.documents.stand_in_hub import hub
-from datashop_assets_tests.models.tiny_bert import WIDTH, config_of, write_tiny
+from datashop_assets_tests.models.tiny_bert import KINDS, WIDTH, config_of, write_tiny
 
 GOLDEN = json.loads(Path(__file__).with_name("bert_golden.json").read_text())
 PEER = """
 import json, sys, torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-folder, texts = sys.argv[1], json.loads(sys.argv[2])
-model, said = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
-assert not said["missing_keys"] and not said["unexpected_keys"], said
-batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
-with torch.inference_mode():
-    print(json.dumps(model.eval()(batch["input_ids"], attention_mask=batch["attention_mask"]).logits.tolist()))
+folders, texts = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+scores = []
+for folder in folders:
+    model, said = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+    assert not said["missing_keys"] and not said["unexpected_keys"], (folder, said)
+    batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        scores.append(model.eval()(**batch).logits.tolist())
+print(json.dumps(scores))
 """
 FROM_THE_HUB = """
 import sys
@@ -52,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_both_runtimes_give_the_figures_of_torch(tmp_path: Path, kind: str, pooling: str) -> None:
     bert = load_bert(write_tiny(tmp_path, kind), pooling)
     wanted = np.array(GOLDEN[kind][pooling])
@@ -82,7 +91,7 @@ def head_of(outputs: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_exported_folder_is_read_back_bit_for_bit(tmp_path: Path, kind: str, pooling: str) -> None:
     bert, head = load_bert(write_tiny(tmp_path / "base", kind), pooling), head_of(5)
     save_classifier(bert, head, 40, tmp_path / "out")
@@ -96,21 +105,23 @@ def test_an_exported_folder_is_read_back_bit_for_bit(tmp_path: Path, kind: str, 
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize("outputs", [1, 5])
-@pytest.mark.parametrize("pooling", ["mean", "first"])
-@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
-def test_transformers_loads_an_exported_folder_with_equal_scores(
-    tmp_path: Path, kind: str, pooling: str, outputs: int
-) -> None:
-    bert, head = load_bert(write_tiny(tmp_path / "base", kind), pooling), head_of(outputs)
-    save_classifier(bert, head, 40, tmp_path / "out")
-    texts = ["a theorem", "kings", "of many letters and of other words"]
+def test_transformers_loads_exported_folders_with_equal_scores(tmp_path: Path) -> None:
+    texts = ["a theorem", "kings", "of many letters and of other words that are more than a window holds"]
+    ours = {}
+    for number, (kind, pooling, outputs) in enumerate(product(KINDS, ["mean", "first"], [1, 5])):
+        bert, head = load_bert(write_tiny(tmp_path / kind, kind), pooling), head_of(outputs)
+        save_classifier(bert, head, 64, tmp_path / f"{number}")
+        features = features_of(OnnxEmbedder(bert).embed(bert.tokenize(texts, 64)), pooling)
+        ours[str(tmp_path / f"{number}")] = (features @ head["direction"])[:, None] + head["bias"]
     python = project() / ".venv-peers/bin/python"
-    done = subprocess.run([python, "-c", PEER, tmp_path / "out", json.dumps(texts)], capture_output=True, text=True)
+    command = [python, "-c", PEER, json.dumps(list(ours)), json.dumps(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    features = features_of(OnnxEmbedder(bert).embed(bert.tokenize(texts, 40)), pooling)
-    ours = (features @ head["direction"])[:, None] + head["bias"]
-    np.testing.assert_allclose(np.array(json.loads(done.stdout.splitlines()[-1])), ours, atol=1e-4)
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    for (folder, scores), peer in zip(ours.items(), theirs, strict=True):
+        np.testing.assert_allclose(
+            np.array(peer), scores, atol=1e-4, err_msg=(Path(folder) / "config.json").read_text()
+        )
 
 
 LENGTHS = st.lists(st.integers(1, 16), min_size=1, max_size=40)
@@ -122,6 +133,38 @@ def test_batches_hold_every_document_once_beside_its_like(lengths: list[int]) ->
     batches = list(batches_of_one_length(lengths))
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     assert all(len({lengths[place] for place in batch}) == 1 for batch in batches)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(sorted(KINDS)), st.lists(st.integers(2, 45), min_size=2, max_size=6), st.integers(0, 99))
+def test_documents_that_share_a_row_are_embedded_as_if_alone(kind: str, lengths: list[int], seed: int) -> None:
+    bert, random = tiny(kind), np.random.default_rng(seed)
+    documents = [random.integers(4, 50, length).tolist() for length in lengths]
+    packed = JaxEmbedder(bert, 48, rows=2).embed(documents)
+    np.testing.assert_allclose(packed, OnnxEmbedder(bert, 1).embed(documents), atol=3e-5)
+    alone = [JaxEmbedder(bert, 48, rows=2).embed([one])[0] for one in documents]
+    np.testing.assert_allclose(packed, alone, atol=3e-5)
+
+
+@lru_cache
+def tiny(kind: str) -> Bert:
+    with tempfile.TemporaryDirectory() as folder:
+        return load_bert(write_tiny(Path(folder), kind))
+
+
+@pytest.mark.parametrize("kind", ["modernbert", "gte"])
+def test_all_weights_learn(kind: str) -> None:
+    """A step along the gradient lowers the loss, and no tensor that is read has a gradient of zero."""
+    bert, tokens = tiny(kind), np.array([[2, *range(4, 44), 3], [2, 7, 3, *[-1] * 39]], np.int32)
+    batch = {"read": tokens, "targets": np.array([[4.0], [1.0]], np.float32)}
+    loss = loss_of(bert, "regression", "all")
+    weights = {"head": head_of(1), "network": dict(bert.weights)}
+    measured = jax.jit(jax.value_and_grad(lambda tree: loss(tree, batch).mean()))
+    before, gradient = measured(weights)
+    flat = {name: np.abs(value).max() for name, value in gradient["network"].items()}
+    assert {name for name, size in flat.items() if not size > 0} <= {"layer.attention.self.key.bias"}
+    moved = jax.tree.map(lambda weight, slope: weight - 1e-4 * slope, weights, gradient)
+    assert measured(moved)[0] < before
 
 
 def test_empty_and_broken_texts_are_embedded(folder: Path) -> None:
@@ -181,10 +224,70 @@ def test_a_folder_on_the_hub_is_copied_at_its_revision(folder: Path, tmp_path: P
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(("field", "value"), [("hidden_act", "silu"), ("model_type", "gpt2")])
-def test_a_variant_that_is_not_computed_is_refused_by_field(field: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} is '{value}'"):
-        BertConfig.from_hugging_face({**config_of("bert"), field: value})
+REFUSED: list[tuple[str, dict[str, object], str]] = [
+    ("bert", {"hidden_act": "silu"}, "hidden_act is 'silu'; computed here: gelu"),
+    ("bert", {"model_type": "gpt2"}, "model_type is 'gpt2'; computed here: bert, "),
+    ("bert", {"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+    ("bert", {"hidden_size": "32"}, "hidden_size is '32'; computed here: a whole number from 1"),
+    ("bert", {"num_attention_heads": 5}, "num_attention_heads is 5"),
+    ("modernbert", {"hidden_activation": "silu"}, "hidden_activation is 'silu'; computed here: gelu"),
+    ("modernbert", {"layer_types": ["full_attention"]}, "layer_types is ['full_attention']; computed here: "),
+    ("modernbert", {"layer_types": ["chunked_attention"] * 4}, "layer_types is ['chunked_attention'"),
+    ("modernbert", {"local_attention": 0}, "local_attention is 0"),
+    ("modernbert", {"local_rope_theta": None}, "rope_parameters.sliding_attention.local_rope_theta is None"),
+    (
+        "modernbert",
+        {"rope_parameters": {"full_attention": {"rope_type": "yarn", "factor": 4.0}}},
+        "rope_parameters.full_attention.rope_type is 'yarn'; computed here: default, linear",
+    ),
+    ("gte", {"hidden_act": "relu"}, "hidden_act is 'relu'"),
+    ("gte", {"layer_norm_type": "rms_norm"}, "layer_norm_type is 'rms_norm'; computed here: layer_norm"),
+    ("gte", {"position_embedding_type": "absolute"}, "position_embedding_type is 'absolute'; computed here: rope"),
+    ("gte", {"logn_attention_scale": True}, "logn_attention_scale is True; computed here: False"),
+    ("gte", {"pack_qkv": False}, "pack_qkv is False; computed here: True"),
+    ("gte", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}, "rope_scaling.type is 'dynamic'; computed here: "),
+    ("gte", {"rope_scaling": {"type": "ntk"}}, "rope_scaling.factor is not there; computed here: a number from 1"),
+    ("gte", {"rope_scaling": {"type": "ntk", "factor": 0.5}}, "rope_scaling.factor is 0.5"),
+    ("gte", {"rope_scaling": {"type": "ntk", "factor": 8.0, "mixed_b": 0.6}}, "rope_scaling.mixed_b is 0.6"),
+]
+
+
+@pytest.mark.parametrize(("kind", "changed", "said"), REFUSED)
+def test_a_variant_that_is_not_computed_is_refused_by_field_and_value(
+    tmp_path: Path, kind: str, changed: dict[str, object], said: str
+) -> None:
+    folder = write_tiny(tmp_path, kind)
+    (folder / "config.json").write_text(json.dumps({**config_of(kind), **changed}))
+    with pytest.raises(ValueError, match=re.escape(f"{folder}: config.json: {said}")) as refused:
+        load_bert(folder)
+    assert str(refused.value).endswith("; name an encoder of that kind")
+
+
+def test_tensors_of_other_sizes_than_configured_are_refused(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path, "modernbert")
+    (folder / "config.json").write_text(json.dumps({**config_of("modernbert"), "intermediate_size": 40}))
+    with pytest.raises(
+        ValueError, match=r"'layers.0.mlp.Wi.weight' is of shape \(96, 32\), by config.json of \(80, 32\)"
+    ):
+        load_bert(folder)
+
+
+def test_frequencies_are_those_of_ntk_scaling_by_its_authors() -> None:
+    """theta 500,000 by 2, heads of 8: 1 / 10^6^(2i / 8) / 2^(2 / 8), https://kexue.fm/archives/9706."""
+    rotary = BertConfig.from_hugging_face(config_of("gte")).rotary
+    assert rotary == Rotary(1e6, 2**0.25)
+    cosines, sines = rotary.turns(2, 8)
+    np.testing.assert_allclose(
+        np.arctan2(sines, cosines)[1], [0.840896, 0.0265915, 0.000840896, 2.65915e-05], rtol=1e-5
+    )
+
+
+def test_local_and_global_layers_are_told_apart_by_configuration() -> None:
+    local = BertConfig.from_hugging_face(config_of("modernbert"))
+    assert (local.local_layers, local.window) == ((False, True, True, False), 4)
+    assert BertConfig.from_hugging_face(local.hugging_face()) == local
+    assert local.hugging_face()["global_attn_every_n_layers"] == 3
+    assert local.flops(64) == 64 * (2 * 4 * (4 * 32**2 + 3 * 32 * 48) + 4 * 32 * (2 * 64 + 2 * 9))
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:

@@ -75,9 +75,16 @@ def _classifier_config(bert: Bert, outputs: int) -> dict[str, Any]:
 
 def _tokenizer_config(bert: Bert, longest: int) -> dict[str, Any]:
     names = {
-        **{"[PAD]": "pad_token", "<pad>": "pad_token", "[UNK]": "unk_token", "<unk>": "unk_token"},
-        **{"[CLS]": "cls_token", "<s>": "cls_token", "<bos>": "cls_token"},
-        **{"[SEP]": "sep_token", "</s>": "sep_token", "<eos>": "sep_token"},
+        "[PAD]": "pad_token",
+        "<pad>": "pad_token",
+        "[UNK]": "unk_token",
+        "<unk>": "unk_token",
+        "[CLS]": "cls_token",
+        "<s>": "cls_token",
+        "<bos>": "cls_token",
+        "[SEP]": "sep_token",
+        "</s>": "sep_token",
+        "<eos>": "sep_token",
     }
     special = {name: token for token, name in names.items() if bert.tokenizer.token_to_id(token) is not None}
     return {

@@ -167,6 +167,7 @@ def _modernbert_fields(config: BertConfig) -> dict[str, Any]:
     return {
         "norm_eps": config.layer_norm_eps,
         "pad_token_id": config.pad_token_id,
+        **dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")),  # the tokenizer's to know
         "hidden_activation": "gelu",
         "attention_bias": config.attention_bias,
         "mlp_bias": config.inner_bias,

@@ -47,9 +47,14 @@ BERT = Layout(
 GTE = Layout(  # as transformers writes it
     layer="layers.{}.",
     layers={
-        **{QUERY: Place("self_attn.q_proj"), KEY: Place("self_attn.k_proj"), VALUE: Place("self_attn.v_proj")},
-        **{ATTENDED: Place("self_attn.o_proj"), INNER: Place("mlp.up_proj"), GATE: Place("mlp.gate_proj")},
-        **{OUTPUT: Place("mlp.down_proj"), NORMS[0]: Place("post_attention_layernorm")},
+        QUERY: Place("self_attn.q_proj"),
+        KEY: Place("self_attn.k_proj"),
+        VALUE: Place("self_attn.v_proj"),
+        ATTENDED: Place("self_attn.o_proj"),
+        INNER: Place("mlp.up_proj"),
+        GATE: Place("mlp.gate_proj"),
+        OUTPUT: Place("mlp.down_proj"),
+        NORMS[0]: Place("post_attention_layernorm"),
         NORMS[1]: Place("post_mlp_layernorm"),
     },
     embeddings=BERT.embeddings,
@@ -59,8 +64,10 @@ NEW = Layout(  # as its authors do
     layers={
         **{name: Place("attention.qkv_proj", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
         **{name: Place("mlp.up_gate_proj", part, 2) for part, name in enumerate((INNER, GATE))},
-        **{ATTENDED: Place("attention.o_proj"), OUTPUT: Place("mlp.down_proj")},
-        **{NORMS[0]: Place("attn_ln"), NORMS[1]: Place("mlp_ln")},
+        ATTENDED: Place("attention.o_proj"),
+        OUTPUT: Place("mlp.down_proj"),
+        NORMS[0]: Place("attn_ln"),
+        NORMS[1]: Place("mlp_ln"),
     },
     embeddings=BERT.embeddings,
 )
@@ -69,7 +76,9 @@ MODERNBERT = Layout(  # `output.LayerNorm`, through which the next layer reads, 
     layers={
         **{name: Place("attn.Wqkv", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
         **{name: Place("mlp.Wi", part, 2) for part, name in enumerate((GATE, INNER))},
-        **{ATTENDED: Place("attn.Wo"), OUTPUT: Place("mlp.Wo"), NORMS[0]: Place("mlp_norm")},
+        ATTENDED: Place("attn.Wo"),
+        OUTPUT: Place("mlp.Wo"),
+        NORMS[0]: Place("mlp_norm"),
     },
     embeddings={
         "embeddings.word_embeddings": Place("embeddings.tok_embeddings"),
@@ -92,8 +101,8 @@ def embedding_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
 def layer_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
     """The shapes of a layer's tensors."""
     width, inner = config.hidden_size, config.intermediate_size
-    products = {name: (width, width, config.attention_bias) for name in (QUERY, KEY, VALUE, ATTENDED)}
-    products |= {name: (inner, width, config.inner_bias) for name in (INNER, GATE)[: 1 + config.gated]}
+    products = dict.fromkeys((QUERY, KEY, VALUE, ATTENDED), (width, width, config.attention_bias))
+    products |= dict.fromkeys((INNER, GATE)[: 1 + config.gated], (inner, width, config.inner_bias))
     products[OUTPUT] = (width, inner, config.output_bias)
     shapes: dict[str, tuple[int, ...]] = {}
     for name, (rows, columns, bias) in products.items():

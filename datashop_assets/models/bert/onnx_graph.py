@@ -132,8 +132,7 @@ class OnnxGraph:
             projected.append(self._constant(f"{name}.biases", np.concatenate(biases)))
         else:
             projected = [
-                self._with_bias(one, f"{name}.{part}")
-                for one, part in zip(projected, (QUERY, KEY, VALUE), strict=True)
+                self._with_bias(one, f"{name}.{part}") for one, part in zip(projected, (QUERY, KEY, VALUE), strict=True)
             ]
             for number in (0, 1):
                 inputs = [projected[number], "zero", *(f"{'local' if local else 'turns'}.{part}" for part in TURNS)]
@@ -182,9 +181,13 @@ class OnnxGraph:
         keys[keys < 0] = np.iinfo(np.int64).max  # before the text: never below its length
         shown = self._node("Slice", [self._constant("keys", keys[:, None, None]), "zero", count], "shown")
         near = np.abs(np.arange(size)[:, None] + size - np.arange(3 * size)) <= self._config.window
-        seen = self._node("And", [self._node("Less", [shown, "length"], "inside"), self._constant("near", near)], "seen")
+        seen = self._node(
+            "And", [self._node("Less", [shown, "length"], "inside"), self._constant("near", near)], "seen"
+        )
         bias = self._node("Where", [seen, self._number("free", 0.0), self._number("masked", MASKED)], "bias")
-        shape = self._node("Concat", [batch, count, self._constant("mask", np.array([1, size, 3 * size]))], "all", axis=0)
+        shape = self._node(
+            "Concat", [batch, count, self._constant("mask", np.array([1, size, 3 * size]))], "all", axis=0
+        )
         every = self._node("Expand", [bias, shape], "everywhere")
         self._node("Reshape", [every, self._constant("masks", np.array([-1, 1, size, 3 * size]))], "outside")
 
