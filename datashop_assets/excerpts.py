@@ -1,4 +1,4 @@
-"""The part of a document that annotator and encoder read: one rule for both, so that neither sees more.
+"""The part of a document that is read, by the annotator and by the encoder: one rule for both.
 
 A cut is marked in the text, so that the end of an excerpt is not taken for the end of the document.
 """
@@ -22,6 +22,11 @@ def excerpt(text: str, characters: int, part: Part = "head") -> tuple[str, bool]
         return text[:characters] + MARK.rstrip(), True
     middle = (len(text) - third) // 2
     return MARK.join((text[: characters - 2 * third], text[middle : middle + third], text[-third:])), True
+
+
+def part_read(text: str, characters: int | None, part: Part) -> str:
+    """The text of `excerpt`; all of it where `characters` is None."""
+    return text if characters is None else excerpt(text, characters, part)[0]
 
 
 def fitting(text: str, characters: int, part: Part, fits: Callable[[str], bool]) -> tuple[str, bool]:

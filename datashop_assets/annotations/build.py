@@ -5,7 +5,7 @@ depend on the order of arrival, and a run that goes on, or reads replies otherwi
 """
 
 import logging
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +21,15 @@ from datashop_assets.asking.store import AnswerStore, answers_in_order, batch_si
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
+from datashop_assets.printable import printable_line
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question, Status
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.rubric.results import RubricResult, rubric_text
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.shards import read_rows
 
+SHOWN_REPLY = 120  # characters of a reply's end in an error
+ENOUGH = 30  # scores of the first round, all alike, after which nothing more is asked
 NOT_ASKED, KEPT = "not asked", "the draws of the run before, kept"
 BY_SCORE, BY_FIRST_PASS = "strata of its score", "strata of the first pass's score"
 ALIKE = "none: the first round's answers are all alike; drawn at random"
@@ -102,10 +105,24 @@ def _second_round(rounds: "Rounds", rest: Sequence[Row], design: Design) -> tupl
     if run.config.cascade is not None:
         ranked = first_pass_scores(run, run.config.cascade, contents, texts)
         return draw_second_round(rest, [ranked[content] for content in contents], design), BY_FIRST_PASS
-    answers, reading = rounds.read(1, design.first.drawn), rounds.collector.question.reading
+    answers, reading = list(rounds.read(1, design.first.drawn)), rounds.collector.question.reading
+    refuse_alike(answers)
     scores = pilot_scores(run, answers, texts, reading)
     ordered = [scores[content] if scores else 0.0 for content in contents]
     return draw_second_round(rest, ordered, design), BY_SCORE if scores else ALIKE
+
+
+def refuse_alike(answers: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `ValueError` where a first round's scores are all the same: a second would be paid for in vain."""
+    scored = [answer for answer in answers if answer["expected_score"] is not None]
+    if len(scored) < ENOUGH or len({answer["expected_score"] for answer in scored}) > 1:
+        return
+    shown = "; ".join(printable_line(answer["raw"])[-SHOWN_REPLY:] for answer in scored[:2])
+    raise ValueError(
+        f"all {len(scored)} documents of the first round have the score {scored[0]['expected_score']:g}, so that there "
+        f"is nothing to learn; the second round was not asked. Replies such as: {shown}. Ask a question that tells "
+        "documents apart, or a model that can answer it; the answers so far are kept"
+    )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from datashop_assets.excerpts import excerpt
 from datashop_assets.prompts.annotator_settings import EncoderRankingConfig, QuestionRankingConfig
 from datashop_assets.protocols.annotator import AnnotationRequest, Reading
 
-POSITIVE_FROM = 2.5  # half of the highest score: the pilot only orders documents, so it needs no threshold of its own
 MOST = 20_000  # answers that the pilot learns from, the first of a random order: memory holds their texts
 SEED = 0
 BATCH = 4096
@@ -32,23 +31,26 @@ Texts = Iterable[tuple[str, str]]  # content and text
 def pilot_scores(
     run: Run, answers: Iterable[Mapping[str, Any]], texts: Texts, reading: Reading
 ) -> dict[str, float] | None:
-    """A score for the content of each of `texts`, by a fastText model fitted on `answers`.
+    """A score for the content of each of `texts`, by a fastText model fitted on the scores of `answers`.
 
-    None where the answers are all alike, so that there is nothing to learn.
+    Where no score is high, those that are there are spread over the whole scale: the pilot only orders documents. None
+    where all are alike, so that there is nothing to learn.
     """
     from datashop_assets.models.fasttext.classifier import FastTextSettings, fit
 
     scored = list(islice((answer for answer in answers if answer["expected_score"] is not None), MOST))
-    labels = [int(answer["expected_score"] >= POSITIVE_FROM) for answer in scored]
-    if len(set(labels)) < 2:
+    scores = [float(answer["expected_score"]) for answer in scored]
+    if len(set(scores)) < 2:
         return None
+    lowest, width = min(scores), max(scores) - min(scores)
+    targets = [(score - lowest) / width for score in scores]
     learned = [answer["text"] for answer in scored]
-    model = fit(learned, labels, settings=FastTextSettings(), seed=SEED, folder=run.output.scratch)
-    scores: dict[str, float] = {}
+    model = fit(learned, targets, settings=FastTextSettings(), seed=SEED, folder=run.output.scratch)
+    ranked: dict[str, float] = {}
     for batch in _batches(texts):
         read = [excerpt(text, reading.characters, reading.part)[0] for _, text in batch]
-        scores |= _by_content(batch, model.margin(read))
-    return scores
+        ranked |= _by_content(batch, model.margin(read))
+    return ranked
 
 
 def first_pass_scores(

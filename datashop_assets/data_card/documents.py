@@ -147,7 +147,7 @@ def binned(cells: pl.DataFrame, columns: Sequence[str]) -> dict[str, np.ndarray]
 
 
 def annotated(run: CardRun) -> dict[str, Row]:
-    """What annotator and encoder say of every annotated document, by id, with the text that both read."""
+    """What annotator and encoder say of every annotated document, by id, with the text that the annotator read."""
     written = run.config.annotator.scoring == "generate"
     found = {
         row["id"]: {
@@ -161,7 +161,7 @@ def annotated(run: CardRun) -> dict[str, Row]:
         for row in run.input(AnnotationsResult).all_rows()
     }
     for row in run.input(EncoderResult).table(OUT_OF_FOLD).iter_rows(named=True):
-        found.get(row["id"], {}).update(label=row["label"], unseen=_rounded(row["score"]))
+        found.get(row["id"], {}).update(label=row["label"], target=row["target"], unseen=_rounded(row["score"]))
     return found
 
 
@@ -175,12 +175,12 @@ def by_probability(raw: str) -> str:
 
 
 def seen(text: str, config: DataCardConfig, characters: int) -> tuple[str, bool]:
-    """The part of a text that annotator and encoder read, and whether more was written."""
+    """The part of a text that the annotator reads, and whether more was written."""
     return excerpt(text, min(config.annotator.read_characters, characters), config.annotator.reading)
 
 
 def samples(run: CardRun, found: Scan, answers: Mapping[str, Row]) -> Samples:
-    """Title -> documents with id, source, score, what the annotator said, and the part that both read.
+    """Title -> documents with id, source, score, what the annotator said, and the part that it reads.
 
     `answers` are those of `annotated`.
     """
@@ -198,17 +198,17 @@ def samples(run: CardRun, found: Scan, answers: Mapping[str, Row]) -> Samples:
 
 
 def disagreements(answers: Mapping[str, Row]) -> Samples:
-    """Labelled documents whose label is farthest from the score of an encoder that had not seen it."""
+    """Labelled documents whose target is farthest from the score of an encoder that had not seen it."""
     labelled = [
         {"id": name, **row, "text": row["text"][:SAMPLE_CHARACTERS]}
         for name, row in answers.items()
         if row.get("unseen") is not None
     ]
-    ordered = sorted(labelled, key=lambda row: (row["unseen"] - row["label"], row["id"]))
+    ordered = sorted(labelled, key=lambda row: (row["unseen"] - row["target"], row["id"]))
     return {
-        "The annotator says yes, the encoder no": [row for row in ordered[:SHOWN] if row["unseen"] < row["label"]],
-        "The encoder says yes, the annotator no": [
-            row for row in ordered[: -SHOWN - 1 : -1] if row["unseen"] > row["label"]
+        "The annotator says more, the encoder less": [row for row in ordered[:SHOWN] if row["unseen"] < row["target"]],
+        "The encoder says more, the annotator less": [
+            row for row in ordered[: -SHOWN - 1 : -1] if row["unseen"] > row["target"]
         ],
     }
 

@@ -18,6 +18,12 @@ UNKNOWN = "annotator_report is not made yet: how well the annotator agrees with 
 
 def better_than_baselines(context: CheckContext[EncoderResult]) -> CheckResult:
     result = context.output.result
+    if result.auc is None:
+        return CheckResult(
+            passed=False,
+            description=f"{result.positives} of {result.documents} labels are positive, too few for an AUC; the rank "
+            f"correlation with the annotator's scores is {result.spearman}",
+        )
     return against_baselines(result.auc, {name: one.value for name, one in result.baseline_auc.items()})
 
 

@@ -34,12 +34,12 @@ COMPARED = {
     "auc": "AUC",
     "spearman": "Spearman with the expected score",
     "average_precision": "average precision",
-    "f1": "F1 at 0.5",
-    "macro_f1": "macro F1 at 0.5",
+    "f1": "F1",
+    "macro_f1": "macro F1",
 }
 ALONE = {
-    "precision": "precision at 0.5",
-    "recall": "recall at 0.5",
+    "precision": "precision",
+    "recall": "recall",
     "precision_at_share": "precision when as many are kept as there are positives",
     "brier": "Brier score",
 }
@@ -56,6 +56,7 @@ def describe(output: StepOutput[EncoderResult]) -> Mapping[str, str]:
         "the annotator on gold": report.annotator,
     }
     return {
+        "taken for positive": f"Documents with a score of {output.result.positive_at:g} or more.",
         **{title: figures_table(part) for title, part in comparisons.items() if part},
         **({"cascade": _cascade(report.cascade)} if report.cascade else {}),
         "reliability": f"{_picture(output, RELIABILITY)}\n\n{_reliability_table(report.labels.all.reliability)}",
@@ -81,7 +82,7 @@ def figures_table(part: SummaryBySource) -> str:
 
 def _titled(summary: Summary) -> dict[str, str]:
     """Title -> figure as text, empty where there is none."""
-    own: dict[str, Figure | None] = dict(summary.figures or ())
+    own: dict[str, Figure | None] = {**dict(summary.figures or ()), "spearman": summary.spearman}
     beside: dict[str, dict[str, Figure | None]] = {name: dict(one) for name, one in summary.baselines.items()}
     titled: dict[str, Figure | None] = {}
     for name, title in COMPARED.items():
@@ -97,12 +98,13 @@ def _cascade(found: CascadeReport) -> str:
         f"{found.passed} of {found.documents} labelled documents are passed on ({found.share:.1%} by weight); "
         f"{found.lost_positives} of {found.positives} positives are not."
     )
-    rows = [
-        ("recall of the first encoder: positives passed on", str(found.recall)),
-        ("AUC of the cascade", str(found.auc)),
-        ("AUC where the second encoder reads everything", str(found.auc_second_alone)),
-        ("what passing on costs in AUC", str(found.auc_cost)),
+    figures = [
+        ("recall of the first encoder: positives passed on", found.recall),
+        ("AUC of the cascade", found.auc),
+        ("AUC where the second encoder reads everything", found.auc_second_alone),
+        ("what passing on costs in AUC", found.auc_cost),
     ]
+    rows = [(title, "too few positives" if figure is None else str(figure)) for title, figure in figures]
     return f"{counts}\n\n{table(('on labels out of fold', ''), rows)}"
 
 
@@ -110,14 +112,15 @@ def _reliability_table(bins: Sequence[ReliabilityBin]) -> str:
     rows = [
         (f"{one.low:.1f} to {one.high:.1f}", one.documents, f"{one.predicted:.3f}", str(one.observed)) for one in bins
     ]
-    return table(("predicted", "documents", "mean prediction", "share of positives"), rows)
+    return table(("score", "documents", "mean score", "mean of what it should be"), rows)
 
 
 def _least_certain(output: StepOutput[EncoderResult]) -> str:
-    """The labelled documents whose out-of-fold score is nearest to one half."""
+    """The labelled documents whose out-of-fold score is nearest to the one from which a document is positive."""
     import polars as pl
 
-    nearest = output.table(OUT_OF_FOLD).sort((pl.col("score") - 0.5).abs(), "id").head(LEAST_CERTAIN)
+    distance = (pl.col("score") - output.result.positive_at).abs()
+    nearest = output.table(OUT_OF_FOLD).sort(distance, "id").head(LEAST_CERTAIN)
     rows = [
         (escaped(row["id"]), escaped(row["source"]), f"{row['expected_score']:.2f}", f"{row['score']:.3f}")
         for row in nearest.iter_rows(named=True)
@@ -136,10 +139,10 @@ def _picture(output: StepOutput[EncoderResult], name: str) -> str:
 
 
 def draw_reliability(bins: Sequence[ReliabilityBin]) -> bytes:
-    """PNG: predicted probability against the share of positives observed, with intervals, a point for each bin."""
+    """PNG: scores against the mean of what they should be, with intervals, a point for each bin."""
     import numpy as np
 
-    figure, axes = _axes("predicted probability", "share of positives")
+    figure, axes = _axes("score of the encoder", "mean of what it should be")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     for one in bins:
         value = one.observed.value
@@ -151,14 +154,17 @@ def draw_reliability(bins: Sequence[ReliabilityBin]) -> bytes:
 
 
 def draw_precision_recall(sample: "ScoredSample") -> bytes:
-    """PNG: the curve of the encoder, those of its baselines, and the share of positives that chance reaches."""
+    """PNG: the curve of the encoder, those of its baselines, and the share of positives that chance reaches.
+
+    Empty where one of the classes has no document.
+    """
     import numpy as np
 
     from datashop_assets.statistics.ranking import precision_recall_curve
 
     figure, axes = _axes("recall", "precision")
     curves: list[tuple[str, Array]] = [("encoder", sample.rank), *sample.baselines.items()]
-    for name, scores in curves:
+    for name, scores in curves if sample.fewest else []:
         recall, precision = precision_recall_curve(scores, sample.label, sample.weight)
         axes.step(recall, precision, where="post", label=name, linewidth=1.8 if name == "encoder" else 1)
     axes.axhline(float(np.average(sample.label, weights=sample.weight)), color="0.7", linewidth=1, label="chance")

@@ -21,7 +21,7 @@ from datashop_assets.documents.pool import map_shards, pool_shards, read_pool
 from datashop_assets.documents.results import OK, PretrainingPoolResult
 from datashop_assets.encoder.results import PoolEmbeddingsConfig, PoolEmbeddingsResult
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
-from datashop_assets.excerpts import excerpt
+from datashop_assets.excerpts import part_read
 from datashop_assets.protocols.documents import Document
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.folders import Folder
@@ -103,6 +103,6 @@ def vectors_of(
     embedding: "StaticEmbedding", documents: Iterator[tuple[int, Document]], config: PoolEmbeddingsConfig
 ) -> Iterator[NDArray[np.float16]]:
     """The vectors of documents in order, `BATCH` at a time."""
-    texts = (excerpt(document.text, config.read_characters, config.reading)[0] for _, document in documents)
+    texts = (part_read(document.text, config.read_characters, config.reading) for _, document in documents)
     while batch := list(islice(texts, BATCH)):
         yield embedding.embed(batch)

@@ -3,6 +3,9 @@
 With few labels none can be set aside, so every labelled document is scored by a model that did not see its fold. The
 folds' models train side by side, a thread each: fastText waits for a process of its own, JAX lets go of Python.
 
+A score is what the curve makes of a margin: the expected score that the annotator would give, as a share of the
+highest, or the probability of reaching the cut where the prompt asks for one.
+
 Platt's logistic curve is two numbers and keeps every difference in rank. An isotonic curve fits closer where labels are
 thousands; with some fifty positives it is a staircase. Either is a choice of the prompt, or the one with the lower
 log-loss on labels that it was not fit on. Documents are kept by margin, so ties of a staircase decide nothing.
@@ -37,14 +40,16 @@ from datashop_assets.protocols.encoder import Encoder, EncoderKind, Labelled
 from datashop_assets.statistics.agreement import log_loss
 from datashop_assets.statistics.intervals import Array
 from datashop_assets.storage.writing import on_disk
+from datashop_assets.training_set.labels import LEVELS
 
 SEED = 0
 CURVE_FOLDS = 5  # of documents that a curve is fit on, to choose among curves
-FEWEST = 5  # documents of each class: with fewer an interval says nothing
+FEWEST = 5  # documents of each class of a cut: with fewer there is nothing to learn, and an interval says nothing
 PREDICTED = {
     "id": pl.String,
     "source": pl.String,
     "label": pl.Int8,
+    "target": pl.Float64,
     "expected_score": pl.Float64,
     "margin": pl.Float64,
     "score": pl.Float64,
@@ -67,7 +72,7 @@ class FittedEncoder:
 
     encoder: TrainedEncoder
     margins: Array  # [documents], out of fold
-    scores: Array  # P(positive) [documents], of them
+    scores: Array  # [documents], of them
     cascade: FittedCascade | None = None
 
 
@@ -75,25 +80,44 @@ def fit_encoder(config: EncoderStepConfig, rows: pl.DataFrame, pretrained: Path 
     """Fits the encoder that a prompt asks for on the rows of a training set.
 
     `pretrained` is the folder of the model that its kind begins with, None where it begins with none. Margins out of
-    fold are kept in `scratch` for a build that is killed later. Raises `ValueError` where a class has fewer than
-    `FEWEST` documents, and where the encoder has learnt nothing.
+    fold are kept in `scratch` for a build that is killed later. Raises `ValueError` where there is too little to learn
+    from, and where the encoder has learnt nothing.
     """
-    positives = int(rows["label"].sum())
-    if min(positives, len(rows) - positives) < FEWEST:
-        raise ValueError(
-            f"the training set has {positives} positives and {len(rows) - positives} negatives; an encoder needs at "
-            f"least {FEWEST} of each. Raise annotator.documents, or change labels.positive_from in the prompt"
-        )
+    refuse_uninformative(rows)
+    rows = rows.with_columns(text=pl.Series([config.read(text) for text in rows["text"]], dtype=pl.String))
     kind = kind_of(config.encoder, pretrained)
     kind.prepare(rows["text"].to_list(), scratch)
     margins = out_of_fold(kind, rows, scratch)
-    labels, weights = floats(rows, "label"), floats(rows, "weight")
+    targets, weights = floats(rows, "target"), floats(rows, "weight")
     if isinstance(config.encoder, CascadeEncoderConfig):
         return _fit_cascade(config, rows, kind, margins, scratch)
-    curve = fit_calibration(config.encoder.calibration, margins, labels, weights)
+    curve = fit_calibration(config.encoder.calibration, margins, targets, weights)
     model = _fit(kind, rows, scratch / "final")
     encoder = TrainedEncoder(model, curve, config.read_characters, config.reading)
-    return FittedEncoder(encoder, margins, probability_of_fitted(curve, margins, labels, weights))
+    return FittedEncoder(encoder, margins, scores_of_fitted(curve, margins, targets, weights))
+
+
+def refuse_uninformative(rows: pl.DataFrame) -> None:
+    """Raises `ValueError` for a cut with fewer than `FEWEST` documents on a side, and for scores that are all alike."""
+    targets = rows["target"]
+    if set(targets) <= {0.0, 1.0}:
+        positives = int(targets.sum())
+        if min(positives, len(rows) - positives) < FEWEST:
+            raise ValueError(
+                f"the training set has {positives} positives and {len(rows) - positives} negatives; an encoder that "
+                f"learns a cut needs at least {FEWEST} of each. Set labels.train_on to scores, raise "
+                "annotator.documents, or change labels.positive_from in the prompt"
+            )
+    elif len(rows) < 2 * FEWEST:
+        raise ValueError(
+            f"the training set has {len(rows)} documents; an encoder needs at least {2 * FEWEST}. Raise "
+            "annotator.documents in the prompt"
+        )
+    elif targets.n_unique() < 2:
+        raise ValueError(
+            f"all {len(rows)} documents of the training set have the score {rows['expected_score'][0]:g}; there is "
+            "nothing to learn. Read the replies in annotations, and ask a question that tells documents apart"
+        )
 
 
 def _fit_cascade(
@@ -101,22 +125,22 @@ def _fit_cascade(
 ) -> FittedEncoder:
     """`kind` is the second encoder's, `second` its margins out of fold where it reads everything.
 
-    The curve is fit on what is passed on. What is not has one probability: the share of positives found there, and
-    no more than the least of what is passed on.
+    The curve is fit on what is passed on. What is not has one score: the mean target there, and no more than the least
+    of what is passed on.
     """
     cascade = config.encoder
     assert isinstance(cascade, CascadeEncoderConfig)
     first_kind = FastTextKind(cascade)
     first = out_of_fold(first_kind, rows, scratch / "first")
-    labels, weights = floats(rows, "label"), floats(rows, "weight")
+    targets, weights = floats(rows, "target"), floats(rows, "weight")
     cut = cut_of(first, weights, cascade.cascade.passes)
     passed = first >= cut
-    chosen = (second[passed], labels[passed], weights[passed])
+    chosen = (second[passed], targets[passed], weights[passed])
     curve = fit_calibration(cascade.calibration, *chosen)
-    share = float(np.average(labels[~passed], weights=weights[~passed])) if not passed.all() else 0.0
+    share = float(np.average(targets[~passed], weights=weights[~passed])) if not passed.all() else 0.0
     beneath = min(share, float(curve.probability(second[passed]).min()))
     scores = np.full(len(rows), beneath)
-    scores[passed] = probability_of_fitted(curve, *chosen)
+    scores[passed] = scores_of_fitted(curve, *chosen)
     model = CascadeEncoder(
         _fit(first_kind, rows, scratch / "first" / "final"), _fit(kind, rows, scratch / "final"), cut
     )
@@ -127,7 +151,7 @@ def _fit_cascade(
 
 def predictions(fitted: FittedEncoder, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """A row of `PREDICTED` for every labelled document, out of fold."""
-    columns = rows.select("id", "source", "label", "expected_score").iter_rows(named=True)
+    columns = rows.select("id", "source", "label", "target", "expected_score").iter_rows(named=True)
     for row, margin, score in zip(columns, fitted.margins, fitted.scores, strict=True):
         yield {**row, "margin": float(margin), "score": float(np.clip(score, 0.0, 1.0))}
 
@@ -159,7 +183,7 @@ def out_of_fold(kind: EncoderKind, rows: pl.DataFrame, scratch: Path) -> Array:
 
 
 def _fit(kind: EncoderKind, rows: pl.DataFrame, folder: Path) -> Encoder:
-    columns = ("text", "label", "expected_score", "weight", "repeat")
+    columns = ("text", "target", "weight", "repeat")
     return kind.fit(Labelled(*(rows[name].to_list() for name in columns)), seed=SEED, folder=folder)
 
 
@@ -167,82 +191,82 @@ def floats(rows: pl.DataFrame, column: str) -> Array:
     return rows[column].cast(pl.Float64).to_numpy()
 
 
-def fit_calibration(kind: Calibration, margins: Array, labels: Array, weights: Array) -> Curve:
-    """Fits the curve that `kind` names, all arrays [documents], labels 0 and 1.
+def fit_calibration(kind: Calibration, margins: Array, targets: Array, weights: Array) -> Curve:
+    """Fits the curve that `kind` names, all arrays [documents], targets from 0 to 1.
 
-    Raises `ValueError` when a higher margin does not mean more positives.
+    Raises `ValueError` when a higher margin does not mean higher targets.
     """
-    platt = fit_platt(margins, labels, weights)
+    platt = fit_platt(margins, targets, weights)
     if kind == "platt":
         return platt
     if kind == "best":
         curves: tuple[FitCurve, FitCurve] = (fit_isotonic, fit_platt)
-        losses = [log_loss(_across_folds(fit, margins, labels, weights), labels, weights) for fit in curves]
+        losses = [log_loss(_across_folds(fit, margins, targets, weights), targets, weights) for fit in curves]
         if losses[0] >= losses[1]:
             return platt
-    return fit_isotonic(margins, labels, weights)
+    return fit_isotonic(margins, targets, weights)
 
 
-def fit_platt(margins: Array, labels: Array, weights: Array) -> PlattCurve:
-    """Raises `ValueError` when a higher margin does not mean more positives."""
+def fit_platt(margins: Array, targets: Array, weights: Array) -> PlattCurve:
+    """Raises `ValueError` when a higher margin does not mean higher targets."""
     from sklearn.linear_model import LogisticRegression
 
-    targets = _smoothed(labels)
+    smoothed = _smoothed(targets)
     both = LogisticRegression(C=1e6, max_iter=1000)
     scale = float(np.std(margins)) or 1.0  # the solver stops early on margins far from unit size
     both.fit(
         np.tile(margins / scale, 2).reshape(-1, 1),
         np.repeat([1, 0], len(margins)),
-        sample_weight=np.concatenate([weights * targets, weights * (1 - targets)]) / weights.mean(),
+        sample_weight=np.concatenate([weights * smoothed, weights * (1 - smoothed)]) / weights.mean(),
     )
     slope = float(both.coef_[0, 0]) / scale
     if slope <= 0:
         raise ValueError(
-            f"on labels it has not seen, a higher margin of the encoder means fewer positives (slope {slope:.3g}, "
-            f"{labels.sum():.0f} positives of {len(labels)}): it has learnt nothing. Annotate more documents, or ask a "
-            "question that the annotator can answer"
+            f"on documents it has not seen, a higher margin of the encoder means lower scores (slope {slope:.3g}, "
+            f"{len(targets)} documents, the mean score {5 * np.average(targets, weights=weights):.2f} of 5): it has "
+            "learnt nothing. Annotate more documents, or ask a question that the annotator can answer"
         )
     return PlattCurve(slope=slope, intercept=float(both.intercept_[0]))
 
 
-def fit_isotonic(margins: Array, labels: Array, weights: Array) -> IsotonicCurve:
-    """By pooling adjacent violators, on Platt's smoothed targets, so that no probability is 0 or 1."""
+def fit_isotonic(margins: Array, targets: Array, weights: Array) -> IsotonicCurve:
+    """By pooling adjacent violators, on Platt's smoothed targets, so that no score is 0 or 1."""
     from sklearn.isotonic import IsotonicRegression
 
-    curve = IsotonicRegression(out_of_bounds="clip").fit(margins, _smoothed(labels), sample_weight=weights)
+    curve = IsotonicRegression(out_of_bounds="clip").fit(margins, _smoothed(targets), sample_weight=weights)
     return IsotonicCurve(margins=curve.X_thresholds_.tolist(), probabilities=curve.y_thresholds_.tolist())
 
 
-def probability_of_fitted(curve: Curve, margins: Array, labels: Array, weights: Array) -> Array:
-    """P(positive) of the documents that `curve` was fit on, as good as it is on others, float64 [documents].
+def scores_of_fitted(curve: Curve, margins: Array, targets: Array, weights: Array) -> Array:
+    """Scores of the documents that `curve` was fit on, as good as they are on others, float64 [documents].
 
     A staircase bends to each of their labels, so they are given by staircases that were fit on other documents. Of 600
     labels with 70 positives, their own one showed an AUC of 0.773 for 0.752, and a precision of 0.71 for 0.53. Platt's
     two numbers hardly bend.
     """
     if isinstance(curve, IsotonicCurve):
-        return _across_folds(fit_isotonic, margins, labels, weights)
+        return _across_folds(fit_isotonic, margins, targets, weights)
     return curve.probability(margins)
 
 
-def _across_folds(fit: FitCurve, margins: Array, labels: Array, weights: Array) -> Array:
-    """Probabilities by curves fit on the other folds, dealt out at random within each label.
+def _across_folds(fit: FitCurve, margins: Array, targets: Array, weights: Array) -> Array:
+    """Scores by curves fit on the other folds, dealt out at random within each level of the target.
 
     Dealt out in the order of margins instead, every fold would have the same share of positives at every margin, and a
     staircase that follows chance would look as good as the truth.
     """
-    order = np.lexsort((np.random.default_rng(0).random(len(labels)), labels))
-    folds: NDArray[np.int64] = np.empty(len(labels), dtype=np.int64)
-    folds[order] = np.arange(len(labels)) % CURVE_FOLDS
-    probability = np.zeros(len(labels))
+    order = np.lexsort((np.random.default_rng(0).random(len(targets)), np.round(LEVELS * targets)))
+    folds: NDArray[np.int64] = np.empty(len(targets), dtype=np.int64)
+    folds[order] = np.arange(len(targets)) % CURVE_FOLDS
+    scores = np.zeros(len(targets))
     for fold in range(CURVE_FOLDS):
         inside, unseen = folds != fold, folds == fold
-        curve = fit(margins[inside], labels[inside], weights[inside])
-        probability[unseen] = curve.probability(margins[unseen])
-    return probability
+        curve = fit(margins[inside], targets[inside], weights[inside])
+        scores[unseen] = curve.probability(margins[unseen])
+    return scores
 
 
-def _smoothed(labels: Array) -> Array:
-    """Platt's targets: as if one more document of each class had been seen."""
-    positives, negatives = float(labels.sum()), float((1 - labels).sum())
-    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+def _smoothed(targets: Array) -> Array:
+    """Platt's targets, as if one more document of each class had been seen; a share lies between the two."""
+    positives, negatives = float(targets.sum()), float((1 - targets).sum())
+    return np.asarray(targets * (positives + 1) / (positives + 2) + (1 - targets) / (negatives + 2))

@@ -30,23 +30,42 @@ Measures = dict[str, Array]  # name -> [R]
 
 @dataclass(frozen=True)
 class ScoredSample:
-    """Scored documents with a label, all arrays [documents] float64."""
+    """Scored documents with a label, all arrays [documents] float64.
 
-    score: Array  # P(positive)
+    Taken for positive is what has a score of `positive_at` or more.
+    """
+
+    score: Array
     label: Array  # 0 or 1
     weight: Array
-    baselines: Mapping[Baseline, Array] = field(default_factory=dict)  # their probabilities
+    baselines: Mapping[Baseline, Array] = field(default_factory=dict)  # their scores
     expected: Array | None = None  # the annotator's expected score, where there is one
     margin: Array | None = None  # what documents are ranked by, where that is not the score
+    learnt: Array | None = None  # what the score should be, where that is not the label
+    positive_at: float = 0.5
 
     def take(self, chosen: NDArray[np.bool_]) -> "ScoredSample":
-        baselines = {name: scores[chosen] for name, scores in self.baselines.items()}
-        expected, margin = (None if one is None else one[chosen] for one in (self.expected, self.margin))
-        return ScoredSample(self.score[chosen], self.label[chosen], self.weight[chosen], baselines, expected, margin)
+        expected, margin, learnt = (
+            None if one is None else one[chosen] for one in (self.expected, self.margin, self.learnt)
+        )
+        return ScoredSample(
+            self.score[chosen],
+            self.label[chosen],
+            self.weight[chosen],
+            {name: scores[chosen] for name, scores in self.baselines.items()},
+            expected,
+            margin,
+            learnt,
+            self.positive_at,
+        )
 
     @property
     def rank(self) -> Array:
         return self.score if self.margin is None else self.margin
+
+    @property
+    def target(self) -> Array:
+        return self.label if self.learnt is None else self.learnt
 
     @property
     def fewest(self) -> int:
@@ -63,12 +82,20 @@ def by_source(sample: ScoredSample, sources: Sequence[str], without_gold: int = 
 
 
 def summarize(sample: ScoredSample, seed: int = 0) -> Summary:
-    """All figures of a sample; none where a class has fewer than `FEWEST` documents."""
+    """All figures of a sample; none of those that set classes apart where one has fewer than `FEWEST` documents."""
     documents, positives = len(sample.label), int(sample.label.sum())
     if sample.fewest < FEWEST:
-        return Summary(documents=documents, positives=positives, note=f"fewer than {FEWEST} documents of one class")
+        known = documents >= FEWEST and sample.expected is not None
+        return Summary(
+            documents=documents,
+            positives=positives,
+            note=f"fewer than {FEWEST} documents of one class",
+            spearman=with_intervals(rank_correlation, sample, seed)["spearman"] if known else None,
+            reliability=reliability(sample) if documents >= FEWEST else (),
+        )
     # one bootstrap for all of them, since a difference between two is a figure too
     found = with_intervals(all_measures, sample, seed)
+    spearman = found.pop("spearman", None)
     parts: dict[str, dict[str, Figure]] = {}
     for name, figure in found.items():
         who, _, measure = name.rpartition(".")
@@ -76,6 +103,7 @@ def summarize(sample: ScoredSample, seed: int = 0) -> Summary:
     return Summary(
         documents=documents,
         positives=positives,
+        spearman=spearman,
         figures=ScoreFigures(**parts.pop("")),
         baselines={name: BaselineFigures(**parts[name]) for name in sample.baselines},
         confusion=confusion(sample),
@@ -95,28 +123,32 @@ def all_measures(sample: ScoredSample, weights: Array) -> Measures:
 
 def measures_of(sample: ScoredSample, weights: Array) -> Measures:
     """The figures of the encoder alone."""
-    precision, recall, _ = agreement.precision_recall_f1(sample.score, sample.label, weights)
+    precision, recall, _ = agreement.precision_recall_f1(sample.score, sample.label, weights, sample.positive_at)
     return {
         **ranking_measures(sample, sample.score, sample.rank, weights),
         "precision": precision,
         "recall": recall,
         "precision_at_share": ranking.precision_at_share(sample.rank, sample.label, weights),
-        "brier": agreement.brier(sample.score, sample.label, weights),
+        "brier": agreement.brier(sample.score, sample.target, weights),
     }
 
 
 def ranking_measures(sample: ScoredSample, score: Array, rank: Array, weights: Array) -> Measures:
-    """The figures that an encoder and its baselines have in common, for probabilities and ranks [documents]."""
+    """The figures that an encoder and its baselines have in common, for scores and ranks [documents]."""
     found = {
         "auc": ranking.auc(rank, sample.label, weights),
         "average_precision": ranking.average_precision(rank, sample.label, weights),
-        "f1": agreement.precision_recall_f1(score, sample.label, weights)[2],
-        "macro_f1": agreement.macro_f1(score, sample.label, weights),
+        "f1": agreement.precision_recall_f1(score, sample.label, weights, sample.positive_at)[2],
+        "macro_f1": agreement.macro_f1(score, sample.label, weights, sample.positive_at),
     }
-    if sample.expected is not None:
-        correlation = ranking.spearman(rank, sample.expected, weights)
-        found["spearman"] = np.nan_to_num(correlation)  # what has one value for all says nothing of the order
-    return found
+    return found if sample.expected is None else found | rank_correlation(sample, weights, rank)
+
+
+def rank_correlation(sample: ScoredSample, weights: Array, rank: Array | None = None) -> Measures:
+    """Of `rank`, by default the encoder's, with the expected score; 0 where one has a single value, and no order."""
+    assert sample.expected is not None
+    found = ranking.spearman(sample.rank if rank is None else rank, sample.expected, weights)
+    return {"spearman": np.nan_to_num(found)}
 
 
 def with_intervals(
@@ -138,7 +170,7 @@ def with_intervals(
 
 
 def confusion(sample: ScoredSample) -> Confusion:
-    kept, label = sample.score >= 0.5, sample.label == 1
+    kept, label = sample.score >= sample.positive_at, sample.label == 1
     return Confusion(
         true_positives=int((kept & label).sum()),
         false_positives=int((kept & ~label).sum()),
@@ -148,16 +180,17 @@ def confusion(sample: ScoredSample) -> Confusion:
 
 
 def reliability(sample: ScoredSample) -> tuple[ReliabilityBin, ...]:
-    """Ten bins of predicted probability, each with the share of positives observed in it. Empty bins are left out.
+    """Ten bins of scores, each with the mean target observed in it. Empty bins are left out.
 
-    The share has Wilson's interval, for as many documents as the weights are worth: a resample of three documents that
-    are all positive would say that nothing is uncertain.
+    The mean has Wilson's interval, for as many documents as the weights are worth: a resample of three documents that
+    are all positive would say that nothing is uncertain. Of targets between 0 and 1 the interval is at least as wide as
+    it need be, for no mean of such numbers varies more than a share does.
     """
     place = np.clip(np.digitize(sample.score, BINS) - 1, 0, len(BINS) - 2)
     bins = []
     for number in np.unique(place):
         inside = sample.take(place == number)
-        share = float(np.average(inside.label, weights=inside.weight))
+        share = float(np.average(inside.target, weights=inside.weight))
         bins.append(
             ReliabilityBin(
                 low=float(BINS[number]),

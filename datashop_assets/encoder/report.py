@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from datashop_assets.documents.pool import read_chosen
-from datashop_assets.encoder.fitting import FittedCascade, FittedEncoder, floats
+from datashop_assets.encoder.fitting import FEWEST, FittedCascade, FittedEncoder, floats
 from datashop_assets.encoder.measures import Measures, ScoredSample, by_source, with_intervals
 from datashop_assets.encoder.results import (
     BASELINES,
@@ -25,12 +25,12 @@ from datashop_assets.encoder.results import (
     EncoderResult,
     GoldResult,
     LabelError,
+    Summary,
     SummaryBySource,
 )
 from datashop_assets.encoder_kinds.trained import TrainedEncoder
 from datashop_assets.protocols.documents import Document
 from datashop_assets.statistics import agreement, ranking
-from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import Array
 from datashop_assets.storage.stage_folder import StageFolder
 
@@ -66,9 +66,8 @@ def report_on(
     Raises `ValueError` when the encoder ranks unseen labels worse than chance, which no sound training does.
     """
     labels = by_source(sample, rows["source"].to_list())
-    assert labels.all.figures is not None  # training sets with too few of a class are refused
-    refuse_useless(labels.all.figures.auc)
-    false_positives, false_negatives = errors_to_read(rows, fitted.scores)
+    refuse_useless(labels.all)
+    false_positives, false_negatives = errors_to_read(rows, fitted.scores, sample.positive_at)
     return EncoderReport(
         labels=labels,
         gold=on_gold(fitted.encoder, baselines_of(rows), heldout, gold) if gold else None,
@@ -79,23 +78,29 @@ def report_on(
     )
 
 
-def refuse_useless(auc: Figure) -> None:
-    if auc.high is not None and auc.high < 0.5:
+def refuse_useless(labels: Summary) -> None:
+    """By the AUC, or, where positives are too few for one, by the rank correlation."""
+    auc, spearman = None if labels.figures is None else labels.figures.auc, labels.spearman
+    name, found, chance = ("AUC", auc, 0.5) if auc is not None else ("rank correlation", spearman, 0.0)
+    if found is not None and found.high is not None and found.high < chance:
         raise ValueError(
-            f"the encoder's AUC on labels it has not seen is {auc.value:.3f} (95% interval {auc.interval()}), worse "
-            "than chance: its training went wrong, so no model is kept"
+            f"the encoder's {name} on labels it has not seen is {found.value:.3f} (95% interval {found.interval()}), "
+            "worse than chance: its training went wrong, so no model is kept"
         )
 
 
-def headlines(report: EncoderReport) -> EncoderResult:
-    """What the manifest carries of a report."""
+def headlines(report: EncoderReport, positive_at: float) -> EncoderResult:
+    """What the manifest carries of a report; `positive_at` is the score from which a document is taken for positive."""
     labels = report.labels.all
-    assert labels.figures is not None
+    assert labels.spearman is not None  # training sets of fewer than `FEWEST` documents are refused
+    apart = {} if labels.figures is None else labels.figures.model_dump(exclude={"precision_at_share", "brier"})
     return EncoderResult(
         documents=labels.documents,
         positives=labels.positives,
+        positive_at=positive_at,
+        spearman=labels.spearman,
         baseline_auc={name: one.auc for name, one in labels.baselines.items()},
-        **labels.figures.model_dump(exclude={"precision_at_share", "brier"}),
+        **apart,
         gold=_gold_headlines(report.gold, report.annotator) if report.gold and report.annotator else None,
         cascade=report.cascade,
     )
@@ -115,7 +120,7 @@ def _gold_headlines(gold: SummaryBySource, annotator: SummaryBySource) -> GoldRe
     )
 
 
-def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> ScoredSample:
+def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder, positive_at: float) -> ScoredSample:
     """Scores of the encoder and of the baselines, out of fold, beside the labels of a training set."""
     baselines = {name: np.zeros(len(rows)) for name in BASELINES}
     for fold in sorted(set(rows["fold"])):
@@ -123,8 +128,8 @@ def labels_sample(rows: pl.DataFrame, fitted: FittedEncoder) -> ScoredSample:
         others = baselines_of(rows.filter(pl.col("fold") != fold))
         for name, scores in others.scores(unseen["characters"].to_list(), unseen["source"].to_list()).items():
             baselines[name][inside] = scores
-    label, weight, expected = (floats(rows, name) for name in ("label", "weight", "expected_score"))
-    return ScoredSample(fitted.scores, label, weight, baselines, expected, fitted.margins)
+    label, weight, expected, target = (floats(rows, name) for name in ("label", "weight", "expected_score", "target"))
+    return ScoredSample(fitted.scores, label, weight, baselines, expected, fitted.margins, target, positive_at)
 
 
 def on_gold(
@@ -173,6 +178,7 @@ def on_cascade(fitted: FittedCascade, margins: Array, rows: pl.DataFrame) -> Cas
         recall = agreement.precision_recall_f1(sample.score, sample.label, weights)[1]
         return {"recall": recall, "auc": whole, "auc_second_alone": alone, "auc_cost": alone - whole}
 
+    scored = ScoredSample(passed.astype(np.float64), label, weight)
     return CascadeReport(
         cut=fitted.cut,
         passed=int(passed.sum()),
@@ -180,18 +186,20 @@ def on_cascade(fitted: FittedCascade, margins: Array, rows: pl.DataFrame) -> Cas
         share=float(np.average(passed, weights=weight)),
         lost_positives=int((label[~passed] == 1).sum()),
         positives=int(label.sum()),
-        **with_intervals(measures, ScoredSample(passed.astype(np.float64), label, weight), 0),
+        **(with_intervals(measures, scored, 0) if scored.fewest >= FEWEST else {}),
     )
 
 
-def errors_to_read(rows: pl.DataFrame, scores: Array) -> tuple[tuple[LabelError, ...], tuple[LabelError, ...]]:
+def errors_to_read(
+    rows: pl.DataFrame, scores: Array, positive_at: float
+) -> tuple[tuple[LabelError, ...], tuple[LabelError, ...]]:
     """The documents on which encoder and annotator differ most: false positives with the highest scores out of fold
     [documents], false negatives with the lowest.
     """
     scored = rows.with_columns(score=pl.Series(np.asarray(scores)))
     highest, lowest = (scored.sort("score", "id", descending=descending) for descending in (True, False))
-    positives = highest.filter((pl.col("label") == 0) & (pl.col("score") >= 0.5))
-    negatives = lowest.filter((pl.col("label") == 1) & (pl.col("score") < 0.5))
+    positives = highest.filter((pl.col("label") == 0) & (pl.col("score") >= positive_at))
+    negatives = lowest.filter((pl.col("label") == 1) & (pl.col("score") < positive_at))
 
     def shown(found: pl.DataFrame) -> tuple[LabelError, ...]:
         beginning = pl.col("text").str.slice(0, BEGINNING).alias("text")
@@ -203,23 +211,28 @@ def errors_to_read(rows: pl.DataFrame, scores: Array) -> tuple[tuple[LabelError,
 
 def baselines_of(rows: pl.DataFrame) -> "Baselines":
     lengths, sources = rows["characters"].to_list(), rows["source"].to_list()
-    return Baselines(lengths, sources, floats(rows, "label"), floats(rows, "weight"))
+    return Baselines(lengths, sources, floats(rows, "target"), floats(rows, "weight"))
 
 
 class Baselines:
-    """Scores by length alone and by source alone: logistic curves fit on the same labels as the encoder."""
+    """Scores by length alone and by source alone: logistic curves fit on the same targets as the encoder."""
 
-    def __init__(self, lengths: Sequence[int], sources: Sequence[str], labels: Array, weights: Array) -> None:
+    def __init__(self, lengths: Sequence[int], sources: Sequence[str], targets: Array, weights: Array) -> None:
+        from scipy import sparse
         from sklearn.linear_model import LogisticRegression
 
         self._sources = {source: place for place, source in enumerate(sorted(set(sources)))}
-        scale = weights / weights.mean()
+        sides = np.repeat([1, 0], len(targets))  # each document counts on both, in proportion of its target
+        scale = np.concatenate([weights * targets, weights * (1 - targets)]) / weights.mean()
+        length, source = _curve(lengths), self._one_hot(sources)
         # two numbers need no penalty, and under one the curve cannot bend
-        self._length = LogisticRegression(C=1e6, max_iter=1000).fit(_curve(lengths), labels, sample_weight=scale)
-        self._source = LogisticRegression(max_iter=1000).fit(self._one_hot(sources), labels, sample_weight=scale)
+        self._length = LogisticRegression(C=1e6, max_iter=1000)
+        self._length.fit(np.concatenate([length, length]), sides, sample_weight=scale)
+        self._source = LogisticRegression(max_iter=1000)
+        self._source.fit(sparse.vstack([source, source], "csr"), sides, sample_weight=scale)
 
     def scores(self, lengths: Sequence[int], sources: Sequence[str]) -> Mapping[Baseline, Array]:
-        """P(positive) by length (characters of whole documents) and by source, each float64 [documents].
+        """Scores by length (characters of whole documents) and by source, each float64 [documents].
 
         A source never seen gets the average.
         """

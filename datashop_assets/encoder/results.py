@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement
 from datashop_assets.core.step import StepConfig, StepOutput, StepResult
-from datashop_assets.excerpts import Part
+from datashop_assets.excerpts import Part, part_read
 from datashop_assets.prompts.encoder_settings import EncoderConfig
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.storage.stage_folder import StageFolder
@@ -36,10 +36,14 @@ class EncoderStepConfig(StepConfig):
 
     encoder: EncoderConfig
     fingerprint: JsonValue = None
-    read_characters: int
+    read_characters: int | None
     reading: Part
     gold: tuple[str, ...]
     gold_uri: str
+
+    def read(self, text: str) -> str:
+        """What the encoder is given of a text."""
+        return part_read(text, self.read_characters, self.reading)
 
 
 class PoolEmbeddingsConfig(StepConfig):
@@ -47,7 +51,7 @@ class PoolEmbeddingsConfig(StepConfig):
 
     model: str
     fingerprint: JsonValue
-    read_characters: int
+    read_characters: int | None
     reading: Part
 
 
@@ -74,13 +78,12 @@ class _ReportPart(BaseModel):
 
 
 class RankingFigures(_ReportPart):
-    """What an encoder and its baselines have in common. `spearman` is with the annotator's expected score, if known."""
+    """What an encoder and its baselines have in common."""
 
     auc: Figure
     average_precision: Figure
-    f1: Figure  # at a probability of 0.5, as all that takes a side
+    f1: Figure  # at the score from which a document is taken for positive, as all that takes a side
     macro_f1: Figure
-    spearman: Figure | None = None
 
 
 class ScoreFigures(RankingFigures):
@@ -93,13 +96,14 @@ class ScoreFigures(RankingFigures):
 
 
 class BaselineFigures(RankingFigures):
-    """A baseline on the same documents, and by how much the encoder's AUC exceeds its."""
+    """A baseline on the same documents, and by how much the encoder's AUC exceeds its; `spearman` as in `Summary`."""
 
     auc_exceeded_by: Figure
+    spearman: Figure | None = None
 
 
 class Confusion(_ReportPart):
-    """Plain counts of documents at a probability of 0.5, unweighted: how much evidence there is."""
+    """Plain counts of documents, unweighted: how much evidence there is."""
 
     true_positives: int
     false_positives: int
@@ -108,7 +112,7 @@ class Confusion(_ReportPart):
 
 
 class ReliabilityBin(_ReportPart):
-    """Documents with a probability from `low` to `high`: their mean prediction, and the share of positives."""
+    """Documents with a score from `low` to `high`: their mean score, and the mean of what it should be."""
 
     low: float
     high: float
@@ -118,11 +122,15 @@ class ReliabilityBin(_ReportPart):
 
 
 class Summary(_ReportPart):
-    """A scored sample. `figures` is None, with a `note`, where one of the classes has too few documents."""
+    """A scored sample. `figures` is None, with a `note`, where one of the classes has too few documents.
+
+    `spearman` is with the annotator's expected score, None where that is not known.
+    """
 
     documents: int
     positives: int
     note: str = ""
+    spearman: Figure | None = None
     figures: ScoreFigures | None = None
     baselines: dict[Baseline, BaselineFigures] = {}
     confusion: Confusion | None = None
@@ -141,7 +149,8 @@ class CascadeReport(_ReportPart):
     """What a cascade's first encoder keeps from the second, on labels out of fold.
 
     Of the documents `passed` are passed on, `share` of their weight; `lost_positives` are not. `recall` is the share of
-    positives that are passed on, by weight, and `auc_cost` what is lost to a second encoder that reads everything.
+    positives that are passed on, by weight, and `auc_cost` what is lost to a second encoder that reads everything;
+    None where one of the classes has too few documents.
     """
 
     cut: float
@@ -150,10 +159,10 @@ class CascadeReport(_ReportPart):
     share: float
     lost_positives: int
     positives: int
-    recall: Figure
-    auc: Figure
-    auc_second_alone: Figure
-    auc_cost: Figure
+    recall: Figure | None = None
+    auc: Figure | None = None
+    auc_second_alone: Figure | None = None
+    auc_cost: Figure | None = None
 
 
 class LabelError(_ReportPart):
@@ -196,19 +205,24 @@ class GoldResult(_ReportPart):
 
 
 class EncoderResult(StepResult):
-    """The headlines of the report: figures on labels that the encoder had not seen, and on gold."""
+    """The headlines of the report: figures on documents that the encoder had not seen, and on gold.
+
+    `positive_at` is the score from which a document is taken for positive. Figures that set positives apart are None
+    where there are too few of them, or too few others.
+    """
 
     step: ClassVar[str] = "encoder"
-    headlines: ClassVar[tuple[str, ...]] = ("auc", "gold.auc")
+    headlines: ClassVar[tuple[str, ...]] = ("auc", "spearman", "gold.auc")
     documents: int
     positives: int
-    auc: Figure
+    positive_at: float
     spearman: Figure
-    average_precision: Figure
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    macro_f1: Figure
+    auc: Figure | None = None
+    average_precision: Figure | None = None
+    precision: Figure | None = None
+    recall: Figure | None = None
+    f1: Figure | None = None
+    macro_f1: Figure | None = None
     baseline_auc: dict[Baseline, Figure]
     gold: GoldResult | None
     cascade: CascadeReport | None

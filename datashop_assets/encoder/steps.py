@@ -27,8 +27,8 @@ def _pool_embeddings(prompt: Prompt) -> PoolEmbeddingsConfig | None:
     return PoolEmbeddingsConfig(
         model=model,
         fingerprint=fingerprint(model),
-        read_characters=prompt.annotator.read_characters,
-        reading=prompt.annotator.reading,
+        read_characters=prompt.encoder.read_characters,
+        reading=prompt.encoder.reading,
     )
 
 
@@ -61,8 +61,8 @@ def _encoder(prompt: Prompt) -> EncoderStepConfig:
     return EncoderStepConfig(
         encoder=encoder,
         fingerprint=None if encoder.pretrained is None else fingerprint(encoder.pretrained),
-        read_characters=prompt.annotator.read_characters,
-        reading=prompt.annotator.reading,
+        read_characters=prompt.encoder.read_characters,
+        reading=prompt.encoder.reading,
         gold=prompt.evaluation.gold,
         gold_uri=prompt.pretraining_pool.uri,
     )
@@ -84,7 +84,7 @@ def _describe_encoder(output: StepOutput[EncoderResult]) -> Mapping[str, str]:
     result=EncoderResult,
     inputs=(TrainingSetResult, Input(PretrainingPoolResult, needed=lambda prompt: bool(prompt.evaluation.gold))),
     configure=_encoder,
-    version="5",
+    version="6",
     group="3_filter",
     kinds={"fasttext", "jax"},
     checks=ENCODER_CHECKS,
@@ -92,9 +92,9 @@ def _describe_encoder(output: StepOutput[EncoderResult]) -> Mapping[str, str]:
     describe=_describe_encoder,
 )
 def encoder(run: StepRun[EncoderStepConfig]) -> EncoderResult:
-    """A small model that scores a document as the annotator would, with a report on labels it has not seen.
+    """A small model that scores a document as the annotator would, with a report on documents it has not seen.
 
-    fastText, a BERT-type transformer, or a head on static embeddings, as the prompt says.
+    A head on static embeddings, fastText, or a BERT-type transformer, as the prompt says.
 
     Beside every figure stands what length alone and source alone would reach.
     """
@@ -107,7 +107,8 @@ def encoder(run: StepRun[EncoderStepConfig]) -> EncoderResult:
     model = run.config.encoder.pretrained
     pretrained = None if model is None else pretrained_folder(model, run.cache, run.data)
     fitted = fit_encoder(run.config, rows, pretrained, run.output.scratch)
-    sample = labels_sample(rows, fitted)
+    positive_at = run.input(TrainingSetResult).result.positive_at
+    sample = labels_sample(rows, fitted, positive_at)
     pool = run.optional_input(PretrainingPoolResult)
     gold = Gold(load_gold(run.cache, run.data, run.config.gold_uri) if pool else {}, run.config.gold)
     report = report_on(fitted, rows, sample, gold, heldout_documents(pool) if pool else iter(()))
@@ -116,4 +117,4 @@ def encoder(run: StepRun[EncoderStepConfig]) -> EncoderResult:
     run.output.put_bytes(REPORT, report.model_dump_json(indent=1).encode())
     run.output.put_bytes(RELIABILITY, draw_reliability(report.labels.all.reliability), identity=False)
     run.output.put_bytes(PRECISION_RECALL, draw_precision_recall(sample), identity=False)
-    return headlines(report)
+    return headlines(report, positive_at)

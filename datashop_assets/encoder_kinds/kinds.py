@@ -73,8 +73,8 @@ class FastTextKind:
             buckets=self.config.buckets,
             each_word_once=self.each_word_once,
         )
-        texts, labels, repeats = labelled.texts, labelled.labels, labelled.repeats
-        return classifier.fit(texts, labels, repeats=repeats, settings=settings, seed=seed, folder=folder)
+        texts, targets, repeats = labelled.texts, labelled.targets, labelled.repeats
+        return classifier.fit(texts, targets, repeats=repeats, settings=settings, seed=seed, folder=folder)
 
     def load(self, paths: Sequence[Path]) -> "FastText":
         from datashop_assets.models.fasttext.classifier import FastText

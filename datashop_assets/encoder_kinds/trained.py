@@ -1,4 +1,7 @@
-"""A trained encoder as it is stored and used: a model, the curve from its margins to probabilities, what it reads.
+"""A trained encoder as it is stored and used: a model, the curve from its margins to scores, what it reads.
+
+A score lies between 0 and 1: the expected score that the annotator would give, as a share of the highest, or the
+probability of reaching a cut where the prompt has a cut learnt.
 
 A cascade is two models in a row. fastText reads every document and passes on those with a margin of at least `cut`;
 the second model scores them. A document below the cut keeps its order among its like, beneath every document that was
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datashop_assets.encoder_kinds.kinds import FastTextKind, kind_of
-from datashop_assets.excerpts import Part, excerpt
+from datashop_assets.excerpts import Part, part_read
 from datashop_assets.prompts.encoder_settings import CascadeEncoderConfig, EncoderConfig, FastTextConfig
 from datashop_assets.protocols.encoder import EmbeddingEncoder, Encoder
 from datashop_assets.statistics.intervals import Array
@@ -27,7 +30,7 @@ BENEATH = -1e6  # what a first margin is moved by when its document is not passe
 
 
 class PlattCurve(BaseModel):
-    """P(positive) = 1 / (1 + exp(-(slope * margin + intercept))) (Platt, 1999)."""
+    """score = 1 / (1 + exp(-(slope * margin + intercept))) (Platt, 1999)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["platt"] = "platt"
@@ -35,7 +38,7 @@ class PlattCurve(BaseModel):
     intercept: float
 
     def probability(self, margins: Array) -> Array:
-        """Margins [documents] -> P(positive) [documents], never lower for a higher margin."""
+        """Margins [documents] -> scores [documents], never lower for a higher margin."""
         return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * margins + self.intercept))))
 
 
@@ -77,7 +80,7 @@ class CascadeEncoder:
 
 @dataclass(frozen=True, slots=True)
 class CascadeCalibration:
-    """The second encoder's curve for what was passed on; what was not has one probability, the share found there."""
+    """The second encoder's curve for what was passed on; what was not has one score, the mean target found there."""
 
     passed: Curve
     beneath: float
@@ -98,7 +101,7 @@ def was_passed(margins: Array) -> NDArray[np.bool_]:
 
 
 class StoredCascade(BaseModel):
-    """`first` are the names of the first encoder's files, `beneath` the probability of what it does not pass on."""
+    """`first` are the names of the first encoder's files, `beneath` the score of what it does not pass on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     first: tuple[str, ...]
@@ -111,7 +114,7 @@ class StoredEncoder(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     config: EncoderConfig
-    read_characters: int
+    read_characters: int | None
     reading: Part
     files: tuple[str, ...]
     calibration: Curve
@@ -121,16 +124,16 @@ class StoredEncoder(BaseModel):
 
 @dataclass(frozen=True)
 class TrainedEncoder:
-    """Scores texts by reading the same part of them as the annotator did."""
+    """Scores texts by reading the same part of them as in training, all of it where `read_characters` is None."""
 
     model: Encoder
     calibration: Curve | CascadeCalibration
-    read_characters: int
+    read_characters: int | None
     reading: Part = "head"
 
     @property
     def scores_embeddings(self) -> bool:
-        """Whether `pool_embeddings` holds all that scoring needs, so that no text is read."""
+        """Whether the vectors of `pool_embeddings`, where there are any, hold all that scoring needs."""
         return isinstance(self.model, EmbeddingEncoder)
 
     def margins(self, texts: Sequence[str]) -> Array:
@@ -139,7 +142,7 @@ class TrainedEncoder:
 
     def read(self, text: str) -> str:
         """What the model is given of a text."""
-        return excerpt(text, self.read_characters, self.reading)[0]
+        return part_read(text, self.read_characters, self.reading)
 
     def margins_of(self, vectors: NDArray[np.float16]) -> Array:
         """What `margins` gives of the texts whose vectors these are. Raises `TypeError` where the kind has none."""

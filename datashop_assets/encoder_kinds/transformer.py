@@ -1,7 +1,9 @@
 """A BERT-type encoder as one of the kinds: frozen with a head, or tuned whole.
 
-Frozen, the texts are embedded once for all folds and only the head is trained, some 2 s a fold. A document's loss
-counts by its importance weight times its repeats. A tenth of the documents, drawn by hash, choose the best epoch.
+A text that is longer than the model reads at once is read in windows, and its score is the mean of theirs. Frozen, the
+texts are embedded once for all folds and only the head is trained, some 2 s a fold. A document's loss counts by its
+importance weight times its repeats, and is shared among its windows. A tenth of the documents, drawn by hash, choose
+the best epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,29 +34,36 @@ class TransformerKind:
 
     def __init__(self, config: TransformerConfig, folder: Path | None = None) -> None:
         self._config, self._folder = config, folder
-        self._inputs: dict[str, NDArray[Any]] = {}  # text -> features [D], or tokens [T] where all weights are tuned
+        # text -> features [1, D], or tokens of its windows [W, T] where all weights are tuned
+        self._inputs: dict[str, NDArray[Any]] = {}
 
     def prepare(self, texts: Sequence[str], folder: Path) -> None:
         distinct = list(dict.fromkeys(texts))
         if self._config.tune == "all":
-            self._inputs = dict(zip(distinct, self._tokens(distinct), strict=True))
+            self._inputs = self._tokens(distinct)
             return
         path = folder / "features.npy"
         if not path.exists():
-            features = embed(self._base, embedder(self._base, self._config.longest), distinct, self._config.longest)
+            network = embedder(self._base, self._config.longest)
+            features = embed(self._base, network, distinct, self._config.longest, self._config.windows)
             with on_disk(path) as file:
                 np.save(file, features.astype(np.float32))
-        self._inputs = dict(zip(distinct, np.load(path), strict=True))
+        self._inputs = dict(zip(distinct, np.load(path)[:, None], strict=True))
 
     def fit(self, labelled: Labelled, *, seed: int, folder: Path) -> "TransformerEncoder":
-        weight = np.array(labelled.weights, np.float32) * np.array(labelled.repeats, np.float32)
-        expected = np.array(labelled.expected, np.float32)
+        read = [self._inputs[text] for text in labelled.texts]
+        windows = np.array([len(one) for one in read])
+        each = np.repeat(np.arange(len(read)), windows)
+        expected = heads.HIGHEST * np.array(labelled.targets, np.float32)
+        weight = (np.array(labelled.weights, np.float32) * np.array(labelled.repeats, np.float32) / windows)[each]
         documents = {
-            "read": np.stack([self._inputs[text] for text in labelled.texts]),
-            "targets": heads.targets_of(self._config.head, expected),
+            "read": np.concatenate(read),
+            "targets": heads.targets_of(self._config.head, expected[each]),
             "weight": weight / weight.mean(),
         }
-        learning, validation = split(documents, labelled.texts)
+        learning, validation = split(
+            documents, [text for text, count in zip(labelled.texts, windows, strict=True) for _ in range(count)]
+        )
         weights: dict[str, Any] = {
             "head": heads.start(
                 self._config.head, self._base.config.hidden_size, expected, np.array(labelled.weights, np.float32)
@@ -73,15 +82,13 @@ class TransformerKind:
         )
         best = jax.tree.map(np.asarray, trained.best)
         if self._config.tune == "all":
-            return TransformerEncoder(
-                self._base.with_weights(best["network"]), best["head"], self._config.longest, folder
-            )
-        return TransformerEncoder(self._base, best["head"], self._config.longest, folder, features=self._inputs)
+            return TransformerEncoder(self._base.with_weights(best["network"]), best["head"], self._config, folder)
+        return TransformerEncoder(self._base, best["head"], self._config, folder, features=self._inputs)
 
     def load(self, paths: Sequence[Path]) -> "TransformerEncoder":
         folder = paths[0].parent
         bert, head = load_classifier(folder)
-        return TransformerEncoder(bert, head, self._config.longest, folder, paths=tuple(paths))
+        return TransformerEncoder(bert, head, self._config, folder, paths=tuple(paths))
 
     @cached_property
     def _base(self) -> Bert:
@@ -94,14 +101,18 @@ class TransformerKind:
         """One object for all folds, so that what is compiled for one serves the others."""
         return loss_of(self._base, self._config.head, self._config.tune)
 
-    def _tokens(self, texts: Sequence[str]) -> NDArray[np.int32]:
-        """[documents, T] with -1 as padding, T the longest text, rounded up."""
-        tokens = self._base.tokenize(list(texts), self._config.longest)
-        length = min(self._base.config.longest, -(-max(map(len, tokens)) // ROUNDED) * ROUNDED)
-        padded = np.full((len(tokens), length), -1, dtype=np.int32)
-        for place, one in enumerate(tokens):
-            padded[place, : len(one)] = one
-        return padded
+    def _tokens(self, texts: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+        """Text -> its windows [W, T] with -1 as padding, T the longest window of any text, rounded up."""
+        tokens = self._base.windows(list(texts), self._config.longest, self._config.windows)
+        longest = max(len(window) for windows in tokens for window in windows)
+        length = min(self._base.config.longest, -(-longest // ROUNDED) * ROUNDED)
+        found = {}
+        for text, windows in zip(texts, tokens, strict=True):
+            padded = np.full((len(windows), length), -1, dtype=np.int32)
+            for place, window in enumerate(windows):
+                padded[place, : len(window)] = window
+            found[text] = padded
+        return found
 
 
 class TransformerEncoder:
@@ -111,13 +122,13 @@ class TransformerEncoder:
         self,
         bert: Bert,
         head: heads.Head,
-        longest: int,
+        config: TransformerConfig,
         folder: Path,
         *,
         paths: Sequence[Path] | None = None,
-        features: Mapping[str, NDArray[np.float32]] | None = None,  # of texts that were embedded before
+        features: Mapping[str, NDArray[np.float32]] | None = None,  # [1, D] of texts that were embedded before
     ) -> None:
-        self._bert, self._head, self._longest = bert, head, longest
+        self._bert, self._head, self._longest, self._windows = bert, head, config.longest, config.windows
         self._folder, self._paths, self._features = folder, paths, features or {}
 
     @property
@@ -129,9 +140,9 @@ class TransformerEncoder:
     def margin(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Expected score (regression) or shared log-odds (ordinal), float64 [documents], but for a constant."""
         if self._features and all(text in self._features for text in texts):
-            features = np.stack([self._features[text] for text in texts])
+            features = np.concatenate([self._features[text] for text in texts])
         else:
-            features = embed(self._bert, self._embedder, texts, self._longest)
+            features = embed(self._bert, self._embedder, texts, self._longest, self._windows)
         return np.asarray(features, np.float64) @ np.asarray(self._head["direction"], np.float64)
 
     @cached_property
@@ -156,9 +167,15 @@ def embedder(bert: Bert, longest: int) -> Embedder:
     return JaxEmbedder(bert, longest)
 
 
-def embed(bert: Bert, network: Embedder, texts: Sequence[str], longest: int) -> NDArray[np.float32]:
-    """What a head reads of texts, [documents, D]."""
-    return np.asarray(heads.features_of(network.embed(bert.tokenize(list(texts), longest)), bert.pooling))
+def embed(bert: Bert, network: Embedder, texts: Sequence[str], longest: int, windows: int) -> NDArray[np.float32]:
+    """What a head reads of texts, [documents, D]: the mean over windows of `longest` tokens, at most `windows`."""
+    tokens = bert.windows(list(texts), longest, windows)
+    if not tokens:
+        return np.zeros((0, bert.config.hidden_size), np.float32)
+    features = np.asarray(heads.features_of(network.embed([ids for one in tokens for ids in one]), bert.pooling))
+    counts = np.array([len(one) for one in tokens])
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    return np.asarray(np.add.reduceat(features, starts, axis=0) / counts[:, None], np.float32)
 
 
 def loss_of(base: Bert, head: heads.HeadKind, tune: str) -> Loss:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 14  # documents
 SHOWN = 3  # rows of each kind
-EVEN = 0.5  # a calibrated score of which as many labels are positive as not
 RECOUNTED = 100  # documents nearest the cut whose tokens are counted again
 
 
@@ -57,19 +56,20 @@ def keep_count_exact(context: CheckContext[FilteredPoolResult]) -> CheckResult:
 
 
 def cut_where_labels_are_positive(context: CheckContext[FilteredPoolResult]) -> CheckResult:
-    """A calibrated score is a share of positive labels: below 0.5 most documents of that score are negative."""
+    """A calibrated score is what the annotator would say: below `positive_at` most documents of it are negative."""
     result, encoder = context.output.result, context.required(EncoderResult)
+    even = encoder.result.positive_at
     cut, asked = result.cut_score, isinstance(result.rule, ThresholdRule | RecallRule)
     if cut is None:
         return CheckResult(passed=True, description="nothing is kept")
     precision = kept_precision(encoder, context.required(TrainingSetResult), cut)
-    said = f"The rule keeps scores down to {cut:.3f}: of documents with such a score labels call {cut:.0%} positive"
+    said = f"The rule keeps scores down to {cut:.3f}; labels are positive from {even:g} upward"
     if precision is None:
         said += "; no labelled document scores as high"
     else:
         said += f"; of what is kept {precision} are, by {precision.n} labels that the encoder had not seen"
     figures = {"cut_score": cut} if precision is None else {"cut_score": cut, "kept_precision": precision.value}
-    return CheckResult(passed=asked or cut >= EVEN, description=said, figures=figures)
+    return CheckResult(passed=asked or cut >= even, description=said, figures=figures)
 
 
 def kept_precision(encoder: StageFolder, training_set: StageFolder, cut: float) -> Figure | None:

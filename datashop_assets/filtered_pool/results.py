@@ -27,7 +27,7 @@ class PoolScoresConfig(StepConfig):
 class PoolScoresResult(StepResult):
     step: ClassVar[str] = "pool_scores"
     documents: int
-    positive: int  # scored 0.5 or more
+    positive: int  # scored as much as the encoder's result takes for positive, or more
     not_passed: int  # that a cascade's second encoder did not read
     histogram: tuple[int, ...]  # documents by score, in bins of one width from 0 to 1
 

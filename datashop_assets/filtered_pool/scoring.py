@@ -54,7 +54,7 @@ def score_pool(run: StepRun[PoolScoresConfig]) -> PoolScoresResult:
         if not run.output.finished(f"{shard}.parquet")
     ]
     deque(map_shards(run.resources, "pool scores", score_shard, jobs), maxlen=0)
-    return _counted(run.output, shards)
+    return _counted(run.output, shards, encoder.result.positive_at)
 
 
 def score_shard(job: ScoreJob) -> str:
@@ -84,15 +84,13 @@ def pool_margins(
 ) -> Iterator[Batch]:
     """A shard's documents in order, `BATCH` at a time. Batches are the same in every run.
 
-    `embeddings` are read for an encoder that scores vectors. Raises `ValueError` where it has none, and for a margin
-    that is not a number: no rule could place it, and a threshold would drop it unseen.
+    `embeddings`, where there are any, are read in place of texts for an encoder that scores vectors. Raises
+    `ValueError` for a margin that is not a number: no rule could place it, and a threshold would drop it unseen.
     """
-    if not encoder.scores_embeddings:
-        found = _of_texts(encoder, pool, shard)
-    elif embeddings is not None:
+    if embeddings is not None and encoder.scores_embeddings:
         found = _of_vectors(encoder, pool, embeddings, shard)
     else:
-        raise ValueError("this encoder scores vectors; give the output of pool_embeddings")
+        found = _of_texts(encoder, pool, shard)
     for documents, margins in found:
         if (bad := np.flatnonzero(np.isnan(margins))).size:
             row, name = documents[int(bad[0])]
@@ -122,13 +120,13 @@ def _scored(encoder: TrainedEncoder, batches: Iterator[Batch]) -> Iterator[pl.Da
         yield pl.DataFrame({"row": rows, "id": names, "score": scores, "margin": margins}, SCHEMA)
 
 
-def _counted(output: StageWriter, shards: Sequence[str]) -> PoolScoresResult:
+def _counted(output: StageWriter, shards: Sequence[str], positive_at: float) -> PoolScoresResult:
     """Counts what was written, in this run and in those before it."""
     bins, positive, not_passed = np.zeros(BINS, dtype=np.int64), 0, 0
     for shard in shards:
         for frame in read_written(output, f"{shard}.parquet", ["score", "margin"]):
             bins += np.histogram(frame["score"].to_numpy(), bins=BINS, range=(0.0, 1.0))[0]
-            positive += int((frame["score"] >= 0.5).sum())
+            positive += int((frame["score"] >= positive_at).sum())
             not_passed += int((~was_passed(frame["margin"].to_numpy())).sum())
     return PoolScoresResult(
         documents=int(bins.sum()), positive=positive, not_passed=not_passed, histogram=tuple(bins.tolist())

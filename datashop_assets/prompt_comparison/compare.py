@@ -210,7 +210,7 @@ def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAn
         seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
         tokens_in=annotations.tokens_in if annotations else None,
         tokens_out=annotations.tokens_out if annotations else None,
-        auc=encoder.auc.value if encoder else None,
+        auc=encoder.auc.value if encoder and encoder.auc else None,
         gold_auc=gold_auc.value if gold_auc else None,
         kept_documents=kept.kept_documents,
         kept_bytes=kept.kept_bytes,

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from datashop_assets.prompts.section import Address, Count, Section, SectionConfig, Share
+from datashop_assets.excerpts import Part
+from datashop_assets.prompts.section import Address, Characters, Count, Section, SectionConfig, Share
 
 MINILM = "all-minilm-l6-v2"  # the encoder of the data packages; any other model is named by a path or URI
 Pooling = Literal["mean", "first"]
@@ -34,7 +35,8 @@ class Transformer(Section):
     pooling: Pooling | None = None  # None: as the model's folder says
     head: Head = "regression"
     tune: Tune = "head"
-    longest: Annotated[int, Field(ge=8, le=8192)] = 512  # tokens read; the model may read fewer
+    longest: Annotated[int, Field(ge=8, le=8192)] = 512  # tokens of a window; the model may read fewer
+    windows: Annotated[int, Field(ge=1, le=100)] = 4  # of a longer text, evenly spaced, whose scores are averaged
     epochs: Count | None = None  # None: 20 for a head, 3 for all weights
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None  # None: 3e-4 for a head, 5e-5 for all weights
     batch: Count = 32
@@ -57,9 +59,10 @@ class Transformer(Section):
 
 
 class Static(Section):
-    """A small head on one embedding of the pool that serves every prompt."""
+    """A small head on the mean of a model's token vectors."""
 
     model: Address = MINILM  # whose token vectors are averaged
+    embed_pool: bool = False  # keep a vector of every document of the pool, for all prompts that score by it
 
 
 class EncoderCascade(Section):
@@ -76,6 +79,7 @@ class TransformerConfig(SectionConfig):
     head: Head
     tune: Tune
     longest: int
+    windows: int
     training: TransformerTraining
 
 
@@ -119,8 +123,8 @@ class StaticConfig(EncoderKindConfig):
         return self.static.model
 
     @property
-    def pool_embedding(self) -> str:
-        return self.static.model
+    def pool_embedding(self) -> str | None:
+        return self.static.model if self.static.embed_pool else None
 
 
 class TransformerEncoderConfig(EncoderKindConfig):
@@ -165,7 +169,9 @@ EncoderConfig = Annotated[
 class EncoderSettings(Section):
     """The small model that learns the scores."""
 
-    kind: Literal["fasttext", "transformer", "static"] = "fasttext"
+    kind: Literal["fasttext", "transformer", "static"] = "static"
+    read_characters: Characters | None = None  # of each document; None: all of it
+    reading: Part = "head"  # of a longer one: the beginning, or beginning, middle and end
     calibration: Calibration = "platt"  # best: the lower loss on labels out of fold
     dimensions: Annotated[int, Field(ge=2, le=1000)] = 16  # 4 and 64 reach the same AUC
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5  # more where labels are few: `models/fasttext`

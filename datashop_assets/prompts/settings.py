@@ -24,6 +24,7 @@ from datashop_assets.prompts.annotator_settings import SamplingSettings
 from datashop_assets.prompts.section import Address, Characters, Count, Section, Share
 
 OnUnreadable = Literal["stop", "skip"]
+TrainOn = Literal["scores", "cut"]
 
 
 class Data(Section):
@@ -114,8 +115,14 @@ class ProcessorSettings(Section):
 
 
 class Labels(Section):
-    """How scores become training labels."""
+    """How scores become what an encoder learns.
 
+    `train_on: scores` teaches the expected scores as they are. `cut` teaches which documents reach `positive_from`,
+    and `balance` then repeats rare positives. Either way figures of precision and recall, and certificates, call a
+    document positive from `positive_from` upward.
+    """
+
+    train_on: TrainOn = "scores"
     positive_from: Annotated[float, Field(gt=0, le=5)] = 2.5
     balance: bool = True
 

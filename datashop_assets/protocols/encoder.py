@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Texts with what the annotator said of them, all sequences [documents]."""
+    """Texts with what is to be learnt of them, all sequences [documents]."""
 
-    texts: Sequence[str]
-    labels: Sequence[int]  # 0 or 1
-    expected: Sequence[float]  # the annotator's score, 0 to 5
+    texts: Sequence[str]  # as much of each as the encoder reads
+    targets: Sequence[float]  # 0 to 1: the annotator's score as a share of the highest, or 0 and 1 for a cut
     weights: Sequence[float]  # one over the probability of being drawn
     repeats: Sequence[int]  # how often each is read, to even out rare positives
 
@@ -30,7 +29,7 @@ class Encoder(Protocol):
         ...
 
     def margin(self, texts: Sequence[str]) -> "NDArray[np.float64]":
-        """What documents are ranked by, higher for the positive class, float64 [documents].
+        """What documents are ranked by, higher for higher targets, float64 [documents].
 
         Log-odds where the kind has a classifier; calibration makes probabilities of it. Two processes on one machine
         give the same bits for the same texts.
@@ -39,16 +38,16 @@ class Encoder(Protocol):
 
 
 class TextScorer(Protocol):
-    """A finished encoder as other steps use it: of each text it reads as much as the annotator was shown."""
+    """A finished encoder as other steps use it: of each text it reads as much as it was trained to read."""
 
     def margins(self, texts: Sequence[str]) -> "NDArray[np.float64]":
-        """What documents are ranked by, higher for the positive class, float64 [documents]."""
+        """What documents are ranked by, higher for higher scores, float64 [documents]."""
         ...
 
 
 @runtime_checkable
 class EmbeddingEncoder(Encoder, Protocol):
-    """An encoder whose margins follow from the vectors that `pool_embeddings` holds."""
+    """An encoder whose margins follow from the vectors that `pool_embeddings` may hold."""
 
     def margin_of(self, vectors: "NDArray[np.float16]") -> "NDArray[np.float64]":
         """Vectors [documents, D] -> [documents], what `margin` gives of their texts."""

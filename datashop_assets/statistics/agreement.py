@@ -13,30 +13,32 @@ from datashop_assets.statistics.ranking import ratio
 CLASSES = 6  # whole scores from 0 to 5
 
 
-def precision_recall_f1(score: Array, label: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Of a score of 0.5 or more taken as positive; 0 where nothing is."""
-    kept = (score >= 0.5).astype(np.float64)
+def precision_recall_f1(
+    score: Array, label: Array, weights: Array, threshold: float = 0.5
+) -> tuple[Array, Array, Array]:
+    """Of a score of `threshold` or more taken as positive; 0 where nothing is."""
+    kept = (score >= threshold).astype(np.float64)
     hits, chosen, positives = weights @ (kept * label), weights @ kept, weights @ label
     return ratio(hits, chosen), ratio(hits, positives), ratio(2 * hits, chosen + positives)
 
 
-def macro_f1(score: Array, label: Array, weights: Array) -> Array:
-    """Mean of the F1 of positives and that of negatives, at a score of 0.5."""
-    of_positives = precision_recall_f1(score, label, weights)[2]
-    kept = (score >= 0.5).astype(np.float64)
+def macro_f1(score: Array, label: Array, weights: Array, threshold: float = 0.5) -> Array:
+    """Mean of the F1 of positives and that of negatives, at a score of `threshold`."""
+    of_positives = precision_recall_f1(score, label, weights, threshold)[2]
+    kept = (score >= threshold).astype(np.float64)
     hits, chosen, negatives = weights @ ((1 - kept) * (1 - label)), weights @ (1 - kept), weights @ (1 - label)
     return (of_positives + ratio(2 * hits, chosen + negatives)) / 2
 
 
-def brier(score: Array, label: Array, weights: Array) -> Array:
-    """Mean squared difference between probability and label."""
-    return ratio(weights @ (score - label) ** 2, weights.sum(axis=1))
+def brier(score: Array, target: Array, weights: Array) -> Array:
+    """Mean squared difference between score and target, a label or a share."""
+    return ratio(weights @ (score - target) ** 2, weights.sum(axis=1))
 
 
-def log_loss(score: Array, label: Array, weight: Array) -> float:
-    """Weighted mean of minus the log of the probability given to what was true, in nats; for one weighting [N]."""
+def log_loss(score: Array, target: Array, weight: Array) -> float:
+    """Weighted mean cross-entropy of targets, labels or shares, under scores, in nats; for one weighting [N]."""
     clipped = np.clip(score, 1e-6, 1 - 1e-6)
-    return float(np.average(-np.log(np.where(label == 1, clipped, 1 - clipped)), weights=weight))
+    return float(np.average(-target * np.log(clipped) - (1 - target) * np.log1p(-clipped), weights=weight))
 
 
 def confusion(first: Array, second: Array, weights: Array) -> Array:

@@ -1,7 +1,12 @@
-"""From scores to labels: which annotations are used, what they say, how much each counts and which fold each is in.
+"""From scores to labels: which annotations are used, what they teach, how much each counts and which fold each is in.
+
+An encoder learns the `target` of a document, from 0 to 1: the annotator's expected score as a share of the highest, or,
+where the prompt asks for a cut, whether that score reaches `positive_from`. `label` says the latter in both cases, and
+figures of precision and recall go by it.
 
 Two weights stand apart. `weight` is one over the probability of being drawn: metrics weighed by it describe the whole
-sample. `repeat` is how often the encoder reads the document: it evens out rare positives and touches no metric.
+sample. `repeat` is how often the encoder reads the document: it evens out rare positives of a cut and touches no
+metric.
 """
 
 from collections import Counter
@@ -10,17 +15,19 @@ from typing import Any
 
 import polars as pl
 
+from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.protocols.annotator import Status
-from datashop_assets.storage.digests import digest_of_bytes, keyed_hash
-from datashop_assets.training_set.results import SourceLabels, TrainingSetResult
+from datashop_assets.storage.digests import keyed_hash
+from datashop_assets.training_set.results import SourceLabels, TrainingSetConfig, TrainingSetResult
 
 Row = dict[str, Any]
 SCHEMA = {
     "id": pl.String,
     "source": pl.String,
-    "text": pl.String,
-    "characters": pl.Int64,  # of the whole document, of which `text` may be a part
+    "text": pl.String,  # the whole document, of which the annotator may have read a part
+    "characters": pl.Int64,
     "expected_score": pl.Float64,
+    "target": pl.Float64,
     "label": pl.Int8,
     "weight": pl.Float64,
     "repeat": pl.Int32,
@@ -29,6 +36,7 @@ SCHEMA = {
 LEFT_OUT_SCHEMA = {"id": pl.String, "source": pl.String, "status": pl.String, "reason": pl.String}
 USABLE = (Status.PARSED, Status.REPAIRED)
 FOLDS = 5  # each fold trains on 80% of the labels; ten folds cost twice the time for the same intervals
+LEVELS = 10  # of the target, within each of which folds are even
 ROUNDING = 1e-9  # of a stored probability
 LARGEST_REPEAT = 5  # beyond it an encoder learns single documents by heart
 
@@ -47,32 +55,43 @@ def split_usable(annotations: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping
     return used, left_out
 
 
-def labelled(annotations: Sequence[Mapping[str, Any]], positive_from: float, balance: bool) -> list[Row]:
-    """One training row for every annotation, in the same order. Raises `ValueError` on an impossible probability."""
-    labels = [int(row["expected_score"] >= positive_from) for row in annotations]
-    contents = [digest_of_bytes(row["text"].encode("utf-8", "surrogatepass")) for row in annotations]
-    folds = folds_of(contents, labels)
-    repeat = positive_repeat(labels) if balance else 1
+def labelled(
+    annotations: Sequence[Mapping[str, Any]], texts: Mapping[str, str], config: TrainingSetConfig
+) -> list[Row]:
+    """One training row for every annotation, in the same order; `texts` has the whole document of every content.
+
+    Raises `ValueError` on an impossible probability.
+    """
+    labels = [int(row["expected_score"] >= config.positive_from) for row in annotations]
+    targets = [
+        float(label) if config.train_on == "cut" else row["expected_score"] / HIGHEST_SCORE
+        for row, label in zip(annotations, labels, strict=True)
+    ]
+    folds = folds_of([row["content"] for row in annotations], targets)
+    repeat = positive_repeat(labels) if config.balance and config.train_on == "cut" else 1
     return [
         {
             "id": row["id"],
             "source": row["source"],
-            "text": row["text"],
+            "text": texts[row["content"]],
             "characters": row["characters"],
             "expected_score": row["expected_score"],
+            "target": target,
             "label": label,
             "weight": importance(row),
             "repeat": repeat if label else 1,
-            "fold": folds[content],
+            "fold": folds[row["content"]],
         }
-        for row, label, content in zip(annotations, labels, contents, strict=True)
+        for row, label, target in zip(annotations, labels, targets, strict=True)
     ]
 
 
-def folds_of(contents: Sequence[str], labels: Sequence[int]) -> dict[str, int]:
-    """A fold for every content, dealt out within each label in the order of a hash: the same text is in one fold."""
-    label_of = dict(zip(contents, labels, strict=True))
-    ordered = sorted(label_of, key=lambda content: (label_of[content], keyed_hash("folds", content)))
+def folds_of(contents: Sequence[str], targets: Sequence[float]) -> dict[str, int]:
+    """A fold for every content, dealt out within each level of the target in the order of a hash: the same text is in
+    one fold.
+    """
+    level_of = {content: round(LEVELS * target) for content, target in zip(contents, targets, strict=True)}
+    ordered = sorted(level_of, key=lambda content: (level_of[content], keyed_hash("folds", content)))
     return {content: place % FOLDS for place, content in enumerate(ordered)}
 
 
@@ -95,7 +114,7 @@ def importance(row: Mapping[str, Any]) -> float:
     return max(1.0, 1.0 / float(row["probability"]))
 
 
-def counts(rows: Sequence[Row], left_out: Sequence[Row]) -> TrainingSetResult:
+def counts(rows: Sequence[Row], left_out: Sequence[Row], config: TrainingSetConfig) -> TrainingSetResult:
     """What there is to say of a training set and of what it leaves out."""
     positives = [row for row in rows if row["label"]]
     total = sum(row["weight"] for row in rows)
@@ -103,7 +122,9 @@ def counts(rows: Sequence[Row], left_out: Sequence[Row]) -> TrainingSetResult:
         annotated=len(rows) + len(left_out),
         documents=len(rows),
         positives=len(positives),
+        positive_at=0.5 if config.train_on == "cut" else config.positive_from / HIGHEST_SCORE,
         positive_share=sum(row["weight"] for row in positives) / total if total else None,
+        mean_target=sum(row["weight"] * row["target"] for row in rows) / total if total else None,
         positive_repeat=positives[0]["repeat"] if positives else 1,
         left_out=dict(Counter(row["status"] for row in left_out)),
         by_source={

@@ -5,13 +5,17 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.core.step import StepConfig, StepResult
+from datashop_assets.prompts.settings import TrainOn
 
 LABELS, LEFT_OUT = "training_set.parquet", "left_out.parquet"  # every label, and every annotation that gave none
 
 
 class TrainingSetConfig(StepConfig):
-    """`positive_from`: the expected score from which a label is positive; `balance`: whether rare positives repeat."""
+    """`train_on`: the expected scores, or which of them reach `positive_from`, the score from which a label is
+    positive; `balance`: whether rare positives repeat, where a cut is learnt.
+    """
 
+    train_on: TrainOn
     positive_from: float
     balance: bool
 
@@ -27,7 +31,9 @@ class TrainingSetResult(StepResult):
     annotated: int
     documents: int
     positives: int
+    positive_at: float  # the target from which a label is positive
     positive_share: float | None  # weighted: of the sample; None where there is no label
+    mean_target: float | None  # likewise
     positive_repeat: int
     left_out: dict[str, int]  # by status
     by_source: dict[str, SourceLabels]

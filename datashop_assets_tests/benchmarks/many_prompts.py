@@ -38,7 +38,7 @@ def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncod
     """A head for one topic. The sample is the same for all: a prompt's own labels are what differs."""
     labels = [int(label == topic) for _, label in sample]
     ones = [1] * len(sample)
-    told = Labelled([text for text, _ in sample], labels, [5.0 * one for one in labels], [1.0] * len(sample), ones)
+    told = Labelled([text for text, _ in sample], labels, [1.0] * len(sample), ones)
     return StaticKind(pretrained_folder(MINILM, root / "cache", installed_data())).fit(
         told, seed=0, folder=root / "heads" / topic
     )

@@ -35,7 +35,9 @@ ANSWERS = {
     "expected_score": pl.Float64,
     "cut": pl.Boolean,
 }
-UNSEEN = {"id": pl.String, "source": pl.String, "label": pl.Int8, "expected_score": pl.Float64, "score": pl.Float64}
+UNSEEN = {"id": pl.String, "source": pl.String, "label": pl.Int8} | dict.fromkeys(
+    ("target", "expected_score", "score"), pl.Float64
+)
 
 
 def config(**changes: Any) -> DataCardConfig:
@@ -154,6 +156,7 @@ def _encoder(place: Path, made: list[dict[str, str]]) -> StepOutput[EncoderResul
     output = writer(place, "encoder")
     unseen = [
         {"id": row["id"], "source": row["source"], "label": n % 2, "expected_score": 2.0, "score": (n % 7) / 7}
+        | {"target": float(n % 2)}
         for n, row in enumerate(made[::4])
     ]
     output.write_rows("out_of_fold.parquet", unseen, UNSEEN)

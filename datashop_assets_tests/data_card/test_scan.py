@@ -54,8 +54,8 @@ def test_samples_show_the_text_that_was_read(tmp_path: Path) -> None:
     found = samples(card, scan(card, names(2)), annotated(card))
     assert [one["id"].split()[0] for one in found["Best"]] == [f"d{n}" for n in range(39, 31, -1)]
     assert all(one["text"].startswith(one["id"].split()[0][1:] + " waves") for one in found["Best"])
-    assert all(one["label"] > one["unseen"] for one in found["The annotator says yes, the encoder no"])
-    assert all(one["label"] < one["unseen"] for one in found["The encoder says yes, the annotator no"])
+    assert all(one["target"] > one["unseen"] for one in found["The annotator says more, the encoder less"])
+    assert all(one["target"] < one["unseen"] for one in found["The encoder says more, the annotator less"])
 
 
 def test_an_empty_side_of_the_cut_is_no_error() -> None:

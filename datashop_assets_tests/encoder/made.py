@@ -25,5 +25,5 @@ def encoder_result(**changes: Any) -> EncoderResult:
     names = ("auc", "spearman", "average_precision", "precision", "recall", "f1", "macro_f1")
     fields: dict[str, Any] = dict.fromkeys(names, GOOD)
     half = Figure(value=0.5, low=0.4, high=0.6)
-    fields |= {"documents": 100, "positives": 20, "baseline_auc": {"length": half, "source": half}}
+    fields |= {"documents": 100, "positives": 20, "positive_at": 0.5, "baseline_auc": {"length": half, "source": half}}
     return EncoderResult(**{**fields, "gold": None, "cascade": None, **changes})

@@ -17,8 +17,9 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.labels import SCHEMA
 from datashop_assets.training_set.results import LABELS
-from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows
-from datashop_assets_tests.stages import finish, run_step, stage_of_rows, writer
+from datashop_assets.training_set.steps import training_set
+from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, gold_pool, training_rows, training_set_of_rows
+from datashop_assets_tests.stages import finish, run_step, writer
 
 Built = tuple[Path, StepOutput[EncoderResult]]
 
@@ -26,7 +27,7 @@ Built = tuple[Path, StepOutput[EncoderResult]]
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     root = tmp_path_factory.mktemp("encoder")
-    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 500)}, SCHEMA)
+    labels = training_set_of_rows(root, training_rows(root, 500))
     config = CONFIG.model_copy(update={"gold": tuple(GOLD)})
     return root, run_step(steps.encoder, root, config, [gold_pool(root), labels])
 
@@ -63,6 +64,7 @@ def test_every_figure_has_an_interval_around_it(built: Built) -> None:
 def test_length_alone_and_source_alone_stand_beside_every_figure(built: Built) -> None:
     summary = encoder_report(built[1]).labels.all
     own = dict[str, Figure](summary.figures or ())
+    assert summary.spearman is not None
     for name in RankingFigures.model_fields:
         for baseline in BASELINES:
             low = own[name].low
@@ -110,7 +112,7 @@ def test_an_encoder_that_was_described_otherwise_is_refused_with_its_place(tmp_p
 
 def test_building_again_without_gold_gives_the_same_content(built: Built, tmp_path: Path) -> None:
     root, first = built
-    again = run_step(steps.encoder, tmp_path, CONFIG, [StageFolder(Folder(str(root / "training_set")))])
+    again = run_step(steps.encoder, tmp_path, CONFIG, [training_set.output(Folder(str(root / "training_set")))])
     content = {file.name: file.content for file in first.manifest.files}
     for file in again.manifest.files:
         if file.identity and file.name != "report.json":
@@ -121,7 +123,8 @@ def test_building_again_without_gold_gives_the_same_content(built: Built, tmp_pa
 def test_it_is_shown_with_intervals_and_escaped_names(built: Built) -> None:
     shown = describe(built[1])
     assert set(shown) == {
-        "on labels it has not seen", "on held-out gold", "the annotator on gold", "reliability", "least certain",
+        "taken for positive", "on labels it has not seen", "on held-out gold", "the annotator on gold", "reliability",
+        "least certain",
         "precision and recall", "false positives", "false negatives",
     }  # fmt: skip
     assert "AUC of source alone" in shown["on held-out gold"]
@@ -132,12 +135,32 @@ def test_it_is_shown_with_intervals_and_escaped_names(built: Built) -> None:
 def test_too_few_of_one_class_is_refused_with_counts(tmp_path: Path, positives: int) -> None:
     rows: list[dict[str, Any]] = [
         {"id": str(n), "source": "s", "text": f"text {n}", "expected_score": 1.0, "label": int(n < positives)}
-        | {"characters": 9, "weight": 1.0, "repeat": 1, "fold": n % 5}
+        | {"target": float(n < positives), "characters": 9, "weight": 1.0, "repeat": 1, "fold": n % 5}
         for n in range(300)
     ]
-    labels = stage_of_rows(tmp_path, "training_set", {LABELS: rows}, SCHEMA)
+    labels = training_set_of_rows(tmp_path, rows)
     with pytest.raises(ValueError, match=f"{positives} positives and {300 - positives} negatives"):
         run_step(steps.encoder, tmp_path, CONFIG, [labels])
+
+
+def test_scores_without_a_single_positive_are_learnt(tmp_path: Path) -> None:
+    """Of a rare topic no document may reach the cut: the scores still tell which come nearest."""
+    rows = [{**row, "expected_score": 1.6 * row["label"] + 0.2} for row in training_rows(tmp_path, 300)]
+    rows = [{**row, "target": row["expected_score"] / 5, "label": 0} for row in rows]
+    made = run_step(steps.encoder, tmp_path, CONFIG, [training_set_of_rows(tmp_path, rows)])
+    assert made.result.auc is None
+    assert made.result.positives == 0
+    assert made.result.spearman.value > 0.3
+    loaded = load(made)
+    scores = loaded.calibration.probability(loaded.margins(["A proof of the theorem on prime numbers", "He was king"]))
+    assert 0.4 > scores[0] > scores[1]
+    assert describe(made)["on labels it has not seen"]
+
+
+def test_scores_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    rows = [{**row, "expected_score": 2.0, "target": 0.4, "label": 0} for row in training_rows(tmp_path, 40)]
+    with pytest.raises(ValueError, match="all 40 documents of the training set have the score 2; there is nothing"):
+        run_step(steps.encoder, tmp_path, CONFIG, [training_set_of_rows(tmp_path, rows)])
 
 
 def test_an_unknown_kind_is_refused() -> None:
@@ -147,5 +170,5 @@ def test_an_unknown_kind_is_refused() -> None:
 
 
 def test_schema_names_every_column_that_is_learnt_from() -> None:
-    assert {"text", "label", "repeat", "weight", "fold"} <= set(SCHEMA)
+    assert {"text", "target", "repeat", "weight", "fold"} <= set(SCHEMA)
     assert SCHEMA["weight"] == pl.Float64

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datashop_assets.encoder.fitting import cut_of, fit_calibration, fit_platt, probability_of_fitted
+from datashop_assets.encoder.fitting import cut_of, fit_calibration, fit_platt, scores_of_fitted
 from datashop_assets.encoder.measures import ScoredSample, measures_of
 from datashop_assets.encoder_kinds.trained import IsotonicCurve, PlattCurve
 from datashop_assets.prompts.encoder_settings import Calibration
@@ -18,6 +18,14 @@ def test_calibration_finds_the_curve_that_labels_were_drawn_from() -> None:
     found = fit_platt(margins, labels, np.ones(50_000))
     assert found.slope == pytest.approx(0.7, abs=0.03)
     assert found.intercept == pytest.approx(-1.0, abs=0.05)
+
+
+def test_calibration_on_shares_finds_the_curve_that_they_lie_on() -> None:
+    margins = np.random.default_rng(0).normal(size=50_000) * 3
+    truth = PlattCurve(slope=0.7, intercept=-1.0)
+    found = fit_platt(margins, truth.probability(margins), np.ones(50_000))
+    assert found.slope == pytest.approx(0.7, abs=0.001)
+    assert found.intercept == pytest.approx(-1.0, abs=0.001)
 
 
 def test_calibration_of_separable_labels_stays_finite() -> None:
@@ -58,7 +66,7 @@ def test_labels_that_a_curve_was_fit_on_are_not_better_calibrated_than_others(ki
         margins, unseen = (np.log(one.score / (1 - one.score)) for one in (own, others))
         curve = fit_calibration(kind, margins, own.label, own.weight)
         for name, sample in (
-            ("own", ScoredSample(probability_of_fitted(curve, margins, own.label, own.weight), own.label, own.weight)),
+            ("own", ScoredSample(scores_of_fitted(curve, margins, own.label, own.weight), own.label, own.weight)),
             ("others", ScoredSample(curve.probability(unseen), others.label, others.weight)),
         ):
             found = measures_of(sample, sample.weight[None])

@@ -28,16 +28,15 @@ from datashop_assets.encoder_kinds.trained import load, was_passed
 from datashop_assets.filtered_pool.scoring import pool_margins
 from datashop_assets.graph import plan
 from datashop_assets.models.tuning import TuningSettings
-from datashop_assets.prompts.encoder_settings import MINILM, EncoderSettings, Transformer
+from datashop_assets.prompts.encoder_settings import MINILM, EncoderSettings, Static, Transformer
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_set.labels import SCHEMA
-from datashop_assets.training_set.results import LABELS
-from datashop_assets_tests.filtered_pool.pools import gold_pool
+from datashop_assets.training_set.steps import training_set
+from datashop_assets_tests.filtered_pool.pools import gold_pool, training_set_of_rows
 from datashop_assets_tests.graph.golden_plans import prompt_of
 from datashop_assets_tests.models.tiny_bert import write_tiny
-from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows
+from datashop_assets_tests.stages import LosesEveryWorker, run_step
 
 MATHEMATICS = ("theorem", "integral", "prime", "number", "proof")
 OTHERS = ("king", "river", "album", "village", "battle")
@@ -52,8 +51,8 @@ def labelled(documents: int = 120) -> list[dict[str, Any]]:
         label = int(place % 5 == 0)
         text = " ".join(random.choice(MATHEMATICS if label else OTHERS, 6)) + f" {place}"
         rows.append({"id": str(place), "source": "ab"[place % 2], "text": text, "label": label})
-        rows[-1] |= {"characters": len(text), "expected_score": 4.0 * label + 0.5, "weight": 1.0 + place % 3}
-        rows[-1] |= {"repeat": 1 + label, "fold": (place // 5) % 5}
+        rows[-1] |= {"characters": len(text), "expected_score": 4.0 * label + 0.5, "target": 0.8 * label + 0.1}
+        rows[-1] |= {"weight": 1.0 + place % 3, "repeat": 1, "fold": (place // 5) % 5}
     return rows
 
 
@@ -61,7 +60,7 @@ def labelled(documents: int = 120) -> list[dict[str, Any]]:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("kinds")
     write_tiny(root / "tiny")
-    stage_of_rows(root, "training_set", {LABELS: labelled()}, SCHEMA)
+    training_set_of_rows(root, labelled())
     return root
 
 
@@ -75,7 +74,7 @@ def built(root: Path, name: str, settings: Mapping[str, Any]) -> StepOutput[Enco
         gold=(),
         gold_uri="embedded",
     )
-    return run_step(steps.encoder, root, config, [StageFolder(Folder(str(root / "training_set")))], name=name)
+    return run_step(steps.encoder, root, config, [training_set.output(Folder(str(root / "training_set")))], name=name)
 
 
 def transformer(root: Path, **more: Any) -> dict[str, Any]:
@@ -98,6 +97,7 @@ TUNED = pytest.param("tuned", marks=pytest.mark.faults)  # compiling a step of a
 @pytest.mark.parametrize("name", ["frozen", TUNED, "static", "cascade"])
 def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
     encoder = built(root, name, settings_of(root, name))
+    assert encoder.result.auc is not None
     assert encoder.result.auc.value > 0.8
     loaded = load(encoder)
     texts = ["prime number theorem proof", "the king of the village", ""]
@@ -152,6 +152,7 @@ def test_a_cascade_says_what_it_costs(root: Path) -> None:
     assert found is not None
     assert found == encoder.result.cascade
     assert found.passed + found.lost_positives <= found.documents
+    assert found.recall is not None
     assert found.recall.low is not None
     assert found.recall.high is not None
     assert found.recall.low <= found.recall.value <= found.recall.high <= 1
@@ -189,6 +190,8 @@ def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: S
         margins = np.concatenate([np.zeros(0), *(margins for _, margins in found)])
         wanted = loaded.margins([document.text for _, document in documents])
         np.testing.assert_allclose(margins, wanted, atol=1e-9)
+        of_texts = np.concatenate([np.zeros(0), *(one for _, one in pool_margins(loaded, pool, None, shard))])
+        np.testing.assert_array_equal(of_texts, wanted)
 
 
 def test_a_margin_that_is_not_a_number_is_named_with_its_row(
@@ -237,11 +240,11 @@ def test_vectors_of_a_lost_worker_are_not_made_again(root: Path, pool: StageFold
     assert again.manifest.content_digest == embedded(root, pool).manifest.content_digest
 
 
-def test_only_an_encoder_of_vectors_has_the_pool_embedded(tmp_path: Path) -> None:
-    static, fasttext = (plan(prompt_of(kind), Root(str(tmp_path))) for kind in ("static", "transformer"))
-    assert "pool_embeddings" in static["pool_scores"].inputs
-    assert "pool_embeddings" not in fasttext
-    assert "pool_embeddings" not in fasttext["pool_scores"].inputs
+def test_the_pool_is_embedded_only_for_a_prompt_that_keeps_vectors(tmp_path: Path) -> None:
+    kept, by_default = (plan(prompt_of(kind), Root(str(tmp_path))) for kind in ("embedded-pool", "static"))
+    assert "pool_embeddings" in kept["pool_scores"].inputs
+    assert "pool_embeddings" not in by_default
+    assert "pool_embeddings" not in by_default["pool_scores"].inputs
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -267,8 +270,8 @@ def test_the_recipes_are_fineweb_edus_for_a_head_and_the_usual_one_for_all_weigh
 
 
 def test_only_the_named_kind_is_part_of_the_configuration() -> None:
-    fasttext = EncoderSettings().config()
-    assert EncoderSettings.model_validate({"static": {"model": "/elsewhere"}}).config() == fasttext
+    fasttext = EncoderSettings(kind="fasttext").config()
+    assert EncoderSettings(kind="fasttext", static=Static(model="/elsewhere")).config() == fasttext
     assert "dimensions" not in EncoderSettings.model_validate({"kind": "static"}).config()
     with pytest.raises(ValueError, match="ends in a transformer"):
         EncoderSettings.model_validate({"cascade": {"passes": 0.2}})

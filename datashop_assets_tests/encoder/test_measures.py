@@ -76,6 +76,26 @@ def test_too_few_positives_give_counts_and_no_figures() -> None:
     assert "fewer than 5" in found.note
 
 
+def test_too_few_positives_leave_the_rank_correlation_and_the_reliability() -> None:
+    expected = np.linspace(0, 2, 100)
+    sample = ScoredSample(expected / 5, np.zeros(100), np.ones(100), expected=expected, learnt=expected / 5)
+    found = summarize(sample)
+    assert found.figures is None
+    assert found.spearman is not None
+    assert found.spearman.value == pytest.approx(1.0)
+    for one in found.reliability:
+        assert one.observed.value == pytest.approx(one.predicted)
+
+
+def test_a_side_is_taken_at_the_score_that_is_named() -> None:
+    score, label = np.array([0.1, 0.3, 0.5, 0.7]), np.array([0.0, 1.0, 1.0, 1.0])
+    at = {
+        name: measures_of(ScoredSample(score, label, np.ones(4), positive_at=name), np.ones((1, 4)))["recall"][0]
+        for name in (0.25, 0.5)
+    }
+    assert at == {0.25: 1.0, 0.5: pytest.approx(2 / 3)}
+
+
 def test_every_resample_holds_both_classes() -> None:
     rare = ScoredSample(np.linspace(0, 1, 30), np.array([1.0] + [0.0] * 29), np.ones(30))
     seen = []

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from datashop_assets.encoder.describe import errors_table
+from datashop_assets.encoder.measures import ScoredSample, summarize
 from datashop_assets.encoder.report import Baselines, errors_to_read, refuse_useless
-from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.ranking import auc
 
 
@@ -42,14 +42,25 @@ def test_the_errors_to_read_are_the_surest_ones() -> None:
     rows = pl.DataFrame({"id": list("abcd"), "source": ["s"] * 4, "text": ["<b>", "y" * 999, "z", "w"]}).with_columns(
         label=pl.Series([0, 0, 1, 1]), expected_score=pl.Series([1.0, 1.0, 4.0, 4.0])
     )
-    positives, negatives = errors_to_read(rows, np.array([0.6, 0.9, 0.2, 0.8]))
+    scores = np.array([0.6, 0.9, 0.2, 0.8])
+    positives, negatives = errors_to_read(rows, scores, 0.5)
     assert [one.id for one in positives] == ["b", "a"]
     assert [one.id for one in negatives] == ["c"]
+    assert [one.id for one in errors_to_read(rows, scores, 0.7)[0]] == ["b"]
     assert len(positives[0].text) == 300
     assert "<b>" not in errors_table(positives)
 
 
 def test_worse_than_chance_is_refused() -> None:
-    refuse_useless(Figure(value=0.48, low=0.4, high=0.56))
-    with pytest.raises(ValueError, match="worse than chance"):
-        refuse_useless(Figure(value=0.4, low=0.35, high=0.45))
+    label, weight = (np.arange(200) % 2).astype(np.float64), np.ones(200)
+    refuse_useless(summarize(ScoredSample(np.random.default_rng(0).random(200), label, weight)))
+    backwards = ScoredSample(1 - 0.9 * label, label, weight)
+    with pytest.raises(ValueError, match=r"AUC on labels .* is 0\.000 .*, worse than chance"):
+        refuse_useless(summarize(backwards))
+
+
+def test_worse_than_chance_is_refused_by_rank_where_nothing_is_positive() -> None:
+    expected, none = np.linspace(0, 2, 50), np.zeros(50)
+    backwards = ScoredSample(1 - expected / 5, none, np.ones(50), expected=expected)
+    with pytest.raises(ValueError, match=r"rank correlation on labels .* is -1\.000"):
+        refuse_useless(summarize(backwards))

@@ -19,11 +19,17 @@ from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
-from datashop_assets.training_set.labels import SCHEMA
-from datashop_assets.training_set.results import LABELS
-from datashop_assets_tests.filtered_pool.pools import CONFIG, DATA, PROMPT, gold_pool, pool_tokenizer, training_rows
+from datashop_assets_tests.filtered_pool.pools import (
+    CONFIG,
+    DATA,
+    PROMPT,
+    gold_pool,
+    pool_tokenizer,
+    training_rows,
+    training_set_of_rows,
+)
 from datashop_assets_tests.small import small_pool
-from datashop_assets_tests.stages import run_step, stage_of_rows
+from datashop_assets_tests.stages import run_step
 from resources.compute import LocalCompute, RayCompute
 
 MADE = ("pretraining_pool", "encoder", "pool_tokens")
@@ -35,7 +41,7 @@ def prepare(root: Path, shards: int) -> None:
     """A pool of 1,000 real documents, an encoder and a tokenizer trained on them."""
     (root / "files").mkdir(parents=True)
     pool = gold_pool(root, {**DATA, "uri": small_pool(root / "files", root / "cache", shards)})
-    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 200)}, SCHEMA)
+    labels = training_set_of_rows(root, training_rows(root, 200))
     run_step(encoder, root, CONFIG, [labels])
     pool_tokenizer(root, pool)
 

@@ -1,10 +1,11 @@
 """The embedded pool, indexed, and labels from its gold: real documents without an annotator."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from datashop_assets.core.step import StepOutput, config_json
 from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
@@ -19,12 +20,15 @@ from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_documents.results import TOKENIZER, DrawnDocuments, PoolTokensResult
+from datashop_assets.training_set.labels import SCHEMA, counts
+from datashop_assets.training_set.results import LABELS, TrainingSetConfig, TrainingSetResult
+from datashop_assets.training_set.steps import training_set
 from datashop_assets_tests.documents import making
 from datashop_assets_tests.stages import finish, writer
 
 GOLD = ["Mathematics", "sympy", "mpmath"]
 CONFIG = EncoderStepConfig(
-    encoder=EncoderSettings(dimensions=8, buckets=20_000).encoder_config,
+    encoder=EncoderSettings(kind="fasttext", dimensions=8, buckets=20_000).encoder_config,
     read_characters=1000,
     reading="head",
     gold=(),
@@ -83,6 +87,15 @@ def pool_tokenizer(root: Path, pool: StageFolder, times: float = 1.0) -> StageFo
     return finish(output, "pool_tokens", result.model_dump(mode="json"), {})
 
 
+def training_set_of_rows(root: Path, rows: Iterable[dict[str, Any]]) -> StepOutput[TrainingSetResult]:
+    """A finished training set of these rows of `SCHEMA`, whose scores are learnt."""
+    output, listed = writer(root, "training_set"), list(rows)
+    output.write_rows(LABELS, listed, SCHEMA)
+    config = TrainingSetConfig(train_on="scores", positive_from=2.5, balance=False)
+    finished = finish(output, "training_set", counts(listed, [], config).model_dump(mode="json"), config_json(config))
+    return training_set.output(finished.folder)
+
+
 def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
     """Documents of the training split, drawn by hash, labelled by their gold."""
     pool, gold = gold_pool(root), load_gold(root / "cache", installed_data(), "embedded")
@@ -98,6 +111,7 @@ def training_rows(root: Path, documents: int) -> Iterator[dict[str, Any]]:
         yield {"id": document.id, "source": document.source, "text": document.text[:1000], "label": label} | {
             "characters": len(document.text),
             "expected_score": 5.0 * label,
+            "target": float(label),
             "weight": 1.0,
             "repeat": 1,
             "fold": place % 5,

@@ -23,11 +23,16 @@ from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.root import project
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets.training_set.labels import SCHEMA
-from datashop_assets.training_set.results import LABELS
 from datashop_assets_tests.benchmarks.sides import PEERS
-from datashop_assets_tests.filtered_pool.pools import CONFIG, GOLD, filtering, gold_pool, training_rows
-from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows
+from datashop_assets_tests.filtered_pool.pools import (
+    CONFIG,
+    GOLD,
+    filtering,
+    gold_pool,
+    training_rows,
+    training_set_of_rows,
+)
+from datashop_assets_tests.stages import LosesEveryWorker, run_step
 
 SCORE = """
 import sys
@@ -73,7 +78,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An indexed pool, an encoder, and its scores."""
     root = tmp_path_factory.mktemp("filtered")
     pool = gold_pool(root)
-    labels = stage_of_rows(root, "training_set", {LABELS: training_rows(root, 400)}, SCHEMA)
+    labels = training_set_of_rows(root, training_rows(root, 400))
     run_step(pool_scores, root, PoolScoresConfig(), [run_step(encoder, root, CONFIG, [labels]), pool])
     return root
 

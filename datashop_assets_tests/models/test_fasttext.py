@@ -62,6 +62,20 @@ def test_repeats_say_how_often_a_text_is_read() -> None:
     assert sorted(lines) == [f"{NEGATIVE} two\n", *[f"{POSITIVE} one\n"] * 3]
 
 
+def test_a_target_between_the_classes_is_read_under_both_in_proportion() -> None:
+    lines = training_lines(["half", "yes", "no"], [0.5, 1.0, 0.0], [1, 1, 1], seed=0)
+    counts = {line.strip(): lines.count(line) for line in lines}
+    assert counts == {
+        f"{POSITIVE} half": 10, f"{NEGATIVE} half": 10, f"{POSITIVE} yes": 20, f"{NEGATIVE} no": 20
+    }  # fmt: skip
+
+
+def test_rare_targets_count_for_more() -> None:
+    lines = training_lines(["some", *map(str, range(9))], [0.5, *[0.0] * 9], [1] * 10, seed=0)
+    positive = sum(line.startswith(POSITIVE) for line in lines)
+    assert positive == round(20 * 19**0.5 / (19**0.5 + 1))
+
+
 def test_the_order_of_lines_follows_the_seed() -> None:
     first, again, other = (training_lines(TEXTS, LABELS, [1] * 60, seed) for seed in (1, 1, 2))
     assert first == again != other
@@ -69,7 +83,7 @@ def test_the_order_of_lines_follows_the_seed() -> None:
 
 
 def test_one_class_alone_is_refused_with_its_counts(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="of 2 documents 0 are positive"):
+    with pytest.raises(ValueError, match="the targets of 2 documents go from 0 to 0: a classifier needs both classes"):
         fit(["one", "two"], [0, 0], settings=SETTINGS, seed=0, folder=tmp_path)
 
 

@@ -54,6 +54,24 @@ class Bert:
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch(clean)]
 
+    def windows(self, texts: list[str], longest: int, most: int) -> list[list[list[int]]]:
+        """Of every text at most `most` windows of token ids, special tokens included, each as long as `tokenize` cuts.
+
+        Windows follow one on the other. Of a text that has more of them the first, the last and those evenly between
+        are taken.
+        """
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(min(longest, self.config.longest))
+        found = []
+        for text in texts:  # one by one: a batch would hold all windows of all its texts
+            first = self.tokenizer.encode(text.encode("utf-8", "replace").decode())
+            whole = [first, *first.overflowing]
+            places = (
+                range(len(whole)) if len(whole) <= most else np.linspace(0, len(whole) - 1, most).round().astype(int)
+            )
+            found.append([list(whole[place].ids) for place in places])
+        return found
+
 
 def hidden(
     weights: Weights, config: BertConfig, tokens: jax.Array, positions: jax.Array, segments: jax.Array
