@@ -3,11 +3,13 @@
 from datashop_assets.annotations.results import AnnotatorReportResult
 from datashop_assets.core.step import Check, CheckContext, CheckResult
 from datashop_assets.encoder.results import (
+    ENOUGH,
     Ceiling,
     EncoderReport,
     EncoderResult,
     ceiling,
     encoder_report,
+    miscalibrated_sources,
     sources_at_chance,
 )
 from datashop_assets.markdown import one_line
@@ -58,6 +60,22 @@ def within_sources(report: EncoderReport) -> CheckResult:
     )
 
 
+def calibrated_within_sources(context: CheckContext[EncoderResult]) -> CheckResult:
+    return calibration_within(encoder_report(context.output))
+
+
+def calibration_within(report: EncoderReport) -> CheckResult:
+    """The verdict on an encoder's calibration within each source."""
+    found = miscalibrated_sources(report)
+    named = [f"within {one_line(one.source)} scores are {one.bias} off, by {one.documents} labels" for one in found]
+    judged = sum(one.documents >= ENOUGH for one in report.labels.within.values())
+    return CheckResult(
+        passed=not found,
+        description="; ".join(named) or f"in none of {judged} sources with {ENOUGH} labels scores are off on the whole",
+        figures={one.source: one.bias.value for one in found},
+    )
+
+
 def beneath_the_ceiling(context: CheckContext[EncoderResult]) -> CheckResult:
     report = context.read(AnnotatorReportResult)
     if report is None:
@@ -86,6 +104,13 @@ ENCODER_CHECKS = (
         "telling sources apart: look at the labels of that source in `report.json`, and at the annotator's replies "
         "there. A source with few labels, whose interval holds anything, is not named.",
         better_than_chance_within_sources,
+    ),
+    Check(
+        "calibrated_within_sources",
+        "Within every source of at least 30 labels the mean score of documents that the encoder had not seen is that "
+        "of the annotator. If not, one cut over all sources keeps too much of one and too little of another: look at "
+        "the reliability of that source in `report.json`.",
+        calibrated_within_sources,
     ),
     Check(
         "beneath_the_ceiling",

@@ -42,6 +42,7 @@ ALONE = {
     "recall": "recall",
     "precision_at_share": "precision when as many are kept as there are positives",
     "brier": "Brier score",
+    "bias": "mean score less the mean of what it should be",
 }
 LEAST_CERTAIN = 6  # documents that are shown
 INCHES, DOTS = (4.5, 4.0), 110
@@ -82,7 +83,7 @@ def figures_table(part: SummaryBySource) -> str:
 
 def _titled(summary: Summary) -> dict[str, str]:
     """Title -> figure as text, empty where there is none."""
-    own: dict[str, Figure | None] = {**dict(summary.figures or ()), "spearman": summary.spearman}
+    own: dict[str, Figure | None] = {**dict(summary.figures or ()), "spearman": summary.spearman, "bias": summary.bias}
     beside: dict[str, dict[str, Figure | None]] = {name: dict(one) for name, one in summary.baselines.items()}
     titled: dict[str, Figure | None] = {}
     for name, title in COMPARED.items():

@@ -86,16 +86,18 @@ def summarize(sample: ScoredSample, seed: int = 0) -> Summary:
     documents, positives = len(sample.label), int(sample.label.sum())
     if sample.fewest < FEWEST:
         known = documents >= FEWEST and sample.expected is not None
+        against_scores = with_intervals(score_measures, sample, seed) if known else {}
         return Summary(
             documents=documents,
             positives=positives,
             note=f"fewer than {FEWEST} documents of one class",
-            spearman=with_intervals(rank_correlation, sample, seed)["spearman"] if known else None,
+            spearman=against_scores.get("spearman"),
+            bias=against_scores.get("bias"),
             reliability=reliability(sample) if documents >= FEWEST else (),
         )
     # one bootstrap for all of them, since a difference between two is a figure too
     found = with_intervals(all_measures, sample, seed)
-    spearman = found.pop("spearman", None)
+    spearman, bias = found.pop("spearman", None), found.pop("bias", None)
     parts: dict[str, dict[str, Figure]] = {}
     for name, figure in found.items():
         who, _, measure = name.rpartition(".")
@@ -104,6 +106,7 @@ def summarize(sample: ScoredSample, seed: int = 0) -> Summary:
         documents=documents,
         positives=positives,
         spearman=spearman,
+        bias=bias,
         figures=ScoreFigures(**parts.pop("")),
         baselines={name: BaselineFigures(**parts[name]) for name in sample.baselines},
         confusion=confusion(sample),
@@ -130,6 +133,7 @@ def measures_of(sample: ScoredSample, weights: Array) -> Measures:
         "recall": recall,
         "precision_at_share": ranking.precision_at_share(sample.rank, sample.label, weights),
         "brier": agreement.brier(sample.score, sample.target, weights),
+        **({} if sample.expected is None else score_measures(sample, weights)),
     }
 
 
@@ -141,14 +145,20 @@ def ranking_measures(sample: ScoredSample, score: Array, rank: Array, weights: A
         "f1": agreement.precision_recall_f1(score, sample.label, weights, sample.positive_at)[2],
         "macro_f1": agreement.macro_f1(score, sample.label, weights, sample.positive_at),
     }
-    return found if sample.expected is None else found | rank_correlation(sample, weights, rank)
+    if sample.expected is not None:
+        # what has one value for all says nothing of the order
+        found["spearman"] = np.nan_to_num(ranking.spearman(rank, sample.expected, weights))
+    return found
 
 
-def rank_correlation(sample: ScoredSample, weights: Array, rank: Array | None = None) -> Measures:
-    """Of `rank`, by default the encoder's, with the expected score; 0 where one has a single value, and no order."""
+def score_measures(sample: ScoredSample, weights: Array) -> Measures:
+    """The figures of the encoder that need the annotator's scores and no classes."""
     assert sample.expected is not None
-    found = ranking.spearman(sample.rank if rank is None else rank, sample.expected, weights)
-    return {"spearman": np.nan_to_num(found)}
+    correlation = np.nan_to_num(ranking.spearman(sample.rank, sample.expected, weights))
+    return {
+        "spearman": correlation,
+        "bias": ranking.ratio(weights @ (sample.score - sample.target), weights.sum(axis=1)),
+    }
 
 
 def with_intervals(

@@ -5,6 +5,7 @@ pool of mixed sources flatters any model that has only learnt to tell them apart
 """
 
 import math
+from statistics import NormalDist
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -13,7 +14,7 @@ from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreeme
 from datashop_assets.core.step import StepConfig, StepOutput, StepResult
 from datashop_assets.excerpts import Part, part_read
 from datashop_assets.prompts.encoder_settings import EncoderConfig
-from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.figure import LEVEL, Figure
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.results import LABELS
 
@@ -28,6 +29,7 @@ RELIABILITY, PRECISION_RECALL = "reliability.png", "precision_recall.png"
 Baseline = Literal["length", "source"]  # what can be guessed without reading
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 CHANCE = 0.5  # AUC
+ENOUGH = 30  # labels of a source whose calibration is judged by itself
 NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
 
@@ -124,13 +126,15 @@ class ReliabilityBin(_ReportPart):
 class Summary(_ReportPart):
     """A scored sample. `figures` is None, with a `note`, where one of the classes has too few documents.
 
-    `spearman` is with the annotator's expected score, None where that is not known.
+    `spearman` is with the annotator's expected score, and `bias` the mean score less the mean of what it should be;
+    None where that is not known.
     """
 
     documents: int
     positives: int
     note: str = ""
     spearman: Figure | None = None
+    bias: Figure | None = None
     figures: ScoreFigures | None = None
     baselines: dict[Baseline, BaselineFigures] = {}
     confusion: Confusion | None = None
@@ -264,6 +268,34 @@ def sources_at_chance(report: EncoderReport) -> list[SourceAtChance]:
         for auc in (one.figures.auc,)
         if auc.low is not None and auc.high is not None and auc.low <= CHANCE and auc.high < overall.value
     ]
+
+
+class MiscalibratedSource(NamedTuple):
+    """A source within which scores are surely too high or too low on the whole."""
+
+    source: str
+    documents: int
+    bias: Figure
+
+
+def miscalibrated_sources(report: EncoderReport) -> list[MiscalibratedSource]:
+    """Sources of at least `ENOUGH` labels whose bias has a p value below 5%, divided by the number of such sources."""
+    judged = {
+        source: one
+        for source, one in report.labels.within.items()
+        if one.documents >= ENOUGH and one.bias is not None and one.bias.low is not None
+    }
+    sure = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / max(1, len(judged)))
+    usual = NormalDist().inv_cdf((1 + LEVEL) / 2)
+    found = []
+    for source, one in judged.items():
+        assert one.bias is not None
+        assert one.bias.low is not None
+        assert one.bias.high is not None
+        spread = (one.bias.high - one.bias.low) / 2 / usual
+        if abs(one.bias.value) > sure * spread:
+            found.append(MiscalibratedSource(source, one.documents, one.bias))
+    return found
 
 
 class Ceiling(NamedTuple):

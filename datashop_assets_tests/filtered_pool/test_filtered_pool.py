@@ -32,7 +32,7 @@ from datashop_assets_tests.filtered_pool.pools import (
     training_rows,
     training_set_of_rows,
 )
-from datashop_assets_tests.stages import LosesEveryWorker, run_step
+from datashop_assets_tests.stages import LosesEveryWorker, run_step, stage_of_rows
 
 SCORE = """
 import sys

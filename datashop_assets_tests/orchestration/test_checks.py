@@ -10,7 +10,7 @@ from datashop_assets.annotations.gates import GATES
 from datashop_assets.annotations.results import AnnotatorReportResult, NoAgreement, ScoreSummary
 from datashop_assets.annotations.steps import gate_check
 from datashop_assets.core.step import CheckContext, CheckResult
-from datashop_assets.encoder.checks import against_baselines, against_ceiling, within_sources
+from datashop_assets.encoder.checks import against_baselines, against_ceiling, calibration_within, within_sources
 from datashop_assets.encoder.results import Ceiling, EncoderReport, ScoreFigures, Summary, SummaryBySource
 from datashop_assets.graph import GRAPH
 from datashop_assets.prompts.annotator_settings import Gate
@@ -126,6 +126,28 @@ def test_a_source_at_chance_is_named_with_its_figure_and_that_of_all() -> None:
 @pytest.mark.parametrize("auc", [Figure(value=0.6, low=0.2, high=0.95), figure(0.7)])
 def test_a_source_with_few_labels_or_better_than_chance_is_not_named(auc: Figure) -> None:
     assert within_sources(encoder_report_of({"web": figure(0.9), "forum": auc})).passed
+
+
+def test_a_source_whose_scores_are_off_on_the_whole_is_named() -> None:
+    biases = {"web": (0.01, 90), "forum": (-0.12, 90), "few": (-0.3, 20)}
+    within = {
+        name: Summary(documents=documents, positives=9, bias=figure(bias)) for name, (bias, documents) in biases.items()
+    }
+    report = encoder_report_of({})
+    found = calibration_within(
+        report.model_copy(update={"labels": SummaryBySource(all=report.labels.all, within=within)})
+    )
+    assert not found.passed
+    assert found.description == "within forum scores are -0.120 (-0.170 to -0.070) off, by 90 labels"
+
+
+def test_of_many_sources_one_that_is_barely_off_is_no_alarm() -> None:
+    """Of 40 good sources two have an interval of 95% that leaves out 0."""
+    off = Figure(value=0.06, low=0.001, high=0.119)
+    within = {f"source {n}": Summary(documents=90, positives=9, bias=off if n < 2 else figure(0.0)) for n in range(40)}
+    report = encoder_report_of({})
+    labels = SummaryBySource(all=report.labels.all, within=within)
+    assert calibration_within(report.model_copy(update={"labels": labels})).passed
 
 
 @pytest.mark.parametrize(("encoder", "passes"), [(0.6, True), (0.87, True), (0.99, False)])
