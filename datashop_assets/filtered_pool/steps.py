@@ -45,7 +45,7 @@ def _describe_scores(output: StepOutput[PoolScoresResult]) -> Mapping[str, str]:
     result=PoolScoresResult,
     inputs=(EncoderResult, PretrainingPoolResult, Input(PoolEmbeddingsResult, _scores_vectors)),
     configure=_scores,
-    version="3",
+    version="4",
     group="3_filter",
     kinds={"parquet"},
     resources={"compute"},
