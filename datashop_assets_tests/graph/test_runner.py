@@ -9,6 +9,7 @@ import pytest
 from datashop_assets.core.build import make_step
 from datashop_assets.core.checks import CHECKS
 from datashop_assets.core.step import Resources
+from datashop_assets.data_card import page
 from datashop_assets.data_card.build import FACTS
 from datashop_assets.data_card.facts import within_sources
 from datashop_assets.datasets import datashop_dclm_annotation_subset, datashop_dclm_pretraining_subset
