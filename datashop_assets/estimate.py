@@ -21,7 +21,7 @@ from datashop_assets.core.step import Resources
 from datashop_assets.costs import Estimate, PilotSummary, Prices, StageEstimate, VisibleDifference, seconds_spent
 from datashop_assets.documents.results import AnnotationSampleResult, PretrainingPoolResult
 from datashop_assets.evaluation.power import visible_before
-from datashop_assets.evaluation.results import EvaluationResult, EvaluationTargetsConfig
+from datashop_assets.evaluation.results import EvaluationConfig, EvaluationResult, EvaluationTargetsConfig
 from datashop_assets.excerpts import excerpt
 from datashop_assets.filtered_pool.results import KeepCertificateConfig
 from datashop_assets.paces import PoolSize, expected_seconds, finished, work
@@ -31,7 +31,7 @@ from datashop_assets.rubric.results import RubricConfig, RubricResult, WritingCo
 from datashop_assets.rubric.wording import AFTER, BEFORE, DESCRIBE, MERGE
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import t_interval
-from datashop_assets.trained_lm.results import ControlConfig, MatchedLMResult, TrainedLMResult
+from datashop_assets.trained_lm.results import CandidateConfig, ControlConfig, MatchedLMResult, TrainedLMResult
 
 READ = (PretrainingPoolResult.step, AnnotationSampleResult.step)  # what any estimate is made from
 ANNOTATOR = AnnotationsResult.step  # where it runs, all that asks the annotator does
@@ -165,6 +165,8 @@ def make_estimate(
 def _visible(plan: Plan) -> list[VisibleDifference]:
     """What the comparison will be able to see, whether its models are trained already or not."""
     models, comparison = plan[TrainedLMResult.step].config, plan[EvaluationResult.step].config
+    assert isinstance(models, CandidateConfig)
+    assert isinstance(comparison, EvaluationConfig)
     matched = MatchedLMResult.step in plan
     return visible_before(models, comparison, matched, finished(plan.root, EvaluationResult.step), plan.root)
 

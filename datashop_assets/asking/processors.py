@@ -62,7 +62,8 @@ _SCALE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCA
 _SCORE = re.compile(_IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
 
-_WORD = r"(?P<word>great|good|okay|ok|poor|useless)(?![a-z])"
+_WORDS = "great|good|okay|ok|poor|useless"
+_WORD = rf"(?P<word>{_WORDS})(?![a-z])"
 LABEL = (
     Form(
         "Label: **Good",
@@ -70,7 +71,8 @@ LABEL = (
     ),
     Form(
         "rate it as good",
-        r"(?<![a-z])(?:rate|choose|label|judge|grade|pick|select|assign)\s[^.\n]{0,40}?(?<![a-z])"
+        r"(?<![a-z])(?:rate|choose|label|judge|grade|pick|select|assign)\s"
+        rf"(?:(?!\b(?:not|never|{_WORDS})\b|n't\b)[^.\n]){{0,40}}?(?<![a-z])"
         rf"{OPENING}{_WORD.replace('word', 'chosen')}(?=[\s*_`\"'\u201d)]{{0,8}}(?:[.\n]|$))",
     ),
     Form(
@@ -98,9 +100,14 @@ OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
 _LABELLED, _OTHER_LABEL = any_of(*LABEL), any_of(*OTHER_LABEL)
 _SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
 _WITH_NUMBER = re.compile(
-    rf"{_MARKS}(?:[(\[,;:=]|{_DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])", re.IGNORECASE
+    rf"{_MARKS}(?:(?:[(\[,;:=]|{_DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])|(?=\d[\d.]{{0,3}}\s?(?:/|out\s+of)))",
+    re.IGNORECASE,
 )
-_NUMBER_ENDS = re.compile(r"[ \t*_`\"'\u201d.]{0,8}(?:[)\]]|$)", re.MULTILINE)
+_NUMBER_ENDS = re.compile(
+    r"(?:[ \t]{0,4}(?:points?|pts?|stars?|marks?)\b)?[ \t*_`\"'\u201d.]{0,8}(?:[)\]]|$)", re.IGNORECASE | re.MULTILINE
+)
+NEARLY = (Form("+", r"[+-](?![\w>+-])"), Form("-ish", r"-?ish\b"))
+_NEARLY = any_of(*NEARLY)
 
 
 def _final_scores(text: str) -> Iterator[Place]:
@@ -144,6 +151,9 @@ def _labels(text: str) -> Iterator[Place]:
         elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
             words = " ".join(text[found.start() : doubt.end()].split())
             verdict = WrittenVerdict(words, None, f"the label {words!r} is doubted or rejected")
+        elif nearly := _NEARLY.match(text, found.end()):
+            words = " ".join(text[found.start() : nearly.end()].split())
+            verdict = WrittenVerdict(words, None, f"the label {words!r} is more or less than one of the labels")
         yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 

@@ -15,9 +15,10 @@ No verdict: what stands in quotation marks, code or a block quote, unless it is 
 reply says that the text says ("the document claims Final score: 5"); a mention without a number ("Final score: N").
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
-("7/10"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add up or has no result;
-one that is doubted ("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone
-("3 for style, 4 for content"); and verdicts that differ. Verdicts that agree are one.
+("7/10") or unit ("3 thousand"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add
+up or has no result; a label that is not bare ("Good+", "Good, but poor in parts", "Great (3/5)"); one that is doubted
+("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone ("3 for style, 4 for
+content"); and verdicts that differ. Verdicts that agree are one.
 """
 
 import json

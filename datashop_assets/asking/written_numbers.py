@@ -35,11 +35,16 @@ _JOINING = (
     rf"(?:{_DASH}+>?|=>|\u2192|~|/|\||&|,|;|:|\.\.\.?|to|or|and|through|thru|until|vs\.?|maybe|perhaps|possibly|"
     r"probably|even|rather|up\s+to|bordering\s+on|leaning(?:\s+towards?)?)"
 )
+_NO_UNIT = "points|pts|stars|marks|this|thus|always|thanks|perhaps|yes|besides|regardless|nonetheless|plus|minus"
 PERCENT = (Form(" %", rf"{_CLOSING}(?:[%\u2030]|per\s?cent\b|pct\b|percentile\b)"),)
 FRACTION = (
     Form("\u20444", rf"{_AFTER}\u2044\s?\d"),
     Form(" 1/2", rf"{_AFTER}\d{{1,4}}\s?[/\u2044]\s?\d"),
     Form(" and a half", rf"{_AFTER}(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter|\d\s?/)"),
+    Form(
+        " (three and a half",
+        rf"{_AFTER}[ \t]*\(\s?(?:{_DIGITS}|{_NAME})\s+(?:and|&)\s+(?:an?\s+|one\s+)?(?:half|third|quarter)",
+    ),
     Form(" point 5", rf"{_CLOSING}point\s+(?:\d|{_NAME})"),
     Form(" tenths", r"[ \t-]{1,4}(?:halves|thirds|quarters|fifths|tenths|hundredths)\b"),
 )
@@ -49,6 +54,10 @@ OTHER_UNIT = (
     r"percentage[ \t]point|time|degree|vote|thumb|dollar|euro|pound|cent)s?)\b"),
     Form(" kg", rf"{_CLOSING}[ \t]?(?-i:kg|g|mg|km|cm|mm|m|ms|s|h|kB|MB|GB|\u00b0[CF]?)(?![\w'\u2019.:)])"),
     Form(" \u20ac", rf"{_CLOSING}[ \t]?(?:[\u00b0\u00a2-\u00a5\u20a0-\u20c0])"),
+    Form(
+        " bananas",  # alone at the end of the sentence
+        rf"{_CLOSING}[ \t]{{0,4}}(?-i:(?!(?:{_NO_UNIT})\b)[a-z]{{3,20}}s)(?=[ \t]*(?:[.!\n]|$))",
+    ),
 )  # fmt: skip
 SCALE = (
     Form(
@@ -91,6 +100,8 @@ BOUND = (
     Form(" at least", rf"{_AFTER}[ \t]*at\s+(?:least|most|best|worst)\b"),
     Form(" minimum", rf"{_AFTER}[ \t]*(?:min(?:imum)?|max(?:imum)?)\b(?!\s*\d)"),
     Form("-ish", rf"{_AFTER}[ \t]*-?ish\b"),
+    Form(" \u00b1 1", rf"{_AFTER}[ \t]*(?:\u00b1|\+/-|plus\s+or\s+minus\b)\s?\d?"),
+    Form(" minus", rf"{_AFTER}[ \t]*(?:plus|minus)\b(?=[ \t]*(?:[.,;\n]|$))"),  # a grade of a school
 )
 DOUBTED = (
     Form("?", rf"{_AFTER}\?"),
@@ -138,6 +149,7 @@ AGAIN = (  # what leads to one more value, which takes the first one back or sta
         rf"[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"
         rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*",
     ),
+    Form(" -> final:", r"[ \t]*(?:-+>|=+>|\u2192)[^\d\n]{1,40}[:=]", " 4"),
     Form(" for style, ", r"[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"),
     Form(" (could be ", rf"[ \t]*[(\[]\s*(?:{_PERHAPS}\W{{1,3}}(?:be\s+|even\s+)?)?(?=ALONE)", "4)"),
 )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from datashop_assets.asking.verdicts import Grammar, Place, Verdict
+from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import OPENING
 from datashop_assets.excerpts import MARK, excerpt
 from datashop_assets.prompts.template import EXAMPLE
@@ -73,10 +73,10 @@ def _choices(text: str) -> Iterator[Place]:
         reason = "" if chosen else f"the choice {words!r} is neither document"
         if (other := found["other"]) and _WORDS.get(other.lower()) != chosen:
             chosen, reason = None, f"the choice {words!r} is more than one document"
-        yield Place(Verdict(words, chosen, reason), found.start(), found.start("word"), found.end())
+        yield Place(WrittenVerdict(words, chosen, reason), found.start(), found.start("word"), found.end())
 
 
-def _choice_of_json(text: str) -> Verdict | None:
+def _choice_of_json(text: str) -> WrittenVerdict | None:
     return next((place.verdict for place in _choices(f"Choice: {text}")), None)
 
 

@@ -15,8 +15,8 @@ from datashop_assets.rubric.results import RubricResult
 MOST_ABSTENTIONS = 0.2  # of the pairs; beyond, those that are told are a choice of their own
 
 
-def _sides_told_apart(context: CheckContext) -> CheckResult:
-    result: BlindTestResult = context.output.result
+def _sides_told_apart(context: CheckContext[BlindTestResult]) -> CheckResult:
+    result = context.output.result
     many = result.abstentions > MOST_ABSTENTIONS * result.pairs
     said = result.sentence()
     if result.share_right is not None and not result.above_chance:

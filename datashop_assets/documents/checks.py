@@ -60,9 +60,9 @@ def _settings(prompt: Prompt) -> Any:
     return {name: DocumentSource.of(one).model_dump(mode="json") for name, one in _named(prompt).items()}
 
 
-def unique_ids(context: CheckContext) -> CheckResult:
+def unique_ids(context: CheckContext[AnnotationSampleResult]) -> CheckResult:
     """A warning: the sample is right all the same, because it tells such documents apart."""
-    sample: AnnotationSampleResult = context.output.result
+    sample = context.output.result
     if not sample.same_id:
         return CheckResult(passed=True, description=f"{sample.documents:,} documents drawn, each with an id of its own")
     most = sorted(sample.same_id_by_source.items(), key=lambda one: (-one[1], one[0]))

@@ -149,7 +149,8 @@ class _Keys:
         if len(made) == len(pairs):
             return dict(pairs)
         for key, value in pairs:
-            if value != made[key] and self.repeated is None:
+            differs = value != made[key] or isinstance(value, bool) != isinstance(made[key], bool)
+            if differs and self.repeated is None:
                 self.repeated = key
         return dict(pairs)
 

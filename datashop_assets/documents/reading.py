@@ -40,6 +40,7 @@ BATCH_ROWS = 256
 UNKNOWN_SOURCE = "unknown"
 LONGEST_DETAIL = 300  # characters; a detail may quote the row
 PARQUET_BEGINNING = b"PAR1"
+LFS_BEGINNING = b"version https://git-lfs"
 TAR_MARK = slice(257, 262)
 TURNS = "\n\n"  # between the texts that a path with `*` joins
 # Neither white space nor a control character, nor one that is not seen: Unicode's Default_Ignorable_Code_Point, marks
@@ -120,7 +121,12 @@ def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | B
                 "source is not a string or number", f"source_field {fields.source!r} is {value_shape(source)}"
             )
         source = _number(source)
-    return Document(identity or name, text, source or UNKNOWN_SOURCE, row)
+    return Document(_seen(identity) or name, text, _seen(source) or UNKNOWN_SOURCE, row)
+
+
+def _seen(name: str | None) -> str | None:
+    """A name that has a visible character."""
+    return name if name and VISIBLE.search(name) else None
 
 
 def _number(value: float) -> str:
@@ -233,10 +239,13 @@ def _rows(file: SourceFile, longest_line: int, wanted: Wanted | None, fast: froz
         watched = _Watched(opened)
         codec: Codec | None = None
         try:
-            beginning = watched.beginning(LONGEST_BEGINNING)
-            if beginning.startswith(PARQUET_BEGINNING) or suffix_of(file.name).lower() == PARQUET:
+            beginning = watched.beginning(max(LONGEST_BEGINNING, len(LFS_BEGINNING)))
+            is_parquet = suffix_of(file.name).lower() == PARQUET and not beginning.startswith(LFS_BEGINNING)
+            if beginning.startswith(PARQUET_BEGINNING) or is_parquet:
                 yield from _parquet(watched, wanted)
                 return
+            if beginning.startswith(LFS_BEGINNING):
+                raise DamagedFileError("it is a pointer of Git LFS in place of the file; fetch it with `git lfs pull`")
             codec = codec_of(beginning)
             with closing(_text(watched, file.name, beginning, codec, fast)) as text:
                 _refuse_wrapped(text)

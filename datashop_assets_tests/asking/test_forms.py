@@ -11,7 +11,7 @@ TABLES = {
     **{name: getattr(written_numbers, name) for name in (
         "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT")},
     **{f"{name} of a verdict": getattr(processors, name) for name in (
-        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL")},
+        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY")},
     "AGAIN": tuple(written_numbers.again_forms("4")),
 }  # fmt: skip
 FORMS = {f"{table}:{form.example}": form for table, forms in TABLES.items() for form in forms}

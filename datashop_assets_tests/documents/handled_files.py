@@ -144,6 +144,13 @@ HANDLED = (
     Handled("lines that end in CR LF", "a.jsonl", lambda rows: lines(rows).replace(b"\n", b"\r\n"), "as LF"),
     Handled("a web page", "a.jsonl", lambda _: b"<html>\n404\n</html>\n", "", "none of its 3 rows"),
     Handled("a web page called gz", "a.jsonl.gz", lambda _: b"<html>404</html>", "", "not compressed, as its name"),
+    Handled(
+        "a pointer of Git LFS",
+        "a.parquet",
+        lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "",
+        "fetch it with `git lfs pull`",
+    ),
     Handled("nothing, called zst", "a.json.zst", lambda _: b"", "", "it is empty"),
     Handled(
         "a gzip file that was cut",

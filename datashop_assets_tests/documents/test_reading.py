@@ -64,6 +64,7 @@ def test_a_file_in_a_bucket_is_read_like_one_on_a_disk(gcs_bucket: str, tmp_path
         (b'{"text": "a", "n": NaN, "n": 3}', "repeated key"),
         (b'{"text": "a", "n": 123456789012345678901234567890, "n": 1}', "repeated key"),
         (b'{"te\\u0078t": "a", "text": "b"}', "repeated key"),
+        (b'{"text": "a", "n": 1, "n": true}', "repeated key"),
         (b'{"text": "a", "id": {"no": 1}}', "id is not a string or number"),
         (b'{"text": "a", "id": true}', "id is not a string or number"),
         (b'{"text": "a", "source": [3]}', "source is not a string or number"),
@@ -87,7 +88,7 @@ def test_a_row_that_is_no_document_is_rejected_with_reason_and_place(tmp_path: P
     assert isinstance(last, Document)
 
 
-@pytest.mark.parametrize("identity", [b"", b', "id": null', b', "id": ""'])
+@pytest.mark.parametrize("identity", [b"", b', "id": null', b', "id": ""', b', "id": " \\u200b"'])
 def test_a_document_without_an_id_is_called_by_its_place(tmp_path: Path, identity: bytes) -> None:
     found = only(write_lines(tmp_path / "my pool.jsonl", [b'{"text": "a"%b}' % identity]))
     assert isinstance(found, Document)

@@ -77,7 +77,7 @@ class BertConfig:
         """Reads the mapping of a `config.json`. Raises `ValueError` for a variant that is not computed here."""
         fields = _Fields(config)
         fields.must_be("model_type", "bert", *ROBERTA, "modernbert", *GTE)
-        sizes = {name: fields.count(name) for name in SIZES}
+        sizes: dict[str, Any] = {name: fields.count(name) for name in SIZES}
         if sizes["hidden_size"] % (2 * sizes["num_attention_heads"]):
             raise fields.refusal("num_attention_heads", "a number of heads of equal and even width")
         match config.get("model_type", "bert"):

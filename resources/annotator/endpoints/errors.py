@@ -238,7 +238,7 @@ def error_of_status(status: int, body: str, wait: float = 0.0, location: str = "
             wait,
             busy=status in (408, 429, 503, 529),
             rate_limited=status == 429,
-            processed=status >= 500 and status not in TURNED_AWAY,
+            processed=status == 408 or (status >= 500 and status not in TURNED_AWAY),
         )
     elif status in (403, 404) and MODEL.search(message.text):
         error = UnknownModelError(f"{reason}; {MODEL_FIX}")

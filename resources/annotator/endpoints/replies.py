@@ -100,13 +100,28 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usage(body: dict[str, Any]) -> tuple[int, int]:
-    """Tokens in and out. What the total has beyond both is thinking that some servers leave out of the completion."""
-    read, written, total = (_token_count(body, f"{name}_tokens") for name in ("prompt", "completion", "total"))
-    return read, max(written, total - read) if read else written
+    """Tokens in and out. What the total has beyond both is thinking that some servers leave out of the completion.
+
+    Where only the total is said, it stands for what was read.
+    """
+    read = _token_count(body, "prompt_tokens", "input_tokens")
+    written = _token_count(body, "completion_tokens", "output_tokens")
+    total = _token_count(body, "total_tokens")
+    return (read, max(written, total - read)) if read else (max(0, total - written), written)
 
 
-def _token_count(body: dict[str, Any], name: str) -> int:
-    """0 where the server does not say, or says nonsense."""
+def _token_count(body: dict[str, Any], *names: str) -> int:
+    """Under the first of these names that is there; 0 where the server does not say, or says nonsense."""
     usage = body.get("usage")
-    count = usage.get(name) if isinstance(usage, dict) else 0
-    return count if isinstance(count, int) and 0 <= count < 2**40 else 0
+    for name in names:
+        count = usage.get(name) if isinstance(usage, dict) else None
+        if isinstance(count, str) and count.isascii() and count.isdecimal() and len(count) < 16:
+            count = int(count)
+        if (
+            isinstance(count, int | float)
+            and not isinstance(count, bool)
+            and 0 <= count < 2**40
+            and count == int(count)
+        ):
+            return int(count)
+    return 0
