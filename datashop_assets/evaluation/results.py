@@ -186,7 +186,8 @@ class Disagreement(BaseModel):
         than = "from" if second.verdict == Verdict.SAME else "than"
         return (
             f"on {second.kind} documents the candidate is {second.verdict} {than} {CONTROLS[second.against]} "
-            f"({second.difference:+.3f}), and at the first {first.verdict} ({first.difference:+.3f})"
+            f"({second.difference.value:+.3f}), and at the first {first.verdict} "
+            f"({first.difference.value:+.3f})"
         )
 
 

@@ -162,7 +162,7 @@ class Bench:
         out = self.out / prompt.slug
 
         def rows(shard: str) -> Iterator[dict[str, Any]]:
-            for row in pool.rows(shard):
+            for row in pool.rows(f"{shard}.parquet"):
                 kept = labels.get(row["id"]) in gold
                 yield {"row": row["row"], "id": row["id"], "score": float(kept), "kept": kept}
 

@@ -7,6 +7,7 @@ from datashop_assets.evaluation.results import Verdict
 from datashop_assets.statistics.comparison import fixed_sequence, holm, paired_p_value
 from datashop_assets.statistics.figure import LEVEL
 from datashop_assets.statistics.intervals import t_interval
+from datashop_assets_tests.benchmarks.comparison_power import share_alike
 
 TRIALS = 4000
 
@@ -58,3 +59,12 @@ def test_holms_figures_by_hand() -> None:
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_sets_of_seeds_that_are_alike_are_called_so_at_the_nominal_rate() -> None:
+    """As `benchmarks.comparison_power --alike` counts it for real controls; sets share seeds, so only on average."""
+    random = np.random.default_rng(5)
+    shares = [share_alike(random.normal(4, 0.1, 40), 2000) for _ in range(20)]
+    assert np.mean(shares) == pytest.approx(LEVEL, abs=0.01)
+    different = np.concatenate([random.normal(4, 0.1, 5), random.normal(5, 0.1, 5)])
+    assert share_alike(different, 2000) < 1

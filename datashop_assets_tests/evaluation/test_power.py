@@ -38,7 +38,7 @@ def test_a_comparison_says_what_it_could_see(evaluated: StepOutput[EvaluationRes
     assert measure.difference.high is not None
     reach = measure.difference.high - measure.difference.value
     # t(3) at 97.5% is 3.182, and the noncentral t at 80% needs 4.129 standard errors
-    assert visible == pytest.approx(reach / 3.18245 * visible_difference(1.0, 4) * 2)
+    assert visible == pytest.approx(reach / 3.18245 * visible_difference(1.0, 4) * 2, rel=1e-5)
     assert visible > reach
 
 
