@@ -15,6 +15,7 @@ import pytest
 
 from datashop_assets.annotations.steps import annotations
 from datashop_assets.asking.replies import OptionParsing
+from datashop_assets.blind_test.steps import blind_test
 from datashop_assets.core.step import Resources
 from datashop_assets.prompts.annotator_settings import SamplingSettings, ScoreToken
 from datashop_assets.prompts.settings import TargetSet, Writing
@@ -23,6 +24,7 @@ from datashop_assets.rubric.results import RubricConfig, TargetsConfig, WritingC
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.storage.root import project
 from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, QUESTION, make_inputs
+from datashop_assets_tests.blind_test.conftest import configured, made_of
 from datashop_assets_tests.stages import run_step
 from resources.annotator.embedded import EmbeddedAnnotator
 from resources.annotator.endpoints.annotator import EndpointsAnnotator
@@ -183,6 +185,21 @@ def test_a_rubric_is_written_from_target_documents(server: VLLMServer, tmp_path:
     assert (made.result.answered_by.model, made.result.answered_by.revision) == (LIKELIHOOD.model, LIKELIHOOD.revision)
     assert sets is not None
     assert all(text and text in rubric_text(made) for text in sets.values())
+
+
+def test_both_documents_of_a_pair_are_asked_about_in_one_question(server: VLLMServer, tmp_path: Path) -> None:
+    rows = [{"id": f"d{n}", "text": f"{n} {'a proof' if n % 2 else 'a river'}", "source": "made"} for n in range(40)]
+    made = made_of(tmp_path, rows, lambda text: "proof" in text, 0)
+    config = configured("generate", 4)
+    short = {"model": MODEL, "sampling": SamplingSettings(max_tokens=12)}
+    config = config.model_copy(update={"question": config.question.model_copy(update=short)})
+    tested = run_step(blind_test, tmp_path, config, made.inputs, resources=Resources(annotator=server))
+    result, pairs = tested.result, list(tested.all_rows())
+
+    assert (result.method, result.pairs, result.failed_calls) == ("choice", 4, 0)
+    assert result.right + result.wrong + result.abstentions == 4
+    assert all(row["raw"] for row in pairs)
+    assert sum(row["kept_first"] for row in pairs) == 2
 
 
 def test_nothing_is_left_of_it_when_it_is_closed(server: VLLMServer) -> None:

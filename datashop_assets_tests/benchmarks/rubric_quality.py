@@ -1,6 +1,6 @@
 """How well an annotator's scores by the shipped rubrics agree with gold labels, beside length and source.
 
-    python -m datashop_assets_tests.benchmarks.rubric_quality --annotator http://127.0.0.1:8000/v1 --model maker/name
+    python -m datashop_assets_tests.benchmarks.rubric_quality --annotator http://127.0.0.1:8000/v1
 
 Asks any OpenAI-compatible endpoint about documents of the embedded pool by the rubric of every shipped prompt that
 names gold labels, once with a written reply (`generate`, second tries included) and once with a score token, as the
@@ -13,9 +13,11 @@ bootstraps over documents. The key, where the endpoint needs one, is read from D
 """
 
 import argparse
+import json
 import os
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,7 +157,7 @@ def measure(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `run`, for a command line that measures more than this."""
     parser.add_argument("--annotator", metavar="URL", help="an OpenAI-compatible endpoint, such as http://host:8000/v1")
-    parser.add_argument("--model", default="", help="what the endpoint calls its model")
+    parser.add_argument("--model", default="", help="its name at the endpoint; default: the first that is served")
     parser.add_argument("--documents", type=int, default=DOCUMENTS, help="asked by each rubric; default: %(default)s")
     parser.add_argument(
         "--scoring", nargs="+", choices=get_args(Scoring), default=BY_RUBRIC, help="default: generate score_token"
@@ -166,21 +168,32 @@ def run(given: argparse.Namespace) -> list[Quality]:
     """Prints a table, and below it what became of the documents and the replies with the most surprising scores."""
     key = os.environ.get("DATASHOP_ANNOTATOR_KEY", "")
     annotator = EndpointsAnnotator([checked_url(given.annotator)], Policy(deadline=SLOWEST_ANSWER), key)
+    model = given.model or served_model(given.annotator, key)
     cache = default_root(read_settings()).cache
     rows, gold = embedded_rows(cache), load_gold(cache, "embedded")
     found = []
     for prompt in shipped_prompts():
         sample = gold_sample(prompt, rows, gold, given.documents)
         for scoring in given.scoring:
-            quality, judgements = measure(prompt, scoring, given.model, sample, annotator)
+            quality, judgements = measure(prompt, scoring, model, sample, annotator)
             found.append(quality)
             counts = ", ".join(f"{count} {status}" for status, count in quality.statuses.items())
             print(f"{prompt.slug}, {scoring}: {counts}; {quality.seconds:.0f} s", file=sys.stderr)
             for line in _failures(judgements):
                 print(f"  {line}", file=sys.stderr)
-    print(f"{given.model} at {given.annotator}, {given.documents} documents a rubric, half of them positive by gold\n")
+    print(f"{model} at {given.annotator}, {given.documents} documents a rubric, half of them positive by gold\n")
     print(table(HEAD, (one.row() for one in found)), flush=True)
     return found
+
+
+def served_model(url: str, key: str) -> str:
+    """The first model that the endpoint lists. Raises `ValueError` where it lists none."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    with urllib.request.urlopen(urllib.request.Request(f"{url.rstrip('/')}/models", headers=headers)) as answer:
+        listed = json.load(answer).get("data") or []
+    if not listed:
+        raise ValueError(f"{url} lists no model; name one with --model")
+    return str(listed[0]["id"])
 
 
 def shipped_prompts() -> list[Prompt]:
@@ -238,8 +251,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     given = parser.parse_args()
-    if not given.annotator or not given.model:
-        parser.error("give --annotator URL and --model NAME")
+    if not given.annotator:
+        parser.error("give --annotator URL")
     run(given)
 
 
