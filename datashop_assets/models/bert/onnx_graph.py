@@ -78,13 +78,15 @@ class OnnxGraph:
     def model(self) -> onnx.ModelProto:
         self._node("Shape", ["tokens"], "length", start=1, end=2)
         self._constant("zero", np.array([0]))
-        self._turns("turns", self._config.rotary)
-        if any(self._config.local_layers):
+        local = self._config.local_layers or (False,) * self._config.num_hidden_layers
+        if not all(local):
+            self._turns("turns", self._config.rotary)
+        if any(local):
             self._turns("local", self._config.local_rotary)
             self._window(max(1, self._config.window))
         carried = read = self._embeddings()
-        for place in range(self._config.num_hidden_layers):
-            carried, read = self._layer(carried, read, place)
+        for place, is_local in enumerate(local):
+            carried, read = self._layer(carried, read, f"encoder.layer.{place}", is_local)
         self._pool(read)
         graph = helper.make_graph(
             self._nodes,
@@ -109,10 +111,8 @@ class OnnxGraph:
             "LayerNormalization", [x, *self._norm("embeddings")], "normed", epsilon=self._config.layer_norm_eps
         )
 
-    def _layer(self, carried: str, read: str, place: int) -> tuple[str, str]:
+    def _layer(self, carried: str, read: str, name: str, local: bool) -> tuple[str, str]:
         """What is carried on, and its norm, which is read; without `pre_norm` the same."""
-        name = f"encoder.layer.{place}"
-        local = any(self._config.local_layers) and self._config.local_layers[place]
         attended = self._attended(read, name, local)
         attended = self._times(attended, f"{name}.attention.output.dense")
         carried, read = self._added(attended, carried, f"{name}.attention.output")
@@ -268,4 +268,6 @@ def _named(name: str, value: NDArray[np.generic]) -> onnx.TensorProto:
 def _places(tensors: dict[str, Array], config: BertConfig) -> Array:
     """What a token's place adds: its position, and that it is of the first of two texts."""
     positions = tensors["embeddings.position_embeddings.weight"][config.first_position :]
+    if not config.type_vocab_size:
+        return positions
     return np.asarray(positions + tensors["embeddings.token_type_embeddings.weight"][0])
