@@ -104,7 +104,7 @@ def test_a_damaged_stage_is_shown_with_its_folder_and_fix(damaged: Workshop) -> 
 
 
 def test_a_stage_that_its_budget_stopped_is_shown_with_what_was_spent_and_the_fix(workshop: Workshop) -> None:
-    asked = {"scoring": "generate", **SMALL, "budget": {"tokens": 1000}}
+    asked = {"scoring": "generate", **SMALL, "budget": {"tokens": 450}}
     workshop.write("numbers", annotator=asked)
     for name in ("pretraining_pool", "annotation_sample", "rubric"):
         make_step(name, workshop.plan("numbers"), Resources())
