@@ -16,5 +16,5 @@ def test_headlines_and_what_is_volatile_are_fields_of_the_result(result: type[St
 
 def test_status_has_a_headline_for_labels_model_pool_its_test_and_verdict() -> None:
     assert {result.step for result in RESULTS if result.headlines} == {
-        *("annotations", "encoder", "filtered_pool", "blind_test", "evaluation")
+        *("annotations", "encoder", "filtered_pool", "blind_test", "evaluation", "sensitivity")
     }
