@@ -41,9 +41,10 @@ TILE = 30  # characters
 # Of a prompt that is scored by rubric; `docs/prompts.md` has the figures.
 RUBRIC_EVIDENCE = (
     "The annotator was asked by a rubric. Datashop has not shown that scores by a rubric say what the rubric asks for: "
-    "the models that fit two cores rank documents against gold no better than chance by one, and larger ones were not "
-    "measured. What these scores are worth, this card has to show: agreement of the annotator with itself and with a "
-    "second one, gold labels where the pool has any, the blind test, and the replies themselves."
+    "no model that fits two cores was shown to rank documents by one better, against gold labels, than their source "
+    "alone does, and larger models were not measured. What these scores are worth, this card has to show: agreement of "
+    "the annotator with itself and with a second one, gold labels where the pool has any, the blind test, and the "
+    "replies themselves."
 )
 Stored = Mapping[str, float | None]  # value, low, high
 

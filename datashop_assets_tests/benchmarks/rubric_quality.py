@@ -165,24 +165,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> list[Quality]:
-    """Prints a table, and below it what became of the documents and the replies with the most surprising scores."""
+    """Prints a table, row by row; to standard error, how the documents ended and why some have no score."""
     key = os.environ.get("DATASHOP_ANNOTATOR_KEY", "")
     annotator = EndpointsAnnotator([checked_url(given.annotator)], Policy(deadline=SLOWEST_ANSWER), key)
     model = given.model or served_model(given.annotator, key)
     cache = default_root(read_settings()).cache
     rows, gold = embedded_rows(cache), load_gold(cache, "embedded")
     found = []
+    print(f"{model} at {given.annotator}, {given.documents} documents a rubric, half of them positive by gold\n")
+    print(table(HEAD, []), flush=True)
     for prompt in shipped_prompts():
         sample = gold_sample(prompt, rows, gold, given.documents)
         for scoring in given.scoring:
             quality, judgements = measure(prompt, scoring, model, sample, annotator)
             found.append(quality)
+            print(f"| {' | '.join(quality.row())} |", flush=True)
             counts = ", ".join(f"{count} {status}" for status, count in quality.statuses.items())
             print(f"{prompt.slug}, {scoring}: {counts}; {quality.seconds:.0f} s", file=sys.stderr)
             for line in _failures(judgements):
                 print(f"  {line}", file=sys.stderr)
-    print(f"{model} at {given.annotator}, {given.documents} documents a rubric, half of them positive by gold\n")
-    print(table(HEAD, (one.row() for one in found)), flush=True)
     return found
 
 
@@ -226,7 +227,7 @@ def _agreement(sample: ScoredSample, cut: float) -> dict[str, Figure]:
 
     def measures(one: ScoredSample, weights: Array) -> Measures:
         says = (one.score >= cut).astype(np.float64)
-        kappa = agreement.quadratic_kappa(says, one.label, weights)
+        kappa = np.round(agreement.quadratic_kappa(says, one.label, weights), 9) + 0.0  # none is shown as -0.000
         return {"kappa": kappa, "same": agreement.same_score(says, one.label, weights)}
 
     return with_intervals(measures, sample, 0)
