@@ -59,6 +59,8 @@ def labelled(documents: int = 120) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("kinds")
+    for kind in ("modernbert", "gte"):
+        write_tiny(root / kind, kind)
     write_tiny(root / "tiny")
     training_set_of_rows(root, labelled())
     return root
@@ -85,16 +87,21 @@ def transformer(root: Path, **more: Any) -> dict[str, Any]:
 def settings_of(root: Path, name: str) -> dict[str, Any]:
     return {
         "frozen": transformer(root),
+        "modernbert": transformer(root, model=str(root / "modernbert"), pooling="first"),
+        "modernbert tuned": transformer(root, model=str(root / "modernbert"), tune="all", learning_rate=3e-3),
+        "gte tuned": transformer(root, model=str(root / "gte"), tune="all", learning_rate=3e-3),
         "tuned": transformer(root, tune="all", epochs=8, head="ordinal", learning_rate=3e-3),
         "static": {"kind": "static", "calibration": "best"},
         "cascade": {**transformer(root), "cascade": {"passes": 0.4}, "buckets": 100, "dimensions": 4},
     }[name]
 
 
-TUNED = pytest.param("tuned", marks=pytest.mark.faults)  # compiling a step of all weights takes long
+TUNED = [  # compiling a step of all weights takes long
+    pytest.param(name, marks=pytest.mark.faults) for name in ("tuned", "modernbert tuned", "gte tuned")
+]
 
 
-@pytest.mark.parametrize("name", ["frozen", TUNED, "static", "cascade"])
+@pytest.mark.parametrize("name", ["frozen", "modernbert", *TUNED, "static", "cascade"])
 def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
     encoder = built(root, name, settings_of(root, name))
     assert encoder.result.auc is not None
