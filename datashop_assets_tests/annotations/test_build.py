@@ -7,7 +7,7 @@ import pytest
 
 from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.asking.processors import FinalScore
-from datashop_assets.asking.replies import ProcessorConfig, WrittenParsing
+from datashop_assets.asking.replies import OptionParsing, ProcessorConfig, WrittenParsing
 from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.annotations.conftest import (
@@ -74,12 +74,34 @@ def test_without_a_second_round_every_document_stands_for_the_same_number(tmp_pa
     assert made.result.pilot == "not asked"
 
 
-def test_where_all_answers_are_alike_the_second_round_is_drawn_at_random(tmp_path: Path, inputs: Inputs) -> None:
-    config = CONFIG.model_copy(update={"question": QUESTION.model_copy(update={"read_characters": 3})})
+NO_WORD_IS_READ = {"question": QUESTION.model_copy(update={"read_characters": 3})}
+
+
+def test_where_all_scores_are_alike_the_second_round_is_not_asked(tmp_path: Path, inputs: Inputs) -> None:
+    config, annotator = CONFIG.model_copy(update=NO_WORD_IS_READ), WordCounter()
+    with pytest.raises(ValueError, match=r"all 100 documents of the first round have the score 0, .* was not asked"):
+        annotate(tmp_path, "annotations", config, inputs, annotator)
+
+    assert len(annotator.requests) == 100
+
+
+def test_a_few_scores_that_are_alike_say_nothing_and_the_second_round_is_random(tmp_path: Path, inputs: Inputs) -> None:
+    config = CONFIG.model_copy(update={**NO_WORD_IS_READ, "documents": 29})
     made = annotate(tmp_path, "annotations", config, inputs, WordCounter())
 
     assert made.result.pilot.startswith("none")
-    assert made.result.asked == 160
+    assert made.result.asked == 89
+
+
+def test_of_low_scores_the_second_round_finds_the_highest(tmp_path: Path, inputs: Inputs) -> None:
+    """Of a rare topic no document reaches the middle of the scale, and some are still nearer to it than others."""
+    low = CONFIG.model_copy(update={"parsing": OptionParsing(scores={"mathematics": 2, "history": 0})})
+    rows = annotate(tmp_path, "annotations", low, inputs, WordCounter()).table()
+    high = rows["expected_score"].fill_null(0) > 1
+    first, second = (high.filter(rows["round"] == number).mean() for number in (1, 2))
+
+    assert rows["expected_score"].max() == 2.0
+    assert second > 1.5 * first
 
 
 def test_a_sample_smaller_than_asked_is_asked_whole(tmp_path: Path, inputs: Inputs) -> None:
