@@ -125,8 +125,8 @@ def _fit_cascade(
 ) -> FittedEncoder:
     """`kind` is the second encoder's, `second` its margins out of fold where it reads everything.
 
-    The curve is fit on what is passed on. What is not has one score: the mean target there, and no more than the least
-    of what is passed on.
+    The curve is fit on what is passed on. What is not has one score, the mean target there, beneath which no score of
+    what is passed on lies.
     """
     cascade = config.encoder
     assert isinstance(cascade, CascadeEncoderConfig)
@@ -138,13 +138,12 @@ def _fit_cascade(
     chosen = (second[passed], targets[passed], weights[passed])
     curve = fit_calibration(cascade.calibration, *chosen)
     share = float(np.average(targets[~passed], weights=weights[~passed])) if not passed.all() else 0.0
-    beneath = min(share, float(curve.probability(second[passed]).min()))
-    scores = np.full(len(rows), beneath)
-    scores[passed] = scores_of_fitted(curve, *chosen)
+    scores = np.full(len(rows), share)
+    scores[passed] = np.maximum(scores_of_fitted(curve, *chosen), share)
     model = CascadeEncoder(
         _fit(first_kind, rows, scratch / "first" / "final"), _fit(kind, rows, scratch / "final"), cut
     )
-    calibration = CascadeCalibration(curve, beneath)
+    calibration = CascadeCalibration(curve, share)
     encoder = TrainedEncoder(model, calibration, config.read_characters, config.reading)
     return FittedEncoder(encoder, cascade_margins(first, second, cut), scores, FittedCascade(first, second, cut))
 

@@ -80,14 +80,17 @@ class CascadeEncoder:
 
 @dataclass(frozen=True, slots=True)
 class CascadeCalibration:
-    """The second encoder's curve for what was passed on; what was not has one score, the mean target found there."""
+    """The second encoder's curve for what was passed on; what was not has one score, the mean target found there, and
+    what was passed on no lower one.
+    """
 
     passed: Curve
     beneath: float
 
     def probability(self, margins: Array) -> Array:
         passed = was_passed(margins)
-        return np.where(passed, self.passed.probability(np.where(passed, margins, 0.0)), self.beneath)
+        above = np.maximum(self.passed.probability(np.where(passed, margins, 0.0)), self.beneath)
+        return np.where(passed, above, self.beneath)
 
 
 def cascade_margins(first: Array, second: Array, cut: float) -> Array:
