@@ -161,8 +161,8 @@ def test_the_card_has_the_share_of_the_blind_test_with_its_interval_and_abstenti
     first_screen = html.partition('id="rubric"')[0]
     assert tested.pairs == 4 == tested.right + tested.wrong + tested.abstentions
     assert tested.share_right is not None
-    assert f"blind test of what is kept<b>{tested.share_right.value:.2f}</b>" in first_screen
-    assert f"{tested.share_right.low:.2f} to {tested.share_right.high:.2f}" in first_screen
+    assert f"blind test of what is kept<b>{tested.share_right.value:.3f}</b>" in first_screen
+    assert f"{tested.share_right.low:.3f} to {tested.share_right.high:.3f}" in first_screen
     assert f"{tested.abstentions} abstentions of 4 pairs" in first_screen
     assert tested.sentence()[1:] in html.partition('id="kept"')[2]
     shown = f"{tested.share_right.value:.3f} ({tested.share_right.low:.3f} to {tested.share_right.high:.3f})"
