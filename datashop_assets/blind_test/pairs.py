@@ -33,8 +33,8 @@ STRATUM = ("source", "length_class")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A document of the pool, without its text."""
+class ComparedDocument:
+    """A document of the pool that is compared with another, without its text."""
 
     shard: str
     row: int
@@ -45,7 +45,7 @@ class Candidate:
     score: float  # the encoder's
 
     @classmethod
-    def of(cls, row: dict[str, Any]) -> "Candidate":
+    def of(cls, row: dict[str, Any]) -> "ComparedDocument":
         return cls(**{name: row[name] for name in cls.__slots__})
 
     @property
@@ -57,8 +57,8 @@ class Candidate:
 class Pair:
     """`kept_first`: which document is shown first, where both are shown."""
 
-    kept: Candidate
-    other: Candidate
+    kept: ComparedDocument
+    other: ComparedDocument
     kept_first: bool
 
 
@@ -78,7 +78,7 @@ def draw_pairs(pool: StageFolder, filtered: StageFolder, annotated: pl.Series, w
         if len(pairs) == wanted:
             break
         if waiting := partners.get(_stratum(row)):
-            pairs.append(Pair(Candidate.of(row), Candidate.of(waiting.pop(0)), kept_first=False))
+            pairs.append(Pair(ComparedDocument.of(row), ComparedDocument.of(waiting.pop(0)), kept_first=False))
         else:
             unmatched += 1
     return DrawnPairs(_in_balanced_order(pairs), unmatched)

@@ -74,8 +74,8 @@ def test_an_asset_alone_names_the_stage_it_lacks_and_how_to_get_it(
 ) -> None:
     workshop.write("numbers")
     said = _failure(materialized(workshop, instance, "training_set"), "training_set")
-    assert "training_set of 'numbers' is made from annotations, which has never been made" in said
-    assert "materialize annotations for 'numbers' first" in said
+    assert "training_set of 'numbers' is made from annotations, which has never been made and annotation_sample" in said
+    assert "materialize annotations, annotation_sample for 'numbers' first" in said
 
 
 def test_an_input_made_for_an_older_prompt_is_not_taken(workshop: Workshop, instance: dg.DagsterInstance) -> None:

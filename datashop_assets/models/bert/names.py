@@ -20,7 +20,7 @@ NORMS = ("attention.output.LayerNorm", "output.LayerNorm")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TensorPlace:
     """A tensor in a file, or one of several equal parts along its first axis."""
 
     name: str
@@ -33,56 +33,56 @@ class Layout:
     """Places of modules; `layers` are those of a layer, below `layer` with its number."""
 
     layer: str
-    layers: Mapping[str, Place]
-    embeddings: Mapping[str, Place]
+    layers: Mapping[str, TensorPlace]
+    embeddings: Mapping[str, TensorPlace]
 
 
 SAME = {"embeddings.word_embeddings", "embeddings.position_embeddings", "embeddings.token_type_embeddings"}
 SAME |= {"embeddings.LayerNorm"}
 BERT = Layout(
     layer="encoder.layer.{}.",
-    layers={name: Place(name) for name in (QUERY, KEY, VALUE, ATTENDED, INNER, OUTPUT, *NORMS)},
-    embeddings={name: Place(name) for name in SAME},
+    layers={name: TensorPlace(name) for name in (QUERY, KEY, VALUE, ATTENDED, INNER, OUTPUT, *NORMS)},
+    embeddings={name: TensorPlace(name) for name in SAME},
 )
 GTE = Layout(  # as transformers writes it
     layer="layers.{}.",
     layers={
-        QUERY: Place("self_attn.q_proj"),
-        KEY: Place("self_attn.k_proj"),
-        VALUE: Place("self_attn.v_proj"),
-        ATTENDED: Place("self_attn.o_proj"),
-        INNER: Place("mlp.up_proj"),
-        GATE: Place("mlp.gate_proj"),
-        OUTPUT: Place("mlp.down_proj"),
-        NORMS[0]: Place("post_attention_layernorm"),
-        NORMS[1]: Place("post_mlp_layernorm"),
+        QUERY: TensorPlace("self_attn.q_proj"),
+        KEY: TensorPlace("self_attn.k_proj"),
+        VALUE: TensorPlace("self_attn.v_proj"),
+        ATTENDED: TensorPlace("self_attn.o_proj"),
+        INNER: TensorPlace("mlp.up_proj"),
+        GATE: TensorPlace("mlp.gate_proj"),
+        OUTPUT: TensorPlace("mlp.down_proj"),
+        NORMS[0]: TensorPlace("post_attention_layernorm"),
+        NORMS[1]: TensorPlace("post_mlp_layernorm"),
     },
     embeddings=BERT.embeddings,
 )
 NEW = Layout(  # as its authors do
     layer="encoder.layer.{}.",
     layers={
-        **{name: Place("attention.qkv_proj", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
-        **{name: Place("mlp.up_gate_proj", part, 2) for part, name in enumerate((INNER, GATE))},
-        ATTENDED: Place("attention.o_proj"),
-        OUTPUT: Place("mlp.down_proj"),
-        NORMS[0]: Place("attn_ln"),
-        NORMS[1]: Place("mlp_ln"),
+        **{name: TensorPlace("attention.qkv_proj", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
+        **{name: TensorPlace("mlp.up_gate_proj", part, 2) for part, name in enumerate((INNER, GATE))},
+        ATTENDED: TensorPlace("attention.o_proj"),
+        OUTPUT: TensorPlace("mlp.down_proj"),
+        NORMS[0]: TensorPlace("attn_ln"),
+        NORMS[1]: TensorPlace("mlp_ln"),
     },
     embeddings=BERT.embeddings,
 )
 MODERNBERT = Layout(  # `output.LayerNorm`, through which the next layer reads, is named as the next layer's own
     layer="layers.{}.",
     layers={
-        **{name: Place("attn.Wqkv", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
-        **{name: Place("mlp.Wi", part, 2) for part, name in enumerate((GATE, INNER))},
-        ATTENDED: Place("attn.Wo"),
-        OUTPUT: Place("mlp.Wo"),
-        NORMS[0]: Place("mlp_norm"),
+        **{name: TensorPlace("attn.Wqkv", part, 3) for part, name in enumerate((QUERY, KEY, VALUE))},
+        **{name: TensorPlace("mlp.Wi", part, 2) for part, name in enumerate((GATE, INNER))},
+        ATTENDED: TensorPlace("attn.Wo"),
+        OUTPUT: TensorPlace("mlp.Wo"),
+        NORMS[0]: TensorPlace("mlp_norm"),
     },
     embeddings={
-        "embeddings.word_embeddings": Place("embeddings.tok_embeddings"),
-        "embeddings.LayerNorm": Place("embeddings.norm"),
+        "embeddings.word_embeddings": TensorPlace("embeddings.tok_embeddings"),
+        "embeddings.LayerNorm": TensorPlace("embeddings.norm"),
     },
 )
 
@@ -170,21 +170,21 @@ def _layout(config: BertConfig, names: set[str]) -> Layout:
     return NEW if any(name.startswith("encoder.") for name in names) else GTE
 
 
-def _places(config: BertConfig, layout: Layout) -> dict[str, Place]:
+def _places(config: BertConfig, layout: Layout) -> dict[str, TensorPlace]:
     """Where each tensor stands, by its name one a layer."""
     places = {}
     for name in embedding_shapes(config):
         module, _, kind = name.rpartition(".")
-        places[name] = Place(f"{layout.embeddings[module].name}.{kind}")
+        places[name] = TensorPlace(f"{layout.embeddings[module].name}.{kind}")
     for layer in range(config.num_hidden_layers):
         for name in layer_shapes(config):
             module, _, kind = name.rpartition(".")
             if module in layout.layers:
                 place = layout.layers[module]
                 whole = f"{layout.layer.format(layer)}{place.name}.{kind}"
-                places[f"encoder.layer.{layer}.{name}"] = Place(whole, place.part, place.parts)
+                places[f"encoder.layer.{layer}.{name}"] = TensorPlace(whole, place.part, place.parts)
             else:
                 last = layer + 1 == config.num_hidden_layers
                 norm = "final_norm" if last else f"{layout.layer.format(layer + 1)}attn_norm"
-                places[f"encoder.layer.{layer}.{name}"] = Place(f"{norm}.{kind}")
+                places[f"encoder.layer.{layer}.{name}"] = TensorPlace(f"{norm}.{kind}")
     return places
