@@ -98,7 +98,7 @@ def test_an_encoder_of_another_prompt_ranks_the_sample(made: Made, tools: Resour
             {"keep": {"fraction": 0.3}},
             ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"],
         ),
-        ({"encoder": {"epochs": 7}}, STEPS[STEPS.index("encoder") :]),
+        ({"encoder": {"read_characters": 200}}, STEPS[STEPS.index("encoder") :]),
         ({"rubric": "Another question about {example}."}, ["rubric", "data_card"]),  # no likelihood question shows it
         ({"annotator": ANOTHER_READING}, STEPS[STEPS.index("annotations") :]),
     ],

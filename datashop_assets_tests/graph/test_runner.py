@@ -171,9 +171,9 @@ def test_the_card_has_the_share_of_the_blind_test_with_its_interval_and_abstenti
 
 def test_a_card_says_of_a_rubric_what_has_not_been_shown(made: Made) -> None:
     facts = orjson.loads(made.plan()["data_card"].output.file("card.json").read_bytes())
-    assert page.RUBRIC_EVIDENCE not in page.hub(facts, [])
+    assert page.RUBRIC_EVIDENCE not in page.hub(facts, [], [])
     facts["prompt"]["annotator"]["scoring"] = "score_token"
-    assert page.RUBRIC_EVIDENCE in page.hub(facts, [])
+    assert page.RUBRIC_EVIDENCE in page.hub(facts, [], [])
 
 
 def test_the_cards_verdict_stands_beside_the_number_of_documents_and_its_reservations(made: Made) -> None:
