@@ -9,6 +9,7 @@ import pytest
 
 from datashop_assets.core.step import CheckContext, CheckResult, StepOutput, config_json
 from datashop_assets.encoder.results import OUT_OF_FOLD
+from datashop_assets.encoder.steps import encoder
 from datashop_assets.filtered_pool.checks import FILTERED_POOL_CHECKS, miskept, unscored
 from datashop_assets.filtered_pool.results import FilteredPoolResult, tokens_name
 from datashop_assets.filtered_pool.steps import filtered_pool
@@ -16,7 +17,9 @@ from datashop_assets.prompts.keep_settings import FractionRule, KeepRule, Recall
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.storage.stage_folder import StageFolder
 from datashop_assets.training_set.results import LABELS
+from datashop_assets.training_set.steps import training_set
 from datashop_assets_tests.documents.making import make_pool, write_documents
+from datashop_assets_tests.encoder.made import encoder_result
 from datashop_assets_tests.filtered_pool.pools import filtering, kept_result
 from datashop_assets_tests.stages import finish, stage_of_rows, writer
 
@@ -126,19 +129,22 @@ PROMPT = {"name": "Tides", "rubric": "{example}", "annotator": {"scoring": "gene
 UNSEEN = [("a", 1, 0.9), ("b", 1, 0.6), ("c", 0, 0.5), ("d", 0, 0.06), ("e", 0, 0.01)]
 
 
-def judged(root: Path, cut: float | None, rule: KeepRule = HALF) -> CheckResult:
+def judged(root: Path, cut: float | None, rule: KeepRule = HALF, positive_at: float = 0.5) -> CheckResult:
     """The verdict on a cut, beside five labels of which the last two stand for three documents each."""
     unseen = [dict(zip(LABELLED, row, strict=True)) for row in UNSEEN]
     weights = [{"id": name, "weight": 3.0 if name in "de" else 1.0} for name, *_ in UNSEEN] * 2  # positives repeat
+    scored = writer(root, "encoder")
+    scored.write_rows(OUT_OF_FOLD, unseen, LABELLED)
+    said = encoder_result(positive_at=positive_at).model_dump(mode="json")
     output = writer(root, "filtered_pool")
     metrics = kept_result(rule=rule, unit=rule.unit, cut_score=cut).model_dump(mode="json")
     context = CheckContext(
         parse_prompt(PROMPT, "tides", "tides.yaml"),
         filtered_pool.output(finish(output, "filtered_pool", metrics, {}).folder),
         {
-            "encoder": stage_of_rows(root, "encoder", {OUT_OF_FOLD: unseen}, LABELLED),
-            "training_set": stage_of_rows(
-                root, "training_set", {LABELS: weights}, {"id": pl.String, "weight": pl.Float64}
+            "encoder": encoder.output(finish(scored, "encoder", said, {}).folder),
+            "training_set": training_set.output(
+                stage_of_rows(root, "training_set", {LABELS: weights}, {"id": pl.String, "weight": pl.Float64}).folder
             ),
         },
     )
@@ -149,9 +155,14 @@ def judged(root: Path, cut: float | None, rule: KeepRule = HALF) -> CheckResult:
 def test_a_cut_where_most_labels_are_negative_is_a_warning_with_the_precision_of_what_is_kept(tmp_path: Path) -> None:
     found = judged(tmp_path, 0.06)
     assert (found.passed, found.blocks, found.severity) == (False, False, "warning")
-    assert "labels call 6% positive; of what is kept 0.333" in found.description
+    assert "down to 0.060; labels are positive from 0.5 upward; of what is kept 0.333" in found.description
     assert "by 4 labels that the encoder had not seen" in found.description
     assert found.figures == {"cut_score": 0.06, "kept_precision": pytest.approx(2 / 6)}
+
+
+def test_labels_are_positive_from_where_the_prompt_says(tmp_path: Path) -> None:
+    assert judged(tmp_path / "low", 0.3, positive_at=0.2).passed
+    assert not judged(tmp_path / "high", 0.55, positive_at=0.6).passed
 
 
 @pytest.mark.parametrize(
