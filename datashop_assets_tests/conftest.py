@@ -16,8 +16,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Before gcsfs is imported: the emulator has no hierarchical namespaces.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
-# Whoever starts the tests under `nohup` has it ignored, and so would all that they start.
+# Under `nohup`, or in a shell's background, these are ignored, and so they would be by all that the tests start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 

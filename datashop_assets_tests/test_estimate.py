@@ -71,7 +71,7 @@ def test_all_that_asks_is_priced_by_the_stage_that_annotates() -> None:
 
 
 def test_the_pilots_answers_are_those_that_annotation_needs(root: Root) -> None:
-    annotator, idle, later = WordCounter(), WordCounter(), WordCounter()
+    annotator, idle, later = WordCounter(), WordCounter(), WordCounter(says={" w1": "Final score: 3"})
     planned = plan(prompt(root), root)
     pilot = measured_pilot(planned, Resources(annotator=annotator), 20)
     again = measured_pilot(planned, Resources(annotator=idle), 20)

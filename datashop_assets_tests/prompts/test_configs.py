@@ -41,7 +41,9 @@ FASTTEXT = {
     "max_subword": 5,
     "buckets": 50_000,
 }
-TRANSFORMER = {"model": "all-minilm-l6-v2", "pooling": None, "head": "regression", "tune": "head", "longest": 512}
+STATIC = {"model": "all-minilm-l6-v2", "embed_pool": False}
+TRANSFORMER = {"model": "all-minilm-l6-v2", "pooling": None, "head": "regression", "tune": "head"}
+TRANSFORMER |= {"longest": 512, "windows": 4}
 HEAD = {"epochs": 20, "learning_rate": 3e-4, "schedule": "constant", "warmup_fraction": 0.0, "batch": 32}
 ALL = {"epochs": 3, "learning_rate": 5e-5, "schedule": "cosine", "warmup_fraction": 0.1, "batch": 32}
 
@@ -116,8 +118,8 @@ def test_a_cascade_ranks_by_an_encoder_or_by_a_question(cascade: dict[str, Any],
 @pytest.mark.parametrize(
     ("encoder", "kind", "json"),
     [
-        ({}, FastTextConfig, {"kind": "fasttext", **FASTTEXT}),
-        ({"kind": "static", "epochs": 7}, StaticConfig, {"kind": "static", "static": {"model": "all-minilm-l6-v2"}}),
+        ({"kind": "fasttext"}, FastTextConfig, {"kind": "fasttext", **FASTTEXT}),
+        ({"epochs": 7}, StaticConfig, {"kind": "static", "static": STATIC}),
         (
             {"kind": "transformer"},
             TransformerEncoderConfig,
@@ -173,4 +175,4 @@ def test_a_rule_with_other_fields_is_refused(rule: dict[str, Any]) -> None:
 
 def test_a_processor_is_its_type_options_and_version() -> None:
     settings = prompt(annotator={"scoring": "generate"}, processor={"type": "medu"}).processor
-    assert settings.processor_config.model_dump() == {"type": "medu", "options": {}, "version": "2"}
+    assert settings.processor_config.model_dump() == {"type": "medu", "options": {}, "version": "3"}
