@@ -30,6 +30,7 @@ from flax import nnx
 from scipy import stats
 
 from datashop_assets.core.step import Resources, Step, StepOutput
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards
 from datashop_assets.documents.results import PretrainingPoolResult
@@ -158,7 +159,7 @@ class Bench:
         """The same with a filter that knows the gold labels, and with their documents as targets."""
         changed = self.prompt.evaluation.model_copy(update={"gold": tuple(gold), "targets": None})
         prompt = self.prompt.model_copy(update={"evaluation": changed, "slug": "-".join(gold)})
-        pool, labels = self.outputs[PretrainingPoolResult.step], load_gold(cache, "embedded")
+        pool, labels = self.outputs[PretrainingPoolResult.step], load_gold(cache, installed_data(), "embedded")
         out = self.out / prompt.slug
 
         def rows(shard: str) -> Iterator[dict[str, Any]]:

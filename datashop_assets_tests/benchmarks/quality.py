@@ -22,6 +22,7 @@ from typing import get_args
 import numpy as np
 import orjson
 
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.encoder.report import heldout_documents
@@ -117,7 +118,7 @@ def ranked(root: Path, topic: str, kind: str, draw: int, draws: int) -> Ranked:
     planned = runner.plan()
     encoder = planned.output(EncoderResult)
     heldout = list(heldout_documents(planned.output(PretrainingPoolResult)))
-    labels = load_gold(runner.root.cache, "embedded")
+    labels = load_gold(runner.root.cache, installed_data(), "embedded")
     known = [document for document in heldout if document.id in labels]
     gold = np.array([labels[document.id] in gold_of(topic) for document in known], dtype=np.float64)
     margins = load(encoder).margins([document.text for document in known])
@@ -162,8 +163,8 @@ def print_table(found: Sequence[Ranked]) -> None:
     """A row a topic: means over the draws with their intervals; and means over what the annotator itself ranks well."""
     by_topic = {topic: [one for one in found if one.topic == topic] for topic in {one.topic: None for one in found}}
     head = ("topic", "true share", "labels positive", "annotator AUC", "annotator precision", "AUC")
-    head = (*head, *(f"precision, {share:g} x the share kept" for share in SHARES))
-    print(table(head, [row(topic, draws) for topic, draws in by_topic.items()]))
+    precisions = (f"precision, {share:g} x the share kept" for share in SHARES)
+    print(table((*head, *precisions), [row(topic, draws) for topic, draws in by_topic.items()]))
     good = [draws for draws in by_topic.values() if mean(one.annotator_auc for one in draws) >= GOOD_ANNOTATOR]
     if good:
         each = [mean(one.auc for one in draws) for draws in good]

@@ -26,6 +26,7 @@ from typing import Any, get_args
 import numpy as np
 
 from datashop_assets.asking.replies import Judge, Judgement
+from datashop_assets.data_packages import installed_data
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.encoder.measures import Measures, ScoredSample, by_source, with_intervals
 from datashop_assets.encoder.report import HIGHEST_SCORE, Baselines
@@ -170,7 +171,7 @@ def run(given: argparse.Namespace) -> list[Quality]:
     annotator = EndpointsAnnotator([checked_url(given.annotator)], Policy(deadline=SLOWEST_ANSWER), key)
     model = given.model or served_model(given.annotator, key)
     cache = default_root(read_settings()).cache
-    rows, gold = embedded_rows(cache), load_gold(cache, "embedded")
+    rows, gold = embedded_rows(cache), load_gold(cache, installed_data(), "embedded")
     found = []
     print(f"{model} at {given.annotator}, {given.documents} documents a rubric, half of them positive by gold\n")
     print(table(HEAD, []), flush=True)

@@ -27,6 +27,7 @@ from datashop_assets.encoder_kinds.kinds import fingerprint
 from datashop_assets.encoder_kinds.trained import load, was_passed
 from datashop_assets.filtered_pool.scoring import pool_margins
 from datashop_assets.graph import plan
+from datashop_assets.models.bert.weights import load_bert
 from datashop_assets.models.tuning import TuningSettings
 from datashop_assets.prompts.encoder_settings import MINILM, EncoderSettings, Static, Transformer
 from datashop_assets.storage.folders import Folder
@@ -114,6 +115,27 @@ def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: st
     assert ((scores >= 0) & (scores <= 1)).all()
     np.testing.assert_array_equal(load(encoder).margins(texts), margins)
     assert {"reliability", "precision and recall", "false positives"} <= set(describe(encoder))
+
+
+def test_a_long_text_is_read_in_windows_from_its_beginning_to_its_end(root: Path) -> None:
+    bert = load_bert(root / "tiny")
+    text = " ".join(f"word {number}" for number in range(200))
+    [every], [some] = (bert.windows([text], 16, most) for most in (10_000, 3))
+    [short] = bert.windows(["a"], 16, 3)
+    assert len(every) > 20
+    assert some == [every[0], every[round((len(every) - 1) / 2)], every[-1]]
+    assert all(len(window) <= 16 for window in every)
+    bert.tokenizer.no_truncation()
+    assert [token for window in every for token in window[1:-1]] == bert.tokenizer.encode(text).ids[1:-1]
+    assert short == bert.tokenize(["a"], 16)
+
+
+def test_the_score_of_a_long_text_is_the_mean_of_its_windows(root: Path) -> None:
+    encoder = load(built(root, "frozen", settings_of(root, "frozen")))
+    parts = ["prime number theorem proof " * 12, "the king of the village " * 12]
+    both = encoder.model.margin([" ".join(parts)])
+    alone = encoder.model.margin(parts)
+    assert alone[1] < both[0] < alone[0]
 
 
 def test_a_transformer_is_stored_as_a_folder_that_others_open(root: Path) -> None:
