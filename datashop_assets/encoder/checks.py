@@ -109,7 +109,7 @@ ENCODER_CHECKS = (
         "calibrated_within_sources",
         "Within every source of at least 30 labels the mean score of documents that the encoder had not seen is that "
         "of the annotator. If not, one cut over all sources keeps too much of one and too little of another: look at "
-        "the reliability of that source in `report.json`.",
+        "the reliability of that source in `report.json`. A bias below 0.05, a quarter of a point, is not named.",
         calibrated_within_sources,
     ),
     Check(

@@ -30,6 +30,7 @@ Baseline = Literal["length", "source"]  # what can be guessed without reading
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 CHANCE = 0.5  # AUC
 ENOUGH = 30  # labels of a source whose calibration is judged by itself
+LEAST_BIAS = 0.05  # of a score, a quarter of a point of 5: less is no reason to look at a source
 NPY_HEADER = 128  # bytes of an .npy file before its numbers
 
 
@@ -279,7 +280,9 @@ class MiscalibratedSource(NamedTuple):
 
 
 def miscalibrated_sources(report: EncoderReport) -> list[MiscalibratedSource]:
-    """Sources of at least `ENOUGH` labels whose bias has a p value below 5%, divided by the number of such sources."""
+    """Sources of at least `ENOUGH` labels whose bias is `LEAST_BIAS` or more and has a p value below 5%, divided by the
+    number of such sources.
+    """
     judged = {
         source: one
         for source, one in report.labels.within.items()
@@ -293,7 +296,7 @@ def miscalibrated_sources(report: EncoderReport) -> list[MiscalibratedSource]:
         assert one.bias.low is not None
         assert one.bias.high is not None
         spread = (one.bias.high - one.bias.low) / 2 / usual
-        if abs(one.bias.value) > sure * spread:
+        if abs(one.bias.value) >= LEAST_BIAS and abs(one.bias.value) > sure * spread:
             found.append(MiscalibratedSource(source, one.documents, one.bias))
     return found
 

@@ -129,16 +129,17 @@ def test_a_source_with_few_labels_or_better_than_chance_is_not_named(auc: Figure
 
 
 def test_a_source_whose_scores_are_off_on_the_whole_is_named() -> None:
-    biases = {"web": (0.01, 90), "forum": (-0.12, 90), "few": (-0.3, 20)}
+    biases = {"web": (0.04, 9000), "forum": (-0.12, 90), "few": (-0.3, 20)}
     within = {
-        name: Summary(documents=documents, positives=9, bias=figure(bias)) for name, (bias, documents) in biases.items()
+        name: Summary(documents=documents, positives=9, bias=figure(bias, 3 / documents))
+        for name, (bias, documents) in biases.items()
     }
     report = encoder_report_of({})
     found = calibration_within(
         report.model_copy(update={"labels": SummaryBySource(all=report.labels.all, within=within)})
     )
     assert not found.passed
-    assert found.description == "within forum scores are -0.120 (-0.170 to -0.070) off, by 90 labels"
+    assert found.description == "within forum scores are -0.120 (-0.153 to -0.087) off, by 90 labels"
 
 
 def test_of_many_sources_one_that_is_barely_off_is_no_alarm() -> None:
