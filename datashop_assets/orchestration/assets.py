@@ -30,6 +30,7 @@ USABLE_DESCRIPTION = (
 )
 DATA_VERSION = "dagster/data_version"
 PROMPT_FILE = "prompt_file"
+NOT_REQUESTED = "not requested"  # the data version of a step that a prompt does not ask for
 NO_RETRIES = {"dagster/max_retries": "0"}  # of a run: Dagster retries a failed run as it is told, whatever failed
 
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
@@ -155,7 +156,11 @@ def _not_requested(step: Step[Any, Any], slug: str) -> dg.MaterializeResult[Any]
         dg.AssetCheckResult(check_name=check.name, passed=True, description=f"{slug}: not requested by this prompt")
         for check in step.checks
     ]
-    return dg.MaterializeResult(metadata={"requested": False}, check_results=[*passed, _usable(slug)])
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(NOT_REQUESTED),
+        metadata={"requested": False},
+        check_results=[*passed, _usable(slug)],
+    )
 
 
 def metadata_of(outcome: Outcome, step: Step[Any, Any]) -> dict[str, dg.MetadataValue[Any]]:

@@ -2,7 +2,8 @@
 
 Dagster calls an output unsynced when the data version of an input is another than the one that it was made from. Every
 step has `prompt_file` among its inputs, and most edits leave most steps as they are. So what is current is reported
-again after an edit, with `reused: true`: what stays unsynced is what a run would make.
+again after an edit, with `reused: true`: what stays unsynced is what a run would make. So are steps that the prompt
+does not ask for, with `requested: false`: no run makes them, and Dagster warns of an input that was never materialized.
 
 What an event was made from stands in tags whose names Dagster keeps to itself (`INPUT_VERSION`, `INPUT_EVENT` and
 `NONE_YET` repeat them; a test compares them with Dagster's). An `input_data_versions` of `report_runless_asset_event`,
@@ -15,13 +16,21 @@ from typing import Any
 import dagster as dg
 
 from datashop_assets.core.plan import Graph, Plan, PlannedStep, State
-from datashop_assets.orchestration.assets import DATA_VERSION, PROMPT_FILE, USABLE, card_link, dependencies
+from datashop_assets.orchestration.assets import (
+    DATA_VERSION,
+    NOT_REQUESTED,
+    PROMPT_FILE,
+    USABLE,
+    card_link,
+    dependencies,
+)
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.versions import data_version_of
 
 NOT_USABLE = (State.STALE, State.DAMAGED, State.BLOCKED)
 # as Dagster's own materializations say what they were made from: the version of an input, and the event that gave it
 INPUT_VERSION, INPUT_EVENT = "dagster/input_data_version", "dagster/input_event_pointer"
+CODE_VERSION = "dagster/code_version"
 NONE_YET = "NULL"  # Dagster's word for an input that was never materialized
 
 
@@ -34,23 +43,25 @@ def report_prompt_file(instance: dg.DagsterInstance, prompt: Prompt) -> None:
 
 def report_reused(instance: dg.DagsterInstance, graph: Graph, plan: Plan, cards: str | None = None) -> None:
     """Outputs that Dagster does not show as made from the prompt file as it is: those that were made for other prompts
-    or outside Dagster, and those that an edit leaves as they are.
+    or outside Dagster, and those that an edit leaves as they are; and steps that the prompt does not ask for.
 
     Each is reported with the events of its inputs, which therefore come first, and with a link to the prompt's card
     where cards are served at an address.
     """
-    slug, version = plan.prompt.slug, data_version_of(plan.prompt)
+    slug = plan.prompt.slug
     latest = _Latest(instance, slug)
-    for name, planned in plan.items():
-        shown = latest.tags(name)
-        made_from = shown.get(f"{INPUT_VERSION}/{PROMPT_FILE}")
-        if not planned.usable or (shown.get(DATA_VERSION), made_from) == (planned.digest, version):
+    for step in graph:
+        planned = plan.get(step.name)
+        if planned is not None and not planned.usable:
             continue
-        inputs = dependencies(planned.step, graph)
-        tags = {f"{INPUT_EVENT}/{one}": latest.pointer(one) for one in inputs}
-        tags |= {f"{INPUT_VERSION}/{one}": plan[one].digest if one in plan else NONE_YET for one in inputs}
-        tags |= {f"{INPUT_VERSION}/{PROMPT_FILE}": version}
-        latest.report(_reused(slug, planned, tags, cards))
+        inputs, data_version = dependencies(step, graph), NOT_REQUESTED if planned is None else planned.digest
+        made_from = {f"{INPUT_VERSION}/{one}": latest.tags(one).get(DATA_VERSION, NONE_YET) for one in inputs}
+        tags = {DATA_VERSION: data_version, **made_from}
+        if tags.items() <= latest.tags(step.name).items():
+            continue
+        tags |= {f"{INPUT_EVENT}/{one}": latest.pointer(one) for one in inputs} | {CODE_VERSION: step.version}
+        metadata = {"requested": False} if planned is None else card_link(slug, cards) | _found(planned)
+        latest.report(dg.AssetMaterialization(step.name, partition=slug, metadata=metadata, tags=tags))
 
 
 class _Latest:
@@ -83,21 +94,16 @@ class _Latest:
         return self._records[name]
 
 
-def _reused(
-    slug: str, planned: PlannedStep, made_from: Mapping[str, str], cards: str | None
-) -> dg.AssetMaterialization:
+def _found(planned: PlannedStep) -> dict[str, Any]:
+    """What the UI shows of an output that was made elsewhere, or before."""
     manifest = planned.output.manifest
-    metadata: dict[str, Any] = {
+    return {
         "path": dg.MetadataValue.path(planned.folder.uri),
         "dagster/row_count": manifest.rows,
         "reused": True,
         "seconds": manifest.seconds,
         "content_digest": manifest.content_digest,
     }
-    tags = {**made_from, DATA_VERSION: planned.digest, "dagster/code_version": planned.step.version}
-    return dg.AssetMaterialization(
-        planned.step.name, partition=slug, metadata=card_link(slug, cards) | metadata, tags=tags
-    )
 
 
 def usable_evaluations(

@@ -231,10 +231,21 @@ def test_what_was_made_elsewhere_is_reported_as_reused(daemon: Daemon) -> None:
     reported = daemon.reported()
     planned = daemon.workshop.plan("numbers")
     assert [(name, event.tags["dagster/data_version"]) for name, event in reported] == [
-        (name, one.digest) for name, one in planned.items()
+        (name, planned[name].digest if name in planned else "not requested") for name in GRAPH.names
     ]
-    assert all(event.metadata["reused"].value is True and event.partition == "numbers" for _, event in reported)
+    made = [event for name, event in reported if name in planned]
+    assert all(event.metadata["reused"].value is True and event.partition == "numbers" for event in made)
     assert daemon.reported() == []
+
+
+def test_a_step_that_a_prompt_does_not_ask_for_is_reported_before_anything_is_made(daemon: Daemon) -> None:
+    """Dagster warns before it materializes what stands downstream of a step that was never materialized."""
+    daemon.workshop.write("numbers")
+    reported = dict(daemon.reported())
+    assert set(reported) == set(GRAPH.names) - set(daemon.workshop.plan("numbers"))
+    assert {event.metadata["requested"].value for event in reported.values()} == {False}
+    assert "sensitivity" in reported
+    assert unsynced(daemon) == []
 
 
 def test_dagster_calls_unsynced_what_an_edit_makes_another_and_nothing_else(daemon: Daemon) -> None:
@@ -245,7 +256,11 @@ def test_dagster_calls_unsynced_what_an_edit_makes_another_and_nothing_else(daem
     again = ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"]
     assert unsynced(daemon) == again == daemon.workshop.to_do("numbers")
     daemon.workshop.finish("numbers", *again)
-    assert [name for name, _ in daemon.reported()] == again
+    reported = daemon.reported()
+    assert [name for name, event in reported if "reused" in event.metadata] == again
+    assert {name for name, event in reported if "requested" in event.metadata}.isdisjoint(
+        daemon.workshop.plan("numbers")
+    )
     assert unsynced(daemon) == []
 
 
@@ -295,8 +310,11 @@ def test_shared_stages_of_a_second_prompt_are_reported_as_reused_for_it(daemon: 
     shared = [name for name, one in daemon.workshop.plan("second").items() if one.usable]
     assert {"pretraining_pool", "pool_tokens", "control_lm"} <= set(shared)
     reported = daemon.reported()
-    assert [name for name, _ in reported] == shared
-    assert all(event.partition == "second" and event.metadata["reused"].value is True for _, event in reported)
+    assert [name for name, event in reported if "reused" in event.metadata] == shared
+    assert all(event.partition == "second" for _, event in reported)
+    assert {name for name, event in reported if "requested" in event.metadata} == set(GRAPH.names) - set(
+        daemon.workshop.plan("second")
+    )
 
 
 def test_what_is_wrong_with_one_prompt_is_said_again_after_a_run_of_another(daemon: Daemon) -> None:
