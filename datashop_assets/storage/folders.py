@@ -34,7 +34,8 @@ class Folder:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
-        return fsspec.core.url_to_fs(self.uri)  # type: ignore[no-any-return]
+        """Without fsspec's cache of listings: what other processes write would not be there, at its old size."""
+        return fsspec.core.url_to_fs(self.uri, use_listings_cache=False)  # type: ignore[no-any-return]
 
     @property
     def local(self) -> Path | None:
@@ -64,7 +65,6 @@ class Folder:
         What is half-written has no name, nor has a file of somebody else's whose name none of ours could have.
         """
         filesystem, path = self._place
-        filesystem.invalidate_cache(path)
         found = filesystem.find(path, detail=True)
         below = {name[len(path.rstrip("/")) + 1 :]: int(entry.get("size") or 0) for name, entry in found.items()}
         return {name: below[name] for name in sorted(below) if is_name(name)}
@@ -76,7 +76,6 @@ class Folder:
     def folders(self) -> list[str]:
         """Names of the folders directly below, sorted; without those that have a name none of ours could have."""
         filesystem, path = self._place
-        filesystem.invalidate_cache(path)
         found = filesystem.ls(path, detail=True) if filesystem.exists(path) else []
         names = (entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in found if entry["type"] == "directory")
         return sorted(filter(is_name, names))
@@ -88,7 +87,6 @@ class Folder:
         """
         filesystem, path = self._place
         _, place = target._place
-        filesystem.invalidate_cache(path)
         if filesystem.isfile(path):
             filesystem.makedirs(place.rpartition("/")[0], exist_ok=True)
             filesystem.mv(path, place)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import polars as pl
 import pytest
@@ -78,6 +79,23 @@ def test_rows_come_back_as_they_were_written(folder: Folder, tmp_path: Path) -> 
     assert stage.table("b.parquet").to_dicts() == ROWS
     assert stage.file("model.bin").read_bytes() == b"weights"
     assert [shard.rows for shard in stage.shards] == [20, 20]
+
+
+def test_what_another_process_writes_is_seen_after_a_listing(folder: Folder) -> None:
+    """A bucket's client keeps listings, by which a file of a moment ago is not there, or is of its size before."""
+    folder.write("a.txt", b"first")
+    folder.write("below/b.txt", b"first")
+    other, place = fsspec.core.url_to_fs(folder.uri, skip_instance_cache=True)
+    for number, listing in enumerate([folder.names, folder.folders, folder.child("below").names]):
+        listing()
+        name = f"below/{number}.txt"
+        assert not folder.exists(name)
+        for written in (b"12345", b"123456789"):
+            other.pipe_file(f"{place}/{name}", written)
+            assert folder.exists(name)
+            assert folder.size(name) == len(written)
+            assert folder.read(name) == written
+        assert name in folder.names()
 
 
 def test_a_stage_that_is_made_again_is_read_anew(folder: Folder, tmp_path: Path) -> None:
