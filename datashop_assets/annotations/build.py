@@ -5,7 +5,7 @@ depend on the order of arrival, and a run that goes on, or reads replies otherwi
 """
 
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from datashop_assets.rubric.results import RubricResult, rubric_text
 from datashop_assets.storage.digests import digest_of
 from datashop_assets.storage.shards import read_rows
 
-SHOWN_REPLY = 120  # characters of a reply's end in an error
+SHOWN_REPLIES, SHOWN_REPLY = 2, 120  # in an error; characters of a reply's end
 ENOUGH = 30  # scores of the first round, all alike, after which nothing more is asked
 NOT_ASKED, KEPT = "not asked", "the draws of the run before, kept"
 BY_SCORE, BY_FIRST_PASS = "strata of its score", "strata of the first pass's score"
@@ -105,21 +105,30 @@ def _second_round(rounds: "Rounds", rest: Sequence[Row], design: Design) -> tupl
     if run.config.cascade is not None:
         ranked = first_pass_scores(run, run.config.cascade, contents, texts)
         return draw_second_round(rest, [ranked[content] for content in contents], design), BY_FIRST_PASS
-    answers, reading = list(rounds.read(1, design.first.drawn)), rounds.collector.question.reading
-    refuse_alike(answers)
-    scores = pilot_scores(run, answers, texts, reading)
+    refuse_alike(rounds.read(1, design.first.drawn))
+    scores = pilot_scores(run, rounds.read(1, design.first.drawn), texts, rounds.collector.question.reading)
     ordered = [scores[content] if scores else 0.0 for content in contents]
     return draw_second_round(rest, ordered, design), BY_SCORE if scores else ALIKE
 
 
-def refuse_alike(answers: Sequence[Mapping[str, Any]]) -> None:
+def refuse_alike(answers: Iterable[Mapping[str, Any]]) -> None:
     """Raises `ValueError` where a first round's scores are all the same: a second would be paid for in vain."""
-    scored = [answer for answer in answers if answer["expected_score"] is not None]
-    if len(scored) < ENOUGH or len({answer["expected_score"] for answer in scored}) > 1:
+    count, scores = 0, set[float]()
+    replies: list[str] = []
+    for answer in answers:
+        if (score := answer["expected_score"]) is None:
+            continue
+        count += 1
+        scores.add(score)
+        if len(scores) > 1:
+            return
+        if len(replies) < SHOWN_REPLIES:
+            replies.append(printable_line(answer["raw"])[-SHOWN_REPLY:])
+    if count < ENOUGH:
         return
-    shown = "; ".join(printable_line(answer["raw"])[-SHOWN_REPLY:] for answer in scored[:2])
+    shown = "; ".join(replies)
     raise ValueError(
-        f"all {len(scored)} documents of the first round have the score {scored[0]['expected_score']:g}, so that there "
+        f"all {count} documents of the first round have the score {scores.pop():g}, so that there "
         f"is nothing to learn; the second round was not asked. Replies such as: {shown}. Ask a question that tells "
         "documents apart, or a model that can answer it; the answers so far are kept"
     )

@@ -19,7 +19,7 @@ SCHEMA = {
     "id": pl.String,
     "source": pl.String,
     "content": pl.String,  # digest of the whole document
-    "text": pl.String,  # what the annotator read, and the encoder will
+    "text": pl.String,  # what the annotator was shown of it
     "characters": pl.Int64,  # of the whole document
     "status": pl.String,
     "reason": pl.String,

@@ -7,7 +7,7 @@ from datashop_assets.blind_test.results import PAIRS, RATIO, BlindTestResult, Ta
 from datashop_assets.core.step import StepOutput
 from datashop_assets.markdown import escaped, table
 
-SHOWN = 5  # pairs that were told wrong
+SHOWN = 5  # pairs in which the other document was chosen
 METHODS = {
     "choice": "It was shown both documents, in balanced order, and chose the one that scores higher by the rubric.",
     "scores": "It scored each document by the prompt's own question; the higher expected score is its choice.",
@@ -15,14 +15,16 @@ METHODS = {
 
 
 def describe(output: StepOutput[BlindTestResult]) -> Mapping[str, str]:
-    """What was found, by source and by place, why pairs were abstained from, and pairs that were told wrong."""
+    """What was found, by source and by place, why pairs were abstained from, and pairs where the other was chosen."""
     wrong = islice((row for row in output.rows(PAIRS) if row["outcome"] == "wrong"), SHOWN)
     pairs = [
         (escaped(row["source"]), escaped(row["kept_text"]), escaped(row["other_text"]), f"{row['kept_score']:.3f}")
         for row in wrong
     ]
-    told_wrong = {"pairs told wrong": table(("source", "kept", "not kept", "encoder's score of the kept one"), pairs)}
-    return {"blind test": _found(output.result), **(told_wrong if pairs else {})}
+    others = {
+        "the other document was chosen": table(("source", "kept", "not kept", "encoder's score of the kept one"), pairs)
+    }
+    return {"blind test": _found(output.result), **(others if pairs else {})}
 
 
 def _found(result: BlindTestResult) -> str:

@@ -39,7 +39,7 @@ class Tally(BaseModel):
 
 
 class BlindTestResult(AnnotatorResult):
-    """How often the annotator tells the kept document of a pair. Intervals are Clopper and Pearson's, n is pairs."""
+    """How often the annotator chooses the kept document of a pair. Intervals are Clopper and Pearson's, n is pairs."""
 
     step: ClassVar[str] = "blind_test"
     headlines: ClassVar[tuple[str, ...]] = ("share_right",)
@@ -50,7 +50,7 @@ class BlindTestResult(AnnotatorResult):
     right: int
     wrong: int
     abstained: dict[str, int]  # reason -> pairs
-    share_right: Figure | None  # of those told right or wrong
+    share_right: Figure | None  # of those with a choice
     by_source: dict[str, Tally]
     chose_first: Figure | None  # by choice: how often the first document was chosen; half would be no bias
     by_place_of_kept: dict[Literal["first", "second"], Tally]  # by choice; empty by scores
@@ -65,14 +65,14 @@ class BlindTestResult(AnnotatorResult):
 
     @property
     def above_chance(self) -> bool:
-        """Whether pairs are told right more often than by chance."""
+        """Whether the kept document is chosen more often than by chance."""
         return self.share_right is not None and (self.share_right.low or 0.0) > CHANCE
 
     def sentence(self) -> str:
         """What was found, for the terminal, the card and the check."""
         if self.share_right is None:
-            return f"of {self.pairs} pairs the annotator tells none ({self.abstentions} abstentions)"
+            return f"the annotator makes no choice in {self.pairs} pairs"
         return (
-            f"the annotator tells {self.right} of {self.right + self.wrong} pairs right, {self.share_right} "
-            f"({self.abstentions} abstentions)"
+            f"the annotator chooses the kept document in {self.right} of {self.right + self.wrong} pairs, "
+            f"{self.share_right} ({self.abstentions} abstentions)"
         )

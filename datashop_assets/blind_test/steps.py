@@ -29,9 +29,9 @@ def _sides_told_apart(context: CheckContext[BlindTestResult]) -> CheckResult:
 
 SIDES_TOLD_APART = Check(
     "sides_told_apart",
-    "The annotator tells kept documents from others of the same source and length more often than by chance. A "
+    "The annotator chooses the kept document over another of the same source and length more often than by chance. A "
     "warning: if not, the encoder may keep by source, length or style what the annotator would not choose, or pairs "
-    "are too few (`blind_test.pairs`). Look at the pairs that were told wrong.",
+    "are too few (`blind_test.pairs`). Look at the pairs in which it chose the other.",
     _sides_told_apart,
 )
 

@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.encoder.results import EncoderStepConfig
 from datashop_assets.encoder_kinds.kinds import FastTextKind, kind_of
 from datashop_assets.encoder_kinds.trained import (
@@ -220,9 +221,10 @@ def fit_platt(margins: Array, targets: Array, weights: Array) -> PlattCurve:
     )
     slope = float(both.coef_[0, 0]) / scale
     if slope <= 0:
+        mean = HIGHEST_SCORE * np.average(targets, weights=weights)
         raise ValueError(
             f"on documents it has not seen, a higher margin of the encoder means lower scores (slope {slope:.3g}, "
-            f"{len(targets)} documents, the mean score {5 * np.average(targets, weights=weights):.2f} of 5): it has "
+            f"{len(targets)} documents, the mean score {mean:.2f} of {HIGHEST_SCORE}): it has "
             "learnt nothing. Annotate more documents, or ask a question that the annotator can answer"
         )
     return PlattCurve(slope=slope, intercept=float(both.intercept_[0]))

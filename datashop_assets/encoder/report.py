@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.documents.pool import read_chosen
 from datashop_assets.encoder.fitting import FEWEST, FittedCascade, FittedEncoder, floats
 from datashop_assets.encoder.measures import Measures, ScoredSample, by_source, with_intervals
@@ -37,7 +38,6 @@ from datashop_assets.storage.stage_folder import StageFolder
 if TYPE_CHECKING:
     from scipy import sparse
 
-HIGHEST_SCORE = 5.0
 ERRORS_SHOWN = 8  # of each side
 BEGINNING = 300  # characters of a document that is shown
 

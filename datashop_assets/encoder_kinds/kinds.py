@@ -44,7 +44,7 @@ def kind_of(config: EncoderConfig, pretrained: Path | None = None) -> EncoderKin
         case StaticConfig():
             from datashop_assets.encoder_kinds.static import StaticKind
 
-            return StaticKind(pretrained)
+            return StaticKind(pretrained, words=config.static.reads_words)
         case TransformerEncoderConfig() | CascadeEncoderConfig():
             from datashop_assets.encoder_kinds.transformer import TransformerKind
 

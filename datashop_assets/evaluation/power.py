@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from datashop_assets.costs import VisibleDifference
 from datashop_assets.evaluation.results import CONTROLS, Against, EvaluationConfig, EvaluationResult, Kind, Measure
 from datashop_assets.statistics.comparison import visible_difference
-from datashop_assets.statistics.figure import Figure
+from datashop_assets.statistics.intervals import spread_of
 from datashop_assets.storage.manifest import Manifest
 from datashop_assets.storage.root import Root
 from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
@@ -27,16 +27,6 @@ STATED_SPREAD: Mapping[Against, float] = {"control": 0.012, "matched": 0.025}
 STATED_AT = TrainingSettings(
     depth=2, length=128, batch=8, steps=200, seeds=5, learning_rate=0.001, warmup_fraction=0.1, filtered_share=0.3
 )
-
-
-def spread_of(difference: Figure) -> float | None:
-    """The standard deviation over seeds that an interval of `t_interval` was made from; None where there is none."""
-    from scipy import stats
-
-    if difference.low is None or difference.high is None or not difference.n:
-        return None
-    reach = (difference.high - difference.low) / 2
-    return float(reach * difference.n**0.5 / stats.t.ppf(0.975, difference.n - 1))
 
 
 def visible_in(measure: Measure) -> float | None:

@@ -59,10 +59,21 @@ class Transformer(Section):
 
 
 class Static(Section):
-    """A small head on the mean of a model's token vectors."""
+    """A small head on the mean of a model's token vectors, and on a document's words."""
 
     model: Address = MINILM  # whose token vectors are averaged
+    words: bool | None = None  # None: unless embed_pool is true, whose vectors hold no words
     embed_pool: bool = False  # keep a vector of every document of the pool, for all prompts that score by it
+
+    @model_validator(mode="after")
+    def _vectors_hold_no_words(self) -> Self:
+        if self.words and self.embed_pool:
+            raise ValueError("with embed_pool documents are scored by their vectors alone; remove words or embed_pool")
+        return self
+
+    @property
+    def reads_words(self) -> bool:
+        return not self.embed_pool if self.words is None else self.words
 
 
 class EncoderCascade(Section):

@@ -38,6 +38,15 @@ def t_interval(values: Sequence[float] | Array, grain: float = 0.0, unit: str | 
     return Figure(value=mean, low=mean - reach, high=mean + reach, n=count, unit=unit)
 
 
+def spread_of(mean: Figure) -> float | None:
+    """The standard deviation of the values that `t_interval` made a mean and its ends of; None without ends."""
+    from scipy import stats
+
+    if mean.low is None or mean.high is None or not mean.n:
+        return None
+    return float((mean.high - mean.low) / 2 * mean.n**0.5 / stats.t.ppf(ENDS[1], mean.n - 1))
+
+
 def spread(values: Array, grain: float = 0.0) -> float:
     """Standard deviation of a sample [S], at least that of rounding to steps of `grain`: `grain` / sqrt(12).
 

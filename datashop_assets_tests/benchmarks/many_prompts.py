@@ -18,7 +18,7 @@ from datashop_assets.documents.pool import pool_shards, read_pool
 from datashop_assets.encoder.results import PoolEmbeddingsConfig, pool_vectors
 from datashop_assets.encoder.steps import pool_embeddings
 from datashop_assets.encoder_kinds.kinds import pretrained_folder
-from datashop_assets.encoder_kinds.static import StaticEncoder, StaticKind
+from datashop_assets.encoder_kinds.static import StaticKind, VectorEncoder
 from datashop_assets.prompts.encoder_settings import MINILM
 from datashop_assets.protocols.encoder import Labelled
 from datashop_assets.storage.stage_folder import StageFolder
@@ -34,17 +34,18 @@ def embedded(root: Path, name: str, pool: StageFolder) -> StageFolder:
     return run_step(pool_embeddings, root, CONFIG, [pool], name=name)
 
 
-def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> StaticEncoder:
+def learnt(root: Path, sample: list[tuple[str, str]], topic: str) -> VectorEncoder:
     """A head for one topic. The sample is the same for all: a prompt's own labels are what differs."""
     labels = [int(label == topic) for _, label in sample]
     ones = [1] * len(sample)
     told = Labelled([text for text, _ in sample], labels, [1.0] * len(sample), ones)
-    return StaticKind(pretrained_folder(MINILM, root / "cache", installed_data())).fit(
-        told, seed=0, folder=root / "heads" / topic
-    )
+    kind = StaticKind(pretrained_folder(MINILM, root / "cache", installed_data()), words=False)
+    encoder = kind.fit(told, seed=0, folder=root / "heads" / topic)
+    assert isinstance(encoder, VectorEncoder)
+    return encoder
 
 
-def scored(encoder: StaticEncoder, vectors: StageFolder, shards: list[str]) -> NDArray[np.float64]:
+def scored(encoder: VectorEncoder, vectors: StageFolder, shards: list[str]) -> NDArray[np.float64]:
     return np.concatenate([encoder.margin_of(pool_vectors(vectors, shard)) for shard in shards])
 
 

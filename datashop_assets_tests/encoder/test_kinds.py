@@ -93,6 +93,7 @@ def settings_of(root: Path, name: str) -> dict[str, Any]:
         "gte tuned": transformer(root, model=str(root / "gte"), tune="all", learning_rate=3e-3),
         "tuned": transformer(root, tune="all", epochs=8, head="ordinal", learning_rate=3e-3),
         "static": {"kind": "static", "calibration": "best"},
+        "vectors": {"kind": "static", "static": {"embed_pool": True}},
         "cascade": {**transformer(root), "cascade": {"passes": 0.4}, "buckets": 100, "dimensions": 4},
     }[name]
 
@@ -102,7 +103,7 @@ TUNED = [  # compiling a step of all weights takes long
 ]
 
 
-@pytest.mark.parametrize("name", ["frozen", "modernbert", *TUNED, "static", "cascade"])
+@pytest.mark.parametrize("name", ["frozen", "modernbert", *TUNED, "static", "vectors", "cascade"])
 def test_every_kind_learns_and_scores_again_as_it_was_built(root: Path, name: str) -> None:
     encoder = built(root, name, settings_of(root, name))
     assert encoder.result.auc is not None
@@ -209,7 +210,8 @@ def embedded(root: Path, pool: StageFolder) -> StepOutput[PoolEmbeddingsResult]:
 
 
 def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: StageFolder) -> None:
-    loaded = load(built(root, "static", settings_of(root, "static")))
+    assert not load(built(root, "static", settings_of(root, "static"))).scores_embeddings
+    loaded = load(built(root, "vectors", settings_of(root, "vectors")))
     assert loaded.scores_embeddings
     vectors = embedded(root, pool)
     for shard in pool_shards(pool):
@@ -226,8 +228,8 @@ def test_margins_of_the_pools_vectors_are_those_of_its_texts(root: Path, pool: S
 def test_a_margin_that_is_not_a_number_is_named_with_its_row(
     root: Path, pool: StageFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = load(built(root, "static", settings_of(root, "static")))
-    monkeypatch.setattr(loaded.model, "_bias", np.where(np.arange(60) == 7, np.nan, 0.0))
+    loaded = load(built(root, "vectors", settings_of(root, "vectors")))
+    monkeypatch.setattr(loaded.model, "bias", np.where(np.arange(60) == 7, np.nan, 0.0))
     with pytest.raises(ValueError, match=r"row 7 of shard a \('a7'\) has no number as its margin"):
         list(pool_margins(loaded, pool, embedded(root, pool), "a"))
 
@@ -302,5 +304,7 @@ def test_only_the_named_kind_is_part_of_the_configuration() -> None:
     fasttext = EncoderSettings(kind="fasttext").config()
     assert EncoderSettings(kind="fasttext", static=Static(model="/elsewhere")).config() == fasttext
     assert "dimensions" not in EncoderSettings.model_validate({"kind": "static"}).config()
+    with pytest.raises(ValueError, match="scored by their vectors alone; remove words or embed_pool"):
+        EncoderSettings.model_validate({"static": {"words": True, "embed_pool": True}})
     with pytest.raises(ValueError, match="ends in a transformer"):
         EncoderSettings.model_validate({"cascade": {"passes": 0.2}})

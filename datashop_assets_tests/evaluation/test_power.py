@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from datashop_assets.core.step import StepOutput
-from datashop_assets.evaluation.power import STATED_AT, STATED_SPREAD, spread_of, visible_before, visible_in
+from datashop_assets.evaluation.power import STATED_AT, STATED_SPREAD, visible_before, visible_in
 from datashop_assets.evaluation.results import EvaluationConfig, EvaluationResult, Kind, Measure
 from datashop_assets.prompts.settings import Primary, Training
 from datashop_assets.statistics.comparison import visible_difference
-from datashop_assets.statistics.figure import Figure
-from datashop_assets.statistics.intervals import t_interval
+from datashop_assets.statistics.intervals import spread_of
 from datashop_assets.storage.folders import Folder
 from datashop_assets.storage.manifest import MadeFrom, Manifest
 from datashop_assets.storage.root import Root
@@ -20,13 +18,6 @@ from datashop_assets.training_documents.settings import TrainingSettings
 from datashop_assets_tests.small_lm import candidate_config
 
 CONFIG = EvaluationConfig(primary=Primary(documents="target", against="control"))
-
-
-@pytest.mark.parametrize("seeds", [2, 5, 12])
-def test_the_spread_follows_from_an_interval_and_how_many_seeds_it_is_over(seeds: int) -> None:
-    values = np.random.default_rng(seeds).normal(-0.2, 0.05, seeds)
-    assert spread_of(t_interval(values)) == pytest.approx(values.std(ddof=1))
-    assert spread_of(Figure(value=0.1, n=1)) is None
 
 
 def test_a_comparison_says_what_it_could_see(evaluated: StepOutput[EvaluationResult]) -> None:

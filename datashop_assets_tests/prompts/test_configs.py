@@ -41,7 +41,7 @@ FASTTEXT = {
     "max_subword": 5,
     "buckets": 50_000,
 }
-STATIC = {"model": "all-minilm-l6-v2", "embed_pool": False}
+STATIC = {"model": "all-minilm-l6-v2", "words": None, "embed_pool": False}
 TRANSFORMER = {"model": "all-minilm-l6-v2", "pooling": None, "head": "regression", "tune": "head"}
 TRANSFORMER |= {"longest": 512, "windows": 4}
 HEAD = {"epochs": 20, "learning_rate": 3e-4, "schedule": "constant", "warmup_fraction": 0.0, "batch": 32}

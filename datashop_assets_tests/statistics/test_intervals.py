@@ -16,6 +16,7 @@ from datashop_assets.statistics.intervals import (
     counted,
     effective_size,
     exact_interval,
+    spread_of,
     t_interval,
     wilson,
 )
@@ -33,6 +34,13 @@ def test_the_t_interval_is_scipys(values: list[float]) -> None:
     sample = np.array(values)
     low, high = stats.t.interval(0.95, len(values) - 1, loc=sample.mean(), scale=max(stats.sem(sample), 1e-300))
     assert ends(t_interval(values)) == pytest.approx((low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 12])
+def test_the_spread_follows_from_an_interval_and_how_many_values_it_is_over(seeds: int) -> None:
+    values = np.random.default_rng(seeds).normal(-0.2, 0.05, seeds)
+    assert spread_of(t_interval(values)) == pytest.approx(values.std(ddof=1))
+    assert spread_of(Figure(value=0.1, n=1)) is None
 
 
 def test_the_t_interval_of_pairs_is_that_of_a_paired_t_test() -> None:

@@ -57,16 +57,20 @@ class StaticEmbedding:
 
     def embed(self, texts: Sequence[str]) -> Half:
         """Texts -> [documents, D] float16, each of length 1, or all zero where a text has no token."""
-        parts = [self._block(texts[start : start + BLOCK]) for start in range(0, len(texts), BLOCK)]
+        parts = [self.vectors(self.tokens(texts[start : start + BLOCK])) for start in range(0, len(texts), BLOCK)]
         return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float16)
 
-    def _block(self, texts: Sequence[str]) -> Half:
+    def tokens(self, texts: Sequence[str]) -> sparse.csr_array:
+        """Texts -> the distinct tokens of each: float32 [documents, V] of ones."""
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         encodings = self._tokenizer.encode_batch_fast(clean, add_special_tokens=False)
-        tokens = [np.unique(np.array(encoding.ids, dtype=np.int64)) for encoding in encodings]
-        ends = np.concatenate([[0], np.cumsum([len(one) for one in tokens])])
-        columns = np.concatenate(tokens)
-        once = sparse.csr_array((np.ones(len(columns), np.float32), columns, ends), (len(texts), len(self._table)))
-        total = np.asarray(once @ self._table)
+        distinct = [np.unique(np.array(encoding.ids, dtype=np.int64)) for encoding in encodings]
+        ends = np.concatenate([[0], np.cumsum([len(one) for one in distinct])])
+        columns = np.concatenate([*distinct, np.zeros(0, np.int64)])
+        return sparse.csr_array((np.ones(len(columns), np.float32), columns, ends), (len(texts), len(self._table)))
+
+    def vectors(self, tokens: sparse.csr_array) -> Half:
+        """The vectors of documents whose `tokens` these are, as `embed` gives them."""
+        total = np.asarray(tokens @ self._table)
         length = np.linalg.norm(total, axis=1, keepdims=True)
         return (total / np.where(length > 0, length, 1.0)).astype(np.float16)
