@@ -6,6 +6,7 @@ resumed run takes the same steps to the bit. A checkpoint holds whole arrays, so
 than the one that wrote it.
 """
 
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +25,10 @@ from datashop_assets.trained_lm.results import SEED
 
 SECONDS = 10.0  # between two checkpoints, and
 SPARED = 20  # times as long as the last one took: at most a twentieth of a run is spent on them
+
+# Orbax numbers saves by one counter of the process, and a save whose number another one takes waits until it gives up.
+# Seeds train side by side, so they begin to save one after the other; what is written is written at the same time.
+BEGINNING = threading.Lock()
 
 History = np.ndarray  # [steps taken, 2] float32: loss in nats a token, and seconds that the step took
 
@@ -74,7 +79,9 @@ class Checkpoints:
         begun = time.monotonic()
         if last or _agreed(begun >= self._next):
             saved = {"leaves": jax.tree.leaves(state), "history": history}
-            self._manager.save(len(history), args=ocp.args.StandardSave(saved))
+            self._manager.wait_until_finished()
+            with BEGINNING:
+                self._manager.save(len(history), args=ocp.args.StandardSave(saved))
             now = time.monotonic()
             self._next = now + (max(SECONDS, SPARED * (now - begun)) if self._seconds is None else self._seconds)
 

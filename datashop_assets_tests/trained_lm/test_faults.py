@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +59,25 @@ def test_as_many_checkpoints_are_kept_as_were_asked_for(tmp_path: Path, asynchro
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.isdigit()) == ["3", "4"]
     with Checkpoints(tmp_path / "run", policy) as checkpoints:
         assert checkpoints.restore({"weights": jnp.zeros(8, jnp.int32)})[0]["weights"].tolist() == [4] * 8
+
+
+@pytest.mark.timeout(120)
+def test_seeds_that_save_at_the_same_moment_do_not_wait_for_each_others_files(tmp_path: Path) -> None:
+    """Orbax numbers the saves of a process together: two that began at once could wait five minutes, and fail."""
+    policy, together = Checkpointing(seconds=0.0, keep=2, asynchronous=True), threading.Barrier(4)
+
+    def train(seed: int) -> list[int]:
+        with Checkpoints(tmp_path / f"seed-{seed}", policy) as checkpoints:
+            for step in range(1, 9):
+                together.wait()
+                state = {f"layer {layer}": jnp.full(100, step + seed) for layer in range(20)}
+                checkpoints.save(state, np.ones((step, 2), np.float32), last=False)
+        with Checkpoints(tmp_path / f"seed-{seed}", policy) as checkpoints:
+            found, history = checkpoints.restore({f"layer {layer}": jnp.zeros(100, jnp.int32) for layer in range(20)})
+        return [len(history), *{int(value) for leaf in found.values() for value in leaf}]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(train, range(4))) == [[8, 8 + seed] for seed in range(4)]
 
 
 @pytest.mark.faults
