@@ -84,7 +84,7 @@ def _describe_encoder(output: StepOutput[EncoderResult]) -> Mapping[str, str]:
     result=EncoderResult,
     inputs=(TrainingSetResult, Input(PretrainingPoolResult, needed=lambda prompt: bool(prompt.evaluation.gold))),
     configure=_encoder,
-    version="7",
+    version="6",
     group="3_filter",
     kinds={"fasttext", "jax"},
     checks=ENCODER_CHECKS,
