@@ -20,6 +20,7 @@ from datashop_assets.core.status import Remark
 from datashop_assets.data_card.facts import SourceRanking
 from datashop_assets.filtered_pool.results import FilteredPoolResult
 from datashop_assets.markdown import escaped
+from datashop_assets.prompts.keep_settings import Keep
 from datashop_assets.statistics.figure import Figure
 
 POLICY = (
@@ -192,21 +193,7 @@ def moment(finished_at: str) -> str:
 
 def rule(keep: Mapping[str, Any]) -> str:
     """The keep rule of a prompt file as a sentence's beginning."""
-    if keep["fraction"] is not None:
-        return f"the {share(keep['fraction'], 1.0)} of {keep['of']} that score highest"
-    if keep["tokens"] is not None:
-        return f"the highest scores that fit into {number(keep['tokens'])} tokens"
-    if keep["threshold"] is not None:
-        return f"every score from {keep['threshold']:g} upward"
-    if keep.get("recall") is not None:  # cards of prompts from before this rule have no such field
-        return (
-            f"every score from the highest threshold that is certified to have a recall of at least {keep['recall']:g} "
-            f"(delta {keep['delta']:g}, up to {keep['labels']:,} labels)"
-        )
-    return (
-        f"every score from the lowest threshold that is certified to have a precision of at least "
-        f"{keep['precision']:g} (delta {keep['delta']:g}, up to {keep['labels']:,} labels, {keep['design']})"
-    )
+    return Keep.model_validate(keep).keep_rule.words
 
 
 def beginning(text: str) -> str:

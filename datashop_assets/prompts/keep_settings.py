@@ -1,7 +1,7 @@
 """The section `keep` of a prompt file, and the rules that it can hold.
 
-A rule says what it counts (`unit`). A rule by size says how much it allows; a rule by score is turned into a threshold
-by `filtered_pool`.
+A rule says what it counts (`unit`) and what it keeps, in words. A rule by size says how much it allows; a rule by score
+is turned into a threshold by `filtered_pool`.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,10 @@ class FractionRule(SectionConfig):
     def unit(self) -> Unit:
         return self.of
 
+    @property
+    def words(self) -> str:
+        return f"the {100 * self.fraction:.3g}% of {self.of} that score highest"
+
     def allows(self, total: int) -> int:
         """How much of `total` may be kept. The fraction counts as it is written in decimal: 0.29 of 100 are 29."""
         return int(Fraction(repr(self.fraction)) * total)
@@ -42,6 +46,10 @@ class TokenBudgetRule(SectionConfig):
     def unit(self) -> Unit:
         return self.of
 
+    @property
+    def words(self) -> str:
+        return f"the highest scores that fit into {self.budget:,} tokens"
+
     def allows(self, total: int) -> int:
         """How many of `total` tokens may be kept."""
         return min(self.budget, total)
@@ -53,6 +61,10 @@ class ThresholdRule(SectionConfig):
     threshold: float
     unit: ClassVar[Unit] = "documents"
 
+    @property
+    def words(self) -> str:
+        return f"every score from {self.threshold:g} upward"
+
 
 class PrecisionRule(SectionConfig):
     """The lowest threshold of which labels show, with probability 1 - `delta`, at least this `precision`."""
@@ -63,6 +75,13 @@ class PrecisionRule(SectionConfig):
     design: CertificateDesign
     unit: ClassVar[Unit] = "documents"
 
+    @property
+    def words(self) -> str:
+        return (
+            "every score from the lowest threshold that is certified to have a precision of at least "
+            f"{self.precision:g} (delta {self.delta:g}, up to {self.labels:,} labels, {self.design})"
+        )
+
 
 class RecallRule(SectionConfig):
     """The highest threshold of which labels show, with probability 1 - `delta`, at least this `recall`."""
@@ -71,6 +90,13 @@ class RecallRule(SectionConfig):
     delta: float
     labels: int
     unit: ClassVar[Unit] = "documents"
+
+    @property
+    def words(self) -> str:
+        return (
+            "every score from the highest threshold that is certified to have a recall of at least "
+            f"{self.recall:g} (delta {self.delta:g}, up to {self.labels:,} labels)"
+        )
 
 
 CertifiedRule = PrecisionRule | RecallRule
@@ -136,7 +162,3 @@ class Keep(Section):
             return RecallRule(recall=self.recall, delta=self.delta, labels=self.labels)
         assert self.precision is not None, "one rule is given"
         return PrecisionRule(precision=self.precision, delta=self.delta, labels=self.labels, design=self.design)
-
-    def rule(self) -> dict[str, float | int | str]:
-        """`keep_rule` as JSON."""
-        return self.keep_rule.model_dump(mode="json")

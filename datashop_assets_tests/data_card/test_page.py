@@ -81,6 +81,7 @@ def test_the_card_names_files_and_rows_that_are_left_out(tmp_path: Path) -> None
         ({"tokens": 50_000_000_000}, "the highest scores that fit into 50,000,000,000 tokens"),
         ({"threshold": 0.5}, "every score from 0.5 upward"),
         ({"precision": 0.9, "labels": 300}, "a precision of at least 0.9 (delta 0.05, up to 300 labels, anytime)"),
+        ({"recall": 0.9, "labels": 900}, "a recall of at least 0.9 (delta 0.05, up to 900 labels)"),
     ],
 )
 def test_a_keep_rule_is_said_in_words(keep: dict[str, float | str], said: str) -> None:

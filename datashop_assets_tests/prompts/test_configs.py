@@ -162,7 +162,7 @@ def test_a_keep_rule_is_told_by_its_fields(keep: dict[str, Any], rule: KeepRule)
     settings = prompt(keep=keep).keep
     assert settings.keep_rule == rule
     adapter: TypeAdapter[KeepRule] = TypeAdapter(KeepRule)
-    read = adapter.validate_json(orjson.dumps(settings.rule()))
+    read = adapter.validate_json(orjson.dumps(settings.keep_rule.model_dump(mode="json")))
     assert (type(read), read) == (type(rule), rule)
     assert adapter.validate_python(rule) is rule
 
