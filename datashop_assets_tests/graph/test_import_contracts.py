@@ -1,5 +1,6 @@
 """Import contracts name packages one by one: none of the product's escapes them by being new."""
 
+import ast
 import configparser
 import re
 from collections import Counter
@@ -54,6 +55,20 @@ def test_no_folder_of_modules_is_hidden_from_the_contracts() -> None:
     assert parser["importlinter:contract:acyclic"]["ancestors"].split() == packages
     modules = [place for package in packages for place in (CONTRACTS.parent / package).rglob("*.py")]
     assert {place.parent for place in modules} == {place.parent for place in modules if place.name == "__init__.py"}
+
+
+def test_dagsters_private_modules_are_imported_by_one_module_which_says_what_would_replace_that() -> None:
+    private = re.compile(r"^\s*(?:from|import) dagster\w*(?:\.\w+)*\._", re.MULTILINE)
+    project = CONTRACTS.parent
+    for packages, one in (
+        (("datashop_assets", "resources", "infra"), "datashop_assets/orchestration/launching.py"),
+        (("datashop_assets_tests",), "datashop_assets_tests/orchestration/dagster_internals.py"),
+    ):
+        places = [place for package in packages for place in (project / package).rglob("*.py")]
+        assert [str(each.relative_to(project)) for each in places if private.search(each.read_text())] == [one]
+        docstring = ast.get_docstring(ast.parse((project / one).read_text())) or ""
+        assert "private" in docstring
+        assert "replace" in docstring
 
 
 def test_no_two_classes_have_one_name() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
 from datashop_assets.orchestration.home import use_home
 from datashop_assets.orchestration.run_locks import end_dead_runs
 from datashop_assets.storage.root import project
+from datashop_assets_tests.orchestration.dagster_internals import load_workspace_process_context_from_yaml_paths
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 REEXECUTE = """mutation($parameters: ReexecutionParams) {

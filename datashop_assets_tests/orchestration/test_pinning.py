@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 import orjson
 import pytest
-from dagster._core.workspace.load import load_workspace_process_context_from_yaml_paths
 
 from datashop_assets.core.plan import Plan, make_plan
 from datashop_assets.graph import GRAPH
@@ -25,6 +24,7 @@ from datashop_assets.prompts.prompt import load_prompt
 from datashop_assets.prompts.versions import PromptVersions, version_of
 from datashop_assets.settings import read_settings
 from datashop_assets.storage.root import project
+from datashop_assets_tests.orchestration.dagster_internals import load_workspace_process_context_from_yaml_paths
 from datashop_assets_tests.orchestration.workshop import Workshop
 
 

@@ -4,14 +4,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.data_version import (
-    INPUT_DATA_VERSION_TAG_PREFIX,
-    INPUT_EVENT_POINTER_TAG_PREFIX,
-    NULL_EVENT_POINTER,
-    CachingStaleStatusResolver,
-    StaleStatus,
-)
-from dagster._core.loader import LoadingContextForTest
 
 from datashop_assets.definitions import definitions
 from datashop_assets.graph import GRAPH
@@ -22,6 +14,14 @@ from datashop_assets.orchestration.pinning import VERSION
 from datashop_assets.orchestration.sensor import SENSOR, prompt_sensor
 from datashop_assets.prompts.versions import PromptVersions, version_of
 from datashop_assets_tests.environment import settings_of
+from datashop_assets_tests.orchestration.dagster_internals import (
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+    NULL_EVENT_POINTER,
+    CachingStaleStatusResolver,
+    LoadingContextForTest,
+    StaleStatus,
+)
 from datashop_assets_tests.orchestration.workshop import LIKELIHOOD, Workshop
 
 SECOND_RATE = ("control_lm_second_rate", "matched_lm_second_rate", "trained_lm_second_rate", "sensitivity")
