@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         HOSTS,
         (),
         "Names beside localhost under which a browser may reach the UI and the cards: those of a load balancer or "
-        "proxy, told apart by commas or blanks",
+        "proxy, separated by commas or blanks",
         "datashop.example.com",
     )
     cache_home: str = _variable("XDG_CACHE_HOME", "~/.cache", "The user's cache folder, used where results are remote")
@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     annotator_urls: Annotated[tuple[str, ...], NoDecode] = _variable(
         URLS,
         (),
-        "Base addresses of endpoints, told apart by commas or blanks; ray-serve://HOST:8265/NAME names an application",
+        "Base addresses of endpoints, separated by commas or blanks; ray-serve://HOST:8265/NAME names an application",
         "http://one:8000/v1 http://two:8000/v1",
     )
     annotator_key: SecretStr = _variable(
