@@ -65,9 +65,7 @@ def test_a_word_that_no_vector_tells_apart_is_learnt(minilm: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("words", [True, False])
-def test_a_loaded_encoder_gives_the_same_margins(
-    minilm: Path, tmp_path: Path, words: bool
-) -> None:
+def test_a_loaded_encoder_gives_the_same_margins(minilm: Path, tmp_path: Path, words: bool) -> None:
     texts = ["a proof of a theorem", "the king of the village", "a theorem of the king", "", "\ud800 theorem"]
     labelled = Labelled(texts, [1.0, 0.0, 0.6, 0.2, 0.9], [1.0, 2.0, 1.0, 1.0, 3.0], [1] * 5)
     encoder = StaticKind(minilm, words=words).fit(labelled, seed=0, folder=tmp_path)
