@@ -5,6 +5,9 @@ import os
 import pytest
 
 from datashop_assets.machine import cores
+from datashop_assets.storage.root import project
+
+CODE = ("datashop_assets", "resources", "infra")
 
 
 def test_the_affinity_mask_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +21,10 @@ def test_without_an_affinity_mask_all_cores_count(monkeypatch: pytest.MonkeyPatc
     assert cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cores() == 1
+
+
+def test_no_other_module_asks_for_the_affinity_mask() -> None:
+    """Systems that have none would end it with an `AttributeError`."""
+    modules = (path for folder in CODE for path in (project() / folder).rglob("*.py"))
+    asking = [str(path.relative_to(project())) for path in modules if "sched_getaffinity" in path.read_text("utf-8")]
+    assert asking == ["datashop_assets/machine.py"]

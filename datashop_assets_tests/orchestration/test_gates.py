@@ -102,6 +102,20 @@ def test_the_sensor_does_not_go_past_it_and_does_when_it_is_waived(
     assert ("annotations" in asked, "training_set" in asked, "control_lm" in asked) == (False, True, True)
 
 
+def test_what_a_gate_holds_back_is_reported_by_the_check_usable(
+    workshop: Workshop, instance: dg.DagsterInstance
+) -> None:
+    write(workshop)
+    materialized(workshop, instance, *FIRST, annotator=Refuses())
+    planned = workshop.plan("numbers")
+    events = [one for one in tick(workshop, instance).asset_events if isinstance(one, dg.AssetCheckEvaluation)]
+    assert {one.asset_key.to_user_string() for one in events} == set(planned) - set(FIRST)
+    (training_set,) = [one for one in events if one.asset_key == dg.AssetKey("training_set")]
+    assert (training_set.check_name, training_set.passed) == ("usable", False)
+    assert f"numbers: blocked: annotations: {FAILED}" in (training_set.description or "")
+    assert "(`gates.waive`)" in (training_set.description or "")
+
+
 def test_a_waived_gate_warns_with_the_reason(workshop: Workshop, instance: dg.DagsterInstance) -> None:
     write(workshop, gates={"waive": dict.fromkeys(GATES, "a trial")})
     result = materialized(workshop, instance, *FIRST, annotator=Refuses())
