@@ -31,7 +31,7 @@ USABLE_DESCRIPTION = (
 DATA_VERSION = "dagster/data_version"
 PROMPT_FILE = "prompt_file"
 NOT_REQUESTED = "not requested"  # the data version of a step that a prompt does not ask for
-NO_RETRIES = {"dagster/max_retries": "0"}  # of a run: Dagster retries a failed run as it is told, whatever failed
+NO_RETRIES = {"dagster/max_retries": "0"}  # of a run: Dagster retries a failed run by its own setting, whatever failed
 
 # A partition is a prompt, its key the prompt's slug. All assets share one definition: assets of different dynamic
 # definitions cannot stand in one run. Dagster checks no key, and a comma in one breaks backfills: the project's own

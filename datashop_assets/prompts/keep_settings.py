@@ -104,7 +104,7 @@ SizeRule = FractionRule | TokenBudgetRule
 
 
 def _rule_name(rule: Any) -> str | None:
-    """A rule is told by the one field that no other rule has."""
+    """A rule is recognized by the one field that no other rule has."""
     fields = rule if isinstance(rule, Mapping) else type(rule).model_fields if isinstance(rule, SectionConfig) else ()
     return next((name for name in ("fraction", "budget", "threshold", "precision", "recall") if name in fields), None)
 

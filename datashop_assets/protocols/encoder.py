@@ -58,7 +58,7 @@ class EncoderKind(Protocol):
     """A way to train encoders, with its settings."""
 
     def prepare(self, texts: Sequence[str], folder: Path) -> None:
-        """Told once of all the texts that any `fit` will see; what is computed for all of them is kept in `folder`."""
+        """Called once with all the texts that any `fit` will see: computes what they share and keeps it in `folder`."""
         ...
 
     def fit(self, labelled: Labelled, *, seed: int, folder: Path) -> Encoder:

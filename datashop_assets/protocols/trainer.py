@@ -29,7 +29,7 @@ class Trainer(Protocol):
     def run(self, loop: Callable[..., Any], **arguments: Any) -> Any:
         """Calls `loop(**arguments)` on the hardware this trainer stands for and returns what it returned.
 
-        `advance` among the arguments, a callable, is told of work done; it stays in this process. `scratch`, a stage's
-        local folder, may reach the loop as another one, of the same name, that outlives this machine.
+        `advance` among the arguments, a callable, is called with work done; it stays in this process. `scratch`, a
+        stage's local folder, may reach the loop as another one, of the same name, that outlives this machine.
         """
         ...

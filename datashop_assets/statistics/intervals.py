@@ -101,7 +101,7 @@ def bootstrap(
 ) -> dict[str, Figure | None]:
     """Figures with their percentile intervals over `RESAMPLES` draws of `size` units with replacement (Efron, 1979).
 
-    `figures` gives [R] values by name for draws [R, size]. A draw is told in `counts`, how often each unit is in it,
+    `figures` gives [R] values by name for draws [R, size]. A draw is given in `counts`, how often each unit is in it,
     which is a factor on weights and lets a figure be computed for many resamples at once; or in `indices`, the units
     themselves, for sums over rows. The two are different random streams: which one a figure was made with is part of
     its result. `accepted` [R] leaves out resamples that a figure is not defined for, such as those of one class; values

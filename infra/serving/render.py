@@ -1,6 +1,6 @@
 """Writes the annotator's Ray Serve file: `python -m infra.serving.render --model Llama-3.3-70B-Instruct > serve.yaml`.
 
-The settings are those of the server home (DATASHOP_VLLM_*); `serve deploy serve.yaml` on a cluster starts it, and
+The settings are those of a vLLM server (DATASHOP_VLLM_*); `serve deploy serve.yaml` on a cluster starts it, and
 DATASHOP_ANNOTATOR=endpoints with DATASHOP_ANNOTATOR_URLS=ray-serve://<dashboard>/annotator uses it.
 """
 
