@@ -20,7 +20,7 @@ from datashop_assets_tests.documents import making
     "text",
     [SCRIPT, "<b onclick=alert(1)>x</b>", "[x](javascript:alert(1))", "![x](http://somewhere/x.png)", "<http://a.b>"],
 )
-def test_markdown_of_a_room_cannot_bring_markup_or_links(text: str) -> None:
+def test_markdown_of_a_description_cannot_bring_markup_or_links(text: str) -> None:
     html = page.markdown(f"| a |\n| --- |\n| {text} |\n\n{text}")
     assert not re.search(r"<script|<b |<a |src=\"http", html)
 

@@ -79,7 +79,7 @@ def test_a_processor_is_a_name_or_an_import_path_with_its_options() -> None:
         ({"settings": {"keep": {"fraction": 2}}}, "keep.fraction"),
     ],
 )
-def test_a_bad_experiment_is_told_what_to_mend(changes: dict[str, object], told: str) -> None:
+def test_a_bad_experiment_is_refused_with_the_fix(changes: dict[str, object], told: str) -> None:
     with pytest.raises(PromptError, match=told):
         tutorial(**changes).prompt()
 

@@ -58,7 +58,7 @@ def test_engine_arguments_are_passed_through() -> None:
     }
 
 
-def test_what_does_not_fit_together_is_refused_with_the_mend() -> None:
+def test_what_does_not_fit_together_is_refused_with_the_fix() -> None:
     with pytest.raises(ValueError, match="does not divide"):
         RayServeVLLM(topology="2x2").llm_config("Llama-3.3-70B-Instruct")
     with pytest.raises(ValueError, match="a TPU needs one"):

@@ -63,7 +63,7 @@ def test_a_complete_choice_is_taken() -> None:
         ),
     ],
 )
-def test_a_choice_that_cannot_work_says_what_to_mend(changes: dict[str, str], told: str) -> None:
+def test_a_choice_that_cannot_work_says_what_to_fix(changes: dict[str, str], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         profile(GCP | changes)
 
@@ -159,6 +159,6 @@ def test_ray_serve_gets_its_slice_and_replicas() -> None:
         ),
     ],
 )
-def test_an_annotator_that_cannot_be_asked_says_what_to_mend(given: dict[str, str], message: str) -> None:
+def test_an_annotator_that_cannot_be_asked_says_what_to_fix(given: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         profiles.annotator(settings_of(given))

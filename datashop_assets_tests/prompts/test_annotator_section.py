@@ -35,7 +35,7 @@ def load(folder: Path, annotator: str, rest: str = "") -> Prompt:
         ("{scoring: generate}", "processor: {type: medu, options: {a: 1}}", ["processor", "takes no arguments"]),
     ],
 )
-def test_a_bad_section_is_told_field_value_and_mend(
+def test_a_bad_section_is_named_by_field_value_and_fix(
     tmp_path: Path, annotator: str, rest: str, named: list[str]
 ) -> None:
     with pytest.raises(PromptError) as error:
