@@ -4,6 +4,9 @@ One process a run follows the order of the graph by priorities, and nothing wait
 answers could start beside the annotations that a gate will refuse. An edge from the one to the other would make it
 wait, but lineage would show a dependency that there is none, and Dagster call the step stale for it. So it gives its
 place back and asks to be started again.
+
+Which steps of the run have ended is said by `DagsterInstance.get_run_step_stats`, which is not documented. A documented
+status of a run's steps would replace it; the events of the run would have to be read from the first on at every look.
 """
 
 from collections.abc import Container, Mapping

@@ -1,7 +1,8 @@
 """A run of the graph from the terminal: in this process, recorded like any other.
 
-This module imports from Dagster's private modules, and no other of the product does; `webserver.py` and `reporting.py`
-rely on what is private too, and say what would replace it. The run must carry its code location, so that the UI can
+This module imports from Dagster's private modules, and no other of the product does. `webserver.py` and `reporting.py`
+rely on what is private too, and `run_locks.py`, `runs.py` and `gates_first.py` call methods of `DagsterInstance` that
+are not documented: each says what would replace them. Here the run must carry its code location, so that the UI can
 execute it again. The public ways either leave that out (`JobDefinition.execute_in_process`, `dagster job execute`) or
 launch through a code server and the daemon (`dagster job launch`, which takes 8 s of processor time before it returns,
 and needs a daemon that runs). `execute_in_process` replaces what is here when it takes a `remote_job_origin`.

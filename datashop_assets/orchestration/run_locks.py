@@ -2,6 +2,9 @@
 
 The process that executes a run holds a lock on a file named by the run. The kernel lets go of it when the process
 ends, however it ends: a run that Dagster calls running and whose lock is free is dead.
+
+Dagster documents no method that ends a run as failed and frees its places in pools. `report_run_failed` and
+`free_concurrency_slots_for_run` do it; run monitoring that covers runs of the terminal would replace this module.
 """
 
 import fcntl

@@ -1,7 +1,8 @@
 """What Dagster knows of prompts' runs: which go on, how the last one ended, and which of them an edit has superseded.
 
 The sensor cancels what it started itself and nothing else: a run that a person started goes on, pinned to its version
-of the prompt.
+of the prompt. The documented way to cancel is GraphQL, which needs a webserver that runs; a documented method of
+`DagsterInstance` would replace `run_coordinator.cancel_run` and the event that says why (`report_engine_event`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
