@@ -1,7 +1,8 @@
 """What the graph runs on: three profiles, chosen by `DATASHOP_PROFILE`.
 
               local                 gpu                        gcp
-steps         one process a run     a process each             a process each
+steps         one process a run     a process each, one at     a process each
+                                    a time
 annotator     any                   server, endpoints or       endpoints or ray-serve: a
                                     ray-serve                  serving cluster
 trainer       this process, or Ray  the step's process         Ray Train on the training cluster
@@ -53,12 +54,13 @@ class Profile:
     bucket: bool
 
 
-# Two steps at a time on one machine with an accelerator: the pools keep the accelerator to one of them.
+# One step at a time on one machine with an accelerator: a model server and JAX each take most of its memory, and the
+# pools do not keep them apart. The annotator's and the trainer's are two, and an encoder that runs on it is in neither.
 PROFILES = {
     "local": Profile("local", dg.in_process_executor, ANNOTATORS, None, False),
     "gpu": Profile(
         "gpu",
-        dg.multiprocess_executor.configured({"max_concurrent": 2}),
+        dg.multiprocess_executor.configured({"max_concurrent": 1}),
         ("server", "endpoints", "ray-serve"),
         False,
         False,

@@ -41,6 +41,12 @@ def test_an_accelerator_is_freed_between_steps() -> None:
         assert PROFILES[name].executor.name == "multiprocess"
 
 
+def test_one_step_at_a_time_has_the_accelerator_of_one_machine() -> None:
+    """The annotator's pool and the trainer's are two, so that pools alone would let both have it."""
+    executor = PROFILES["gpu"].executor.apply_config_mapping({"config": {}}).value
+    assert executor["config"]["max_concurrent"] == 1
+
+
 def test_a_complete_choice_is_taken() -> None:
     assert profile(GCP) is PROFILES["gcp"]
     assert profile({"DATASHOP_PROFILE": "gpu", "DATASHOP_ANNOTATOR": "server"}) is PROFILES["gpu"]
