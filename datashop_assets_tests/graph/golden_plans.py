@@ -56,6 +56,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "targets-of-evaluation": {"annotator": ASKED, "evaluation": {"targets": {"uri": "embedded"}}},
     "sensitivity": {"annotator": ASKED, "evaluation": {"sensitivity": True}},
     "heldout": {"annotator": ASKED, "heldout_fraction": 0.1},
+    "static-without-words": {"annotator": ASKED, "encoder": {"static": {"words": False}}},
+    "unreadable-skipped": {"annotator": ASKED, "pretraining_pool": {"uri": "embedded", "on_unreadable": "skip"}},
+    "writing": {"annotator": GENERATE, "rubric": None, "targets": ["a text"], "writing": {"characters": 3000}},
+    "training": {"annotator": ASKED, "training": {"precision": "bfloat16", "depth": 4, "decontamination_words": 8}},
 }
 
 
