@@ -7,7 +7,7 @@ what its checks said, stands in files beside it.
 | state | meaning | what a run does |
 |---|---|---|
 | missing | never made for this prompt | makes it |
-| stale | made, but the prompt, sources, code, an input's content or the annotator have changed since | makes it again |
+| stale | made, but the prompt, sources, code, an input or the annotator have changed, or it is gone | makes it again |
 | incomplete | made and of use, but for documents whose calls failed | asks about those again |
 | damaged | its manifest cannot be read | sets the folder aside, says so, and makes it again |
 | blocked | a gate failed upstream, or before a step that is not there yet | leaves it out, and names the gate |
@@ -317,7 +317,8 @@ def _with_state(
     if manifest is None:
         if not made_before:
             return replace(blank, state=State.MISSING)
-        return replace(blank, state=State.STALE, reason="the prompt, its sources or the code changed")
+        why = "the prompt, its sources or the code changed, or it was removed"
+        return replace(blank, state=State.STALE, reason=why)
     now = {name: content for name in manifest.inputs if (content := contents.get(name)) is not None}
     changed = {name: content for name, content in now.items() if content != manifest.inputs[name].content}
     answers = _answers(planned, manifest)

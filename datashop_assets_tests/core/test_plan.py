@@ -46,6 +46,14 @@ def test_an_edit_makes_what_depends_on_it_stale_and_nothing_else(root: Root) -> 
     assert "the prompt, its sources or the code changed" in edited["report"].reason
 
 
+def test_an_output_that_was_removed_is_stale_and_the_reason_says_so(root: Root) -> None:
+    make(root)
+    plan(root)["total"].folder.remove()
+    assert states(plan(root)) == ["current", "stale", "current"]
+    assert plan(root)["total"].reason.endswith("or it was removed")
+    assert plan(root).to_do() == ["total"]
+
+
 def test_a_step_that_the_prompt_does_not_ask_for_is_in_no_plan(root: Root) -> None:
     assert list(plan(root, training={"matched_control": False})) == ["numbers", "total"]
 

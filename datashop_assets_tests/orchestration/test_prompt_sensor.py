@@ -298,7 +298,8 @@ def test_a_stale_output_is_reported_by_the_check_usable(daemon: Daemon) -> None:
     said = {one.asset_key.to_user_string(): one.description for one in usable(daemon.evaluate_and_keep())}
     assert list(said) == ["filtered_pool", "blind_test", "matched_lm", "trained_lm", "evaluation", "data_card"]
     assert said["filtered_pool"] == (
-        "numbers: stale: the prompt, its sources or the code changed; `datashop run numbers` makes it again"
+        "numbers: stale: the prompt, its sources or the code changed, or it was removed; `datashop run numbers` makes "
+        "it again"
     )
 
 
