@@ -11,14 +11,16 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from datashop_assets.asking.forms import Form, any_of
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
-from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, OPENING, number_at, said_again
+from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, NAMES, OPENING, number_at, said_again, value_of
 from datashop_assets.protocols.processor import Parsed, Processor
 from datashop_assets.storage.digests import digest_of_bytes
 
+_RATINGS = frozenset({"label", "score", "rating", "verdict", "grade"})
 MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 
 _MARKS = r"[\s*_`\"'\u201d\\)\]]{0,16}+"
@@ -30,7 +32,14 @@ _FROM = rf"\d\s?(?:{_DASH}|to|\.\.\.?)\s?"
 # What the parts of "Final score (out of 5): 3" look like, each by an example.
 MENTION = (
     Form("final_score>", r"(?<=<)final[_-]?score>"),
-    Form("Final **score", r"(?<![a-z])(?<!</)final[\s*_`\"'-]{0,8}+score(?![a-z])"),
+    Form(
+        "Final **score",
+        r"(?<![a-z])(?<!</)(?<![a-z][\u2010-])(?<!semi\s)(?<!quarter\s)(?<!half\s)final[\s*_`\"'-]{0,8}+score(?![a-z])",
+    ),
+    Form(
+        "Revised score",
+        r"(?<![a-z])(?<!</)(?:revised|corrected|adjusted|updated)[\s*_]{1,4}(?:final[\s*_]{1,4})?score(?![a-z])",
+    ),
 )
 _WITHIN = r"(?P<of>\d{1,4}+)(?:\s?points?)?\s?[)\]]?"
 SCALE = (
@@ -55,6 +64,16 @@ STATED_SCALE = (
     Form(
         "scale of 1 to 10: ",
         rf"\bscale\s+(?:of|from)\s+(?:{_FROM})?(?P<before>\d{{1,4}})[^\w\n]{{0,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
+        "Final score",
+    ),
+    Form(
+        "ten-point scale. ",
+        rf"\b(?P<points>\d{{1,4}}|{'|'.join(NAMES)})[\s-]*point\s+scale[^\w\n]{{1,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
+        "Final score",
+    ),
+    Form(
+        "Out of 10, ",
+        rf"\bout\s+of\s+(?P<out>\d{{1,4}}|{'|'.join(NAMES)})[^\w\n]{{1,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
         "Final score",
     ),
 )
@@ -92,12 +111,21 @@ OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
         rf"[\s*_`\"'\u201d)]{{0,8}}(?:(?:(?<![a-z]){_JOINING}(?![a-z])|{_DASH}|[/|,;])\s{{0,4}}){{1,4}}+{OPENING}(?<![a-z]){_WORD}",
     ),
     Form(
+        "; clarity: Poor",  # a part of the text under a key of its own
+        rf"[^\S\n]*[.;,|(\[*_][^:=\d\n]{{1,40}}[:=]{OPENING}{_WORD.replace('word', 'part')}"
+        r"(?=[\s*_`\"'\u201d)\]]{0,8}(?:[.,;|\n]|$))",
+    ),
+    Form(
         " in parts, the end is Poor",  # in the same sentence, written as a label
         r"[^.;:!?\n]{1,80}?(?<![\w-])(?<!not\s)(?<!not\sa\s)(?<!n't\s)(?<!never\s)(?<!than\s)(?<!of\s)(?<!nor\s)"
         r"(?-i:(?P<second>Great|Good|Okay|OK|Poor|Useless)(?![a-z]|\s[A-Z]))",  # and not the Great War
     ),
 )
 _LABELLED, _OTHER_LABEL = any_of(*LABEL), any_of(*OTHER_LABEL)
+_SCORE_BESIDE = re.compile(
+    r"(?:^|[.;,|]\s)[^\w\n]{0,8}(?:(?:final|overall|total|numeric(?:al)?)[\s_-])?(?:score|rating|grade)(?![a-z])",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
 _WITH_NUMBER = re.compile(
     rf"{_MARKS}(?:(?:[(\[,;:=]|{_DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])|(?=\d[\d.]{{0,3}}\s?(?:/|out\s+of)))",
@@ -112,7 +140,7 @@ _NEARLY = any_of(*NEARLY)
 
 def _final_scores(text: str) -> Iterator[Place]:
     stated = _STATED_SCALE.search(text)
-    highest = int(stated["alone"] or stated["before"]) if stated else HIGHEST_SCORE
+    highest = value_of(next(filter(None, stated.groups()))) if stated else HIGHEST_SCORE
     for mention in _MENTION.finditer(text):
         scale = _SCALE.match(text, mention.end())
         found = _final_score(text, mention, scale.end(), int(scale["of"])) if scale else None
@@ -136,9 +164,7 @@ def _score_of_json(text: str) -> WrittenVerdict | None:
     number = number_at(text, opening.end() if opening else 0)
     if number is None:
         return None
-    return WrittenVerdict(
-        f"final_score: {number.words}", number.value, number.reason and f"the final score {number.reason}"
-    )
+    return WrittenVerdict(f"score: {number.words}", number.value, number.reason and f"the final score {number.reason}")
 
 
 def _labels(text: str) -> Iterator[Place]:
@@ -157,13 +183,26 @@ def _labels(text: str) -> Iterator[Place]:
         yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 
+def _scores_beside(text: str) -> Iterator[Place]:
+    """Numbers under a key of their own, which may say something else than the label."""
+    for leads in _SCORE_BESIDE.finditer(text):
+        scale = _SCALE.match(text, leads.end())
+        separator = _SCORE.match(text, scale.end() if scale else leads.end())
+        begins = separator.end() if separator else leads.end()
+        if number := number_at(text, begins, int(scale["of"]) if scale else HIGHEST_SCORE):
+            words = " ".join(text[leads.start() : number.ends].split()).lstrip(".;,| ")
+            verdict = WrittenVerdict(words, number.value, number.reason and f"the score {number.reason}", beside=True)
+            yield Place(verdict, leads.start(), begins, number.ends)
+
+
 def _another_verdict(text: str, end: int, verdict: WrittenVerdict) -> int | None:
     """Where another verdict ends that follows a label and says something else; None where none does.
 
     It is a label, or a number in its place: `Great (3/5)`.
     """
     if other := _OTHER_LABEL.match(text, end):
-        same = other["second"] is not None and _label(other["second"], "").score == verdict.score
+        second = other["second"] or other["part"]
+        same = second is not None and _label(second, "").score == verdict.score
         return None if same else other.end()
     if again := _SAID_AGAIN.match(text, end):
         return again.end() if _label(again["again"], "").score != verdict.score else None
@@ -173,22 +212,28 @@ def _another_verdict(text: str, end: int, verdict: WrittenVerdict) -> int | None
     return None
 
 
+def _labels_and_scores(text: str) -> Sequence[Place]:
+    return sorted((*_labels(text), *_scores_beside(text)), key=lambda place: place.begins)
+
+
 def _label(word: str, words: str) -> WrittenVerdict:
     name = word.lower()
     return WrittenVerdict(words, MEDU_SCORES["okay" if name == "ok" else name])
 
 
 def _label_of_json(text: str) -> WrittenVerdict | None:
-    found = re.fullmatch(rf"\W*{_WORD}\W*", text, re.IGNORECASE)
-    return _label(found["word"], text) if found else None
+    if found := re.fullmatch(rf"\W*{_WORD}\W*", text, re.IGNORECASE):
+        return _label(found["word"], text)
+    number = _score_of_json(text)
+    return number and replace(number, beside=True)
 
 
 class FinalScore:
     """A whole number from 0 to 5, as in `Final score: 4`, `**Final score:** 4/5`, `Final score is four`."""
 
     answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
-    version = "3"
-    grammar = Grammar(_final_scores, frozenset({"finalscore"}), _score_of_json)
+    version = "4"
+    grammar = Grammar(_final_scores, frozenset({"finalscore"}), _score_of_json, _RATINGS)
 
     def parse(self, reply: str) -> Parsed:
         """The score on which all final scores of the reply agree."""
@@ -203,12 +248,10 @@ class Medu:
     """A word as the MEDU prompt asks for it: after `Label:` or the like; where none is, alone on a line."""
 
     answers: Sequence[str] = tuple(word.capitalize() for word in MEDU_SCORES)
-    version = "3"
+    version = "4"
     grammar = Grammar(
-        _labels,
-        frozenset(
-            f"{final}{name}" for final in ("", "final") for name in ("label", "score", "rating", "verdict", "grade")
-        ),
+        _labels_and_scores,
+        frozenset(f"{final}{name}" for final in ("", "final") for name in _RATINGS),
         _label_of_json,
     )
 

@@ -16,7 +16,8 @@ reply says that the text says ("the document claims Final score: 5"); a mention 
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
 ("7/10") or unit ("3 thousand"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add
-up or has no result; a label that is not bare ("Good+", "Good, but poor in parts", "Great (3/5)"); one that is doubted
+up or has no result; a label that is not bare ("Good+", "Good, but poor in parts", "Great (3/5)") or stands beside a
+score that says something else ("Label: Good", "Score: 2/5"), in whatever key of a line or object; one that is doubted
 ("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone ("3 for style, 4 for
 content"); and verdicts that differ. Verdicts that agree are one.
 """
@@ -25,7 +26,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datashop_assets.asking.turns import turn_of
@@ -67,16 +68,21 @@ _REPORTED_AFTER = re.compile(
 )
 _BEFORE = 160  # characters in which such words are looked for
 _OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore", "scale", "range"})
+_QUOTING = frozenset({"quote", "quotes", "quotation", "excerpt", "evidence", "text", "document", "passage", "input"})
 QUOTED_ONLY = "holds a score in quotation only"
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenVerdict:
-    """One verdict as it is written: its score, or why it is none."""
+    """One verdict as it is written: its score, or why it is none.
+
+    One that is `beside` is none by itself, but may contradict another: a number beside a label.
+    """
 
     words: str
     score: float | None
     reason: str = ""
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,13 @@ class Grammar:
     """How one kind of verdict is written.
 
     `places`: every one in a text, wherever it stands. `keys`: of a JSON object, letters only, whose `value` is one.
+    `keys_beside`: those whose value is one beside what the object's texts say.
     """
 
     places: Callable[[str], Iterable[Place]]
     keys: frozenset[str]
     value: Callable[[str], WrittenVerdict | None]
+    keys_beside: frozenset[str] = frozenset()
 
     def parse(self, reply: str, missing: str) -> Parsed:
         """The score on which all the model's own verdicts agree; `missing` is the reason where there is none."""
@@ -110,7 +118,7 @@ class Grammar:
         if not turn.answer:
             return Parsed(None, turn.reason)
         verdicts, quoted = self._own(plain(turn.answer))
-        if not verdicts:
+        if all(one.beside for one in verdicts):
             return Parsed(None, QUOTED_ONLY if quoted else missing)
         if refused := next((one for one in verdicts if one.score is None), None):
             return Parsed(None, refused.reason)
@@ -121,26 +129,27 @@ class Grammar:
 
     def claims(self, document: str) -> list[float | None]:
         """All that reads like a verdict in a document, quoted or not; None for one that is refused."""
-        return [one.verdict.score for one in self.places(plain(document))]
+        return [one.verdict.score for one in self.places(plain(document)) if not one.verdict.beside]
 
     def _own(self, text: str) -> tuple[list[WrittenVerdict], bool]:
         """The model's own verdicts, and whether there are others."""
         if (members := _json(text)) is not None:
-            return self._of_json(members), False
+            return self._of_json(members)
         found: list[WrittenVerdict] = []
-        kept, at = "", 0
+        kept, at, quoted = "", 0, False
         for fence in _FENCE.finditer(text):
             code = fence["code"].strip()
             kept += text[at : fence.start()]
             at = fence.end()
             if (members := _json(code)) is not None:
-                found += self._of_json(members)
+                verdicts, others = self._of_json(members)
+                found, quoted = found + verdicts, quoted or others
             elif "\n" not in code:  # a verdict put into a box is still one
                 kept += f"\n{code}\n"
             else:
                 kept += "\n\u2026\n"
         places, others = self._in_words(kept + text[at:])
-        return found + [one.verdict for one in places], others
+        return found + [one.verdict for one in places], others or quoted
 
     def _in_words(self, text: str) -> tuple[list[Place], bool]:
         own: list[Place] = []
@@ -157,18 +166,24 @@ class Grammar:
                 own.append(place)
                 if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, own[0].ends)):
                     next_turn = turn.start()
-        return [one for one in own if not one.weak] or own, others
+        strong = any(not one.weak and not one.verdict.beside for one in own)
+        return [one for one in own if not (strong and one.weak)], others
 
-    def _of_json(self, members: Sequence[tuple[str, Any]]) -> list[WrittenVerdict]:
-        """By key; where no key is one, what its texts say."""
+    def _of_json(self, members: Sequence[tuple[str, Any]]) -> tuple[list[WrittenVerdict], bool]:
+        """By key; where no key is one, what its texts say that are no quotation. And whether there are others."""
         scales = [value[-1] if isinstance(value, list) and value else value for key, value in members if key in _OUT_OF]
-        named = [(key, value) for key, value in members if key in self.keys]
-        if named:
-            scale = f" out of {scales[0]}" if scales else ""
-            found = [self.value(plain(f"{value}{scale}")) for _, value in named if not isinstance(value, bool)]
-            return [one for one in found if one is not None]
-        texts = [value for _, value in members if isinstance(value, str)]
-        return [place.verdict for text in texts for place in self._in_words(plain(text))[0]]
+        scale = f" out of {scales[0]}" if scales else ""
+
+        def values(keys: frozenset[str]) -> list[WrittenVerdict]:
+            named = [value for key, value in members if key in keys and not isinstance(value, bool)]
+            return [one for value in named if (one := self.value(plain(f"{value}{scale}"))) is not None]
+
+        if any(key in self.keys for key, _ in members):
+            return values(self.keys), False
+        texts = [(key, self._in_words(plain(value))) for key, value in members if isinstance(value, str)]
+        said = [place.verdict for key, (places, _) in texts for place in places if key not in _QUOTING]
+        quoted = any(others or (places and key in _QUOTING) for key, (places, others) in texts)
+        return said + [replace(one, beside=True) for one in values(self.keys_beside)], quoted
 
 
 def _json(text: str) -> list[tuple[str, Any]] | None:

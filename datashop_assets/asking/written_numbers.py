@@ -27,10 +27,11 @@ _NUMBER = re.compile(rf"([+-]?{_DIGITS}|{_NAME})", re.IGNORECASE)
 _DASH = r"[\u2010-\u2015-]"
 _AFTER = rf"{_CLOSING}{_UNIT}{_CLOSING}"
 
-_NOTE = r"(?:[ \t]*\([^()\n]{0,60}\))?+[ \t]{0,4}+"
+_FOR = r"for\s+(?:(?!(?:plus|minus|less|times|x)\b)[^\W\d]+[ \t]{0,4}){1,5}+"
+_NOTE = rf"(?:[ \t]*(?:\([^()\n]{{0,60}}\)|{_FOR}))?+[ \t]{{0,4}}+"
 
 # What may stand behind a number, each by an example of it. A number that one of these follows is no one score.
-_FROM = rf"(?:\d{{1,4}}\s?(?:{_DASH}|to|\.\.\.?)\s?)?"  # of a scale
+_FROM = rf"(?:\d{{1,4}}[\s-]?(?:{_DASH}|to|\.\.\.?)[\s-]?)?"  # of a scale
 _JOINING = (
     rf"(?:{_DASH}+>?|=>|\u2192|~|/|\||&|,|;|:|\.\.\.?|to|or|and|through|thru|until|vs\.?|maybe|perhaps|possibly|"
     r"probably|even|rather|up\s+to|bordering\s+on|leaning(?:\s+towards?)?)"
@@ -63,7 +64,7 @@ SCALE = (
     Form(
         " out of 5",
         rf"{_AFTER}(?:\n?[,(\[])?\s?"
-        r"(?:[/\\]|out\s+of|of(?:\s+the)?|(?<!\n)(?:in|per)\b|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*"
+        r"(?:[/\\]|out\s+of|of(?:\s+the)?|(?<!\n)(?:in|per|over|from)\b|on\s+(?:an?|the)\s+scale\s+(?:of|from))[ \t]*"
         rf"(?:an?\s+|the\s+)?(?:(?:possible|max(?:imum)?|total)\s+(?:of\s+)?)?{_FROM}{OPENING}"
         rf"(?P<of>\d{{1,4}}+(?:\.\d{{1,4}})?+|{_NAME})(?!\s?%)",
     ),
@@ -74,12 +75,12 @@ SCALE = (
     ),
     Form(
         " (1 = bad, 10 = best",
-        rf"{_AFTER}\([^()\n]{{0,40}}?(?P<best>\d{{1,4}})\s?(?:=|is|being)\s?(?:the\s+)?"
+        rf"{_AFTER},?[ \t]*(?:\(|(?:where|with)\b)[^()\n]{{0,40}}?(?P<best>\d{{1,4}})\s?(?:=|is|being|as)\s?(?:the\s+)?"
         r"(?:best|highest|max|top|perfect)",
     ),
     Form(
         " (on a scale of 0-5)",
-        rf"{_AFTER}[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}"
+        rf"{_AFTER}\.?[ \t]*[(\[]\s?(?:(?:on\s+(?:an?|the)\s+)?(?:scale\s*:?\s*(?:of|from)?\s*)?{_FROM.rstrip('?')}"
         r"|max(?:imum)?\W{0,3})(?P<within>\d{1,4})[^()\[\]\n]{0,20}[)\]]",
     ),
 )
@@ -89,6 +90,8 @@ SEVERAL = (
         rf"{_AFTER}[ \t(]*(?P<join>(?:{_JOINING}[ \t]*){{1,4}}+){OPENING}(?P<other>{_DIGITS}|{_NAME})",
     ),
     Form(" 4", r"[ \t*_`\"'\u201d)\]}$]{0,16}(?<=[ \t])\d"),
+    Form(" (style), 4", rf"{_AFTER}[ \t]*\([^()\n]{{0,60}}\)[ \t]*(?:[,;/&|+]|and\b)?[ \t]*(?:{_DIGITS}|{_NAME})"),
+    Form(" - style; 4 -", rf"{_AFTER}[ \t]*{_DASH}\s[^\n\d.;]{{1,60}};\s*(?:{_DIGITS}|{_NAME})\s?{_DASH}"),
 )
 BOUND = (
     Form("+", r"\+|-(?![>-])"),
@@ -106,6 +109,7 @@ BOUND = (
 DOUBTED = (
     Form("?", rf"{_AFTER}\?"),
     Form(" would", rf"{_AFTER}[ \t]*(?:would|could|might|may)\b"),
+    Form(" is what", rf"{_AFTER}[ \t]*(?:is|was)\s+(?:what|how)\b"),
     Form(" is far too", rf"{_AFTER}[ \t]*(?:is|was|seems?|feels?)\s+(?:\w{{1,12}}\s+){{0,2}}?too\b"),
 )
 WITHOUT_RESULT = (
@@ -114,7 +118,12 @@ WITHOUT_RESULT = (
         rf"{_AFTER}{_NOTE}[,(]?\s?(?:\+|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|times\b)[ \t]{{0,4}}+"
         rf"(?:{_DIGITS}|{_NAME})",
     ),
-    Form(" (+1", rf"{_AFTER}[ \t]*\(\s?(?:\+|plus\b|minus\b|less\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})"),
+    Form(
+        " minus a penalty of 2",
+        rf"{_AFTER}{_NOTE}[,(]?\s?(?:(?:plus|minus|less)\s+(?:[^\W\d]+\s+){{1,4}}|"
+        rf"(?:with|after|before)\s+(?:[^\W\d]+\s+){{0,3}}(?:deductions?|penalty|bonus)\s+of\s+)(?:{_DIGITS}|{_NAME})",
+    ),
+    Form(" (+1", rf"{_AFTER}[ \t]*[(\[]\s?(?:\+|-|plus\b|minus\b|less\b)[ \t]{{0,4}}+(?:{_DIGITS}|{_NAME})"),
 )
 DOUBT = any_of(*DOUBTED)
 _SCALE = any_of(*SCALE)
@@ -131,6 +140,7 @@ _CORRECTED = (
     r"(?:no|wait|actually|correction|corrected|edit(?:ed)?|revised|updated|adjusted|sorry|rather|scratch\s+that|"
     r"on\s+(?:reflection|second\s+thoughts?)|i\s+mean(?:t)?|make\s+(?:it|that))"
 )
+_CHANGED = r"(?:chang|reduc|lower|rais|increas|decreas|downgrad|upgrad|adjust|revis|correct|bump|drop|cut|mov)\w{0,4}"
 _PERHAPS = r"(?:could|might|may|would|maybe|perhaps|was|edit|previously|originally|up\s+from|i\.?e\.?)"
 
 
@@ -145,9 +155,22 @@ AGAIN = (  # what leads to one more value, which takes the first one back or sta
         r"[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s",
     ),
     Form(
+        "\n\nActually, I'd say ",
+        r"[.\s]{0,4}\n\W{0,8}(?:actually|however|but|no|wait|hmm|still|though)\b[^\d\n]{0,60}?\bi(?:'d|'ll|\s+would|\s+will|"
+        r"\s+should|\s+must)\s[^\d\n]{1,30}?\s",
+    ),
+    Form(
+        " lowered to ",
+        rf"[^.\n\d]{{0,40}}?\b{_CHANGED}\s+(?:(?:it|this|that|down|up)\s+){{0,2}}(?:to|by)\s+(?:an?\s+)?",
+    ),
+    Form(
+        ". I change this to ",
+        rf"[^\n\d]{{0,80}}?\bi\s+(?:(?:have|will|would|must|now)\s+){{0,2}}{_CHANGED}\s+[^.\n\d]{{0,20}}?to\s+(?:an?\s+)?",
+    ),
+    Form(
         "\nRevised score: ",
         rf"[^\n]{{0,80}}\n\W{{0,8}}(?:{_REVISED}[*_ \t]{{1,4}})?"
-        rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade))[*_ \t]{{0,4}}[:=]\s*",
+        rf"(?:{_REVISED}|(?<=[*_ \t])(?:score|rating|verdict|grade|answer))[*_ \t]{{0,4}}[:=]\s*",
     ),
     Form(" -> final:", r"[ \t]*(?:-+>|=+>|\u2192)[^\d\n]{1,40}[:=]", " 4"),
     Form(" for style, ", r"[ \t]*(?:for|=)\s[^\n\d.;]{1,60}(?:,|;|\band\b|\bbut\b)\s"),
@@ -209,15 +232,15 @@ def number_at(text: str, start: int, scale: float = HIGHEST_SCORE) -> WrittenNum
     if first is None or _WHOLE_SCALE.match(text, start):
         return None
     last = _sum_at(text, first) or first
-    value, end = _value(last[1]), last.end()
+    value, end = value_of(last[1]), last.end()
     refusal = _refusal(text, end, _NO_WHOLE)
     if last is not first and not _adds_up(text[first.start() : end], value):
         refusal = end, "does not add up"
     if refusal is None:
         if found := _SCALE.match(text, end):
-            scale, end = _value(next(filter(None, found.groups()))), found.end()
+            scale, end = value_of(next(filter(None, found.groups()))), found.end()
         refusal = _refusal(text, end, _NO_ONE)
-    if refusal is None and (again := _SAID_AGAIN.match(text, end)) and _value(again["again"]) != value:
+    if refusal is None and (again := _SAID_AGAIN.match(text, end)) and value_of(again["again"]) != value:
         refusal = again.end(), "is more than one number"
     if refusal is None and last[1].lower() in NAMES and end == last.end() and not _NAMED_ALONE.match(text, end):
         return None  # "one of the best"
@@ -238,7 +261,8 @@ def _refusal(text: str, end: int, forms: Sequence[tuple[re.Pattern[str], str]]) 
     return next(((found.end(), why) for form, why in forms if (found := form.match(text, end))), None)
 
 
-def _value(number: str) -> float:
+def value_of(number: str) -> float:
+    """Of a number in digits or as a name up to ten."""
     name = number.lower()
     return float(NAMES.index(name)) if name in NAMES else float(number.replace(",", "."))
 
@@ -267,7 +291,7 @@ def _adds_up(text: str, result: float) -> bool:
     number = _NUMBER.match(text)
     operator = "+"
     while number is not None:
-        value = Fraction(_value(number[1]))
+        value = Fraction(value_of(number[1]))
         if operator in ("x", "\u00d7", "times"):
             term *= value
         elif operator in ("/", "\u00f7"):
