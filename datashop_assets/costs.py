@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from datashop_assets.asking.spending import HOUR, SpendingLimits
 from datashop_assets.core.plan import State
-from datashop_assets.core.step import StepOutput, StepResult
+from datashop_assets.core.step import AskingResult, StepOutput, StepResult
 from datashop_assets.markdown import table
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.section import Section
@@ -182,6 +182,12 @@ def beside_estimate(output: StepOutput[StepResult], slug: str, root: Root) -> di
     ]
     shown = [(title, amount(expected), number(spent)) for title, expected, spent in rows]
     return {"estimate and spent": table((f"on {stage.hardware}", "estimate", "spent"), shown)}
+
+
+def tokens_said(output: StepOutput[StepResult]) -> dict[str, str]:
+    """Title -> Markdown: the tokens of a step that asked, what is estimated of them, and what failed calls took."""
+    spent = output.result.spent if isinstance(output.result, AskingResult) else None
+    return {} if spent is None else {"tokens": spent.sentences()}
 
 
 def amount(figure: Figure | None) -> str:

@@ -13,8 +13,9 @@ from datashop_assets.annotations.design import Design, design_of, documents, fir
 from datashop_assets.annotations.results import AnnotationsConfig, AnnotationsResult, AnnotatorReportConfig
 from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
 from datashop_assets.asking.replies import Judge
-from datashop_assets.asking.spending import HOUR, Spending, estimated_tokens, is_unreported
+from datashop_assets.asking.spending import HOUR, Spending
 from datashop_assets.asking.store import AnswerStore, content_of
+from datashop_assets.asking.usage import TokensSpent, is_unreported
 from datashop_assets.blind_test.results import BlindTestConfig
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources
@@ -26,7 +27,7 @@ from datashop_assets.excerpts import excerpt
 from datashop_assets.filtered_pool.results import KeepCertificateConfig
 from datashop_assets.paces import PoolSize, expected_seconds, finished, work
 from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig, QuestionRankingConfig
-from datashop_assets.protocols.annotator import AnnotationRequest, Answer, ModelNames, Question
+from datashop_assets.protocols.annotator import AnnotationRequest, ModelNames
 from datashop_assets.rubric.results import RubricConfig, RubricResult, WritingConfig, rubric_text
 from datashop_assets.rubric.wording import AFTER, BEFORE, DESCRIBE, MERGE
 from datashop_assets.statistics.figure import Figure
@@ -89,7 +90,7 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     if not answers:
         why = stopped or f"the last failure: {[*collector.failures.values()][-1:]}"
         raise ValueError(f"no document of the pilot was answered; {why}")
-    tokens = [_tokens(one, question) for one in answers.values()]
+    tokens = [TokensSpent.of(question, [one]).total for one in answers.values()]
     if collector.asked:
         pace, measured = sum(tokens) * collector.asked / len(answers) / seconds, "by the clock, in this pilot"
     else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
@@ -99,12 +100,6 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
     judge = Judge.of(_annotations(plan).parsing)
     again = sum(judge.needs_repair(judge.judge(one)) for one in answers.values()) / len(answers)
     return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), collector.asked, measured, again)
-
-
-def _tokens(answer: Answer, question: Question) -> int:
-    if is_unreported(answer):
-        return answer.tokens_out + estimated_tokens(question, answer.text, answer.raw, answer.tokens_out)
-    return answer.tokens_in + answer.tokens_out
 
 
 def stated_pilot(plan: Plan, count: int, tokens_per_second: float) -> Pilot:

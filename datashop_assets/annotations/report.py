@@ -27,6 +27,7 @@ from datashop_assets.annotations.results import (
 )
 from datashop_assets.asking.collecting import DocumentScorer
 from datashop_assets.asking.replies import Judge, Parsing
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.prompts.annotator_settings import AnnotationQuestionConfig
@@ -59,12 +60,16 @@ def build(run: Run) -> AnnotatorReportResult:
     Raises `ValueError` without an annotator where it is to be asked again.
     """
     rows = [{name: row[name] for name in READ} for row in run.input(AnnotationsResult).all_rows()]
+    again, spent_again = _again(run, rows)
+    second, spent_second = _second(run, rows)
+    spent = [one for one in (spent_again, spent_second) if one is not None]
     result = AnnotatorReportResult(
+        spent=sum(spent, TokensSpent()) if spent else None,
         scores=summary(rows),
         by_length=by_length(rows),
         by_source=by_source(rows),
-        self_agreement=_again(run, rows),
-        second_annotator=_second(run, rows),
+        self_agreement=again,
+        second_annotator=second,
     )
     run.output.put_bytes(REPORT, orjson.dumps(_file(result), option=orjson.OPT_INDENT_2))
     run.output.put_bytes(PLOT, plot(result, [row["expected_score"] for row in rows]), identity=False)
@@ -83,27 +88,24 @@ def _file(result: AnnotatorReportResult) -> dict[str, Any]:
     }
 
 
-def _again(run: Run, rows: Sequence[Row]) -> Agreement | NoAgreement:
+def _again(run: Run, rows: Sequence[Row]) -> tuple[Agreement | NoAgreement, TokensSpent | None]:
     """Agreement with itself: the same question with another seed."""
     config = run.config
     if not config.again.documents:
         why = WHY.get(config.question.scoring, "again is 0")
-        return NoAgreement(documents=0, note=f"not asked: {why}; {FIX}")
+        return NoAgreement(documents=0, note=f"not asked: {why}; {FIX}"), None
     question = _question(run, config.question)
     other = replace(question, sampling=replace(question.sampling, seed=question.sampling.seed + config.again.seed))
     return _compared(run, other, config.parsing, drawn(rows, config.again.documents))
 
 
-def _second(run: Run, rows: Sequence[Row]) -> SecondAgreement | None:
+def _second(run: Run, rows: Sequence[Row]) -> tuple[SecondAgreement | None, TokensSpent | None]:
     if (second := run.config.second) is None:
-        return None
+        return None, None
     question = _question(run, second.question)
-    return SecondAgreement(
-        model=question.model,
-        revision=question.revision,
-        scoring=question.scoring,
-        agreement=_compared(run, question, second.parsing, drawn(rows, second.documents)),
-    )
+    found, spent = _compared(run, question, second.parsing, drawn(rows, second.documents))
+    asked = SecondAgreement(model=question.model, revision=question.revision, scoring=question.scoring, agreement=found)
+    return asked, spent
 
 
 def drawn(rows: Sequence[Row], count: int) -> list[Row]:
@@ -116,8 +118,10 @@ def _question(run: Run, config: AnnotationQuestionConfig) -> Question:
     return config.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
 
 
-def _compared(run: Run, question: Question, parsing: Parsing, rows: Sequence[Row]) -> Agreement | NoAgreement:
-    """What is said now of these documents, beside what was said of them before."""
+def _compared(
+    run: Run, question: Question, parsing: Parsing, rows: Sequence[Row]
+) -> tuple[Agreement | NoAgreement, TokensSpent]:
+    """What is said now of these documents, beside what was said of them before. And what the answers took."""
     contents = [row["content"] for row in rows]
     scorer = DocumentScorer(run.annotator, question, Judge.of(parsing), run.answers, run.output.scratch, run.limits)
     sample = documents(run.input(AnnotationSampleResult), set(contents))
@@ -133,7 +137,7 @@ def _compared(run: Run, question: Question, parsing: Parsing, rows: Sequence[Row
             [1 / row["probability"] for row, _ in both],
         )
     )
-    return agreement(first, second, weights, asked=len(rows))
+    return agreement(first, second, weights, asked=len(rows)), scorer.spent
 
 
 def agreement(first: Array, second: Array, weights: Array, asked: int) -> Agreement | NoAgreement:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.asking.replies import Parsing
-from datashop_assets.core.step import AnnotatorResult, StepConfig, StepResult
+from datashop_assets.core.step import AnnotatorResult, AskingResult, StepConfig
 from datashop_assets.prompts.annotator_settings import (
     AnnotationQuestionConfig,
     EncoderRankingConfig,
@@ -95,7 +95,7 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
         {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
-        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached"}
+        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached", "spent"}
     )
     scoring: str
     pilot: str  # what the second round was drawn by
@@ -192,7 +192,7 @@ class SecondAgreement(BaseModel):
     agreement: Agreement | NoAgreement
 
 
-class AnnotatorReportResult(StepResult):
+class AnnotatorReportResult(AskingResult):
     step: ClassVar[str] = "annotator_report"
     scores: ScoreSummary  # of all documents
     by_length: list[LengthGroup]  # tenths, from the shortest

@@ -11,8 +11,8 @@ from datashop_assets.annotations.endpoints import EndpointTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
 from datashop_assets.asking.replies import Judge, Judgement, kind_of
-from datashop_assets.asking.spending import estimated_tokens
 from datashop_assets.asking.store import key_of
+from datashop_assets.asking.usage import estimated_tokens
 from datashop_assets.protocols.annotator import Answer, Question, Status, failed_answer
 
 SCHEMA = {
@@ -112,6 +112,9 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
         if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] == 0:
             sums["without_usage"] += 1
             sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"], row["tokens_out"])
+            if (second := row["raw_repair"]) is not None:  # which is shown the first reply
+                shown = row["text"] + row["raw"]
+                sums["tokens_estimated"] += estimated_tokens(question, shown, second, row["tokens_out"])
         if row["document_claims_score"]:
             sums["claiming"] += 1
             sums["claiming_unscored"] += row["expected_score"] is None

@@ -9,6 +9,7 @@ from pathlib import Path
 from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import NO_LIMITS, Spending, SpendingLimits
 from datashop_assets.asking.store import AnswerStore, AnswerWriter, answers_in_order, key_of, to_line
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.protocols.annotator import AnnotationRequest, Annotator, Answer, Ended, Question
 from datashop_assets.protocols.documents import Document
 from datashop_assets.protocols.progress import Bar
@@ -155,7 +156,7 @@ def _batches(requests: Iterable[Request], group: int | None) -> Iterator[Iterabl
         yield batch
 
 
-@dataclass(frozen=True)
+@dataclass
 class DocumentScorer:
     """Scores documents by one question, through the answer store, where the first reply is all that is wanted."""
 
@@ -165,6 +166,7 @@ class DocumentScorer:
     answers: Folder  # of all questions
     scratch: Path
     limits: SpendingLimits = NO_LIMITS
+    spent: TokensSpent = field(default=TokensSpent(), init=False)  # on what was scored
 
     def scores(self, contents: Iterable[str], requests: Iterable[Request], bar: Bar) -> dict[str, float | None]:
         """The expected score, 0 to 5, of each of `contents`, which are the digests of the requests' documents.
@@ -180,8 +182,11 @@ class DocumentScorer:
         except AskingStoppedError as stop:
             raise spending.stopped(collector.asked, stop.unasked) from stop
         scores: dict[str, float | None] = dict.fromkeys(contents)
+        self.spent += TokensSpent(lost=store.lost_tokens() - self.spent.lost)
         for batch in answers_in_order(store, list(scores), self.scratch):
-            scores |= {key: self.judge.judge(answer).expected_score for key, answer in batch.items() if key in scores}
+            answers = {key: answer for key, answer in batch.items() if key in scores}
+            scores |= {key: self.judge.judge(answer).expected_score for key, answer in answers.items()}
+            self.spent += TokensSpent.of(self.question, answers.values())
         return scores
 
     def scores_of(self, documents: Iterable[Document], bar: Bar) -> list[float | None]:

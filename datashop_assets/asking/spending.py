@@ -24,27 +24,16 @@ from typing import NamedTuple
 import orjson
 
 from datashop_assets.asking.store import AnswerStore, from_line
-from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question
+from datashop_assets.asking.usage import estimated_tokens, is_unreported, size_of
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.writing import on_disk
 
 HOUR = 3600.0  # seconds
 SPENT = "spent.json"  # how long was asked so far, written every so many seconds:
 NOTED_EVERY = 10.0
-BYTES_A_TOKEN = 3.0  # of what no server counted: less than English has, so that a budget is not overrun
 CHAT_TEMPLATE = 64  # tokens that a chat template puts around a turn
 CALIBRATED = 8  # answers after which the share of tokens in bytes is taken from them
 MARGIN = 1.25  # above the largest share that was seen
-
-
-def estimated_tokens(question: Question, text: str, reply: str, tokens_out: int = 0) -> int:
-    """Tokens that a server did not report: of the question, of what was read, and of the reply but for `tokens_out`."""
-    written = 0.0 if tokens_out else _size(reply) / BYTES_A_TOKEN if question.writes else 1.0
-    return math.ceil((_size(question.prompt) + _size(text)) / BYTES_A_TOKEN + written)
-
-
-def is_unreported(answer: Answer) -> bool:
-    """Whether a server answered and did not say how many tokens it read."""
-    return answer.tokens_in == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
 
 
 class BudgetReachedError(ValueError):
@@ -225,7 +214,7 @@ class Spending:
         if is_unreported(answer):
             guess = estimated_tokens(self.question, answer.text, answer.raw, answer.tokens_out)
             return _Usage(tokens + guess, estimated=True)
-        size = _size(self.question.prompt) + _size(answer.text)
+        size = size_of(self.question.prompt) + size_of(answer.text)
         return _Usage(tokens, share=answer.tokens_in / max(1, size) if answer.tokens_in else None)
 
     def _count(self, usage: "_Usage") -> None:
@@ -239,13 +228,8 @@ class Spending:
     def _most(self, request: AnnotationRequest) -> int:
         """The most tokens that this request can take, prompt and reply together."""
         read = request.text[: self.question.reading.characters]
-        size = sum(map(_size, (self.question.prompt, read, request.before, *request.constrain)))
+        size = sum(map(size_of, (self.question.prompt, read, request.before, *request.constrain)))
         certain = size + CHAT_TEMPLATE
         calibrated = self._answers >= CALIBRATED
         prompt = min(certain, math.ceil(size * self._largest_share * MARGIN)) if calibrated else certain
         return prompt + (self.question.sampling.max_tokens if self.question.writes else 1)
-
-
-def _size(text: str) -> int:
-    """Bytes in UTF-8; of half a character, which no server takes, as many as of a whole one."""
-    return len(text.encode("utf-8", "surrogatepass"))

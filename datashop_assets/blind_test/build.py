@@ -18,6 +18,7 @@ from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, Askin
 from datashop_assets.asking.replies import Judge, Judgement, kind_of
 from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.blind_test.choice import FIRST, ForcedChoice, question_of_two, shown
 from datashop_assets.blind_test.pairs import Pair, draw_pairs
 from datashop_assets.blind_test.results import PAIRS, BlindTestConfig, BlindTestResult, Outcome, Tally
@@ -76,7 +77,12 @@ class JudgedAnswer:
     judgement: Judgement
 
 
-Answers = Mapping[str, JudgedAnswer]  # by the digest of what was shown
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Answers by the digest of what was shown, and the tokens that they took."""
+
+    answers: Mapping[str, JudgedAnswer]
+    spent: TokensSpent
 
 
 def build(run: Run) -> BlindTestResult:
@@ -88,9 +94,9 @@ def build(run: Run) -> BlindTestResult:
     texts = {place: document.text for place, document in read_places(pool, places).items()}
     own = run.config.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
     if run.config.options is None:
-        outcomes, answers = _by_choice(run, own, drawn.pairs, texts)
+        outcomes, asked = _by_choice(run, own, drawn.pairs, texts)
     else:
-        outcomes, answers = _by_scores(run, own, Judge.of(run.config.options), drawn.pairs, texts)
+        outcomes, asked = _by_scores(run, own, Judge.of(run.config.options), drawn.pairs, texts)
     run.output.write_rows(PAIRS, _rows(outcomes, texts, own), SCHEMA)
     by_choice, counts = run.config.options is None, Counter(one.outcome for one in outcomes)
     chosen = [one for one in outcomes if one.outcome != "abstained"]
@@ -98,7 +104,8 @@ def build(run: Run) -> BlindTestResult:
     answered_by = AnsweredBy(model=own.model, revision=own.revision, pinned=bool(run.config.question.revision))
     return BlindTestResult(
         answered_by=answered_by if outcomes else None,
-        failed_calls=sum(one.judgement.status is Status.FAILED for one in answers.values()),
+        failed_calls=sum(one.judgement.status is Status.FAILED for one in asked.answers.values()),
+        spent=asked.spent,
         method="choice" if by_choice else "scores",
         wanted=wanted,
         pairs=len(outcomes),
@@ -118,20 +125,20 @@ def build(run: Run) -> BlindTestResult:
         }
         if by_choice
         else {},
-        tokens=sum(one.answer.tokens_in + one.answer.tokens_out for one in answers.values()),
+        tokens=asked.spent.reported,
     )
 
 
 def _by_choice(
     run: Run, own: Question, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[PairOutcome], Answers]:
+) -> tuple[list[PairOutcome], Asked]:
     """Each pair in one question. `own` is the prompt's question about one document."""
     both = [
         shown(texts[first.place], texts[second.place], own.reading)
         for first, second in ((one.kept, one.other) if one.kept_first else (one.other, one.kept) for one in pairs)
     ]
     requests = [AnnotationRequest("", text, one.kept.source) for text, one in zip(both, pairs, strict=True)]
-    answers = _answers(run, question_of_two(own), Judge(ForcedChoice(), {}), requests)
+    asked = _asked(run, question_of_two(own), Judge(ForcedChoice(), {}), requests)
 
     def outcome(pair: Pair, given: JudgedAnswer) -> PairOutcome:
         judgement, raw = given.judgement, given.answer.raw
@@ -142,19 +149,19 @@ def _by_choice(
         right = (judgement.expected_score == FIRST) == pair.kept_first
         return PairOutcome(pair, "right" if right else "wrong", raw=raw)
 
-    return [outcome(pair, answers[_key(text)]) for pair, text in zip(pairs, both, strict=True)], answers
+    return [outcome(pair, asked.answers[_key(text)]) for pair, text in zip(pairs, both, strict=True)], asked
 
 
 def _by_scores(
     run: Run, own: Question, judge: Judge, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[PairOutcome], Answers]:
+) -> tuple[list[PairOutcome], Asked]:
     """Each document by the prompt's own question; the higher expected score is the choice."""
     sides = [side for pair in pairs for side in (pair.kept, pair.other)]
     requests = [AnnotationRequest(side.id, texts[side.place], side.source) for side in sides]
-    answers = _answers(run, own, judge, requests)
+    asked = _asked(run, own, judge, requests)
 
     def outcome(pair: Pair) -> PairOutcome:
-        kept, other = (answers[_key(texts[side.place])].judgement for side in (pair.kept, pair.other))
+        kept, other = (asked.answers[_key(texts[side.place])].judgement for side in (pair.kept, pair.other))
         expected = kept.expected_score, other.expected_score
         if kept.expected_score is None or other.expected_score is None:
             unread = kept if kept.expected_score is None else other
@@ -163,10 +170,10 @@ def _by_scores(
             return PairOutcome(pair, "abstained", TIE, expected)
         return PairOutcome(pair, "right" if kept.expected_score > other.expected_score else "wrong", "", expected)
 
-    return [outcome(pair) for pair in pairs], answers
+    return [outcome(pair) for pair in pairs], asked
 
 
-def _answers(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Answers:
+def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Asked:
     """Through the answer store: what has an answer is not asked again, and what the budget has no room for not yet."""
     store = AnswerStore.of(run.answers, question)
     spending = Spending.so_far(run.limits, question, store, run.output.scratch)
@@ -179,7 +186,8 @@ def _answers(run: Run, question: Question, judge: Judge, requests: Sequence[Anno
             missing = NOT_ASKED
     stored = store.answers(set(keys))
     answers = {key: stored.get(key) or failed_answer(key, collector.failures.get(key, missing)) for key in keys}
-    return {key: JudgedAnswer(answer, judge.judge(answer)) for key, answer in answers.items()}
+    judged = {key: JudgedAnswer(answer, judge.judge(answer)) for key, answer in answers.items()}
+    return Asked(judged, TokensSpent.of(question, answers.values(), store.lost_tokens()))
 
 
 def _key(text: str) -> str:

@@ -54,10 +54,10 @@ class BlindTestResult(AnnotatorResult):
     by_source: dict[str, Tally]
     chose_first: Figure | None  # by choice: how often the first document was chosen; half would be no bias
     by_place_of_kept: dict[Literal["first", "second"], Tally]  # by choice; empty by scores
-    tokens: int  # read and written
+    tokens: int  # read and written, as servers report them
 
     def tokens_spent(self) -> int:
-        return self.tokens
+        return self.tokens if self.spent is None else self.spent.total
 
     @property
     def abstentions(self) -> int:

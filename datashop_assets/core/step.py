@@ -27,6 +27,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from datashop_assets.asking.spending import NO_LIMITS, SpendingLimits
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.markdown import Sample
 from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.protocols.annotator import Annotator
@@ -76,8 +77,18 @@ class AnsweredBy(BaseModel):
     pinned: bool  # the prompt names the revision: what another annotator has now is of no concern
 
 
-class AnnotatorResult(StepResult):
-    """The result of a step that asks an annotator: the plan reads from it what makes the step stale or incomplete."""
+class AskingResult(StepResult):
+    """The result of a step that may ask an annotator."""
+
+    volatile: ClassVar[frozenset[str]] = frozenset({"spent"})
+    spent: TokensSpent | None = None  # None where nobody was asked, or in what was made before it was recorded
+
+    def tokens_spent(self) -> int | None:
+        return None if self.spent is None else self.spent.total
+
+
+class AnnotatorResult(AskingResult):
+    """The result of a step that is made again where the annotator is another, or calls failed: the plan reads it."""
 
     answered_by: AnsweredBy | None = None  # None where nobody was asked
     failed_calls: int = 0  # documents that a further run of the step asks about again

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from datashop_assets.core.step import StepConfig, StepOutput, StepResult
+from datashop_assets.core.step import AskingResult, StepConfig, StepOutput, StepResult
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.prompts.annotator_settings import ScoringConfig
 from datashop_assets.prompts.settings import Primary
@@ -72,7 +72,7 @@ class EvaluationTargetsConfig(StepConfig):
     annotator: TargetScoringConfig | None  # None where it has no say
 
 
-class EvaluationTargetsResult(StepResult):
+class EvaluationTargetsResult(AskingResult):
     step: ClassVar[str] = "evaluation_targets"
     targets_from: Origin
     target_documents: int

@@ -13,6 +13,7 @@ import polars as pl
 
 from datashop_assets.asking.collecting import DocumentScorer
 from datashop_assets.asking.replies import Judge
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepRun
 from datashop_assets.documents.embedded import load_gold
 from datashop_assets.documents.pool import pool_shards, read_chosen, read_index
@@ -66,6 +67,7 @@ class Choice:
     origin: Origin
     documents: list[Chosen]
     counts: Mapping[str, int] = field(default_factory=dict)  # fields of the result
+    spent: TokensSpent | None = None  # on asking; None where nobody is asked
 
 
 def build(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTargetsResult:
@@ -89,6 +91,7 @@ def build(run: StepRun[EvaluationTargetsConfig]) -> EvaluationTargetsResult:
         target_documents=kinds[Kind.TARGET],
         general_documents=kinds[Kind.GENERAL],
         by_source={kind: dict(sorted(counts.items())) for kind, counts in sources.items()},
+        spent=choice.spent,
         **choice.counts,
     )
 
@@ -140,26 +143,26 @@ def _by_annotator(run: StepRun[EvaluationTargetsConfig]) -> Choice:
     assert config.annotator is not None, "nothing else chooses"
     places = _drawn(pool, Kind.GENERAL, config.target_documents + config.general_documents, lambda _: True)
     asked = list(_read(pool, places))
-    scores = _scores(run, config.annotator.scoring, [one.document for one in asked])
+    scores, spent = _scores(run, config.annotator.scoring, [one.document for one in asked])
     documents = [
         replace(one, kind=Kind.TARGET if score >= config.annotator.positive_from else Kind.GENERAL)
         for one, score in zip(asked, scores, strict=True)
         if score is not None
     ]
-    return Choice("annotator", documents, {"asked": len(asked), "without_score": len(asked) - len(documents)})
+    return Choice("annotator", documents, {"asked": len(asked), "without_score": len(asked) - len(documents)}, spent)
 
 
 def _scores(
     run: StepRun[EvaluationTargetsConfig], scoring: ScoringConfig, documents: list[Document]
-) -> list[float | None]:
-    """The expected score, 0 to 5, of each document; None where the annotator gave none."""
+) -> tuple[list[float | None], TokensSpent]:
+    """The expected score, 0 to 5, of each document; None where the annotator gave none. And what the answers took."""
     if run.resources.annotator is None:
         raise ValueError("evaluation_targets needs an annotator where a prompt has neither targets nor gold labels")
     question = scoring.question.resolve(rubric_text(run.optional_input(RubricResult)), run.annotator)
     judge = Judge.of(scoring.parsing)
     scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch, run.limits)
     with run.resources.progress.bar("asking about held-out documents", len(documents), "documents") as bar:
-        return scorer.scores_of(documents, bar)
+        return scorer.scores_of(documents, bar), scorer.spent
 
 
 def _drawn(

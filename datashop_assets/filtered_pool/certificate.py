@@ -74,6 +74,7 @@ def certify_rule(run: StepRun[KeepCertificateConfig]) -> KeepCertificateResult:
         labels_needed=None if passed or not trials else labels_needed(claim, trials[0]),
         labelled=len(labels.scores),
         unlabelled=sum(score is None for score in labels.scores.values()),
+        spent=scorer.spent,
     )
     run.output.put_bytes(CERTIFICATE, result.model_dump_json().encode())
     return result

@@ -13,7 +13,7 @@ from datashop_assets.cards import card_address
 from datashop_assets.core.build import Outcome, make_step
 from datashop_assets.core.plan import Graph
 from datashop_assets.core.step import CheckResult, Resources, Step
-from datashop_assets.costs import beside_estimate
+from datashop_assets.costs import beside_estimate, tokens_said
 from datashop_assets.orchestration.gates_first import wait_for_gates
 from datashop_assets.orchestration.pinning import plan_of_run
 from datashop_assets.orchestration.run_locks import hold
@@ -136,7 +136,7 @@ def _materialize(
             available.annotator.close()
     if stopped:
         context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
-    spent = beside_estimate(outcome.output, slug, prompts.root)
+    spent = tokens_said(outcome.output) | beside_estimate(outcome.output, slug, prompts.root)
     estimated: dict[str, dg.MetadataValue[Any]] = {title: dg.MetadataValue.md(text) for title, text in spent.items()}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(plan[step.name].digest),

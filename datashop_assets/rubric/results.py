@@ -69,6 +69,8 @@ class RubricResult(AnnotatorResult):
     tokens_out: int | None = None
 
     def tokens_spent(self) -> int | None:
+        if self.spent is not None:
+            return self.spent.total
         return (self.tokens_in or 0) + (self.tokens_out or 0) or None
 
 

@@ -20,6 +20,7 @@ from datashop_assets.asking.collecting import UNANSWERED, AnswerCollector, Askin
 from datashop_assets.asking.spending import Spending, SpendingLimits
 from datashop_assets.asking.store import AnswerStore
 from datashop_assets.asking.turns import turn_of
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import AnsweredBy, StepOutput, StepRun
 from datashop_assets.documents.reading import read_source
 from datashop_assets.documents.sources import FIELDS, DocumentSource
@@ -105,6 +106,7 @@ def _written(run: StepRun[RubricConfig], config: WritingConfig) -> tuple[Rubric,
         writing=writing,
         tokens_in=writing.tokens_in,
         tokens_out=writing.tokens_out,
+        spent=sum(writer.spent.values(), TokensSpent()),
         answered_by=AnsweredBy(model=model, revision=identity[1], pinned=bool(config.revision)),
     )
 
@@ -235,6 +237,7 @@ class TextWriter:
     limits: SpendingLimits  # for each of the two questions
     scratch: Path
     calls: list[dict[str, Any]] = field(default_factory=list)
+    spent: dict[str, TokensSpent] = field(default_factory=dict)  # by the digest of the question
 
     def write(self, step: str, prompt: str, pieces: Sequence[Piece], bar: Bar, reading: Reading = WHOLE) -> list[str]:
         """What was written about each piece, in the same order; empty where nothing was, see `reason` in `calls`."""
@@ -259,6 +262,9 @@ class TextWriter:
         except AskingStoppedError as stop:
             raise spending.stopped(collector.asked, stop.unasked) from stop
         found = collector.store.answers(requests)
+        before = self.spent.get(question.digest, TokensSpent())
+        spent = TokensSpent.of(question, found.values(), store.lost_tokens() - before.lost)
+        self.spent[question.digest] = before + spent
         return [found.get(key) or failed_answer(key, collector.failures.get(key, UNANSWERED)) for key in keys]
 
 

@@ -18,7 +18,7 @@ from datashop_assets.core.step import StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
 from datashop_assets_tests.annotations.annotators import WordCounter
-from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, Inputs, annotate
+from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, WRITTEN, Inputs, annotate
 
 
 def run(root: Path, inputs: Inputs, annotator: WordCounter, **limits: Any) -> StepOutput[AnnotationsResult]:
@@ -103,6 +103,22 @@ def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Pat
     result = (made := run(tmp_path, inputs, HalfOfUsage(), tokens=100_000)).result
     assert (result.tokens_in, result.tokens_out, result.without_usage) == (0, 480, 160)
     assert result.tokens_estimated == sum(-(-(len("{example}?") + len(row["text"])) // 3) for row in made.all_rows())
+
+
+def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inputs: Inputs) -> None:
+    silent = WithoutUsage(says={"theorem": "I cannot say."})
+    result = (made := annotate(tmp_path, "annotations", WRITTEN, inputs, silent)).result
+    twice = [row for row in made.all_rows() if row["raw_repair"] is not None]
+    assert 0 < len(twice) < result.asked
+
+    prompt = "Is {example} mathematics? $\\sum_{k}$"
+
+    def estimate(text: str, reply: str) -> int:
+        return -(-(len(prompt) + len(text.encode()) + len(reply)) // 3)
+
+    first = sum(estimate(row["text"], row["raw"]) for row in made.all_rows())
+    second = sum(estimate(row["text"] + row["raw"], row["raw_repair"]) for row in twice)
+    assert result.tokens_estimated == pytest.approx(first + second, abs=len(twice) + result.asked)
 
 
 def test_a_stage_that_ends_at_its_budget_says_so(tmp_path: Path, inputs: Inputs) -> None:

@@ -1,20 +1,24 @@
 """Which held-out documents the comparison is measured on."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from datashop_assets.core.step import StepOutput
+from datashop_assets.core.step import Resources, StepOutput
+from datashop_assets.costs import tokens_said
 from datashop_assets.documents.pool import pool_shards, read_index, read_pool
 from datashop_assets.documents.sources import DocumentSource
 from datashop_assets.evaluation import targets as module
 from datashop_assets.evaluation.results import TARGETS, EvaluationTargetsResult
 from datashop_assets.evaluation.steps import evaluation_targets
 from datashop_assets.prompts.settings import Data
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.stage_folder import StageFolder
-from datashop_assets_tests.evaluation.conftest import BY_ANNOTATOR
+from datashop_assets_tests.evaluation.conftest import BY_ANNOTATOR, CountsPluses
 from datashop_assets_tests.stages import run_step
 
 
@@ -39,6 +43,34 @@ def test_the_annotator_chooses_among_held_out_documents(
     assert targets.result.targets_from == "annotator"
     assert targets.result.asked == 120
     assert targets.result.without_score == 0
+
+
+class WithoutUsage(CountsPluses):
+    """Its server does not say what it read, and the first call about each document fails under way."""
+
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
+        for one in asked:
+            assert one.meter is not None
+            assert one.meter.lost(one)
+            yield from (replace(answer, tokens_in=0, tokens_out=0) for answer in super().answer([one], question))
+
+
+def test_what_asking_took_is_said_with_what_is_estimated_of_it(
+    pool: StageFolder, targets: StepOutput[EvaluationTargetsResult], tmp_path: Path
+) -> None:
+    assert targets.result.tokens_spent() == 120 * 2
+    assert tokens_said(targets) == {"tokens": "240 tokens, as servers report them."}
+    resources = Resources(annotator=WithoutUsage())
+    made = run_step(evaluation_targets, tmp_path, BY_ANNOTATOR, [pool], resources=resources)
+    spent = made.result.spent
+    assert spent is not None
+    assert (spent.reported, spent.without_usage) == (0, 120)
+    assert spent.estimated > 120
+    assert spent.lost > 120
+    assert made.result.tokens_spent() == spent.estimated + spent.lost
+    assert "120 answers are of a server that reports none" in tokens_said(made)["tokens"]
+    assert f"took up to {spent.lost:,} tokens more" in tokens_said(made)["tokens"]
+    assert made.content(TARGETS) == targets.content(TARGETS)
 
 
 def test_gold_labels_choose_among_held_out_documents(

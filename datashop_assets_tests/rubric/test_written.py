@@ -1,5 +1,7 @@
 """A rubric written from target documents: described, merged set by set, wrapped, and every call accounted for."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import Resources, StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.prompts.template import EXAMPLE, fill
+from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.rubric.results import RubricResult, WritingResult, rubric_text
 from datashop_assets.rubric.steps import rubric
 from datashop_assets.rubric.wording import wrapped
@@ -46,6 +50,27 @@ def test_every_document_of_every_set_is_in_the_rubric_and_every_call_in_the_acco
     assert writing_of(made).described == 4
     assert writing_of(made).calls == len(calls) == 6
     assert "6 calls" in rubric.describe(made)["how it was written"]
+
+
+class WithoutUsage(Scribbler):
+    """Its server reports no tokens, and the first call about each text fails under way."""
+
+    def answer(self, asked: Iterable[AnnotationRequest], question: Question) -> Iterator[Answer]:
+        for one in asked:
+            assert one.meter is not None
+            assert one.meter.lost(one)
+            yield from (replace(answer, tokens_in=0, tokens_out=0) for answer in super().answer([one], question))
+
+
+def test_tokens_that_no_server_reports_are_estimated_and_marked(tmp_path: Path) -> None:
+    spent = written(tmp_path, SETS, WithoutUsage()).result.spent
+    assert spent is not None
+    assert (spent.reported, spent.without_usage) == (0, 6)
+    assert spent.estimated > 6
+    assert spent.lost > 6 * 300  # each may have had a reply of writing.sampling.max_tokens
+    counted = written(tmp_path / "counted", SETS, Scribbler())
+    assert counted.result.spent == TokensSpent(reported=writing_of(counted).tokens_in + writing_of(counted).tokens_out)
+    assert counted.result.tokens_spent() == counted.result.spent.total
 
 
 def test_what_was_written_once_is_not_asked_again(tmp_path: Path) -> None:

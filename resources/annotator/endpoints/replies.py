@@ -38,7 +38,7 @@ def read_completion(body: dict[str, Any], limit: int | None = None) -> Completio
         message = read_message(choice)
     except (ValueError, RecursionError) as error:
         raise RetryableError(str(error)) from None
-    tokens_in, tokens_out = _usage(body)
+    tokens_in, tokens_out = _usage(body, message.text)
     ended, said = end_of_reply(choice.get("finish_reason"), at_limit=limit is not None and tokens_out >= limit)
     if ended is Ended.FAILED:
         raise RetryableError(f"the reply was broken off: {said}")
@@ -99,19 +99,23 @@ def _choice(body: dict[str, Any]) -> dict[str, Any]:
     return choices[0]
 
 
-def _usage(body: dict[str, Any]) -> tuple[int, int]:
+def _usage(body: dict[str, Any], text: str) -> tuple[int, int]:
     """Tokens in and out. What the total has beyond both is thinking that some servers leave out of the completion.
 
-    Where only the total is said, it stands for what was read.
+    Where only the total is said, it stands for what was read. Where the server says what was read and not what was
+    written, both are 0, as of a server that says nothing: whoever counts them then estimates them.
     """
     read = _token_count(body, "prompt_tokens", "input_tokens")
     written = _token_count(body, "completion_tokens", "output_tokens")
     total = _token_count(body, "total_tokens")
+    if read and text and written is None and not total:
+        return 0, 0
+    read, written, total = read or 0, written or 0, total or 0
     return (read, max(written, total - read)) if read else (max(0, total - written), written)
 
 
-def _token_count(body: dict[str, Any], *names: str) -> int:
-    """Under the first of these names that is there; 0 where the server does not say, or says nonsense."""
+def _token_count(body: dict[str, Any], *names: str) -> int | None:
+    """Under the first of these names that is there; None where the server does not say, or says nonsense."""
     usage = body.get("usage")
     for name in names:
         count = usage.get(name) if isinstance(usage, dict) else None
@@ -124,4 +128,4 @@ def _token_count(body: dict[str, Any], *names: str) -> int:
             and count == int(count)
         ):
             return int(count)
-    return 0
+    return None
