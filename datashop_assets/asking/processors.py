@@ -156,7 +156,13 @@ def _final_score(text: str, mention: re.Match[str], end: int, scale: float) -> P
         return None
     words = " ".join(text[mention.start() : number.ends].split())
     reason = number.reason and f"the final score {number.reason}"
-    return Place(WrittenVerdict(words, number.value, reason), mention.start(), begins, number.ends)
+    verdict = WrittenVerdict(words, number.value, reason, beside=not _is_final(mention))
+    return Place(verdict, mention.start(), begins, number.ends)
+
+
+def _is_final(mention: re.Match[str]) -> bool:
+    """A revised score is none by itself: it takes back a final one."""
+    return "final" in mention[0].lower()
 
 
 def _score_of_json(text: str) -> WrittenVerdict | None:
@@ -237,7 +243,7 @@ class FinalScore:
 
     def parse(self, reply: str) -> Parsed:
         """The score on which all final scores of the reply agree."""
-        mentioned = "no number after" if _MENTION.search(reply) else "does not say"
+        mentioned = "no number after" if any(map(_is_final, _MENTION.finditer(reply))) else "does not say"
         return self.grammar.parse(reply, f"{mentioned} 'Final score:'")
 
     def claims(self, document: str) -> Sequence[float | None]:

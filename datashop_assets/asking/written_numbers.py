@@ -141,6 +141,7 @@ _CORRECTED = (
     r"on\s+(?:reflection|second\s+thoughts?)|i\s+mean(?:t)?|make\s+(?:it|that))"
 )
 _CHANGED = r"(?:chang|reduc|lower|rais|increas|decreas|downgrad|upgrad|adjust|revis|correct|bump|drop|cut|mov)\w{0,4}"
+_WOULD = r"(?:'d|'ll|\s+would|\s+will|\s+should|\s+must)\s+(?:say|give|settle|go|rate|make|call|score|choose)"
 _PERHAPS = r"(?:could|might|may|would|maybe|perhaps|was|edit|previously|originally|up\s+from|i\.?e\.?)"
 
 
@@ -152,12 +153,11 @@ AGAIN = (  # what leads to one more value, which takes the first one back or sta
     ),
     Form(
         ". That is too kind, I'd say ",
-        r"[^\d\n]{1,120}?\bi(?:'d|'ll|\s+would|\s+will)\s+(?:say|give|settle|go|rate|make)\b[^\d\n]{0,20}?\s",
+        rf"[^\d\n]{{1,120}}?\bi{_WOULD}\b[^\d\n]{{0,20}}?\s",
     ),
     Form(
         "\n\nActually, I'd say ",
-        r"[.\s]{0,4}\n\W{0,8}(?:actually|however|but|no|wait|hmm|still|though)\b[^\d\n]{0,60}?\bi(?:'d|'ll|\s+would|\s+will|"
-        r"\s+should|\s+must)\s[^\d\n]{1,30}?\s",
+        rf"[.\s]{{0,4}}\n\W{{0,8}}(?:actually|however|but|no|wait|hmm|still|though)\b[^\d\n]{{0,60}}?\bi{_WOULD}\b[^\d\n]{{0,20}}?\s",
     ),
     Form(
         " lowered to ",

@@ -79,7 +79,7 @@ class PromptStore:
             raise PromptError(str(self.folder), [Problem("", self.folder.name, fix)])
         files: dict[str, list[Path]] = {}
         for path in sorted(self.folder.iterdir()):
-            if path.suffix in SUFFIXES and not path.name.startswith("."):
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
                 files.setdefault(in_utf8(path.stem), []).append(path)
         return files
 

@@ -61,6 +61,8 @@ FORMS = Table(
         scores("Final score: 3, because 4 would be too much", 3),
         scores("Final score: N is hard to say. Final score: 2", 2),
         scores("Final score: 4.\n\nFinal score: 4", 4),
+        scores("Final score: 4\n\nHowever, I would add 1 point for exercises.", 4),
+        scores("Final score: 4. It would be raised to 5 with exercises.", 4),
     ),
     HEAD,
 )
@@ -162,6 +164,7 @@ REFUSED = Table(
         refused("I use a 10-point scale. Final score: 4", "the final score '4' is out of 10, not of 5"),
         refused("Out of ten, my final score: 4", "the final score '4' is out of 10, not of 5"),
         refused("Semi-final score: 3", "does not say 'Final score:'"),
+        refused("Revised score: 3", "does not say 'Final score:'"),
         refused("Final score: 1 + 1 = 3", "the final score '1 + 1 = 3' does not add up"),
         refused("Final score: 3+", "the final score '3+' is a bound or a condition, not a score"),
         refused("Final score: 3 or higher", "the final score '3 or higher' is a bound or a condition, not a score"),

@@ -139,6 +139,11 @@ REFUSALS = st.one_of(
                 "{} for style, {} for content",
                 "{} (could be {})",
                 "{}/5 ({}/5)",
+                "{} lowered to {}",
+                "{}. I have changed this to {}",
+                "{}\n\nActually, I'd go with {}",
+                "{}\n\nFinal answer: {}",
+                "{} (style), {} (content)",
             )
         ),
     ),

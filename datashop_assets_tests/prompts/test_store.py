@@ -32,9 +32,9 @@ def write(store: PromptStore, name: str, text: str = GOOD) -> None:
 
 
 def test_files_are_prompts_and_anything_else_is_not(store: PromptStore) -> None:
-    for name in ("numbers.yaml", "letters.yml", ".hidden.yaml", "notes.txt", "numbers.yaml~"):
+    for name in ("numbers.yaml", "letters.yml", "capitals.YAML", ".hidden.yaml", "notes.txt", "numbers.yaml~"):
         write(store, name)
-    assert store.slugs() == ["letters", "numbers"]
+    assert store.slugs() == ["capitals", "letters", "numbers"]
     assert store.problems() == {}
 
 

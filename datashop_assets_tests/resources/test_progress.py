@@ -79,20 +79,32 @@ def test_where_there_is_no_terminal_lines_go_to_standard_error(capfd: pytest.Cap
     assert "scoring: 2 of 2 documents" in capfd.readouterr().err
 
 
-def test_a_terminal_shows_bars_one_inside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def shown_by(monkeypatch: pytest.MonkeyPatch, kind: str) -> bytes:
+    """What two bars, one inside another, write to a terminal of this kind."""
     leader, follower = pty.openpty()
     with open(follower, "w", closefd=False) as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("TERM", kind)
         progress = TerminalProgress()
         with progress.bar("outer", 2, "shards") as outer, progress.bar("inner", 5, "documents") as inner:
             inner.advance(5)
-            outer.advance()
+            outer.advance(2)
     os.write(follower, END)
     shown = b""
     while END not in shown:  # a terminal hands over what it has, a piece at a time
         shown += os.read(leader, 100_000)
     os.close(leader)
     os.close(follower)
+    return shown
+
+
+def test_a_terminal_shows_bars_one_inside_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_by(monkeypatch, "xterm")
     assert b"outer" in shown
     assert b"inner" in shown
+    assert b"\x1b" in shown
+
+
+def test_a_terminal_that_cannot_redraw_gets_a_line_each_and_no_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown_by(monkeypatch, "dumb").removesuffix(END).splitlines()
+    assert [line.split(b",")[0] for line in lines] == [b"inner: 5 of 5 documents", b"outer: 2 of 2 shards"]
