@@ -296,8 +296,9 @@ class _Text:
                     return self._keys.problem() or value
             except json.JSONDecodeError as error:
                 near = error.pos + NEAR_THE_END >= len(self._text) or error.msg.startswith("Unterminated string")
-                if self._ended or not near:
-                    raise
+                if self._ended or not near:  # its place is one in a block, which says nothing to anybody
+                    stands = ascii(self._text[error.pos : error.pos + QUOTED].strip())
+                    raise ValueError(f"{error.msg} where {stands} stands") from error
             if len(self._text) - self._at > self._longest:
                 raise ValueError(f"a value of more than {self._longest} characters")
             self._read_on()

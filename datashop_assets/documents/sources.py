@@ -5,6 +5,7 @@ folder. A file counts as changed when its name, size or version does: the checks
 the time of its last change on a disk.
 """
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -254,7 +255,9 @@ def _followed(filesystem: Any, name: str, entry: Mapping[str, Any]) -> Mapping[s
         return entry
     try:
         return filesystem.info(name)  # type: ignore[no-any-return]
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):  # of a link to itself
+            raise
         raise FileNotFoundError(f"{name!r} is a link that leads nowhere; fix or remove it") from None
 
 

@@ -170,6 +170,20 @@ HANDLED = (
     Handled("a tar archive", "a.jsonl.gz", _tar, "", "is a tar archive; unpack it"),
     Handled("compressed twice", "a.jsonl.gz", lambda rows: gzip.compress(_zstd(rows)), "", "compressed again"),
     Handled("an array that was cut", "a.json", lambda rows: array(rows)[:-5], "", "its JSON goes wrong"),
+    Handled(
+        "an array with a comma before its end",
+        "a.json",
+        lambda rows: array(rows)[:-1].rstrip() + b",\n]",
+        "",
+        "its JSON goes wrong: Expecting value where ']' stands",
+    ),
+    Handled(
+        "lines that end in commas",
+        "a.jsonl",
+        lambda rows: lines(rows).replace(b"}\n", b"},\n"),
+        "",
+        "its JSON goes wrong: Expecting value where ',",
+    ),
     Handled("Parquet that was cut", "a.parquet", lambda rows: _parquet(rows)[:-9], "", "Parquet"),
     Handled(
         "Latin-1",

@@ -57,10 +57,11 @@ def test_a_link_to_a_file_is_that_file(tmp_path: Path, glob: str) -> None:
     assert not is_as_listed(link)
 
 
+@pytest.mark.parametrize("to", ["nowhere", "b.jsonl"])
 @pytest.mark.parametrize("glob", ["", "/*.jsonl"])
-def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, glob: str) -> None:
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, glob: str, to: str) -> None:
     touch(tmp_path, "a.jsonl")
-    (tmp_path / "b.jsonl").symlink_to("nowhere")
+    (tmp_path / "b.jsonl").symlink_to(to)
     with pytest.raises(FileNotFoundError, match=r"b\.jsonl' is a link that leads nowhere; fix or remove it"):
         find_source_files(f"{tmp_path}{glob}")
 
