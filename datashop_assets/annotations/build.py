@@ -11,7 +11,7 @@ from typing import Any
 
 from datashop_assets.annotations.design import Design, DrawnDocument, Row, design_of, documents, first_round, index_of
 from datashop_assets.annotations.design import second_round as draw_second_round
-from datashop_assets.annotations.ranking import first_pass_scores, pilot_scores
+from datashop_assets.annotations.ranking import first_pass_scores, first_pass_spent, pilot_scores
 from datashop_assets.annotations.results import AnnotationDigests, AnnotationsConfig, AnnotationsResult
 from datashop_assets.annotations.rows import SCHEMA, VOLATILE, drawn_of, row_of, summarize
 from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedError
@@ -70,6 +70,9 @@ def build(run: Run) -> AnnotationsResult:
         asked_now=collector.asked,
         seconds_asking=round(spending.seconds, 1),
         tokens_lost=store.lost_tokens(),
+        first_pass=first_pass_spent(run, [row["content"] for row in first_round(index, design)[1]])
+        if design.second
+        else None,
         budget_reached=reached,
         damaged_parts=list(store.damaged),
         digests=_digests(question, config),

@@ -63,6 +63,8 @@ def _ended(result: AnnotationsResult) -> str:
             " Calls that failed after the server may have processed them took up to "
             f"{result.tokens_lost:,} tokens more, estimated."
         )
+    if result.first_pass:
+        said += f" The first pass took {result.first_pass.sentences()}"
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
     return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers)])
 

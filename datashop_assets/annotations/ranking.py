@@ -13,10 +13,12 @@ from datashop_assets.annotations.results import AnnotationsConfig
 from datashop_assets.asking.collecting import DocumentScorer
 from datashop_assets.asking.processors import version_of
 from datashop_assets.asking.replies import Judge, ProcessorConfig
+from datashop_assets.asking.store import AnswerStore, answers_in_order
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepRun
 from datashop_assets.excerpts import excerpt
 from datashop_assets.prompts.annotator_settings import EncoderRankingConfig, QuestionRankingConfig
-from datashop_assets.protocols.annotator import AnnotationRequest, Reading
+from datashop_assets.protocols.annotator import AnnotationRequest, Question, Reading
 
 MOST = 20_000  # answers that the pilot learns from, the first of a random order: memory holds their texts
 SEED = 0
@@ -73,12 +75,28 @@ def _by_question(run: Run, cascade: QuestionRankingConfig, contents: Sequence[st
     """Asked through the answer store, like any question."""
     processor = ProcessorConfig(type=FINAL_SCORE, options={}, version=version_of(FINAL_SCORE))
     judge = Judge.of(cascade.question.parsing(processor))
-    question = cascade.question.resolve(cascade.prompt, run.annotator)
+    question = _question(run, cascade)
     scorer = DocumentScorer(run.annotator, question, judge, run.answers, run.output.scratch, run.limits)
     requests = ((content, AnnotationRequest(content, text, "")) for content, text in texts)
     with run.resources.progress.bar("first pass", len(contents), "documents") as bar:
         scores = scorer.scores(contents, requests, bar)
     return {content: UNSCORED if score is None else score for content, score in scores.items()}
+
+
+def first_pass_spent(run: Run, contents: Sequence[str]) -> TokensSpent | None:
+    """What a first pass over `contents` took, over all runs; None where no annotator makes one."""
+    if not isinstance(cascade := run.config.cascade, QuestionRankingConfig):
+        return None
+    question, wanted = _question(run, cascade), frozenset(contents)
+    store = AnswerStore.of(run.answers, question)
+    spent = TokensSpent(lost=store.lost_tokens())
+    for batch in answers_in_order(store, contents, run.output.scratch):
+        spent += TokensSpent.of(question, (answer for key, answer in batch.items() if key in wanted))
+    return spent
+
+
+def _question(run: Run, cascade: QuestionRankingConfig) -> Question:
+    return cascade.question.resolve(cascade.prompt, run.annotator)
 
 
 def _batches(texts: Texts) -> Iterator[list[tuple[str, str]]]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from datashop_assets.asking.replies import Parsing
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import AnnotatorResult, AskingResult, StepConfig
 from datashop_assets.prompts.annotator_settings import (
     AnnotationQuestionConfig,
@@ -95,19 +96,21 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
         {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
-        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached", "spent"}
+        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached", "spent", "first_pass"}
     )
     scoring: str
     pilot: str  # what the second round was drawn by
     asked_now: int  # documents that this run sent to the annotator; the others had an answer
     seconds_asking: float  # of all runs that made it
     tokens_lost: int = 0  # estimated, of calls that failed after the server may have processed them; of all runs
+    first_pass: TokensSpent | None = None  # what an annotator's first pass took; None where there is none
     budget_reached: list[str] = []  # limits that were reached with all documents asked
     damaged_parts: list[str]  # of the answer store, set aside
     digests: AnnotationDigests
 
     def tokens_spent(self) -> int:
-        return self.tokens_in + self.tokens_out + self.tokens_estimated + self.tokens_lost
+        own = self.tokens_in + self.tokens_out + self.tokens_estimated + self.tokens_lost
+        return own + (self.first_pass.total if self.first_pass else 0)
 
     def seconds_of_all_runs(self) -> float:
         return self.seconds_asking

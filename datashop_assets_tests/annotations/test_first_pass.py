@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.annotations.design import Row, first_round, plan_rounds, second_round
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.prompts.annotator_settings import AnnotationCascade, SecondRound
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.digests import unit_hash
@@ -51,6 +53,10 @@ def test_the_full_question_is_spent_where_the_first_pass_ranks_high(tmp_path: Pa
 
     assert (annotator.ways.count("generate"), annotator.ways.count("likelihood")) == (540, 120)
     assert made.result.pilot == "strata of the first pass's score"
+    assert made.result.first_pass == TokensSpent(reported=540 * 13)
+    assert made.result.tokens_spent() == 660 * 13
+    said = describe_annotations(made)["how documents ended"]
+    assert "The first pass took 7,020 tokens, as servers report them." in said
     assert positive.filter(rows["round"] == 2).mean() > 2 * positive.filter(rows["round"] == 1).mean()
     assert (1 / rows["probability"]).sum() == pytest.approx(600)
     assert (positive / rows["probability"]).sum() / 600 == pytest.approx(truth, abs=0.06)
