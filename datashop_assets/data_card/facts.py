@@ -22,6 +22,7 @@ from datashop_assets.encoder.results import EncoderReport, EncoderResult
 from datashop_assets.evaluation.power import visible_in
 from datashop_assets.evaluation.results import EvaluationResult, Measure, SensitivityResult, read_measures
 from datashop_assets.filtered_pool.results import FilteredPoolResult, PoolScoresResult
+from datashop_assets.protocols.annotator import Status
 from datashop_assets.rubric.results import RubricResult, read_rubric
 from datashop_assets.trained_lm.results import ControlLMResult, MatchedLMResult, TrainedLMResult
 from datashop_assets.training_documents.results import PoolTokensResult
@@ -162,13 +163,20 @@ def label_funnel(run: CardRun) -> list[FunnelStep]:
     ]
 
 
-def tokens_read(run: CardRun) -> dict[str, int]:
-    """Tokens that the annotator read of documents `asked`, `scored`, and used as `labels`."""
+def tokens_read(run: CardRun) -> dict[str, int | None]:
+    """Tokens that the annotator read of documents `asked`, `scored`, and used as `labels`.
+
+    None where a server does not report them of one of these: the others' are no sum of all.
+    """
     used = run.input(TrainingSetResult).table(LABELS, ["id"])["id"].unique()
     rows = run.input(AnnotationsResult).table(columns=["id", "status", "tokens_in"])
     groups = {"asked": rows, "scored": rows.filter(pl.col("status").is_in(SCORED))}
     groups["labels"] = rows.filter(pl.col("id").is_in(used.implode()))
-    return {name: int(group["tokens_in"].sum()) for name, group in groups.items()}
+    unreported = (pl.col("tokens_in") == 0) & (pl.col("status") != Status.FAILED)
+    return {
+        name: None if group.select(unreported.any()).item() else int(group["tokens_in"].sum())
+        for name, group in groups.items()
+    }
 
 
 def spending(run: CardRun) -> dict[str, Any]:

@@ -65,7 +65,10 @@ class SourceShares(_ComparisonPart):
 
 
 class CostAndBenefit(_ComparisonPart):
-    """Of one prompt; None where the stage that says it has not been made. `seconds`: of stages that are its own."""
+    """Of one prompt; None where the stage that says it has not been made, and for tokens that a server did not report.
+
+    `seconds` are of stages that are its own.
+    """
 
     seconds: float
     tokens_in: int | None
@@ -203,13 +206,14 @@ def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
 def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
     annotations, evaluation = prompt.result(AnnotationsResult), prompt.result(EvaluationResult)
+    reported = annotations if annotations and not annotations.without_usage else None
     encoder = prompt.result(EncoderResult)
     gold_auc = encoder.gold.auc if encoder and encoder.gold else None
     kept = prompt.kept
     return CostAndBenefit(
         seconds=sum(seconds_spent(output) for name, output in prompt.outputs.items() if name not in without),
-        tokens_in=annotations.tokens_in if annotations else None,
-        tokens_out=annotations.tokens_out if annotations else None,
+        tokens_in=reported.tokens_in if reported else None,
+        tokens_out=reported.tokens_out if reported else None,
         auc=encoder.auc.value if encoder and encoder.auc else None,
         gold_auc=gold_auc.value if gold_auc else None,
         kept_documents=kept.kept_documents,

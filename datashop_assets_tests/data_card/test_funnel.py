@@ -62,9 +62,13 @@ def test_the_pool_to_what_the_candidate_reads(tmp_path: Path) -> None:
     assert [step.lost for step in steps[4:7]] == [{"held out": 3}, {"not drawn": 1}, {"near a held-out document": 1}]
 
 
-def test_the_sample_to_the_labels(tmp_path: Path) -> None:
+def labels_of(tmp_path: Path, *tokens: int) -> list[FunnelStep]:
+    """The funnel where four documents took so many tokens."""
     statuses = ["parsed", "repaired", "refused", "parsed"]
-    rows = [{"id": f"d{n}", "status": status, "tokens_in": 10 + n} for n, status in enumerate(statuses)]
+    rows = [
+        {"id": f"d{n}", "status": status, "tokens_in": read}
+        for n, (status, read) in enumerate(zip(statuses, tokens, strict=True))
+    ]
     by_status = {"parsed": 2, "repaired": 1, "refused": 1, "failed": 0}
     labels = [{"id": name} for name in ("d0", "d0", "d3")]  # a rare one stands twice
     sample = AnnotationSampleResult(
@@ -100,9 +104,18 @@ def test_the_sample_to_the_labels(tmp_path: Path) -> None:
         finished(answers, annotations_result(asked=4, not_drawn=6, by_status=by_status)),
         finished(labelled, training_set),
     )
-    steps = label_funnel(run)
+    return label_funnel(run)
+
+
+def test_the_sample_to_the_labels(tmp_path: Path) -> None:
+    steps = labels_of(tmp_path, 10, 11, 12, 13)
     assert nothing_is_lost(steps)
     assert [step.tokens for step in steps[2:]] == [10 + 11 + 12 + 13, 10 + 11 + 13, 10 + 13]
+
+
+def test_tokens_that_a_server_did_not_report_are_no_part_of_a_sum(tmp_path: Path) -> None:
+    steps = labels_of(tmp_path, 10, 0, 12, 13)
+    assert [step.tokens for step in steps[2:]] == [None, None, 10 + 13]
 
 
 def nothing_is_lost(steps: list[FunnelStep]) -> bool:

@@ -88,7 +88,9 @@ def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: 
     rising = [n / DOCUMENTS for n in range(DOCUMENTS)]
     sides = []
     for name, seconds in {"one": 40.0, "two": 50.0}.items():
-        measured = annotations_result(tokens_in=5, tokens_out=1, seconds_asking=seconds)  # two runs, one killed
+        measured = annotations_result(  # two runs, one killed
+            tokens_in=5, tokens_out=1, seconds_asking=seconds, without_usage=3 if name == "two" else 0
+        )
         answers = finished(writer(tmp_path / name, "annotations"), measured)
         side = prompt(tmp_path / name, pool, rising, 13, 1)
         sides.append(replace(side, outputs={**side.outputs, "annotations": answers}))
@@ -96,6 +98,7 @@ def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: 
     found = [cost_and_benefit(side, shared(sides)) for side in sides]
     assert [one.seconds for one in found] == [pytest.approx(40, abs=1), pytest.approx(50, abs=1)]
     assert (found[0].tokens_in, found[0].tokens_out, found[0].verdict) == (5, 1, None)
+    assert (found[1].tokens_in, found[1].tokens_out) == (None, None)  # a part is no sum
 
 
 def test_prompts_on_different_pools_are_not_compared(tmp_path: Path) -> None:
