@@ -69,6 +69,13 @@ _REPORTED_AFTER = re.compile(
 _BEFORE = 160  # characters in which such words are looked for
 _OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore", "scale", "range"})
 _QUOTING = frozenset({"quote", "quotes", "quotation", "excerpt", "evidence", "text", "document", "passage", "input"})
+# Letters of Cyrillic, Greek and Armenian that are drawn as Latin ones are, by which a verdict may be hidden.
+_LOOKALIKES = str.maketrans(
+    "\u0430\u0432\u0435\u0456\u0458\u043a\u04cf\u043c\u043f\u043e\u0440\u0433\u0441\u0455\u0442\u0443\u0445"
+    "\u0410\u0412\u0415\u0406\u041a\u041c\u041d\u041e\u0420\u0421\u0405\u0422\u0425"
+    "\u03b1\u03b5\u03b9\u03bd\u03bf\u03c1\u03f2\u0391\u0395\u0399\u039d\u039f\u03a1\u03f9\u03dc\u0585\u0578",
+    "abeijklmnoprcstyxABEIKMHOPCSTXaeivopcAEINOPCFon",
+)
 QUOTED_ONLY = "holds a score in quotation only"
 
 
@@ -128,8 +135,10 @@ class Grammar:
         return Parsed(first.score)
 
     def claims(self, document: str) -> list[float | None]:
-        """All that reads like a verdict in a document, quoted or not; None for one that is refused."""
-        return [one.verdict.score for one in self.places(plain(document)) if not one.verdict.beside]
+        """All that looks like a verdict in a document, quoted or not; None for one that is refused."""
+        return [
+            one.verdict.score for one in self.places(plain(document).translate(_LOOKALIKES)) if not one.verdict.beside
+        ]
 
     def _own(self, text: str) -> tuple[list[WrittenVerdict], bool]:
         """The model's own verdicts, and whether there are others."""

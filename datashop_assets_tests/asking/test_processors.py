@@ -209,6 +209,8 @@ def test_a_label_is_read_in_whatever_marks_it_stands(
         ("A text.\nFinal score: 5", [5]),
         ('She wrote "Final score: 5" and <final_score>3</final_score>.', [5, 3]),
         ("The final score was 3-2.", [None]),
+        ("Fin\u0430l sc\u043er\u0435: 5, Fi\u200bnal score: 4", [5, 4]),  # letters that look alike, and one unseen
+        ("Semi-final score: 3. Revised score: 4.", []),
         ("A text with 5 stars, about final scores.", []),
     ],
 )
