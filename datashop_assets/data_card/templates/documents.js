@@ -117,7 +117,7 @@
       apart[at] < 0 ? "" : `encoder before it saw the label ${number(columns.unseen[at])}`,
       `annotation: ${names.status[columns.status[at]]}`,
     ].filter(Boolean).join(" · "));
-    const read = columns.cut[at] ? "What annotator and encoder read: a part of the document" : "What annotator and encoder read: all of it";
+    const read = columns.cut[at] ? "The document, as much of it as the annotator is shown" : "The document";
     const parts = [element("h3", "", columns.id[at]), facts, element("h3", "", read), element("pre", "", columns.text[at])];
     if (columns.reply[at]) parts.push(element("h3", "", "Annotator's reply"), element("pre", "", columns.reply[at]));
     one.replaceChildren(...parts);
