@@ -177,13 +177,13 @@ class _Expected:
     saved_hours: Figure | None = None
 
 
-def _there(planned: PlannedStep, asking: "Asked | None") -> _Expected:
+def _there(planned: PlannedStep, asking: "AskedDocuments | None") -> _Expected:
     saved = trained_tokens(planned) if asking is None else asking.all_tokens
     hours = Figure.exact(seconds_spent(planned.output) / HOUR)
     return _Expected(None, Figure.exact(0.0), "is there already", saved, hours)
 
 
-def _asking(asking: "Asked", pilot: Pilot) -> _Expected:
+def _asking(asking: "AskedDocuments", pilot: Pilot) -> _Expected:
     pace, left, saved = pilot.tokens_per_second, asking.tokens, asking.saved
     source = f"{pilot.documents} documents: {pilot.measured}"
     if asking.answered:
@@ -193,7 +193,7 @@ def _asking(asking: "Asked", pilot: Pilot) -> _Expected:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedDocuments:
     """What a stage asks an annotator: so many documents, of which `answered` have an answer in the store."""
 
     documents: int
@@ -216,7 +216,7 @@ class Asked:
         return self.tokens.plus(self.saved)
 
 
-def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | None) -> Asked | None:
+def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | None) -> AskedDocuments | None:
     """What a stage asks an annotator; None for one that asks nothing.
 
     A second annotator, one that certifies, one that chooses held-out documents, and one that is tested, is taken to
@@ -228,7 +228,7 @@ def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | No
             design = _design(plan)
             answered = _answered_of_sample(plan, design, names)
             each = pilot.tokens.times(1 + pilot.second_tries)
-            return Asked(design.asked, answered, each, _first_pass(plan, design))
+            return AskedDocuments(design.asked, answered, each, _first_pass(plan, design))
         case AnnotatorReportConfig() as config:
             again, own = config.again.documents, _annotations(plan).question
             second = config.second.documents if config.second else 0
@@ -236,14 +236,14 @@ def asked(planned: PlannedStep, plan: Plan, pilot: Pilot, names: ModelNames | No
             found = min(again, len(_answers(plan, own.model_copy(update={"sampling": reseeded}), names)))
             if config.second:
                 found += min(second, len(_answers(plan, config.second.question, names)))
-            return Asked(again + second, found, pilot.tokens) if again + second else None
+            return AskedDocuments(again + second, found, pilot.tokens) if again + second else None
         case KeepCertificateConfig() | BlindTestConfig() as config:
             most = 2 * config.pairs if isinstance(config, BlindTestConfig) else config.rule.labels
-            return Asked(most, 0, pilot.tokens)
+            return AskedDocuments(most, 0, pilot.tokens)
         case EvaluationTargetsConfig(annotator=scoring) as config if scoring is not None:
             count = min(config.target_documents + config.general_documents, _pool(plan).heldout)
             elsewhere = _answers(plan, scoring.scoring.question, names) - _contents(plan)
-            return Asked(count, min(count, len(elsewhere)), pilot.tokens)
+            return AskedDocuments(count, min(count, len(elsewhere)), pilot.tokens)
         case RubricConfig(written=written) if written is not None:
             return _writing(written)
     return None
@@ -257,7 +257,7 @@ def trained_tokens(planned: PlannedStep) -> Figure | None:
     return Figure.exact(settings.tokens * settings.seeds)
 
 
-def _writing(config: WritingConfig) -> Asked:
+def _writing(config: WritingConfig) -> AskedDocuments:
     """Every document is described, and a set's descriptions are merged in pairs: 2n - 1 calls for n documents.
 
     Lengths are at their most: what is read of a document, and what a description may have.
@@ -271,7 +271,7 @@ def _writing(config: WritingConfig) -> Asked:
         tokens += (len(DESCRIBE) * len(lengths) + read) / CHARACTERS_A_TOKEN + new * len(lengths)
         tokens += (len(lengths) - 1) * (len(MERGE) / CHARACTERS_A_TOKEN + 2 * new + new)
         calls += 2 * len(lengths) - 1
-    return Asked(calls, 0, Figure(value=math.ceil(tokens) / calls))
+    return AskedDocuments(calls, 0, Figure(value=math.ceil(tokens) / calls))
 
 
 def _answers(plan: Plan, question: AnnotationQuestionConfig, names: ModelNames | None) -> set[str]:

@@ -78,7 +78,7 @@ class JudgedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class JudgedAnswers:
     """Answers by the digest of what was shown, and the tokens that they took."""
 
     answers: Mapping[str, JudgedAnswer]
@@ -131,7 +131,7 @@ def build(run: Run) -> BlindTestResult:
 
 def _by_choice(
     run: Run, own: Question, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[PairOutcome], Asked]:
+) -> tuple[list[PairOutcome], JudgedAnswers]:
     """Each pair in one question. `own` is the prompt's question about one document."""
     both = [
         shown(texts[first.place], texts[second.place], own.reading)
@@ -154,7 +154,7 @@ def _by_choice(
 
 def _by_scores(
     run: Run, own: Question, judge: Judge, pairs: Sequence[Pair], texts: Mapping[tuple[str, int], str]
-) -> tuple[list[PairOutcome], Asked]:
+) -> tuple[list[PairOutcome], JudgedAnswers]:
     """Each document by the prompt's own question; the higher expected score is the choice."""
     sides = [side for pair in pairs for side in (pair.kept, pair.other)]
     requests = [AnnotationRequest(side.id, texts[side.place], side.source) for side in sides]
@@ -173,7 +173,7 @@ def _by_scores(
     return [outcome(pair) for pair in pairs], asked
 
 
-def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> Asked:
+def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[AnnotationRequest]) -> JudgedAnswers:
     """Through the answer store: what has an answer is not asked again, and what the budget has no room for not yet."""
     store = AnswerStore.of(run.answers, question)
     spending = Spending.so_far(run.limits, question, store, run.output.scratch)
@@ -187,7 +187,7 @@ def _asked(run: Run, question: Question, judge: Judge, requests: Sequence[Annota
     stored = store.answers(set(keys))
     answers = {key: stored.get(key) or failed_answer(key, collector.failures.get(key, missing)) for key in keys}
     judged = {key: JudgedAnswer(answer, judge.judge(answer)) for key, answer in answers.items()}
-    return Asked(judged, TokensSpent.of(question, answers.values(), store.lost_tokens()))
+    return JudgedAnswers(judged, TokensSpent.of(question, answers.values(), store.lost_tokens()))
 
 
 def _key(text: str) -> str:

@@ -119,6 +119,7 @@ def test_what_overlaps_with_the_evaluation_is_counted_and_left_out(demo: Stages)
     assert index.heldout_documents == demo["pretraining_pool"]["metrics"]["by_split"]["heldout"]["documents"]
 
 
+@pytest.mark.faults
 def test_two_controls_that_saw_other_random_documents_are_not_distinguishable(
     planned: dict[str, PlannedStep], tmp_path: Path
 ) -> None:

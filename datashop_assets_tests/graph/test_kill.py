@@ -17,6 +17,7 @@ from datashop_assets.storage.root import Root
 from datashop_assets_tests.graph.conftest import SLUG, Made
 
 KILLED = "datashop_assets_tests.graph.killed"
+LONG = pytest.mark.faults
 
 
 def without(made: Made, stage: str, folder: Path) -> Root:
@@ -30,21 +31,21 @@ def without(made: Made, stage: str, folder: Path) -> Root:
     ("stage", "moment"),
     [
         # annotations: before the first answers are kept, before the first shard, in the second round
-        ("annotations", ["--at-write", "1"]),
+        pytest.param("annotations", ["--at-write", "1"], marks=LONG),
         ("annotations", ["--at-write", "2"]),
-        ("annotations", ["--at-write", "5"]),
+        pytest.param("annotations", ["--at-write", "5"], marks=LONG),
         # scoring: before the first shard's receipt, and in the second shard
         ("pool_scores", ["--at-write", "2"]),
         ("pool_scores", ["--at-write", "3"]),
         ("pool_scores", ["--at-write", "4"]),
         # keeping: while shards are joined, between two shards' attributes, among the kept documents
-        ("filtered_pool", ["--at-write", "2"]),
+        pytest.param("filtered_pool", ["--at-write", "2"], marks=LONG),
         ("filtered_pool", ["--at-write", "4"]),
-        ("filtered_pool", ["--at-write", "8"]),
+        pytest.param("filtered_pool", ["--at-write", "8"], marks=LONG),
         # training: at the first checkpoint of a seed, at one of another seed, and while the trained models are exported
         ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-*/1?/*"]),
-        ("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-1-*/1?/*"]),
-        ("trained_lm", ["--at-write", "4"]),
+        pytest.param("trained_lm", ["--when-exists", "scratch/trained_lm/*/seed-1-*/1?/*"], marks=LONG),
+        pytest.param("trained_lm", ["--at-write", "4"], marks=LONG),
     ],
 )
 def test_killed_and_started_again_gives_the_same_content(
