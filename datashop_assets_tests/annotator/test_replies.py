@@ -17,6 +17,8 @@ from resources.annotator.endpoints.errors import (
     RejectedError,
     RetryableError,
     UnusableEndpointError,
+    WrongAddressError,
+    WrongKeyError,
     error_of_status,
 )
 from resources.annotator.endpoints.replies import read_completion, read_probabilities, read_token_ids
@@ -32,6 +34,98 @@ def test_what_a_gateway_says_is_wrong_with_status_200_is_told(error: Any) -> Non
         RetryableError, match="no list of choices where one was asked for: quota of your team is used up"
     ):
         read_completion({"error": error})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail: no key"}},
+            "login fail: no key",
+        ),
+        ({"choices": None, "code": 1301, "msg": "sensitive content"}, "sensitive content"),
+        ({"choices": [], "message": "the model is away"}, "the model is away"),
+        ({"choices": [], "message": {"detail": [{"msg": "not permitted", "loc": ["seed"]}]}}, "not permitted; seed"),
+    ],
+)
+def test_a_body_without_choices_is_quoted_wherever_its_words_are(body: Any, words: str) -> None:
+    with pytest.raises(RetryableError, match=f"where one was asked for: {words}$"):
+        read_completion(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "interface"),
+    [
+        ({"message": {"role": "assistant", "content": "Final score: 3"}, "done": True}, "Ollama"),
+        ({"response": "Final score: 3", "done": True}, "Ollama"),
+        ({"type": "message", "content": [{"type": "text", "text": "Final score: 3"}]}, "Anthropic"),
+        ({"candidates": [{"content": {"parts": [{"text": "Final score: 3"}]}}]}, "Gemini"),
+        ({"object": "response", "output": []}, "/responses"),
+        ({"output": {"text": "Final score: 3", "finish_reason": "stop"}}, "DashScope"),
+    ],
+)
+def test_the_answer_of_another_interface_says_what_is_wrong_with_the_address(body: Any, interface: str) -> None:
+    with pytest.raises(WrongAddressError, match=f"no chat completion but one of .*{interface}.*ends in /v1"):
+        read_completion(body)
+
+
+@pytest.mark.parametrize("end", ["error", None, "stop"])
+@pytest.mark.parametrize("error", [{"code": 502, "message": "upstream idle timeout"}, "upstream idle timeout"])
+def test_a_choice_with_an_error_is_no_reply_whatever_was_written(end: str | None, error: Any) -> None:
+    choice = {"message": {"content": "Final score: 1"}, "finish_reason": end, "error": error}
+    with pytest.raises(RetryableError, match="broken off: upstream idle timeout"):
+        read_completion({"choices": [choice]})
+
+
+@pytest.mark.parametrize(
+    ("end", "ended"),
+    [
+        ("content_filter", Ended.REFUSED),
+        ("content_filter: PROHIBITED_CONTENT", Ended.REFUSED),
+        ("SAFETY", Ended.REFUSED),
+        ("length", Ended.LENGTH),
+        ("FINISH_REASON_MAX_TOKENS", Ended.LENGTH),
+    ],
+)
+def test_a_refusal_and_a_cut_need_no_message(end: str, ended: Ended) -> None:
+    completion = read_completion({"choices": [{"index": 0, "finish_reason": end}], "usage": {"prompt_tokens": 50}})
+    assert (completion.ended, completion.text, completion.reason) == (ended, "", f"finish_reason {end}")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("model_context_window_exceeded", "context_length_exceeded", "max_tokens", "max_new_tokens", "MaxTokens"),
+        *("time_limit", "token_limit_reached", "max_completion_tokens"),
+    ],
+)
+def test_a_reply_that_was_cut_is_never_whole_whatever_its_end_is_called(end: str) -> None:
+    completion = read_completion({"choices": [{"message": {"content": "Final score: 3"}, "finish_reason": end}]})
+    assert completion.ended is Ended.LENGTH
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fix"),
+    [
+        (403, "<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>", "page of a gateway"),
+        (
+            403,
+            '{"error": {"code": "unsupported_country_region_territory", "message": "Country not supported"}}',
+            "region",
+        ),
+        (400, '[{"error": {"code": 400, "message": "User location is not supported for the API use."}}]', "region"),
+    ],
+)
+def test_who_is_not_let_in_for_another_reason_than_the_key_is_told_so(status: int, body: str, fix: str) -> None:
+    error = error_of_status(status, body)
+    assert isinstance(error, UnusableEndpointError)
+    assert not isinstance(error, WrongKeyError)
+    assert fix in error.reason.partition(";")[2]
+    assert "DATASHOP_ANNOTATOR_KEY" not in error.reason
+
+
+def test_a_key_that_may_not_use_the_model_is_still_the_key() -> None:
+    assert isinstance(error_of_status(403, '{"error": {"message": "You have no permission"}}'), WrongKeyError)
 
 
 @pytest.mark.parametrize("error", [None, 5, {}, {"message": ["a"]}, {"message": ""}])
@@ -121,6 +215,8 @@ def test_a_reply_of_all_tokens_that_were_asked_for_is_cut_where_its_end_is_not_k
     ("choice", "reason"),
     [
         ({"message": {"content": "Fin"}, "finish_reason": "abort"}, "broken off: finish_reason abort"),
+        ({"message": {"content": "Fin"}, "finish_reason": "server_error"}, "broken off: finish_reason server_error"),
+        ({"finish_reason": "stop"}, "a choice without a message"),
         ({"message": {"content": 3}, "finish_reason": "stop"}, "a message whose content is no text"),
         ({"message": "Final score: 3", "finish_reason": "stop"}, "a choice without a message"),
     ],

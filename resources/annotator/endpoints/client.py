@@ -58,7 +58,7 @@ class JsonClient:
         parsed = _parsed(text)
         if not isinstance(parsed, dict):
             raise UnreadableError(f"a body that is no JSON object: {text[:80]!r}")
-        if "choices" not in parsed and (status := _status_inside(parsed)):
+        if not parsed.get("choices") and (status := _status_inside(parsed)):
             raise error_of_status(status, text, wait)
         return parsed
 

@@ -8,7 +8,7 @@ is an `UnusableEndpointError`, whose reason ends in the fix.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datashop_assets.printable import printable_line
@@ -43,6 +43,12 @@ MODEL = re.compile(
     r"(model|deployment)\b[^.]{0,80}\b(does not exist|not exist|not found|not available|not served|no access)",
     re.I,
 )
+REGION = re.compile(
+    r"unsupported_country|user location is not supported|(country|region|territory)\b[^.]{0,40}\bnot "
+    r"(supported|available|allowed)",
+    re.I,
+)
+PAGE = re.compile(r"\s*<(!doctype html|html|head|title)\b", re.I)
 LOADING = re.compile(r"\b(is|still|being) (currently )?(loading|starting|initializing|deployed)", re.I)
 TITLE = re.compile(r"<title>(.*?)</title>", re.I | re.S)
 NUMBER = re.compile(r"\b\d{4,9}\b")
@@ -59,6 +65,11 @@ CHECK_ADDRESS = f"check the address: {COMPLETIONS} is added to it, so that it mo
 QUOTA_FIX = f"raise the quota or add credit there, {KEPT}"
 DAILY_FIX = f"wait until the quota is renewed or raise it, {KEPT}"
 CREDIT_FIX = f"add credit there or lower annotator.sampling.max_tokens, {KEPT}"
+REGION_FIX = "ask from a region that is served there, or another endpoint: DATASHOP_ANNOTATOR_URLS"
+GATEWAY_FIX = (
+    "this is a page of a gateway or firewall in front of the endpoint, not of the model's server: have it let this "
+    "machine's requests in, or ask from another network"
+)
 MODEL_FIX = "name a model that is served there as annotator.model"
 
 
@@ -143,7 +154,11 @@ class BlockedEndpointError(UnusableEndpointError):
     """No request gets through to the endpoint: its certificate is not trusted, or a proxy refuses."""
 
 
-class WrongKeyError(UnusableEndpointError):
+class ForbiddenError(UnusableEndpointError):
+    """The endpoint, or a gateway in front of it, does not let these requests in."""
+
+
+class WrongKeyError(ForbiddenError):
     """The endpoint does not let this key in."""
 
 
@@ -183,20 +198,27 @@ class ServerMessage:
         except (ValueError, RecursionError):
             title = TITLE.search(body)
             return cls(_on_one_line(title[1] if title else body))
+        message = cls.in_object(parsed)
+        return message if message.words else replace(message, words=_on_one_line(body))
+
+    @classmethod
+    def in_object(cls, parsed: Any) -> "ServerMessage":
+        """The same of parsed JSON; without words where it has none in a usual place."""
         said = list(_objects(parsed))
-        words = [one[name] for one in said for name in ("message", "msg", "detail", "error") if _says(one.get(name))]
+        words = [one[name] for one in said for name in WORDS if _says(one.get(name))]
         words += [".".join(map(str, one["loc"])) for one in said if isinstance(one.get("loc"), list)]
         codes = {str(one[name]).lower() for one in said for name in CODES if isinstance(one.get(name), str | int)}
         parameters = [one["param"] for one in said if _says(one.get("param"))]
         return cls(
-            _on_one_line("; ".join(dict.fromkeys(words))) or _on_one_line(body),
+            _on_one_line("; ".join(dict.fromkeys(words))),
             frozenset(codes),
             parameters[0] if parameters else "",
         )
 
 
 CODES = ("code", "type", "status", "error_type", "reason", "quotaId")
-NESTED = ("error", "errors", "detail", "details", "metadata", "violations")
+WORDS = ("message", "msg", "detail", "error", "status_msg")
+NESTED = ("error", "errors", "message", "detail", "details", "metadata", "violations", "base_resp")
 
 
 def _objects(parsed: Any, depth: int = 5) -> Iterator[dict[str, Any]]:
@@ -230,6 +252,10 @@ def error_of_status(status: int, body: str, wait: float = 0.0, location: str = "
     error: RequestError
     if fix := _quota_fix(status, message, body, wait):
         error = UnusableEndpointError(f"{reason}; {fix}")
+    elif status in (400, 403, 451) and REGION.search(message.text):
+        error = ForbiddenError(f"{reason}; {REGION_FIX}")
+    elif status == 403 and PAGE.match(body):
+        error = ForbiddenError(f"{reason}; {GATEWAY_FIX}")
     elif status in (400, 413, 422):
         error = _error_of_request(status, message, reason)
     elif status in (408, 425, 429) or status >= 500 or (status == 404 and LOADING.search(message.text)):

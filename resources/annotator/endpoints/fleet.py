@@ -15,6 +15,7 @@ from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Meter
 from resources.annotator.endpoints.client import JsonClient
 from resources.annotator.endpoints.dispatching import Dispatcher, reasons_given_up
 from resources.annotator.endpoints.errors import (
+    CHECK_ADDRESS,
     COMPLETIONS,
     ContentFilteredError,
     PromptTooLongError,
@@ -30,6 +31,7 @@ from resources.annotator.endpoints.listed_models import better_address, listing
 from resources.annotator.endpoints.pacing import ANSWERED, Endpoint, Limiter, Policy, Standing
 
 REJECTS_ALL_FIX = "correct what it names: annotator.sampling and annotator.model in the prompt file, or the server"
+UNREADABLE_FIX = f"correct what it names, or {CHECK_ADDRESS}"
 TOO_LITTLE = (
     "has no space for a document beside the question: {reason}; shorten the rubric, lower "
     "annotator.sampling.max_tokens, or serve the model with a longer context"
@@ -217,7 +219,7 @@ class Fleet:
         dialect = standing.dialect
         while True:
             try:
-                body = await self.client.request("POST", endpoint.address(path), dialect.body(payload))
+                content = _read(read, await self.client.request("POST", endpoint.address(path), dialect.body(payload)))
             except RejectedError as error:
                 if (other := dialect.after(error, payload)) is None:
                     raise
@@ -228,7 +230,6 @@ class Fleet:
                 better = "" if endpoint.listed else await better_address(self.client, endpoint.url)
                 raise WrongAddressError(error.reason + better) from None
             else:
-                content = _read(read, body)
                 if dialect != standing.dialect:
                     standing.dialect, standing.refused = dialect, refused
                     logger.warning("%s: %s; it is asked %s from now on", endpoint.url, refused, dialect)
@@ -245,8 +246,10 @@ class Fleet:
             await self.ask_ordinary(endpoint)
         except PromptTooLongError as error:
             self.give_up(endpoint, TOO_LITTLE.format(reason=error.reason))
-        except (RejectedError, ContentFilteredError, UnreadableError) as error:
+        except (RejectedError, ContentFilteredError) as error:
             self.give_up(endpoint, f"declines any text: {error.reason}; {REJECTS_ALL_FIX}")
+        except UnreadableError as error:
+            self.give_up(endpoint, f"gives no chat completion for any text: {error.reason}; {UNREADABLE_FIX}")
         except UnusableEndpointError as error:
             self.give_up(endpoint, error.reason)
         except RequestError:

@@ -6,13 +6,15 @@ The answer is `content`: a text, or a list of parts. Thinking stands in parts of
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from datashop_assets.protocols.annotator import Ended
 
-# As servers and the gateways in front of them write it, whatever the model's maker calls it. Compared in lower case.
+# As servers and the gateways in front of them write it, whatever the model's maker calls it. Compared in lower case, by
+# what stands before a colon (`content_filter: PROHIBITED_CONTENT`).
 _ENDS: dict[Ended, frozenset[str]] = {
     Ended.COMPLETE: frozenset(
         (
@@ -41,10 +43,13 @@ _ENDS: dict[Ended, frozenset[str]] = {
             "canceled",
             "timeout",
             "network_error",
+            "server_error",
+            "internal_error",
             "insufficient_system_resource",
         )
     ),
 }
+_CUT = re.compile(r"max_?(\w+_)?tokens?|(token|length|time)_?limit|context_?(length|window)")  # in names of an end
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _THINKING_PARTS = ("thinking", "reasoning", "redacted_thinking")
 
@@ -59,10 +64,14 @@ class Message:
 
 
 def read_message(choice: Mapping[str, Any]) -> Message:
-    """Raises `ValueError` for a choice that holds no message, or one whose content cannot be words."""
+    """A refusal or a cut needs no message: Gemini leaves it out. Raises `ValueError` for any other choice that holds
+    none, or one whose content cannot be words.
+    """
     message = choice.get("message")
     if message is None and isinstance(choice.get("text"), str):
         message = {"content": choice["text"]}
+    elif message is None and _known_end(choice.get("finish_reason")) in (Ended.REFUSED, Ended.LENGTH):
+        message = {}
     if not isinstance(message, dict):
         raise ValueError("a choice without a message")
     content, refusal = message.get("content"), message.get("refusal")
@@ -117,11 +126,17 @@ def end_of_reply(finish_reason: Any, *, at_limit: bool) -> tuple[Ended, str]:
     A reply whose end is not given, or has a name that is not known, counts as complete unless it reached the limit of
     tokens (`at_limit`).
     """
-    name = finish_reason if isinstance(finish_reason, str) else ""
-    for ended, names in _ENDS.items():
-        if name.lower() in names:
-            return ended, "" if ended is Ended.COMPLETE else f"finish_reason {name}"
+    if ended := _known_end(finish_reason):
+        return ended, "" if ended is Ended.COMPLETE else f"finish_reason {finish_reason[:80]}"
     known = Ended.LENGTH if at_limit else Ended.COMPLETE
     if finish_reason in (None, ""):
         return known, "the server does not say how the reply ended"
     return known, f"the reply ended for an unknown reason, {str(finish_reason)[:40]!r}"
+
+
+def _known_end(finish_reason: Any) -> Ended | None:
+    if not isinstance(finish_reason, str):
+        return None
+    name = finish_reason.partition(":")[0].strip().lower().removeprefix("finish_reason_")
+    found = next((ended for ended, names in _ENDS.items() if name in names), None)
+    return found or (Ended.LENGTH if _CUT.search(name) else None)

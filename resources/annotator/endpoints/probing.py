@@ -11,6 +11,7 @@ from typing import Any
 
 from resources.annotator.endpoints.errors import (
     BlockedEndpointError,
+    ForbiddenError,
     NoEndpointError,
     ProxyUnreachableError,
     RequestError,
@@ -18,7 +19,6 @@ from resources.annotator.endpoints.errors import (
     UnreachableError,
     UnreadableError,
     UnusableEndpointError,
-    WrongKeyError,
 )
 from resources.annotator.endpoints.fleet import Fleet
 from resources.annotator.endpoints.listed_models import listed_models
@@ -83,7 +83,7 @@ async def probe_one(fleet: Fleet, endpoint: Endpoint, model: str, *, needs_token
     endpoint.listed, context = listed_models(models, model)
     tokenizes = isinstance(tokens, dict) and isinstance(tokens.get("tokens"), list)
     if needs_tokens and not tokenizes:
-        reason = tokens.reason if isinstance(tokens, WrongKeyError) else NO_TOKENS
+        reason = tokens.reason if isinstance(tokens, ForbiddenError) else NO_TOKENS
         fleet.give_up(endpoint, reason)
         return reason
     return Capabilities(context, tokenizes)
@@ -97,7 +97,7 @@ async def silent(fleet: Fleet) -> dict[str, str]:
             models = await _look(fleet, endpoint, "/models")
         except RequestError as error:
             return error.reason
-        refused = isinstance(models, WrongKeyError | RetryableError) and not isinstance(models, UnreadableError)
+        refused = isinstance(models, ForbiddenError | RetryableError) and not isinstance(models, UnreadableError)
         return models.reason if refused else ""
 
     whys = await asyncio.gather(*map(why, fleet.endpoints))

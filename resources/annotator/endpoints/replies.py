@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from datashop_assets.protocols.annotator import Ended
-from resources.annotator.endpoints.errors import QUOTED, RetryableError, UnusableEndpointError
+from resources.annotator.endpoints.errors import (
+    CHECK_ADDRESS,
+    QUOTED,
+    RetryableError,
+    ServerMessage,
+    UnusableEndpointError,
+    WrongAddressError,
+)
 from resources.annotator.endpoints.messages import end_of_reply, read_message
 
 LOGPROB_TOLERANCE = 1e-3  # how far a log-probability may lie above zero by rounding
@@ -31,7 +38,8 @@ class Completion:
 def read_completion(body: dict[str, Any], limit: int | None = None) -> Completion:
     """`limit`: the new tokens that were asked for, which tell a cut where the server does not say how a reply ended.
 
-    Raises `RetryableError` for no choice, several, or anything out of place.
+    Raises `RetryableError` for no choice, several, one with an error, or anything out of place, and `WrongAddressError`
+    for the answer of another interface.
     """
     choice = _choice(body)
     try:
@@ -90,13 +98,35 @@ def read_token_ids(body: dict[str, Any]) -> list[int]:
 def _choice(body: dict[str, Any]) -> dict[str, Any]:
     choices = body.get("choices")
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        if interface := _other_interface(body):
+            raise WrongAddressError(f"the answer is no chat completion but one of {interface}; {CHECK_ADDRESS}")
         number = len(choices) if isinstance(choices, list) else "no list of"
         # gateways in front of several models report errors with status 200
-        error = body.get("error")
-        message = error.get("message") if isinstance(error, dict) else error
-        quoted = f": {' '.join(message.split())[:QUOTED]}" if isinstance(message, str) and message else ""
-        raise RetryableError(f"{number} choices where one was asked for{quoted}")
+        raise RetryableError(f"{number} choices where one was asked for{_quoted(body)}")
+    if error := choices[0].get("error"):  # OpenRouter: the provider behind it failed, perhaps within the reply
+        raise RetryableError(f"the reply was broken off{_quoted({'error': error})}")
     return choices[0]
+
+
+def _quoted(body: dict[str, Any]) -> str:
+    words = ServerMessage.in_object(body).words[:QUOTED]
+    return f": {words}" if words else ""
+
+
+def _other_interface(body: dict[str, Any]) -> str:
+    """Whose form a body without choices has; empty where it is none that is known."""
+    match body:
+        case {"done": bool(), "message": dict()} | {"done": bool(), "response": str()}:
+            return "Ollama's own interface"
+        case {"type": "message", "content": list()}:
+            return "Anthropic's own interface"
+        case {"candidates": list()}:
+            return "Gemini's own interface"
+        case {"object": "response", "output": list()}:
+            return "the interface /responses"
+        case {"output": {"text": str()} | {"choices": list()}}:
+            return "DashScope's own interface"
+    return ""
 
 
 def _usage(body: dict[str, Any], text: str) -> tuple[int, int]:
