@@ -188,7 +188,9 @@ def _fix_of_scalar(value: Any) -> str:
 
 def validation_problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """What pydantic says is wrong with the fields of `model`, with the fix."""
-    details = error.errors(include_url=False)
+    # a default that follows from another field cannot be made where that field is wrong, which is said already
+    errors = error.errors(include_url=False)
+    details = [detail for detail in errors if detail["type"] != "default_factory_not_called"]
     return first_problems((_validation_problem(dict(detail), model) for detail in details), len(details))
 
 

@@ -43,6 +43,14 @@ def test_a_bad_section_is_named_by_field_value_and_fix(
     assert all(part in str(error.value) for part in named), str(error.value)
 
 
+def test_a_wrong_way_of_scoring_is_the_only_problem_of_its_section(tmp_path: Path) -> None:
+    """The model's default follows from it."""
+    with pytest.raises(PromptError) as error:
+        load(tmp_path, "{scoring: generat}")
+    assert [problem.field for problem in error.value.problems] == ["annotator.scoring"]
+    assert "PydanticUndefined" not in str(error.value)
+
+
 def test_only_what_the_way_of_scoring_uses_is_in_the_configuration(tmp_path: Path) -> None:
     likelihood = f"likelihood: {LIKELIHOOD}"
     plain = load(tmp_path, f"{{{likelihood}}}")
