@@ -41,7 +41,7 @@ OTHERS: Mapping[str, str] = MappingProxyType(
     }
 )
 PassedOverBecause = Literal[
-    "hidden", "unfinished", "another format", "about a data set", "a folder", "no file", "empty"
+    "hidden", "unfinished", "another format", "about a data set", "a folder", "a linked folder", "no file", "empty"
 ]
 PASSED_OVER: Mapping[PassedOverBecause, str] = MappingProxyType(
     {
@@ -50,6 +50,7 @@ PASSED_OVER: Mapping[PassedOverBecause, str] = MappingProxyType(
         "another format": "of another format",
         "about a data set": "that describe a data set",
         "a folder": "that are folders",
+        "a linked folder": "that are links to folders",
         "no file": "that are pipes, sockets or devices",
         "empty": "without a row",
     }

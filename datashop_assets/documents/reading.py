@@ -84,7 +84,7 @@ def read_documents(file: SourceFile, fields: Fields) -> Iterator[Document | Reje
 def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iterator[Document | Reject | int]:
     """As `read_documents`, with the number of rows instead of those that are not wanted and follow each other."""
     position, columns = 0, file.columns
-    for row in read_rows(file, wanted=wanted):
+    for row in read_rows(file, wanted=wanted, text_field=fields.text):
         if isinstance(row, int):
             yield row
             position += row
@@ -107,7 +107,7 @@ def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | B
     if not isinstance(text, str):
         if text is None:
             return Broken("no text", f"no text_field {fields.text!r}; {row_shape(row)}")
-        return Broken("text is not a string", f"text_field {fields.text!r} is {value_shape(text, fields.text)}")
+        return Broken("text is not a string", f"text_field {fields.text!r} is {value_shape(text, fields.text, row)}")
     if VISIBLE.search(text) is None:
         unseen = sorted({f"U+{ord(one):04X}" for one in text if not one.isspace()})
         return Broken("blank text", f"no visible character, only {', '.join(unseen[:5])}" if unseen else "")
@@ -189,19 +189,26 @@ class _Watched:
         return getattr(self.file, name)
 
 
-def read_rows(file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None) -> Iterator[Row | int]:
+def read_rows(
+    file: SourceFile, longest_line: int = LONGEST_LINE, wanted: Wanted | None = None, text_field: str = ""
+) -> Iterator[Row | int]:
     """The rows of a file, in order, and instead of rows that are not wanted how many of them follow each other.
 
+    Binary values of Parquet are read as UTF-8. One that is none is `Broken` where it is the text, else has escapes.
     The last one of a file that cannot be read to its end is a `Broken`. Raises what the connection to the file raises.
     """
     row = 0
     try:
-        for found in _rows(file, longest_line, wanted, FAST):
+        for found in _rows(file, longest_line, wanted, text_field, FAST):
             yield found
             row += found if isinstance(found, int) else 1
     except _RefusedError:
         known = row
-        following = _rows(file, longest_line, lambda row: row >= known and (wanted is None or wanted(row)), frozenset())
+
+        def follows(row: int) -> bool:
+            return row >= known and (wanted is None or wanted(row))
+
+        following = _rows(file, longest_line, follows, text_field, frozenset())
         try:
             for found in _without(following, known):
                 yield found
@@ -232,7 +239,9 @@ def _without(rows: Iterator[Row | int], known: int) -> Iterator[Row | int]:
             yield found - passed
 
 
-def _rows(file: SourceFile, longest_line: int, wanted: Wanted | None, fast: frozenset[Codec]) -> Iterator[Row | int]:
+def _rows(
+    file: SourceFile, longest_line: int, wanted: Wanted | None, text_field: str, fast: frozenset[Codec]
+) -> Iterator[Row | int]:
     """Raises `DamagedFileError`; `_RefusedError` where only `fast`, the codecs that pyarrow unpacks, is at fault."""
     filesystem, path = fsspec.core.url_to_fs(file.uri)  # fsspec.open would take a '*' in a file's name for a glob
     with filesystem.open(path, "rb") as opened:
@@ -242,7 +251,7 @@ def _rows(file: SourceFile, longest_line: int, wanted: Wanted | None, fast: froz
             beginning = watched.beginning(max(LONGEST_BEGINNING, len(LFS_BEGINNING)))
             is_parquet = suffix_of(file.name).lower() == PARQUET and not beginning.startswith(LFS_BEGINNING)
             if beginning.startswith(PARQUET_BEGINNING) or is_parquet:
-                yield from _parquet(watched, wanted)
+                yield from _parquet(watched, wanted, text_field)
                 return
             if beginning.startswith(LFS_BEGINNING):
                 raise DamagedFileError("it is a pointer of Git LFS in place of the file; fetch it with `git lfs pull`")
@@ -282,7 +291,7 @@ def _refuse_wrapped(text: io.BufferedReader) -> None:
         raise DamagedFileError(f"what it holds is compressed again, by {codec}; unpack it once")
 
 
-def _parquet(file: _Watched, wanted: Wanted | None) -> Iterator[Row | int]:
+def _parquet(file: _Watched, wanted: Wanted | None, text_field: str) -> Iterator[Row | int]:
     file.seek(0)
     table, row = open_parquet(file), 0
     names = table.schema_arrow.names
@@ -292,12 +301,16 @@ def _parquet(file: _Watched, wanted: Wanted | None) -> Iterator[Row | int]:
     for batch in table.iter_batches(BATCH_ROWS):
         for position in range(batch.num_rows):
             passed, row = wanted is not None and not wanted(row), row + 1
-            yield 1 if passed else _parquet_row(batch.slice(position, 1), plain)
+            yield 1 if passed else _parquet_row(batch.slice(position, 1), plain, text_field)
 
 
-def _parquet_row(row: pa.RecordBatch, plain: bool) -> Row:
+def _parquet_row(row: pa.RecordBatch, plain: bool, text_field: str) -> Row:
     try:
         [values] = row.to_pylist()
+        text = None if plain else value_of(values, text_field)
+        for part in text if isinstance(text, list) else [text]:
+            if isinstance(part, bytes):
+                part.decode()
         row_of_json: dict[str, Any] = values if plain else orjson.loads(orjson.dumps(values, default=_as_text))
     except UnicodeDecodeError as error:
         return Broken("invalid utf-8", str(error))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -31,6 +32,12 @@ SOURCES = "sources.json"  # of a pool's output: where its files are
 FIELDS = {"text_field", "id_field", "source_field"}
 PARTITION = re.compile(r"(?P<name>[^=]+)=(?P<value>.*)")  # a folder that gives its files a field, as Hive has them
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+FIXES: Mapping[PassedOverBecause, str] = MappingProxyType(
+    {
+        "a folder": "; write the glob as .../** to read below",
+        "a linked folder": "; links are not followed: name the folder itself as a pool, or move it here",
+    }
+)
 EXAMPLES = 5  # names of files that are passed over for one reason
 Fingerprint = str | tuple[tuple[str, int, str], ...]  # name, bytes and version of every file; of a preset its digest
 
@@ -149,14 +156,19 @@ def list_source(uri: str) -> Listing:
     passed_over: dict[PassedOverBecause, list[str]] = {}
     names: list[str] = []
     found: dict[str, Mapping[str, Any]] = {}
-    for name in sorted(below, key=below.__getitem__):
+    for name in sorted(filter(None, below), key=below.__getitem__):  # `/**` also gives the folder itself
         reason = why_passed_over(name, asked or ())
+        linked = bool(listed[below[name]].get("islink"))
         if reason is None and asked is None and not is_format(name):
-            reason = "another format"
+            folder = linked and filesystem.isdir(below[name])
+            reason = "a linked folder" if folder else "another format"
         if reason is None:
             found[name] = _followed(filesystem, below[name], listed[below[name]])
-            kind = found[name]["type"]
-            reason = None if kind == "file" else "a folder" if kind == "directory" else "no file"
+            match found[name]["type"]:
+                case "directory":
+                    reason = "a linked folder" if linked else "a folder"
+                case kind:
+                    reason = None if kind == "file" else "no file"
         if reason is None:
             names.append(name)
         else:
@@ -184,8 +196,7 @@ def in_words(
     for reason, names in passed_over.items():
         count = len(names) if counts is None else counts[reason]
         more = f" and {count - EXAMPLES} more" if count > EXAMPLES else ""
-        fix = "; write the glob as .../** to read below" if reason == "a folder" else ""
-        said.append(f"{count} {PASSED_OVER[reason]} ({', '.join(names[:EXAMPLES])}{more}{fix})")
+        said.append(f"{count} {PASSED_OVER[reason]} ({', '.join(names[:EXAMPLES])}{more}{FIXES.get(reason, '')})")
     return ", ".join(said)
 
 

@@ -21,7 +21,7 @@ from datashop_assets.documents.reading import UnreadableFileError, read_document
 from datashop_assets.documents.sources import Fields, find_source_files, list_source
 from datashop_assets.documents.steps import annotation_sample
 from datashop_assets.prompts.prompt import parse_prompt
-from datashop_assets.protocols.documents import Document
+from datashop_assets.protocols.documents import Document, Reject
 from datashop_assets.storage import exact_json
 from datashop_assets.storage.digests import RowsDigest
 from datashop_assets.storage.shards import read_rows, write_rows
@@ -181,6 +181,54 @@ def test_a_path_leads_into_lists_and_joins_all_of_them(tmp_path: Path, path: str
     else:
         assert isinstance(one, Document)
         assert one.text == found
+
+
+MANY = {f"doc{n}": {"text": text(n), "n": n} for n in range(60)}
+COLUMNS = {"id": {str(n): n for n in range(60)}, "text": {str(n): text(n) for n in range(60)}}
+
+
+@CASES("field", ["text", "data"])
+@CASES(
+    ("row", "how", "rewriting"),
+    [
+        (MANY, "60 documents by id", "jq -c 'to_entries[] | {id: .key} + .value'"),
+        ({name: one["text"] for name, one in MANY.items()}, "60 documents by id", "{id: .key, text: .value}"),
+        (COLUMNS, "60 documents by columns", "orient='records', lines=True"),
+        ({name: list(one.values()) for name, one in COLUMNS.items()}, "60 documents by columns", "pandas.read_json"),
+        ({"version": "1", "data": list(MANY.values())}, "60 documents in the list data", "jq -c '.data[]'"),
+        ({"response": {"docs": list(MANY.values())}}, "60 documents in the list response.docs", "'.response.docs[]'"),
+        ({"corpus": list(MANY.values())}, "60 documents in the list corpus", "jq -c '.corpus[]'"),
+    ],
+)
+def test_an_object_with_all_documents_of_a_file_is_never_read_as_one(
+    tmp_path: Path, row: dict[str, Any], how: str, rewriting: str, field: str
+) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(row))
+    [one] = read_documents(only_file(tmp_path / "a.json"), Fields(text=field))
+    assert isinstance(one, Reject)
+    assert f"the row seems to hold {how}; write each as a line of its own, as" in one.detail
+    assert rewriting in one.detail
+    assert "text_field:" not in one.detail
+
+
+@CASES(
+    ("row", "path"),
+    [
+        ({"id": "a", "body": "The text.", "items": [{"name": "x"}, {"name": "y"}]}, "body"),
+        ({"id": "a", "data": [{"role": "user", "content": "Hi"}, {"role": "bot", "content": "Yes"}]}, "data.*.content"),
+        ({"id": "a", "paragraphs": [{"text": "One."}, {"text": "Two."}]}, "paragraphs.*.text"),
+        ({"title": {"value": "T"}, "body": {"value": "The longer text."}}, "body.value"),
+        ({"id": "a", "abstract": "long " * 50, "results": [{"n": 1}]}, "abstract"),
+        ({"title": "T", "summary": "The longer text."}, "summary"),
+        ({"meta": {"authors": [{"name": "N"}], "items": [{"n": "1"}]}, "abstract": "The long text."}, "abstract"),
+        ({"sentence1": "One.", "sentence2": "Two, longer."}, "sentence2"),
+    ],
+)
+def test_a_row_that_is_one_document_has_a_hint_to_its_text(tmp_path: Path, row: dict[str, Any], path: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(lines([row]))
+    [one] = read_documents(only_file(tmp_path / "a.jsonl"), Fields())
+    assert isinstance(one, Reject)
+    assert f"perhaps text_field: {path}" in one.detail
 
 
 @CASES(("given", "name"), [(b"7", "7"), (b"7.0", "7"), (b"7.5", "7.5"), (b"0", "0"), (b"1" * 30, "1" * 30)])

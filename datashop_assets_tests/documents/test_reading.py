@@ -238,6 +238,21 @@ def test_parquet_text_that_is_not_utf8_is_one_reject(tmp_path: Path) -> None:
     assert bad.reason == "invalid utf-8"
 
 
+@pytest.mark.parametrize(("field", "wrap"), [("text", None), ("body.text", "body"), ("parts.*", "parts")])
+def test_binary_text_is_read_as_utf8_and_never_changed(tmp_path: Path, field: str, wrap: str | None) -> None:
+    texts = ["Zürich".encode(), "Café à Zürich".encode("latin-1"), b"plain", None]
+    column: list[Any] = [{"text": one} if wrap == "body" else [one] if wrap == "parts" else one for one in texts]
+    pq.write_table(pa.table({wrap or "text": column}), tmp_path / "pool.parquet")
+    first, damaged, last, none = read_documents(only_file(tmp_path / "pool.parquet"), Fields(text=field))
+    assert isinstance(first, Document)
+    assert isinstance(last, Document)
+    assert (first.text, last.text) == ("Zürich", "plain")
+    assert isinstance(damaged, Reject)
+    assert (damaged.reason, damaged.place) == ("invalid utf-8", "pool.parquet row 1")
+    assert isinstance(none, Reject)
+    assert none.reason in ("no text", "blank text")
+
+
 def test_memory_holds_a_line_and_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = 0
 

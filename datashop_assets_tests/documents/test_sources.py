@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from datashop_assets.datasets import EMBEDDED_DIGEST
 from datashop_assets.documents.pool import ChangedPoolError, pool_shards, read_chosen
-from datashop_assets.documents.sources import find_source_files, fingerprint, is_as_listed, shard_names
+from datashop_assets.documents.sources import (
+    find_source_files,
+    fingerprint,
+    in_words,
+    is_as_listed,
+    list_source,
+    shard_names,
+)
 from datashop_assets.storage.folders import Folder, checked_name
 from datashop_assets_tests.documents.making import make_pool, write_documents
 
@@ -55,6 +62,20 @@ def test_a_link_to_a_file_is_that_file(tmp_path: Path, glob: str) -> None:
     assert is_as_listed(link)
     (tmp_path / "blobs" / "0f").write_bytes(b"{}\n{}\n")
     assert not is_as_listed(link)
+
+
+@pytest.mark.parametrize("glob", ["", "/*", "/**", "/*.jsonl"])
+@pytest.mark.parametrize("name", ["linked", "linked.jsonl"])
+def test_a_link_to_a_folder_is_said_to_be_one(tmp_path: Path, glob: str, name: str) -> None:
+    touch(tmp_path, "pool/a.jsonl", "other/b.jsonl")
+    (tmp_path / "pool" / name).symlink_to(tmp_path / "other")
+    listing = list_source(f"{tmp_path}/pool{glob}")
+    assert [file.name for file in listing.files] == ["a.jsonl"]
+    if glob == "/*.jsonl" and name == "linked":
+        assert listing.passed_over == {}
+    else:
+        assert listing.passed_over == {"a linked folder": [name]}
+        assert f"1 that are links to folders ({name}; links are not followed: name" in in_words(listing.passed_over)
 
 
 @pytest.mark.parametrize("to", ["nowhere", "b.jsonl"])
