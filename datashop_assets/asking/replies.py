@@ -120,7 +120,9 @@ class Judge:
         turn = turn_of(answer.raw)
         if answer.ended is Ended.LENGTH and not turn.ended:  # the model may have been about to reject a score
             where = " while it was thinking" if turn.reason else ""
-            reason = f"cut off after {answer.tokens_out} tokens{where}; raise sampling.max_tokens"
+            other = re.search("context|time", answer.reason)  # another limit than that of new tokens
+            fix = answer.reason if other else "raise sampling.max_tokens"
+            reason = f"cut off after {answer.tokens_out} tokens{where}; {fix}"
             return Judgement(Status.TRUNCATED, reason)
         if not answer.raw.strip():
             empty = f"an empty reply of {answer.tokens_out} tokens"

@@ -78,6 +78,12 @@ def test_a_score_before_the_end_of_the_turn_is_whole_even_if_the_reply_was_cut_o
     )
 
 
+@pytest.mark.parametrize("end", ["finish_reason model_context_window_exceeded", "finish_reason time_limit"])
+def test_a_cut_by_another_limit_than_that_of_new_tokens_says_which(end: str) -> None:
+    cut = BY_REPLY.judge(answer("Final score: 4, although", Ended.LENGTH, said=end))
+    assert (cut.status, cut.reason) == (Status.TRUNCATED, f"cut off after 9 tokens; {end}")
+
+
 def test_a_reply_without_a_score_shows_its_end_and_nothing_of_it_reaches_a_terminal() -> None:
     verdict = BY_REPLY.judge(answer("x" * 5000 + "I'm sorry,\n\x1b[2J I can't “help”.\u202e"))
     assert verdict.status is Status.UNPARSED
