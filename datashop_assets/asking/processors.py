@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from datashop_assets.asking.corrections import said_again
 from datashop_assets.asking.forms import Form, any_of
+from datashop_assets.asking.number_forms import DOUBT, HIGHEST_SCORE, NAMES, OPENING
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
-from datashop_assets.asking.written_numbers import DOUBT, HIGHEST_SCORE, NAMES, OPENING, number_at, said_again, value_of
+from datashop_assets.asking.written_numbers import number_at, value_of
 from datashop_assets.protocols.processor import Parsed, Processor
 from datashop_assets.storage.digests import digest_of_bytes
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.asking.processors import processor
 from datashop_assets.asking.turns import turn_of
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.printable import printable_line
 from datashop_assets.protocols.annotator import Answer, Ended, Status
 from datashop_assets.protocols.processor import ClaimsReader, Parsed, Processor

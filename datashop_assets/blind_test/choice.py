@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from datashop_assets.asking.number_forms import OPENING
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
-from datashop_assets.asking.written_numbers import OPENING
 from datashop_assets.excerpts import MARK, excerpt
 from datashop_assets.prompts.template import EXAMPLE
 from datashop_assets.protocols.annotator import Question, Reading

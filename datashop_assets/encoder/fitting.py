@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE
+from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.encoder.results import EncoderStepConfig
 from datashop_assets.encoder_kinds.kinds import FastTextKind, kind_of
 from datashop_assets.encoder_kinds.trained import (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE
+from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.documents.pool import read_chosen
 from datashop_assets.encoder.fitting import FEWEST, FittedCascade, FittedEncoder, floats
 from datashop_assets.encoder.measures import Measures, ScoredSample, by_source, with_intervals

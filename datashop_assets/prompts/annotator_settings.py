@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.asking.replies import OptionParsing, Parsing, ProcessorConfig, WrittenParsing
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE
 from datashop_assets.excerpts import Part
 from datashop_assets.prompts.section import Characters, Count, Scoring, Section, SectionConfig
 from datashop_assets.prompts.template import AnswerBeginning, Template

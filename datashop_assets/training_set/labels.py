@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from datashop_assets.asking.written_numbers import HIGHEST_SCORE
+from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.protocols.annotator import Status
 from datashop_assets.storage.digests import keyed_hash
 from datashop_assets.training_set.results import SourceLabels, TrainingSetConfig, TrainingSetResult

@@ -4,18 +4,22 @@ import re
 
 import pytest
 
-from datashop_assets.asking import processors, written_numbers
+from datashop_assets.asking import corrections, number_forms, processors
 from datashop_assets.asking.forms import Form
 
 TABLES = {
-    **{name: getattr(written_numbers, name) for name in (
-        "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT")},
+    **{name: getattr(number_forms, name) for name in (
+        "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT", "COUNTED",
+        "ITEMS", "LIST")},
     **{f"{name} of a verdict": getattr(processors, name) for name in (
         "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY")},
-    "AGAIN": tuple(written_numbers.again_forms("4")),
+    "AGAIN": tuple(corrections.again_forms("4")),
+    "DOUBTS": corrections.DOUBTS,
+    "RECONSIDERED": corrections.RECONSIDERED,
+    **{name: tuple(corrections.with_value(getattr(corrections, name), "2")) for name in ("RESULTS", "CORRECTIONS")},
 }  # fmt: skip
 FORMS = {f"{table}:{form.example}": form for table, forms in TABLES.items() for form in forms}
-BEFORE = {"final_score>": "<"}  # what must stand before an example
+BEFORE = {"final_score>": "<", ". Past\n2.": "1"}  # what must stand before an example
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
