@@ -25,7 +25,7 @@ from datashop_assets.storage.digests import digest_of_bytes
 _RATINGS = frozenset({"label", "score", "rating", "verdict", "grade"})
 MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 
-_MARKS = r"[\s*_`\"'\u201d\\)\]]{0,16}+"
+_MARKS = r"[\s*_`\"'\u201d\\)\]}]{0,16}+"
 _DASH = r"[\u2010-\u2015-]"
 _IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{_DASH}(?!\d))){{0,2}}+{OPENING}"
 _BEFORE_IS = rf"(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))"
@@ -62,6 +62,15 @@ STATED_SCALE = (
         "Scale: 1-10",
         rf"^[^\w\n]{{0,8}}(?:(?:rating|score|scoring)\s)?scale[^\w\n]{{1,6}}(?:{_FROM})?(?P<alone>\d{{1,4}})"
         r"(?:\s?points?)?[^\w\n]{0,8}$",
+    ),
+    Form(
+        "rated from 1 (worst) to 10",
+        r"\b(?:rat|scor|grad|judg|mark)(?:e|ed|es|ing)\b[^.\n\d]{0,40}?\bfrom\s+\d{1,2}(?:\s*\([^()\n]{0,30}\))?\s+to\s+"
+        r"(?P<rated>\d{1,4})",
+    ),
+    Form(
+        "I rate on a scale from 1 to 10",
+        rf"\b(?:I|we|rat(?:ed|ing))\b[^.\n\d]{{0,40}}\bon\s+an?\s+scale\s+(?:of|from)\s+(?:{_FROM})?(?P<mine>\d{{1,4}})",
     ),
     Form(
         "scale of 1 to 10: ",
@@ -123,6 +132,24 @@ OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
         r"(?-i:(?P<second>Great|Good|Okay|OK|Poor|Useless)(?![a-z]|\s[A-Z]))",  # and not the Great War
     ),
 )
+# A word that is no label: said to the one who asks, or a heading.
+ACKNOWLEDGED = (
+    Form("Okay.", r"\A\W{0,8}(?:okay|ok|great|good)[.!:,](?=\s*\n\s*\S)", "\nThe text is short."),
+    Form("Good:", rf"^[^\w\n]{{0,16}}(?:{_WORDS})[*_ \t]{{0,4}}:(?=[*_ \t]*\n)", "\n- It explains."),
+)
+FILLER = (
+    Form("Okay, so", r"ok(?:ay)?[,.][ \t]+(?:so|now|first|here|well|alright|this\s+text|the\s+text)\b"),
+    Form(
+        "Great, let me", r"(?:okay|ok|great|good)[,.!:][ \t]+(?:let\s+(?:me|us)|let's|i'll|i\s+will|here\s+is|here's)\b"
+    ),
+)
+_BAD = re.compile(
+    r"^[^\w\n]{0,16}(?:the\s+)?(?:bad|ugly|cons|weak(?:ness(?:es)?)?|negatives?|missing|"
+    r"(?:less|not\s+so)\s+good)[*_ \t]{0,4}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ALL_LABELS = re.compile(rf"(?:{_WORDS})(?:\s?[/|,]\s?(?:or\s+)?(?:{_WORDS})){{4}}(?!\w)", re.IGNORECASE)
+_ACKNOWLEDGED, _FILLER = any_of(*ACKNOWLEDGED), any_of(*FILLER)
 _LABELLED, _OTHER_LABEL = any_of(*LABEL), any_of(*OTHER_LABEL)
 _SCORE_BESIDE = re.compile(
     r"(?:^|[.;,|]\s)[^\w\n]{0,8}(?:(?:final|overall|total|numeric(?:al)?)[\s_-])?(?:score|rating|grade)(?![a-z])",
@@ -141,8 +168,8 @@ _NEARLY = any_of(*NEARLY)
 
 
 def _final_scores(text: str) -> Iterator[Place]:
-    stated = _STATED_SCALE.search(text)
-    highest = value_of(next(filter(None, stated.groups()))) if stated else HIGHEST_SCORE
+    stated = [value_of(next(filter(None, one.groups()))) for one in _STATED_SCALE.finditer(text)]
+    highest = next((one for one in stated if one != HIGHEST_SCORE), HIGHEST_SCORE)
     for mention in _MENTION.finditer(text):
         scale = _SCALE.match(text, mention.end())
         found = _final_score(text, mention, scale.end(), int(scale["of"])) if scale else None
@@ -178,6 +205,10 @@ def _score_of_json(text: str) -> WrittenVerdict | None:
 def _labels(text: str) -> Iterator[Place]:
     for found in _LABELLED.finditer(text):
         group = next(name for name in ("word", "chosen", "alone") if found[name])
+        if group == "alone" and (_ACKNOWLEDGED.match(text, found.start()) or _BAD.search(text, found.end())):
+            continue
+        if _ALL_LABELS.match(text, found.start(group)):
+            continue  # the labels to choose from
         verdict = _label(found[group], " ".join(found[0].split()))
         if (ends := _another_verdict(text, found.end(), verdict)) is not None:
             words = " ".join(text[found.start() : ends].split())
@@ -185,6 +216,9 @@ def _labels(text: str) -> Iterator[Place]:
         elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
             words = " ".join(text[found.start() : doubt.end()].split())
             verdict = WrittenVerdict(words, None, f"the label {words!r} is doubted or rejected")
+        elif filler := _FILLER.match(text, found.start(group)):
+            words = " ".join(text[found.start() : filler.end()].split())
+            verdict = WrittenVerdict(words, None, f"the label {words!r} may be an acknowledgement")
         elif nearly := _NEARLY.match(text, found.end()):
             words = " ".join(text[found.start() : nearly.end()].split())
             verdict = WrittenVerdict(words, None, f"the label {words!r} is more or less than one of the labels")

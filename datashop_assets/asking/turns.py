@@ -22,7 +22,7 @@ _MARK = re.compile(
     rf"|(?P<closes></(?:{_TAGS})\s*>|\[/THINK\]|\u25c1/think\u25b7|<\|(?:/|end_(?:of_)?)(?:{_TAGS})\|>"
     rf"|<\|inner_suffix\|>|<channel\|>|assistantfinal|{_CHANNEL % 'final'})"
     r"|(?P<turn>(?:<\|(?:im_start|start_header_id|start)\|>|<start_of_turn>|<\|turn>)\s*(?:assistant|model)(?:<\|(?:end_header_id|header_end)\|>)?"
-    rf"|<{_BAR}[^<>\s|\uff5c]{{1,40}}{_BAR}>|<\|turn>|<turn\|>|\[\|[a-z_]{{1,40}}\|\]|</?s>|<(?:bos|eos|pad)>|<(?:start|end)_of_turn>"
+    rf"|<{_BAR}(?!(?:begin|end)_of_box)[^<>\s|\uff5c]{{1,40}}{_BAR}>|<\|turn>|<turn\|>|\[\|[a-z_]{{1,40}}\|\]|</?s>|<(?:bos|eos|pad)>|<(?:start|end)_of_turn>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\])",
     re.IGNORECASE,
 )

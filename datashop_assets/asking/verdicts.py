@@ -12,7 +12,8 @@ The grammar, from the whole to the parts:
     label    = "Label" [":" | "="] one of the processor's words; or such a word on a line of its own
 
 No verdict: what stands in quotation marks, code or a block quote, unless it is alone on its line or is JSON; what the
-reply says that the text says ("the document claims Final score: 5"); a mention without a number ("Final score: N").
+reply says that the text says ("the document claims Final score: 5"); what a score would take ("a final score of 5 would
+require sources"); an acknowledgement or heading ("Okay.", "Good:"); a mention without a number ("Final score: N").
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
 ("7/10") or unit ("3 thousand"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add
@@ -20,6 +21,8 @@ up or has no result; a label that is not bare ("Good+", "Good, but poor in parts
 score that says something else ("Label: Good", "Score: 2/5"), in whatever key of a line or object; one that is doubted
 ("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone ("3 for style, 4 for
 content"); and verdicts that differ. Verdicts that agree are one.
+Likewise a number that counts something ("5 criteria"), begins a list or is for one part of the text; a score that what
+follows takes back ("Wait, ... so it is 2", see `corrections`) or that the sum in brackets beside it does not give.
 """
 
 import json
@@ -66,6 +69,11 @@ _REPORTED_AFTER = re.compile(
     r"(?:text|document|passage|excerpt|author|writer|page|article)\b",
     re.IGNORECASE,
 )
+_REACHED = re.compile(
+    r"(?<!manages )(?<!managed )\bto\s+(?:reach|get|earn|achieve|receive|deserve)\s+an?\s+(?:higher\s+)?$", re.I
+)
+_REACHED_AFTER = re.compile(r"[^.\n]{0,80}?\b(?:would|must|needs?|should|could|requires?|lacks?)\b", re.IGNORECASE)
+_CONDITION_AFTER = re.compile(r"(?:\s+would)?\s+(?:require|need|take|call\s+for|demand)\b", re.IGNORECASE)
 _BEFORE = 160  # characters in which such words are looked for
 _OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore", "scale", "range"})
 _QUOTING = frozenset({"quote", "quotes", "quotation", "excerpt", "evidence", "text", "document", "passage", "input"})
@@ -221,6 +229,10 @@ def _alone(text: str, begin: int, end: int) -> bool:
 
 
 def _reported(text: str, place: Place) -> bool:
-    """Whether the reply says that somebody else says so, or that it does not."""
+    """Whether the reply says that somebody else says so, that it does not, or what it would take."""
     before = text[max(0, place.begins - _BEFORE) : place.begins]
+    if _CONDITION_AFTER.match(text, place.ends):  # "a final score of 5 would require sources"
+        return True
+    if _REACHED.search(before) and _REACHED_AFTER.match(text, place.ends):
+        return True
     return bool(_REPORTED.search(before) or _REPORTED_AFTER.match(text, place.ends))

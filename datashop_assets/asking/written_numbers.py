@@ -57,7 +57,10 @@ _NAMED_ALONE = re.compile(rf"{AFTER}(?:$|[.,;:!?\n({{\[\u2014\u2013-]|because\b|
 _OPENING = re.compile(OPENING)
 _WHOLE_SCALE = re.compile(rf"[01]\s?(?:{DASH}|to)\s?{HIGHEST_SCORE}(?![\w%]|[.,/]\d)", re.IGNORECASE)
 MOST_TERMS = 24
-_TAG = re.compile(r"</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>", re.IGNORECASE)
+_TAG = re.compile(
+    r"<\|(?:begin|end)_of_box\|>|</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>",
+    re.IGNORECASE,
+)
 _ORDINARY = str.maketrans({"\u2212": "-", "\u2236": ":", "\u2215": "/"})
 
 

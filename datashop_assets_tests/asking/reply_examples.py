@@ -63,6 +63,23 @@ FORMS = Table(
         scores("Final score: 4.\n\nFinal score: 4", 4),
         scores("Final score: 4\n\nHowever, I would add 1 point for exercises.", 4),
         scores("Final score: 4. It would be raised to 5 with exercises.", 4),
+        scores("Final score: 3分", 3),
+        scores("Final score: 3点", 3),
+        scores("Final score: 3점", 3),
+        scores("Final score: 3分\uff08满分5分\uff09", 3),
+        scores("Final score: 3 из 5", 3),
+        scores("Final score: 3 von 5 Punkten", 3),
+        scores("Final score: 3 sur 5", 3),
+        scores("Final score: 2 (1 + 1 + 0)", 2),
+        scores("Final score: 3 (3 of 5 criteria met)", 3),
+        scores("## Final score\n\n3\n\n1. Past: yes\n2. Dates: yes", 3),
+        scores(r"\text{Final score} = 3", 3),
+        scores(r"\[\textbf{Final score: } 3\]", 3),
+        scores(r"$\boxed{\text{Final score: } 3}$", 3),
+        scores("Final score: <|begin_of_box|>3<|end_of_box|>", 3),
+        scores("Final score: 2\n\nA final score of 5 would require sources.", 2),
+        scores("Final score: 2\n\nTo reach a final score of 4 it would need sources.", 2),
+        scores("Final score: 2\n\nLet me double-check: past 1, dates 1. So it is 2.", 2),
     ),
     HEAD,
 )
@@ -168,6 +185,86 @@ REFUSED = Table(
         refused("Final score: 1 + 1 = 3", "the final score '1 + 1 = 3' does not add up"),
         refused("Final score: 3+", "the final score '3+' is a bound or a condition, not a score"),
         refused("Final score: 3 or higher", "the final score '3 or higher' is a bound or a condition, not a score"),
+        refused(
+            "### Final score\n\n1. Past: 1 point\n2. Dates: 1 point\nTotal: 2 points",
+            "the final score '1. Past: 1 point 2.' begins a list",
+        ),
+        refused(
+            "Final score:\n- 1 point for the past\n- 1 point for when and where\n= 2 points",
+            "the final score '1 point for' is for one part of the text",
+        ),
+        refused(
+            "Final score:\n\n1 point: past\n1 point: dates\n\n2/5",
+            "the final score '1 point:' is for one part of the text",
+        ),
+        refused(
+            "## Final score\n\n1 point for the past and 1 point for the dates: **2/5**",
+            "the final score '1 point for the past and 1' is more than one number",
+        ),
+        refused(
+            "Final score: 1 point for the past, 1 point for the dates, so 2 points",
+            "the final score '1 point for the past, 1' is more than one number",
+        ),
+        refused("Final score (5 criteria): 2", "the final score '5 criteria' counts something else"),
+        refused(
+            "## Final score\n\n5 criteria were checked, of which 2 are met.\n\n**2/5**",
+            "the final score '5 criteria' is for one part of the text",
+        ),
+        refused("Final score: 4 из 10", "the final score '4 из 10' is out of 10, not of 5"),
+        refused("Final score: 4 von 10 Punkten", "the final score '4 von 10' is out of 10, not of 5"),
+        refused("Final score: 4 sur 10", "the final score '4 sur 10' is out of 10, not of 5"),
+        refused("Final score: 4 de 10", "the final score '4 de 10' is out of 10, not of 5"),
+        refused("Final score: 4 (von maximal 10)", "the final score '4 (von maximal 10' is out of 10, not of 5"),
+        refused("Final score: 4 (Skala 1-10)", "the final score '4 (Skala 1-10' is out of 10, not of 5"),
+        refused(
+            "Final score: 4 (sur une échelle de 1 à 10)",
+            "the final score '4 (sur une échelle de 1 à 10' is out of 10, not of 5",
+        ),
+        refused("Final score: 4, maximum 10", "the final score '4, maximum 10' is out of 10, not of 5"),
+        refused("Final score: 3分\uff08满分10分\uff09", "the final score '3分(满分10' is out of 10, not of 5"),
+        refused("Rated from 1 (worst) to 10 (best). Final score: 4", "the final score '4' is out of 10, not of 5"),
+        refused(
+            "I rate on a scale from 1 to 10, as is usual.\n\nFinal score: 4",
+            "the final score '4' is out of 10, not of 5",
+        ),
+        refused(
+            "Final score: 3\n\nWait, I need to recount. It gives no causes, so it earns 2 points.",
+            "the final score '3 Wait, I need to recount' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nUpon reconsideration, I believe the score should be 2.",
+            "the final score '3 Upon reconsideration, I believe the score should be 2' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nApologies, I miscounted. The correct score is 2.",
+            "the final score '3 Apologies, I miscounted' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nI am not sure about this; 2 may be better.",
+            "the final score '3 I am not sure about this; 2 may be' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nLet me double-check: past 1, dates 1, causes 0. So it is 2.",
+            "the final score '3 Let me double-check: past 1, dates 1, causes 0. So it is 2' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nHmm, causes are needed. Let me lower it by one.",
+            "the final score '3 Hmm, causes are needed. Let me lower' is taken back",
+        ),
+        refused(
+            "Final score: 3\n\nThe final answer is: $\\boxed{2}$.",
+            "the final score '3 The final answer is: $\\\\boxed{2}$' is taken back",
+        ),
+        refused(
+            "Final score: 3. Strictly speaking it is a 2.",
+            "the final score '3. Strictly speaking it is a 2' is taken back",
+        ),
+        refused("Final score: 3 (borderline 2)", "the final score '3 (borderline 2' is more than one number"),
+        refused(
+            "Final score: 3 (somewhere between 2 and 3)",
+            "the final score '3 (somewhere between 2 and 3' is more than one number",
+        ),
+        refused("Final score: 3 (1 + 1 + 0 + 0 + 0)", "the final score '3 (' is not what the sum beside it gives"),
         refused("Final score: 0-5", "no number after 'Final score:'"),
         refused("Final score: one of the best", "no number after 'Final score:'"),
         refused("Final score: ~3", "no number after 'Final score:'"),
@@ -292,6 +389,21 @@ LABELS = Table(
         refused("Not great, not useless either", NO_LABEL),
         refused("Great Britain in the war", NO_LABEL),
         refused("Excellent", NO_LABEL),
+        refused(
+            "Okay.\n\nThe text teaches nothing.", "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless"
+        ),
+        refused(
+            "Great.\n\nPlease give me the text.", "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless"
+        ),
+        refused(
+            "Good:\n- explains\n\nBad:\n- rest", "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless"
+        ),
+        refused(
+            "Label: Okay, so this text is about sets. It is useless.",
+            "the label 'Label: Okay, so' may be an acknowledgement",
+        ),
+        scores("Okay.\n\nThe text teaches nothing.\n\nPoor", 2),
+        scores("Label: [Great/Good/Okay/Poor/Useless]\n\nLabel: Okay", 3),
     ),
     ("reply", "score"),
 )

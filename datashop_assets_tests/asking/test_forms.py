@@ -12,7 +12,8 @@ TABLES = {
         "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT", "COUNTED",
         "ITEMS", "LIST")},
     **{f"{name} of a verdict": getattr(processors, name) for name in (
-        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY")},
+        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY",
+        "ACKNOWLEDGED", "FILLER")},
     "AGAIN": tuple(corrections.again_forms("4")),
     "DOUBTS": corrections.DOUBTS,
     "RECONSIDERED": corrections.RECONSIDERED,
