@@ -93,7 +93,7 @@ _OF = (  # "of" and "in" as other languages write a scale: 3 sur 5, 3 von 5
 )
 _TO = rf"(?:{DASH}|/|\.\.\.?|to|bis|\u00e0|a|al|\u0430|\u0434\u043e|do|til|till|tot|at\u00e9|hasta)"
 _FULL = r"\u6ee1\u5206|\u6eff\u5206|\u603b\u5206|\u7e3d\u5206|\u6e80\u70b9|\u6eff\u9ede|\ub9cc\uc810"
-_ENDS = r"(?=[ \t]*(?:[^\W\d]{1,10}[ \t]*)?(?:[)\].,;!*_\n]|$))"
+_ENDS = r"(?=[ \t]{0,4}(?:[^\W\d]{1,10}[ \t]{0,4})?(?:[)\].,;!*_\n]|$))"
 SCALE = (
     Form(
         " out of 5",
@@ -119,23 +119,25 @@ SCALE = (
     ),
     Form(
         " \u0438\u0437 5",
-        rf"{AFTER}(?:[ \t]*[^\W\d]{{1,10}}[ \t]+)?[ \t]*[,(\[]?[ \t]*(?:{_OF})[ \t]+"
-        r"(?:maximal|max\.?|maximum|m\u00e1ximo|massimo)?[ \t]*(?P<von>\d{1,4})(?![\w%])",
+        rf"{AFTER}(?:[ \t]{{0,4}}[^\W\d]{{1,10}}[ \t]{{1,4}})?[ \t]{{0,4}}[,(\[]?[ \t]{{0,4}}(?:{_OF})[ \t]{{1,4}}"
+        r"(?:maximal|max\.?|maximum|m\u00e1ximo|massimo)?[ \t]{0,4}(?P<von>\d{1,4})(?![\w%])",
     ),
     Form(
         " auf einer Skala von 1 bis 10",
-        rf"{AFTER}[ \t]*[.,(\[]?[ \t]*(?!(?:because|since|as|due|given|for)\b)(?:[^\W\d]{{1,12}}[.:]?[ \t]+){{1,8}}"
+        rf"{AFTER}[ \t]{{0,4}}[.,(\[]?[ \t]{{0,4}}(?!(?:because|since|as|due|given|for)\b)"
+        rf"(?:[^\W\d]{{1,12}}[.:]?[ \t]{{1,4}}){{1,8}}"
         rf"(?:\d\s?{_TO}\s?)?(?P<top>10|20|50|100)(?![\w%]|[.,/]\d){_ENDS}",
     ),
     Form(
         " (\u00e9chelle de 1 \u00e0 10",
-        rf"{AFTER}\.?[ \t]*[(\[][^()\[\]\d\n]{{0,40}}(?:\d\s?{_TO}\s?(?P<range>\d{{1,3}})"
+        rf"{AFTER}\.?[ \t]{{0,4}}[(\[][^()\[\]\d\n]{{0,40}}(?:\d\s?{_TO}\s?(?P<range>\d{{1,3}})"
         rf"(?=[^()\[\]\d\n]{{0,20}}[)\]])|(?P<alone>10|20|50|100)(?![\d%]|[.,/]\d){_ENDS})",
         ")",
     ),
     Form(
         ", \u6ee1\u52065",
-        rf"{AFTER}[ \t]*[,(\u3001]?[ \t]*(?:{_FULL})[ \t]*(?:[\u4e3a\u70ba\u662f\u306f:][ \t]*)?"
+        rf"{AFTER}[ \t]{{0,4}}[,(\u3001]?[ \t]{{0,4}}(?:{_FULL})[ \t]{{0,4}}"
+        rf"(?:[\u4e3a\u70ba\u662f\u306f:][ \t]{{0,4}})?"
         rf"(?P<full>\d{{1,4}})(?:{_POINT})?",
     ),
 )
