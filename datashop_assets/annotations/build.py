@@ -22,6 +22,7 @@ from datashop_assets.asking.turns import turn_of
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.printable import printable_line
+from datashop_assets.prompts.annotator_settings import QuestionRankingConfig
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question, Status
 from datashop_assets.protocols.progress import Bar
 from datashop_assets.rubric.results import RubricResult, rubric_text
@@ -70,8 +71,8 @@ def build(run: Run) -> AnnotationsResult:
         asked_now=collector.asked,
         seconds_asking=round(spending.seconds, 1),
         tokens_lost=store.lost_tokens(),
-        first_pass=first_pass_spent(run, [row["content"] for row in first_round(index, design)[1]])
-        if design.second
+        first_pass=first_pass_spent(run, config.cascade, [row["content"] for row in first_round(index, design)[1]])
+        if design.second and isinstance(config.cascade, QuestionRankingConfig)
         else None,
         budget_reached=reached,
         damaged_parts=list(store.damaged),

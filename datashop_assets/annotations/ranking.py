@@ -83,10 +83,8 @@ def _by_question(run: Run, cascade: QuestionRankingConfig, contents: Sequence[st
     return {content: UNSCORED if score is None else score for content, score in scores.items()}
 
 
-def first_pass_spent(run: Run, contents: Sequence[str]) -> TokensSpent | None:
-    """What a first pass over `contents` took, over all runs; None where no annotator makes one."""
-    if not isinstance(cascade := run.config.cascade, QuestionRankingConfig):
-        return None
+def first_pass_spent(run: Run, cascade: QuestionRankingConfig, contents: Sequence[str]) -> TokensSpent:
+    """What a first pass over `contents` took, over all runs."""
     question, wanted = _question(run, cascade), frozenset(contents)
     store = AnswerStore.of(run.answers, question)
     spent = TokensSpent(lost=store.lost_tokens())

@@ -16,7 +16,7 @@ from typing import Any
 
 from datashop_assets.asking.corrections import said_again
 from datashop_assets.asking.forms import Form, any_of
-from datashop_assets.asking.number_forms import DOUBT, HIGHEST_SCORE, NAMES, OPENING
+from datashop_assets.asking.number_forms import DASH, DOUBT, HIGHEST_SCORE, NAMES, OPENING
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import number_at, value_of
 from datashop_assets.protocols.processor import Parsed, Processor
@@ -26,10 +26,9 @@ _RATINGS = frozenset({"label", "score", "rating", "verdict", "grade"})
 MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 
 _MARKS = r"[\s*_`\"'\u201d\\)\]}]{0,16}+"
-_DASH = r"[\u2010-\u2015-]"
-_IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{_DASH}(?!\d))){{0,2}}+{OPENING}"
-_BEFORE_IS = rf"(?={_MARKS}(?:[:=]|is\b|{_DASH}\s))"
-_FROM = rf"\d\s?(?:{_DASH}|to|\.\.\.?)\s?"
+_IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{DASH}(?!\d))){{0,2}}+{OPENING}"
+_BEFORE_IS = rf"(?={_MARKS}(?:[:=]|is\b|{DASH}\s))"
+_FROM = rf"\d\s?(?:{DASH}|to|\.\.\.?)\s?"
 
 # What the parts of "Final score (out of 5): 3" look like, each by an example.
 MENTION = (
@@ -113,13 +112,13 @@ LABEL = (
     ),
 )
 _JOINING = (
-    rf"(?:/|\||,|;|{_DASH}|or|to|and|but|yet|though|although|maybe|perhaps|possibly|probably|almost|nearly|even|rather|"
+    rf"(?:/|\||,|;|{DASH}|or|to|and|but|yet|though|although|maybe|perhaps|possibly|probably|almost|nearly|even|rather|"
     r"bordering\s+on|verging\s+on|leaning(?:\s+towards?)?|with\s+(?:some|a\s+few))"
 )
 OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
     Form(
         ", but poor",
-        rf"[\s*_`\"'\u201d)]{{0,8}}(?:(?:(?<![a-z]){_JOINING}(?![a-z])|{_DASH}|[/|,;])\s{{0,4}}){{1,4}}+{OPENING}(?<![a-z]){_WORD}",
+        rf"[\s*_`\"'\u201d)]{{0,8}}(?:(?:(?<![a-z]){_JOINING}(?![a-z])|{DASH}|[/|,;])\s{{0,4}}){{1,4}}+{OPENING}(?<![a-z]){_WORD}",
     ),
     Form(
         "; clarity: Poor",  # a part of the text under a key of its own
@@ -157,7 +156,7 @@ _SCORE_BESIDE = re.compile(
 )
 _SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
 _WITH_NUMBER = re.compile(
-    rf"{_MARKS}(?:(?:[(\[,;:=]|{_DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])|(?=\d[\d.]{{0,3}}\s?(?:/|out\s+of)))",
+    rf"{_MARKS}(?:(?:[(\[,;:=]|{DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])|(?=\d[\d.]{{0,3}}\s?(?:/|out\s+of)))",
     re.IGNORECASE,
 )
 _NUMBER_ENDS = re.compile(

@@ -57,20 +57,21 @@ class StaticKind:
 
         tokens = self._embedding.tokens(labelled.texts)
         vectors = self._embedding.vectors(tokens).astype(np.float64)
-        rarity = rarity_of(tokens)
-        words = word_features(tokens, rarity)
-        features = sparse.csr_array(sparse.hstack([sparse.csr_array(vectors), words]))
+        rarity = rarity_of(tokens) if self._words else None
         targets = np.array(labelled.targets, dtype=np.float64)
         weights = np.array(labelled.weights) * np.array(labelled.repeats)
         weights /= weights.mean()
+        features: Array | sparse.csr_array = vectors
+        if rarity is not None:
+            features = sparse.csr_array(sparse.hstack([sparse.csr_array(vectors), word_features(tokens, rarity)]))
         head = LogisticRegression(C=STRENGTH, max_iter=2000).fit(
-            sparse.vstack([features, features]) if self._words else np.concatenate([vectors, vectors]),
+            features[np.tile(np.arange(len(targets)), 2)],
             np.repeat([1, 0], len(targets)),
             sample_weight=np.concatenate([weights * targets, weights * (1 - targets)]),
         )
         width = self._embedding.width
         direction, bias = head.coef_[0][:width], float(head.intercept_[0])
-        if not self._words:
+        if rarity is None:
             return VectorEncoder(self._embedding, direction, bias, folder)
         return StaticEncoder(self._embedding, direction, bias, folder, WordHead(rarity, head.coef_[0][width:]))
 
@@ -118,8 +119,11 @@ class StaticEncoder:
         return np.concatenate([np.zeros(0), *map(self._margin, blocks)])
 
     def _margin(self, tokens: sparse.csr_array) -> Array:
-        margin = np.asarray(self.embedding.vectors(tokens).astype(np.float64) @ self.direction + self.bias)
+        margin = self._margin_of_vectors(self.embedding.vectors(tokens))
         return margin if self.words is None else margin + self.words.margin(tokens)
+
+    def _margin_of_vectors(self, vectors: Half) -> Array:
+        return np.asarray(vectors.astype(np.float64) @ self.direction + self.bias)
 
 
 class VectorEncoder(StaticEncoder):
@@ -127,7 +131,7 @@ class VectorEncoder(StaticEncoder):
 
     def margin_of(self, vectors: Half) -> Array:
         """Vectors [documents, D], as of `pool_embeddings` -> log-odds float64 [documents]: what `margin` gives."""
-        return np.asarray(vectors.astype(np.float64) @ self.direction + self.bias)
+        return self._margin_of_vectors(vectors)
 
 
 def rarity_of(tokens: sparse.csr_array) -> Array:

@@ -136,7 +136,6 @@ def _beside(place: Path) -> Path:
 
 def _look_up(filesystem: Any, path: str, size: int, named: str) -> None:
     """Asks a bucket for what it has just taken. Raises `OSError` where it is not there: a run is then retried."""
-    filesystem.invalidate_cache(path.rpartition("/")[0])
     found = int(filesystem.size(path)) if filesystem.exists(path) else None
     if found != size:
         raise OSError(f"{named}: {size} bytes were written and {found} are there; run again")

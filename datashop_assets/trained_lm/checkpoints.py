@@ -27,7 +27,7 @@ SECONDS = 10.0  # between two checkpoints, and
 SPARED = 20  # times as long as the last one took: at most a twentieth of a run is spent on them
 
 # Orbax numbers saves by one counter of the process, and a save whose number another one takes waits until it gives up.
-# Seeds train side by side, so they begin to save one after the other; what is written is written at the same time.
+# Seeds train side by side, so they begin to save one after the other. An asynchronous save goes on beside the others'.
 BEGINNING = threading.Lock()
 
 History = np.ndarray  # [steps taken, 2] float32: loss in nats a token, and seconds that the step took
