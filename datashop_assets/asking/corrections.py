@@ -73,6 +73,14 @@ DOUBTS = (  # said after a verdict: that it is wrong
         r"made\s+an?\s+(?:mistake|error)|was\s+(?:wrong|mistaken))\b",
     ),
     Form(
+        "Ignore that",
+        rf"{_BEGINS}(?:(?:please|you\s+may)\s)?(?:ignore|disregard|forget|scratch)\s+(?:that|this|it|the)\b",
+    ),
+    Form(
+        "That was a joke",
+        rf"{_BEGINS}(?:just\s+|i(?:'m|\s+am)\s+)?(?:(?:that|this|it)(?:'s|\s+(?:is|was))\s+(?:only\s+|just\s+)?a\s+(?:joke|guess|placeholder)|kidding|joking)\b",
+    ),
+    Form(
         "I need to recount",
         rf"{_BEGINS}(?:[^.!?\n]{{0,40}}[ \t])?i\s+(?:need|have|want|ought)\s+to\s+"
         r"(?:recount|reconsider|re-?evaluate|correct|revise|adjust|lower|raise)\b",

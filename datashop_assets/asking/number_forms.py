@@ -55,7 +55,7 @@ _COUNTED = (
     "criteri(?:a|on)|conditions?|requirements?|questions?|items?|categor(?:y|ies)|aspects?|dimensions?|checks?|factors?|"
     "elements?|examples?|sources?|facts?|errors?|mistakes?|paragraphs?|sentences?|sections?|texts?|documents?|parts?"
 )
-_NO_COUNT = (  # may follow a score without a comma
+NO_COUNT = (  # may follow a score without a comma
     "points?|pts?|stars?|marks?|out|of|in|per|over|from|on|because|since|as|given|due|is|was|seems?|feels?|would|could|"
     "might|may|or|and|to|through|thru|until|vs|maybe|perhaps|possibly|probably|even|rather|up|if|unless|at|min|max|"
     "minimum|maximum|plus|minus|less|times|with|where|but|though|although|while|so|therefore|thus|overall|only|scale"
@@ -63,7 +63,7 @@ _NO_COUNT = (  # may follow a score without a comma
 COUNTED = (
     Form(
         " criteria",
-        rf"[ \t*_]{{1,4}}(?:of\s+the\s+)?(?:(?!(?:{_NO_COUNT})\b)[^\W\d]{{1,12}}\s+)?(?:{_COUNTED})(?![\w'\u2019-])",
+        rf"[ \t*_]{{1,4}}(?:of\s+the\s+)?(?:(?!(?:{NO_COUNT})\b)[^\W\d]{{1,12}}\s+)?(?:{_COUNTED})(?![\w'\u2019-])",
     ),
 )
 ITEMS = (  # behind a number that begins a line below "Final score": what its points are for
@@ -73,7 +73,7 @@ ITEMS = (  # behind a number that begins a line below "Final score": what its po
         " point - it\n- 1 point",
         rf"[ \t]*points?\b[ \t*_`]{{0,8}}(?:\(|{DASH})[^\n]{{0,300}}\n\n?[^\w\n]{{0,12}}\d[ \t]?points?\b",
     ),
-    Form(" texts", rf"[ \t]+(?!(?:{_NO_COUNT})\b)(?-i:[a-z]){{2,20}}(?=[ \t]+(?-i:[a-z]))", " say"),
+    Form(" texts", rf"[ \t]+(?!(?:{NO_COUNT})\b)(?-i:[a-z]){{2,20}}(?=[ \t]+(?-i:[a-z]))", " say"),
 )
 LIST = (
     Form(

@@ -17,6 +17,7 @@ from typing import Any
 from datashop_assets.asking.corrections import said_again
 from datashop_assets.asking.forms import Form, any_of
 from datashop_assets.asking.number_forms import DASH, DOUBT, HIGHEST_SCORE, NAMES, OPENING
+from datashop_assets.asking.surroundings import other_labels, other_numbers
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import number_at, value_of
 from datashop_assets.protocols.processor import Parsed, Processor
@@ -26,7 +27,8 @@ _RATINGS = frozenset({"label", "score", "rating", "verdict", "grade"})
 MEDU_SCORES = {"great": 5, "good": 4, "okay": 3, "poor": 2, "useless": 1}
 
 _MARKS = r"[\s*_`\"'\u201d\\)\]}]{0,16}+"
-_IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b|[:=]|->|\u2192|{DASH}(?!\d))){{0,2}}+{OPENING}"
+_THEREFORE = r"(?:[ \t]+(?:therefore|thus|hence|then|consequently|accordingly)\b)?"
+_IS = rf"(?:{_MARKS}(?:(?:is|was|of)\b{_THEREFORE}|[:=]|->|\u2192|{DASH}(?!\d))){{0,2}}+{OPENING}"
 _BEFORE_IS = rf"(?={_MARKS}(?:[:=]|is\b|{DASH}\s))"
 _FROM = rf"\d\s?(?:{DASH}|to|\.\.\.?)\s?"
 
@@ -133,7 +135,13 @@ OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
 )
 # A word that is no label: said to the one who asks, or a heading.
 ACKNOWLEDGED = (
-    Form("Okay.", r"\A\W{0,8}(?:okay|ok|great|good)[.!:,](?=\s*\n\s*\S)", "\nThe text is short."),
+    Form(
+        "Okay.",
+        r"\A\s{0,8}(?:okay|ok|great|good)\b[.!:,]?(?=\s*\n\s*(?!(?:\W{0,4}(?:reason|justification|explanation|rationale|"
+        r"because|why)))\S)",
+        "\nThe text is short.",
+    ),
+    Form("Okay: the", r"^[^\w\n]{0,16}ok(?:ay)?[*_ \t]{0,4}[:\u2013\u2014][*_ \t]{0,4}\w+"),
     Form("Good:", rf"^[^\w\n]{{0,16}}(?:{_WORDS})[*_ \t]{{0,4}}:(?=[*_ \t]*\n)", "\n- It explains."),
 )
 FILLER = (
@@ -193,12 +201,13 @@ def _is_final(mention: re.Match[str]) -> bool:
     return "final" in mention[0].lower()
 
 
-def _score_of_json(text: str) -> WrittenVerdict | None:
+def _score_of_json(text: str) -> Place | None:
     opening = _OPENING.match(text)
-    number = number_at(text, opening.end() if opening else 0)
-    if number is None:
+    begins = opening.end() if opening else 0
+    if (number := number_at(text, begins)) is None:
         return None
-    return WrittenVerdict(f"score: {number.words}", number.value, number.reason and f"the final score {number.reason}")
+    reason = number.reason and f"the final score {number.reason}"
+    return Place(WrittenVerdict(f"score: {number.words}", number.value, reason), 0, begins, number.ends)
 
 
 def _labels(text: str) -> Iterator[Place]:
@@ -262,19 +271,19 @@ def _label(word: str, words: str) -> WrittenVerdict:
     return WrittenVerdict(words, MEDU_SCORES["okay" if name == "ok" else name])
 
 
-def _label_of_json(text: str) -> WrittenVerdict | None:
+def _label_of_json(text: str) -> Place | None:
     if found := re.fullmatch(rf"\W*{_WORD}\W*", text, re.IGNORECASE):
-        return _label(found["word"], text)
+        return Place(_label(found["word"], text), 0, found.start("word"), len(text))
     number = _score_of_json(text)
-    return number and replace(number, beside=True)
+    return number and replace(number, verdict=replace(number.verdict, beside=True))
 
 
 class FinalScore:
     """A whole number from 0 to 5, as in `Final score: 4`, `**Final score:** 4/5`, `Final score is four`."""
 
     answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
-    version = "4"
-    grammar = Grammar(_final_scores, frozenset({"finalscore"}), _score_of_json, _RATINGS)
+    version = "5"
+    grammar = Grammar(_final_scores, other_numbers, frozenset({"finalscore"}), _score_of_json, _RATINGS)
 
     def parse(self, reply: str) -> Parsed:
         """The score on which all final scores of the reply agree."""
@@ -289,9 +298,10 @@ class Medu:
     """A word as the MEDU prompt asks for it: after `Label:` or the like; where none is, alone on a line."""
 
     answers: Sequence[str] = tuple(word.capitalize() for word in MEDU_SCORES)
-    version = "4"
+    version = "5"
     grammar = Grammar(
         _labels_and_scores,
+        other_labels(lambda word: float(MEDU_SCORES["okay" if word == "OK" else word.lower()])),
         frozenset(f"{final}{name}" for final in ("", "final") for name in _RATINGS),
         _label_of_json,
     )

@@ -12,8 +12,8 @@ The grammar, from the whole to the parts:
     label    = "Label" [":" | "="] one of the processor's words; or such a word on a line of its own
 
 No verdict: what stands in quotation marks, code or a block quote, unless it is alone on its line or is JSON; what the
-reply says that the text says ("the document claims Final score: 5"); what a score would take ("a final score of 5 would
-require sources"); an acknowledgement or heading ("Okay.", "Good:"); a mention without a number ("Final score: N").
+reply says that the text says ("the document claims Final score: 5"); what is said under a condition ("if it had any
+sources, Final score: 5"); an acknowledgement or heading ("Okay.", "Good:"); a mention without a number.
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
 ("7/10") or unit ("3 thousand"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add
@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from datashop_assets.asking.surroundings import Others, has_condition, refusal
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.asking.written_numbers import plain
 from datashop_assets.protocols.processor import Parsed
@@ -85,6 +86,7 @@ _LOOKALIKES = str.maketrans(
     "abeijklmnoprcstyxABEIKMHOPCSTXaeivopcAEINOPCFon",
 )
 QUOTED_ONLY = "holds a score in quotation only"
+CONDITION_ONLY = "holds a score under a condition only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,15 @@ class Place:
 class Grammar:
     """How one kind of verdict is written.
 
-    `places`: every one in a text, wherever it stands. `keys`: of a JSON object, letters only, whose `value` is one.
-    `keys_beside`: those whose value is one beside what the object's texts say.
+    `places`: every one in a text, wherever it stands. `others`: what of the words after it is another score.
+    `keys`: of a JSON object, letters only, whose `value` is one. `keys_beside`: those whose value is one beside what
+    the object's texts say.
     """
 
     places: Callable[[str], Iterable[Place]]
+    others: Others
     keys: frozenset[str]
-    value: Callable[[str], WrittenVerdict | None]
+    value: Callable[[str], Place | None]
     keys_beside: frozenset[str] = frozenset()
 
     def parse(self, reply: str, missing: str) -> Parsed:
@@ -132,9 +136,9 @@ class Grammar:
         turn = turn_of(reply)
         if not turn.answer:
             return Parsed(None, turn.reason)
-        verdicts, quoted = self._own(plain(turn.answer))
+        verdicts, not_own = self._own(plain(turn.answer))
         if all(one.beside for one in verdicts):
-            return Parsed(None, QUOTED_ONLY if quoted else missing)
+            return Parsed(None, not_own or missing)
         if refused := next((one for one in verdicts if one.score is None), None):
             return Parsed(None, refused.reason)
         first = verdicts[0]
@@ -148,59 +152,87 @@ class Grammar:
             one.verdict.score for one in self.places(plain(document).translate(_LOOKALIKES)) if not one.verdict.beside
         ]
 
-    def _own(self, text: str) -> tuple[list[WrittenVerdict], bool]:
-        """The model's own verdicts, and whether there are others."""
+    def _own(self, text: str) -> tuple[list[WrittenVerdict], str]:
+        """The model's own verdicts, and why others are none."""
         if (members := _json(text)) is not None:
             return self._of_json(members)
         found: list[WrittenVerdict] = []
-        kept, at, quoted = "", 0, False
+        kept, at, not_own = "", 0, ""
         for fence in _FENCE.finditer(text):
             code = fence["code"].strip()
             kept += text[at : fence.start()]
             at = fence.end()
             if (members := _json(code)) is not None:
                 verdicts, others = self._of_json(members)
-                found, quoted = found + verdicts, quoted or others
+                found, not_own = found + verdicts, not_own or others
             elif "\n" not in code:  # a verdict put into a box is still one
                 kept += f"\n{code}\n"
             else:
                 kept += "\n\u2026\n"
         places, others = self._in_words(kept + text[at:])
-        return found + [one.verdict for one in places], others or quoted
+        return found + [one.verdict for one in places], others or not_own
 
-    def _in_words(self, text: str) -> tuple[list[Place], bool]:
+    def _in_words(self, text: str) -> tuple[list[Place], str]:
         own: list[Place] = []
-        others, next_turn = False, len(text)
+        not_own, next_turn = "", len(text)
         quotations = [span for one in _QUOTATION.finditer(text) if not _alone(text, *(span := one.span()))]
         starts = [begin for begin, _ in quotations]
+        others: list[tuple[int, int]] = []  # verdicts that are not the model's own
         for place in self.places(text):
             if place.begins >= next_turn:
                 break
             before = bisect_right(starts, place.begins) - 1
-            if (before >= 0 and place.value < quotations[before][1]) or _reported(text, place):
-                others = True
-            else:
-                own.append(place)
-                if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, own[0].ends)):
-                    next_turn = turn.start()
+            quoted = before >= 0 and place.value < quotations[before][1]
+            conditional = has_condition(text, place.begins, place.value)
+            if why := QUOTED_ONLY if quoted or _reported(text, place) else CONDITION_ONLY if conditional else "":
+                not_own = not_own or why
+                others.append((place.begins, place.ends))
+                continue
+            own.append(place)
+            if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, place.ends)):
+                next_turn = turn.start()
         strong = any(not one.weak and not one.verdict.beside for one in own)
-        return [one for one in own if not (strong and one.weak)], others
+        counted = [one for one in own if not (strong and one.weak)]
+        said = _without(text, sorted([*quotations, *others]))
+        begins = [*(one.begins for one in counted if not one.verdict.beside), next_turn]
+        checked = [self._checked(one, said, begins[bisect_right(begins, one.begins)]) for one in counted]
+        return checked, not_own
 
-    def _of_json(self, members: Sequence[tuple[str, Any]]) -> tuple[list[WrittenVerdict], bool]:
-        """By key; where no key is one, what its texts say that are no quotation. And whether there are others."""
+    def _checked(self, place: Place, text: str, until: int) -> Place:
+        """A verdict with what follows it up to `until` taken into account."""
+        verdict = place.verdict
+        if verdict.score is None or verdict.beside:
+            return place
+        if not (why := refusal(text, place.ends, until, verdict.score, self.others)):
+            return place
+        return replace(place, verdict=replace(verdict, score=None, reason=f"{verdict.words!r} {why}"))
+
+    def _of_json(self, members: Sequence[tuple[str, Any]]) -> tuple[list[WrittenVerdict], str]:
+        """By key; where no key is one, what its texts say that are no quotation. And why others are none."""
         scales = [value[-1] if isinstance(value, list) and value else value for key, value in members if key in _OUT_OF]
         scale = f" out of {scales[0]}" if scales else ""
 
         def values(keys: frozenset[str]) -> list[WrittenVerdict]:
-            named = [value for key, value in members if key in keys and not isinstance(value, bool)]
-            return [one for value in named if (one := self.value(plain(f"{value}{scale}"))) is not None]
+            named = [plain(f"{value}{scale}") for key, value in members if key in keys and not isinstance(value, bool)]
+            places = [(place, text) for text in named if (place := self.value(text)) is not None]
+            return [self._checked(place, text, len(text)).verdict for place, text in places]
 
         if any(key in self.keys for key, _ in members):
-            return values(self.keys), False
+            return values(self.keys), ""
         texts = [(key, self._in_words(plain(value))) for key, value in members if isinstance(value, str)]
         said = [place.verdict for key, (places, _) in texts for place in places if key not in _QUOTING]
-        quoted = any(others or (places and key in _QUOTING) for key, (places, others) in texts)
-        return said + [replace(one, beside=True) for one in values(self.keys_beside)], quoted
+        quoted = any(places and key in _QUOTING for key, (places, _) in texts)
+        not_own = next((why for _, (_, why) in texts if why), QUOTED_ONLY if quoted else "")
+        return said + [replace(one, beside=True) for one in values(self.keys_beside)], not_own
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """`text` with blanks in `spans`, which are in order."""
+    parts, at = [], 0
+    for begin, end in spans:
+        parts += [text[at:begin], " " * (end - max(begin, at))]
+        at = max(at, end)
+    return "".join([*parts, text[at:]])
 
 
 def _json(text: str) -> list[tuple[str, Any]] | None:

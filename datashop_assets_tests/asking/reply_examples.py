@@ -62,7 +62,6 @@ FORMS = Table(
         scores("Final score: N is hard to say. Final score: 2", 2),
         scores("Final score: 4.\n\nFinal score: 4", 4),
         scores("Final score: 4\n\nHowever, I would add 1 point for exercises.", 4),
-        scores("Final score: 4. It would be raised to 5 with exercises.", 4),
         scores("Final score: 3分", 3),
         scores("Final score: 3点", 3),
         scores("Final score: 3점", 3),
@@ -79,7 +78,6 @@ FORMS = Table(
         scores("Final score: <|begin_of_box|>3<|end_of_box|>", 3),
         scores("Final score: 2\n\nA final score of 5 would require sources.", 2),
         scores("Final score: 2\n\nTo reach a final score of 4 it would need sources.", 2),
-        scores("Final score: 2\n\nLet me double-check: past 1, dates 1. So it is 2.", 2),
     ),
     HEAD,
 )
@@ -168,7 +166,7 @@ REFUSED = Table(
         refused("Final score: 3\n\nFinal answer: 4", f"the final score '3 Final answer: 4' {MORE}"),
         refused(
             "Final score: 3\nIt is thin.\n\nRevised score: 2",
-            "two scores disagree: 'Final score: 3' and 'Revised score: 2'",
+            "'Final score: 3' is followed by another: 'Revised score: 2'",
         ),
         refused(
             "Final score: 5 is what others would say; mine is 2", "the final score '5 is what' is doubted or rejected"
@@ -270,6 +268,43 @@ REFUSED = Table(
         refused("Final score: ~3", "no number after 'Final score:'"),
         refused("I would give it a 4.", "does not say 'Final score:'"),
         refused("Final score: 3. No: Final score: 4", "two scores disagree: 'Final score: 3' and 'Final score: 4'"),
+    ),
+    HEAD,
+)
+
+AROUND = Table(
+    "What stands around a score",
+    "A score counts where what stands around it is of the forms below: no condition before it, behind it the end of the "
+    "line or a clause, and no other score after it. All else is refused, also where a person would see what is meant.",
+    (
+        scores("I would give this text a final score of 3", 3),
+        scores("Because the text is not mathematical, the final score is 1.", 1),
+        scores("The final score is therefore 3.", 3),
+        scores("Final score: 4 - very good explanation of 3 methods", 4),
+        scores("Final score: 3, not bad", 3),
+        scores("Final score: 3/5. Half of it is new, 50% of chapter 4, with 2 examples.", 3),
+        scores("Final score: 4\n\nThe score of 4 is for its depth; it is not a 5 because of errors.", 4),
+        scores("Final score: 3\n- Depth: 1\n- Style: 2", 3),
+        scores("Final score: 3\n\n1. Relevance (1/1)\n2. Depth (0/1)", 3),
+        scores("An ideal text: Final score: 5. As it stands: Final score: 2", 2),
+        refused("If it had sources, Final score: 5.", "holds a score under a condition only"),
+        refused("Final score: 3 excellent", "'Final score: 3' is followed by 'excellent'"),
+        refused("Final score: 4 oder 5", "'Final score: 4' is followed by 'oder 5'"),
+        refused("Final score: 4 (ou 5)", "'Final score: 4' is followed by another: '(ou 5'"),
+        refused("Final score: 3 (tentative)", "'Final score: 3' is doubted: '(tentative'"),
+        refused("Final score: 3, if generous", "'Final score: 3' is doubted: ', if'"),
+        refused("Final score: 3\n\nScore: 2", "'Final score: 3' is followed by another: 'Score: 2'"),
+        refused("Final score: 3\n\nI award 2 points.", "'Final score: 3' is followed by another: 'I award 2'"),
+        refused("Final score: 3; however 2 is fairer", "'Final score: 3' is followed by another: 'however 2'"),
+        refused(
+            "Final score: 4. It would be raised to 5 with exercises.",
+            "'Final score: 4' is followed by another: 'It would be raised to 5'",
+        ),
+        refused(
+            "Final score: 4. That was generous: 2 fits better.",
+            "'Final score: 4' is followed by another: 'That was generous: 2'",
+        ),
+        refused("Final score: 4. That's a joke.", 'the final score "4. That\'s a joke" is taken back'),
     ),
     HEAD,
 )
@@ -403,6 +438,14 @@ LABELS = Table(
             "the label 'Label: Okay, so' may be an acknowledgement",
         ),
         scores("Okay.\n\nThe text teaches nothing.\n\nPoor", 2),
+        refused("Great\n\nThe text teaches nothing.", NO_LABEL),
+        refused("Okay: it teaches nothing.", NO_LABEL),
+        scores("Great\n\nReason: it teaches a method.", 5),
+        scores("**Great**\n\nIt teaches a method.", 5),
+        refused("Label: Good enough", "'Label: Good' is followed by 'enough'"),
+        refused("Label: Great Britain", "'Label: Great' is followed by 'Britain'"),
+        refused("Label: Good if generous", "'Label: Good' is followed by 'if generous'"),
+        refused("Label: Good\n\nPoor", "'Label: Good' is followed by another: 'Poor'"),
         scores("Label: [Great/Good/Okay/Poor/Useless]\n\nLabel: Okay", 3),
     ),
     ("reply", "score"),
@@ -523,6 +566,6 @@ REPLIES = Page(
     "words, and the reply is `unparsed`, like any other with a second try.\n\n"
     "A change of how replies are read asks nobody again: stored replies are read anew, and only what then holds no "
     "score gets its second try.",
-    (FORMS, REFUSED, TURNS, QUOTED, LABELS, MESSAGES),
+    (FORMS, REFUSED, AROUND, TURNS, QUOTED, LABELS, MESSAGES),
     "datashop_assets_tests/asking/reply_examples.py",
 )

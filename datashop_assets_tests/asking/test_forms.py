@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from datashop_assets.asking import corrections, number_forms, processors
+from datashop_assets.asking import corrections, number_forms, processors, surroundings
 from datashop_assets.asking.forms import Form
 
 TABLES = {
@@ -14,6 +14,8 @@ TABLES = {
     **{f"{name} of a verdict": getattr(processors, name) for name in (
         "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY",
         "ACKNOWLEDGED", "FILLER")},
+    **{f"{name} around a verdict": getattr(surroundings, name) for name in (
+        "CLAUSE", "REASON", "DOUBT", "CONDITION", "NUMBERED", "COUNTS")},
     "AGAIN": tuple(corrections.again_forms("4")),
     "DOUBTS": corrections.DOUBTS,
     "RECONSIDERED": corrections.RECONSIDERED,

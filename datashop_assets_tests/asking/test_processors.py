@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from datashop_assets.asking.processors import MEDU_SCORES, FinalScore, Medu, processor, version_of
 from datashop_assets.protocols.processor import Parsed
-from datashop_assets_tests.asking.reply_examples import FORMS, LABELS, QUOTED, REFUSED, TURNS
+from datashop_assets_tests.asking.reply_examples import AROUND, FORMS, LABELS, QUOTED, REFUSED, TURNS
 from datashop_assets_tests.handled_inputs import Example
 
 REASONS = st.lists(
@@ -176,7 +176,7 @@ def test_several_final_scores_count_where_they_agree(scores: list[int]) -> None:
         assert parsed.reason.startswith("two scores disagree: ")
 
 
-FINAL_SCORES = (*FORMS.examples, *REFUSED.examples, *TURNS.examples, *QUOTED.examples)
+FINAL_SCORES = (*FORMS.examples, *REFUSED.examples, *AROUND.examples, *TURNS.examples, *QUOTED.examples)
 
 
 @pytest.mark.parametrize("example", FINAL_SCORES, ids=lambda one: one.given)
