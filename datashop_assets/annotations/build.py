@@ -19,6 +19,7 @@ from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import Spending
 from datashop_assets.asking.store import AnswerStore, answers_in_order, batch_size, content_of
 from datashop_assets.asking.turns import turn_of
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import AnsweredBy, StepRun
 from datashop_assets.documents.results import AnnotationSampleResult
 from datashop_assets.printable import printable_line
@@ -59,7 +60,7 @@ def build(run: Run) -> AnnotationsResult:
         except AskingStoppedError as stop:
             raise spending.stopped(collector.asked, stop.unasked) from stop
     rows = (row for number, count in design.rounds for row in rounds.read(number, count))
-    summary = summarize(rows, len(index), question)
+    summary, spent = summarize(rows, len(index), question)
     if reached := spending.said():
         logger.warning("annotations: annotator.budget is reached (%s), with all documents asked", "; ".join(reached))
     return AnnotationsResult(
@@ -70,7 +71,7 @@ def build(run: Run) -> AnnotationsResult:
         pilot=pilot,
         asked_now=collector.asked,
         seconds_asking=round(spending.seconds, 1),
-        tokens_lost=store.lost_tokens(),
+        spent=spent + TokensSpent(lost=store.lost_tokens()),
         first_pass=first_pass_spent(run, config.cascade, [row["content"] for row in first_round(index, design)[1]])
         if design.second and isinstance(config.cascade, QuestionRankingConfig)
         else None,

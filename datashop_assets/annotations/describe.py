@@ -53,16 +53,8 @@ def _ended(result: AnnotationsResult) -> str:
         f"{result.asked_now} of {result.asked} documents were asked about by this run, the others before. "
         f"Tokens: {result.tokens_in:,} in, {result.tokens_out:,} out. Cut: {result.cut} documents."
     )
-    if result.without_usage:
-        said += (
-            f" {result.without_usage} documents were answered by a server that reports no tokens: "
-            f"{result.tokens_estimated:,} for these, estimated from their bytes."
-        )
-    if result.tokens_lost:
-        said += (
-            " Calls that failed after the server may have processed them took up to "
-            f"{result.tokens_lost:,} tokens more, estimated."
-        )
+    if result.spent and (result.spent.without_usage or result.spent.lost):
+        said += f" Spent: {result.spent.sentences()}"
     if result.first_pass:
         said += f" The first pass took {result.first_pass.sentences()}"
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)

@@ -73,8 +73,6 @@ class AnnotationsSummary(BaseModel):
     claiming_without_score: int = 0  # of these
     tokens_in: int  # as servers report them
     tokens_out: int
-    without_usage: int = 0  # documents whose server reported no tokens
-    tokens_estimated: int = 0  # of these documents, from bytes
     documents_per_second: float | None  # of one request after the other
     mean_score: float | None  # of the whole sample, by weight
     mean_entropy: float | None  # bits, of answers that are probabilities
@@ -95,22 +93,19 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
     headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
-        {"asked_now", "seconds_asking", "documents_per_second", "endpoints"}
-        | {"without_usage", "tokens_estimated", "tokens_lost", "budget_reached", "spent", "first_pass"}
+        {"asked_now", "seconds_asking", "documents_per_second", "endpoints"} | {"budget_reached", "spent", "first_pass"}
     )
     scoring: str
     pilot: str  # what the second round was drawn by
     asked_now: int  # documents that this run sent to the annotator; the others had an answer
     seconds_asking: float  # of all runs that made it
-    tokens_lost: int = 0  # estimated, of calls that failed after the server may have processed them; of all runs
     first_pass: TokensSpent | None = None  # what an annotator's first pass took; None where there is none
     budget_reached: list[str] = []  # limits that were reached with all documents asked
     damaged_parts: list[str]  # of the answer store, set aside
     digests: AnnotationDigests
 
     def tokens_spent(self) -> int:
-        own = self.tokens_in + self.tokens_out + self.tokens_estimated + self.tokens_lost
-        return own + (self.first_pass.total if self.first_pass else 0)
+        return sum(one.total for one in (self.spent, self.first_pass) if one)
 
     def seconds_of_all_runs(self) -> float:
         return self.seconds_asking

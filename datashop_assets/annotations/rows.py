@@ -12,7 +12,7 @@ from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
 from datashop_assets.asking.replies import Judge, Judgement, kind_of
 from datashop_assets.asking.store import key_of
-from datashop_assets.asking.usage import estimated_tokens
+from datashop_assets.asking.usage import TokensSpent, estimated_tokens
 from datashop_assets.protocols.annotator import Answer, Question, Status, failed_answer
 
 SCHEMA = {
@@ -96,8 +96,10 @@ def _row(drawn: DrawnDocument, verdict: Judgement, first: Answer, second: Answer
     }
 
 
-def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question) -> AnnotationsSummary:
-    """What rows out of a sample of this size, asked this question, add up to. Counted in one pass."""
+def summarize(
+    rows: Iterable[Mapping[str, Any]], sample: int, question: Question
+) -> tuple[AnnotationsSummary, TokensSpent]:
+    """What rows out of a sample of this size, asked this question, add up to, and took. Counted in one pass."""
     statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
     bins, by_address = Counter[int](), EndpointTally()
     examples: dict[str, str] = {}  # kind of reason -> the first one of it
@@ -111,10 +113,10 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
             sums[name] += row[name]
         if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] == 0:
             sums["without_usage"] += 1
-            sums["tokens_estimated"] += estimated_tokens(question, row["text"], row["raw"], row["tokens_out"])
+            sums["estimated"] += estimated_tokens(question, row["text"], row["raw"], row["tokens_out"])
             if (second := row["raw_repair"]) is not None:  # which is shown the first reply
                 shown = row["text"] + row["raw"]
-                sums["tokens_estimated"] += estimated_tokens(question, shown, second, row["tokens_out"])
+                sums["estimated"] += estimated_tokens(question, shown, second, row["tokens_out"])
         if row["document_claims_score"]:
             sums["claiming"] += 1
             sums["claiming_unscored"] += row["expected_score"] is None
@@ -131,7 +133,7 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
             sums["entropy"] += row["entropy"]
             sums["with_entropy"] += 1
     asked, scored = statuses.total(), bins.total()
-    return AnnotationsSummary(
+    summary = AnnotationsSummary(
         asked=asked,
         not_drawn=sample - asked,
         by_status={str(status): statuses[status] for status in Status},
@@ -146,10 +148,13 @@ def summarize(rows: Iterable[Mapping[str, Any]], sample: int, question: Question
         claiming_without_score=int(sums["claiming_unscored"]),
         tokens_in=int(sums["tokens_in"]),
         tokens_out=int(sums["tokens_out"]),
-        without_usage=int(sums["without_usage"]),
-        tokens_estimated=int(sums["tokens_estimated"]),
         documents_per_second=round(asked / sums["seconds"], 3) if sums["seconds"] else None,
         mean_score=round(sums["weighted"] / sums["weight"], 4) if scored else None,
         mean_entropy=round(sums["entropy"] / sums["with_entropy"], 4) if sums["with_entropy"] else None,
         score_histogram=[bins[place] for place in range(BINS)],
+    )
+    return summary, TokensSpent(
+        reported=int(sums["tokens_in"] + sums["tokens_out"]),
+        without_usage=int(sums["without_usage"]),
+        estimated=int(sums["estimated"]),
     )

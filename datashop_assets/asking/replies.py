@@ -19,7 +19,7 @@ from datashop_assets.asking.number_forms import HIGHEST_SCORE
 from datashop_assets.asking.processors import processor
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.printable import printable_line
-from datashop_assets.protocols.annotator import Answer, Ended, Status
+from datashop_assets.protocols.annotator import CUT, Answer, Ended, Status
 from datashop_assets.protocols.processor import ClaimsReader, Parsed, Processor
 
 ENDS = "; the reply ends "
@@ -118,10 +118,9 @@ class Judge:
 
     def _written(self, processor: Processor, answer: Answer) -> Judgement:
         turn = turn_of(answer.raw)
-        if answer.ended is Ended.LENGTH and not turn.ended:  # the model may have been about to reject a score
+        if answer.ended in CUT and not turn.ended:  # the model may have been about to reject a score
             where = " while it was thinking" if turn.reason else ""
-            other = re.search("context|time", answer.reason)  # another limit than that of new tokens
-            fix = answer.reason if other else "raise sampling.max_tokens"
+            fix = answer.reason if answer.ended is Ended.OTHER_LIMIT else "raise sampling.max_tokens"
             reason = f"cut off after {answer.tokens_out} tokens{where}; {fix}"
             return Judgement(Status.TRUNCATED, reason)
         if not answer.raw.strip():

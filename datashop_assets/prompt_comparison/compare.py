@@ -206,7 +206,7 @@ def shared(prompts: Sequence[ComparedPrompt]) -> set[str]:
 def cost_and_benefit(prompt: ComparedPrompt, without: Collection[str]) -> CostAndBenefit:
     """Seconds of the stages but those `without`, tokens of the annotator, and what came of it."""
     annotations, evaluation = prompt.result(AnnotationsResult), prompt.result(EvaluationResult)
-    reported = annotations if annotations and not annotations.without_usage else None
+    reported = annotations if annotations and not (annotations.spent and annotations.spent.without_usage) else None
     encoder = prompt.result(EncoderResult)
     gold_auc = encoder.gold.auc if encoder and encoder.gold else None
     kept = prompt.kept

@@ -24,8 +24,12 @@ class Ended(StrEnum):
 
     COMPLETE = "complete"
     LENGTH = "length"  # at the limit of new tokens
+    OTHER_LIMIT = "other_limit"  # of the server: its context, its time; the answer's reason names it
     REFUSED = "refused"
     FAILED = "failed"
+
+
+CUT = (Ended.LENGTH, Ended.OTHER_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

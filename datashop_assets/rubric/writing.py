@@ -28,6 +28,7 @@ from datashop_assets.documents.split import content_of
 from datashop_assets.markdown import escaped, table
 from datashop_assets.prompts.settings import TargetSet, Writing
 from datashop_assets.protocols.annotator import (
+    CUT,
     AnnotationRequest,
     Annotator,
     Answer,
@@ -270,7 +271,7 @@ class TextWriter:
 
 def _text(answer: Answer) -> str:
     """A text that reached the limit of tokens is one too: its beginning is what counts."""
-    return turn_of(answer.raw).answer.strip() if answer.ended in (Ended.COMPLETE, Ended.LENGTH) else ""
+    return turn_of(answer.raw).answer.strip() if answer.ended in (Ended.COMPLETE, *CUT) else ""
 
 
 def _call(step: str, piece: Piece, answer: Answer) -> dict[str, Any]:

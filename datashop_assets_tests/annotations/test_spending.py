@@ -14,6 +14,7 @@ from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.annotations.results import AnnotationsResult
 from datashop_assets.annotations.steps import annotations
 from datashop_assets.asking.spending import Spending, SpendingLimits
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
@@ -86,14 +87,16 @@ def test_where_no_usage_is_reported_tokens_are_estimated_and_marked(tmp_path: Pa
     assert 0 < len(first.requests) < 100, stopped.value
     made = run(tmp_path, inputs, WithoutUsage(), tokens=100_000)
     result = made.result
-    assert (result.tokens_in, result.without_usage) == (0, 160)
+    assert result.spent is not None
+    assert (result.tokens_in, result.spent.reported, result.spent.without_usage) == (0, 0, 160)
     texts = [row["text"] for row in made.all_rows()]
-    assert result.tokens_estimated == sum(-(-(len("{example}?") + len(text)) // 3) + 1 for text in texts)
+    assert result.spent.estimated == sum(-(-(len("{example}?") + len(text)) // 3) + 1 for text in texts)
     assert (
-        "160 documents were answered by a server that reports no tokens"
+        "Spent: 0 tokens, as servers report them. 160 answers are of a server that reports none"
         in describe_annotations(made)["how documents ended"]
     )
-    assert annotate(tmp_path / "counted", "annotations", CONFIG, inputs, WordCounter()).result.without_usage == 0
+    counted = annotate(tmp_path / "counted", "annotations", CONFIG, inputs, WordCounter()).result
+    assert counted.spent == TokensSpent(reported=counted.tokens_in + counted.tokens_out)
 
 
 def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Path, inputs: Inputs) -> None:
@@ -101,8 +104,9 @@ def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Pat
         run(tmp_path, inputs, first := HalfOfUsage(), tokens=1000)
     assert 0 < len(first.requests) < 100, stopped.value
     result = (made := run(tmp_path, inputs, HalfOfUsage(), tokens=100_000)).result
-    assert (result.tokens_in, result.tokens_out, result.without_usage) == (0, 480, 160)
-    assert result.tokens_estimated == sum(-(-(len("{example}?") + len(row["text"])) // 3) for row in made.all_rows())
+    assert result.spent is not None
+    assert (result.tokens_in, result.tokens_out, result.spent.without_usage) == (0, 480, 160)
+    assert result.spent.estimated == sum(-(-(len("{example}?") + len(row["text"])) // 3) for row in made.all_rows())
 
 
 def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inputs: Inputs) -> None:
@@ -110,6 +114,7 @@ def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inp
     result = (made := annotate(tmp_path, "annotations", WRITTEN, inputs, silent)).result
     twice = [row for row in made.all_rows() if row["raw_repair"] is not None]
     assert 0 < len(twice) < result.asked
+    assert result.spent is not None
 
     prompt = "Is {example} mathematics? $\\sum_{k}$"
 
@@ -118,7 +123,7 @@ def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inp
 
     first = sum(estimate(row["text"], row["raw"]) for row in made.all_rows())
     second = sum(estimate(row["text"] + row["raw"], row["raw_repair"]) for row in twice)
-    assert result.tokens_estimated == pytest.approx(first + second, abs=len(twice) + result.asked)
+    assert result.spent.estimated == pytest.approx(first + second, abs=len(twice) + result.asked)
 
 
 def test_a_stage_that_ends_at_its_budget_says_so(tmp_path: Path, inputs: Inputs) -> None:

@@ -93,15 +93,16 @@ def test_a_refusal_and_a_cut_need_no_message(end: str, ended: Ended) -> None:
 
 
 @pytest.mark.parametrize(
-    "end",
+    ("ended", "ends"),
     [
-        *("model_context_window_exceeded", "context_length_exceeded", "max_tokens", "max_new_tokens", "MaxTokens"),
-        *("time_limit", "token_limit_reached", "max_completion_tokens"),
+        (Ended.OTHER_LIMIT, ("model_context_window_exceeded", "context_length_exceeded", "time_limit")),
+        (Ended.LENGTH, ("max_tokens", "max_new_tokens", "MaxTokens", "token_limit_reached", "max_completion_tokens")),
     ],
 )
-def test_a_reply_that_was_cut_is_never_whole_whatever_its_end_is_called(end: str) -> None:
-    completion = read_completion({"choices": [{"message": {"content": "Final score: 3"}, "finish_reason": end}]})
-    assert completion.ended is Ended.LENGTH
+def test_a_reply_that_was_cut_is_never_whole_whatever_its_end_is_called(ended: Ended, ends: tuple[str, ...]) -> None:
+    for end in ends:
+        completion = read_completion({"choices": [{"message": {"content": "Final score: 3"}, "finish_reason": end}]})
+        assert completion.ended is ended
 
 
 @pytest.mark.parametrize(

@@ -274,8 +274,8 @@ REFUSED = Table(
 
 AROUND = Table(
     "What stands around a score",
-    "A score counts where what stands around it is of the forms below: no condition before it, behind it the end of the "
-    "line or a clause, and no other score after it. All else is refused, also where a person would see what is meant.",
+    "A score counts where what stands around it is of the forms below: no condition before it, behind it the end of "
+    "the line or a clause, and no other score after it. All else is refused, also where a person sees what is meant.",
     (
         scores("I would give this text a final score of 3", 3),
         scores("Because the text is not mathematical, the final score is 1.", 1),

@@ -80,7 +80,7 @@ def test_a_score_before_the_end_of_the_turn_is_whole_even_if_the_reply_was_cut_o
 
 @pytest.mark.parametrize("end", ["finish_reason model_context_window_exceeded", "finish_reason time_limit"])
 def test_a_cut_by_another_limit_than_that_of_new_tokens_says_which(end: str) -> None:
-    cut = BY_REPLY.judge(answer("Final score: 4, although", Ended.LENGTH, said=end))
+    cut = BY_REPLY.judge(answer("Final score: 4, although", Ended.OTHER_LIMIT, said=end))
     assert (cut.status, cut.reason) == (Status.TRUNCATED, f"cut off after 9 tokens; {end}")
 
 

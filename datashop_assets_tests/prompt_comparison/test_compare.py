@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepOutput
 from datashop_assets.documents.results import PretrainingPoolResult
 from datashop_assets.filtered_pool.results import PoolScoresResult
@@ -89,7 +90,10 @@ def test_the_cost_is_that_of_the_stages_that_the_prompts_do_not_share(tmp_path: 
     sides = []
     for name, seconds in {"one": 40.0, "two": 50.0}.items():
         measured = annotations_result(  # two runs, one killed
-            tokens_in=5, tokens_out=1, seconds_asking=seconds, without_usage=3 if name == "two" else 0
+            tokens_in=5,
+            tokens_out=1,
+            seconds_asking=seconds,
+            spent=TokensSpent(reported=6, without_usage=3 if name == "two" else 0),
         )
         answers = finished(writer(tmp_path / name, "annotations"), measured)
         side = prompt(tmp_path / name, pool, rising, 13, 1)

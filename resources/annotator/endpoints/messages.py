@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datashop_assets.protocols.annotator import Ended
+from datashop_assets.protocols.annotator import CUT, Ended
 
 # As servers and the gateways in front of them write it, whatever the model's maker calls it. Compared in lower case, by
 # what stands before a colon (`content_filter: PROHIBITED_CONTENT`).
@@ -49,7 +49,8 @@ _ENDS: dict[Ended, frozenset[str]] = {
         )
     ),
 }
-_CUT = re.compile(r"max_?(\w+_)?tokens?|(token|length|time)_?limit|context_?(length|window)")  # in names of an end
+_CUT = re.compile(r"max_?(\w+_)?tokens?|(token|length)_?limit")  # in names of an end
+_OTHER_LIMIT = re.compile(r"time_?limit|context_?(length|window)")
 _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 _THINKING_PARTS = ("thinking", "reasoning", "redacted_thinking")
 
@@ -70,7 +71,7 @@ def read_message(choice: Mapping[str, Any]) -> Message:
     message = choice.get("message")
     if message is None and isinstance(choice.get("text"), str):
         message = {"content": choice["text"]}
-    elif message is None and _known_end(choice.get("finish_reason")) in (Ended.REFUSED, Ended.LENGTH):
+    elif message is None and _known_end(choice.get("finish_reason")) in (Ended.REFUSED, *CUT):
         message = {}
     if not isinstance(message, dict):
         raise ValueError("a choice without a message")
@@ -138,5 +139,8 @@ def _known_end(finish_reason: Any) -> Ended | None:
     if not isinstance(finish_reason, str):
         return None
     name = finish_reason.partition(":")[0].strip().lower().removeprefix("finish_reason_")
-    found = next((ended for ended, names in _ENDS.items() if name in names), None)
-    return found or (Ended.LENGTH if _CUT.search(name) else None)
+    if found := next((ended for ended, names in _ENDS.items() if name in names), None):
+        return found
+    if _OTHER_LIMIT.search(name):
+        return Ended.OTHER_LIMIT
+    return Ended.LENGTH if _CUT.search(name) else None
