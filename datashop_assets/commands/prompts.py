@@ -1,6 +1,7 @@
 """`datashop new-prompt` and `datashop prompts`: prompt files written, checked, and given the rubric that was made."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -8,8 +9,11 @@ import click
 
 from datashop_assets.commands.shared import clear_errors, complain, deployment, prompt_names, say, settings_here
 from datashop_assets.core.plan import State
+from datashop_assets.datasets import EMBEDDED
+from datashop_assets.documents.sources import find_source_files
 from datashop_assets.prompts.annotator_settings import SUBJECTS
 from datashop_assets.prompts.editing import Draft, pinned, write_draft
+from datashop_assets.prompts.prompt import Prompt
 from datashop_assets.prompts.section import Scoring
 from datashop_assets.prompts.store import SUFFIXES, default_prompts
 from datashop_assets.shipped import shipped
@@ -119,17 +123,31 @@ def prompts() -> None:
 
 @prompts.command(epilog=CHECK_EXAMPLES)
 def check() -> None:
-    """Check every prompt file. The exit code is 1 if one is bad."""
+    """Check every prompt file. The exit code is 1 if one is bad.
+
+    A prompt whose documents are not on this machine is good all the same, and that is said.
+    """
     store = deployment(settings_here()).prompts
     with clear_errors():
         good, problems = store.slugs(), store.problems()
     for slug in good:
-        say(f"{slug}: good")
+        say("; ".join([f"{slug}: good", *_absent_documents(store.load(slug))]))
     if not good and not problems:
         say(f"There is no prompt file in {store.folder}; their names end in {' or '.join(SUFFIXES)}")
     for error in problems.values():
         complain(str(error))
     sys.exit(1 if problems else 0)
+
+
+def _absent_documents(prompt: Prompt) -> Iterator[str]:
+    """What of the prompt's pool and sample names no file of this machine. Buckets are not asked."""
+    for field in ("pretraining_pool", "annotation_sample"):
+        uri = getattr(prompt, field).uri
+        if uri and uri != EMBEDDED and "://" not in uri:
+            try:
+                find_source_files(uri)
+            except (OSError, ValueError) as error:
+                yield f"{field}: {error}"
 
 
 @prompts.command(epilog=PIN_EXAMPLES)

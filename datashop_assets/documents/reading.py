@@ -40,6 +40,7 @@ BATCH_ROWS = 256
 UNKNOWN_SOURCE = "unknown"
 LONGEST_DETAIL = 300  # characters; a detail may quote the row
 PARQUET_BEGINNING = b"PAR1"
+ZIP_BEGINNING = b"PK\x03\x04"
 LFS_BEGINNING = b"version https://git-lfs"
 TAR_MARK = slice(257, 262)
 TURNS = "\n\n"  # between the texts that a path with `*` joins
@@ -253,6 +254,8 @@ def _rows(
             if beginning.startswith(PARQUET_BEGINNING) or is_parquet:
                 yield from _parquet(watched, wanted, text_field)
                 return
+            if beginning.startswith(ZIP_BEGINNING):
+                raise DamagedFileError("it is a zip archive; unpack it")
             if beginning.startswith(LFS_BEGINNING):
                 raise DamagedFileError("it is a pointer of Git LFS in place of the file; fetch it with `git lfs pull`")
             codec = codec_of(beginning)

@@ -211,18 +211,24 @@ def _validation_problem(detail: dict[str, Any], model: type[BaseModel]) -> Probl
 
 
 def _fix_of_unknown(path: list[str], model: type[BaseModel]) -> str:
-    """The closest field of the section that `path` leads to, else all of them."""
+    """The closest field of the section that `path` leads to, else its fields and the section that has such a one."""
+    whole = model
     for name in path[:-1]:
-        annotation = model.model_fields[name].annotation if name in model.model_fields else None
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        sections = [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
-        if not sections:
+        if not (sections := _sections(model, name)):
             return "unknown field; remove it"
         model = sections[0]
-    close = difflib.get_close_matches(path[-1], model.model_fields, n=1)
-    return (
-        f"unknown field; did you mean {close[0]!r}?" if close else f"unknown field; use {', '.join(model.model_fields)}"
-    )
+    if close := difflib.get_close_matches(path[-1], model.model_fields, n=1):
+        return f"unknown field; did you mean {close[0]!r}?"
+    others = [name for name in whole.model_fields for one in _sections(whole, name) if path[-1] in one.model_fields]
+    elsewhere = f"; {path[-1]!r} is a field of {' and of '.join(others)}" if others else ""
+    return f"unknown field; use {', '.join(model.model_fields)}{elsewhere}"
+
+
+def _sections(model: type[BaseModel], name: str) -> list[type[BaseModel]]:
+    """The types of section that a field may hold; none of one that is unknown or holds something else."""
+    annotation = model.model_fields[name].annotation if name in model.model_fields else None
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    return [each for each in options if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 def _fix_of_quoted_number(value: Any, kind: str) -> str:

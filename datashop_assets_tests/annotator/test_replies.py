@@ -15,7 +15,9 @@ from resources.annotator.endpoints.errors import (
     ContentFilteredError,
     PromptTooLongError,
     RejectedError,
+    RequestError,
     RetryableError,
+    UnknownModelError,
     UnusableEndpointError,
     WrongAddressError,
     WrongKeyError,
@@ -125,11 +127,62 @@ def test_who_is_not_let_in_for_another_reason_than_the_key_is_told_so(status: in
     assert "DATASHOP_ANNOTATOR_KEY" not in error.reason
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (
+            400,
+            '[{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "details": '
+            '[{"reason": "API_KEY_INVALID"}]}}]',
+            WrongKeyError,
+            "set DATASHOP_ANNOTATOR_KEY",
+        ),
+        (
+            400,
+            '{"error": {"message": "The requested model \'Qwen/Qwen2.5-9B\' does not exist", "code": "invalid"}}',
+            UnknownModelError,
+            "annotator.model",
+        ),
+        (
+            400,
+            '{"error": "Model Qwen/Qwen2.5-9B is not supported by any provider you have enabled."}',
+            UnknownModelError,
+            "annotator.model",
+        ),
+        (
+            400,
+            '{"error": {"message": "max_tokens is too large: 99999. This model supports at most 16384 completion '
+            'tokens, whereas you provided 99999.", "param": "max_tokens"}}',
+            UnusableEndpointError,
+            "lower annotator.sampling.max_tokens",
+        ),
+        (
+            429,
+            '{"error": {"message": "Request too large for model on tokens per minute (TPM): Limit 6000, Requested '
+            '9000", "code": "rate_limit_exceeded"}}',
+            PromptTooLongError,
+            "Limit 6000, Requested 9000",
+        ),
+        (
+            429,
+            '{"error": {"message": "Rate limit reached (TPM): Limit 6000, Used 5800, Requested 700"}}',
+            RetryableError,
+            "Used 5800",
+        ),
+        (500, '{"error": ["busy", "try later"]}', RetryableError, "busy; try later"),
+    ],
+)
+def test_what_a_server_means_is_found_in_its_words(status: int, body: str, kind: type[RequestError], said: str) -> None:
+    error = error_of_status(status, body)
+    assert type(error) is kind
+    assert said in error.reason
+
+
 def test_a_key_that_may_not_use_the_model_is_still_the_key() -> None:
     assert isinstance(error_of_status(403, '{"error": {"message": "You have no permission"}}'), WrongKeyError)
 
 
-@pytest.mark.parametrize("error", [None, 5, {}, {"message": ["a"]}, {"message": ""}])
+@pytest.mark.parametrize("error", [None, 5, {}, {"message": [5]}, {"message": ""}])
 def test_a_body_without_choices_and_without_words_is_told_as_it_is(error: Any) -> None:
     with pytest.raises(RetryableError, match=r"asked for$"):
         read_completion({"error": error})

@@ -100,6 +100,15 @@ def test_a_folder_without_prompt_files_is_named(place: Path) -> None:
     assert said.output == f"There is no prompt file in {place / 'prompts'}; their names end in .yaml or .yml\n"
 
 
+def test_a_good_prompt_whose_documents_are_not_here_is_said_to_be(place: Path) -> None:
+    (place / "prompts" / "tides.yaml").write_text(f"{PROMPT}pretraining_pool: {place}/*.jsonl\n")
+    said = CliRunner().invoke(main, ["prompts", "check"])
+    assert said.exit_code == 0
+    assert said.output.startswith(f"tides: good; pretraining_pool: no files match '{place}/*.jsonl'; correct the path")
+    (place / "a.jsonl").write_text('{"text": "A tide."}\n')
+    assert CliRunner().invoke(main, ["prompts", "check"]).output == "tides: good\n"
+
+
 @pytest.mark.parametrize("command", [["status", "nosuch"], ["compare", "tides", "nosuch"], ["run", "nosuch"]])
 def test_a_prompt_that_is_not_there_is_named_beside_those_that_are(place: Path, command: list[str]) -> None:
     (place / "prompts" / "tides.yaml").write_text(PROMPT)

@@ -11,6 +11,7 @@ import io
 import json
 import lzma
 import tarfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,13 @@ def _tar(rows: Rows) -> bytes:
         entry = tarfile.TarInfo("a.jsonl")
         entry.size = len(lines(rows))
         archive.addfile(entry, io.BytesIO(lines(rows)))
+    return file.getvalue()
+
+
+def _zip(rows: Rows) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, mode="w") as archive:
+        archive.writestr("a.jsonl", lines(rows))
     return file.getvalue()
 
 
@@ -168,6 +176,7 @@ HANDLED = (
         "behind its gzip data is something else",
     ),
     Handled("a tar archive", "a.jsonl.gz", _tar, "", "is a tar archive; unpack it"),
+    Handled("a zip archive", "a.jsonl", _zip, "", "is a zip archive; unpack it"),
     Handled("compressed twice", "a.jsonl.gz", lambda rows: gzip.compress(_zstd(rows)), "", "compressed again"),
     Handled("an array that was cut", "a.json", lambda rows: array(rows)[:-5], "", "its JSON goes wrong"),
     Handled(

@@ -83,6 +83,11 @@ BAD = [
         _with("pretraining_pool: {uri: a.jsonl, on_unreadable: no}\n"),
         ["on_unreadable", "'stop' or 'skip'"],
     ),
+    (
+        "tides.yaml",
+        _with("  gates: {waive: {coverage: few}}\n"),
+        ["annotator.gates.waive", "'waive' is a field of gates"],
+    ),
     ("tides.yaml", GOOD.replace("annotator:", "annotator_settings:"), ["annotator_settings", "did you mean"]),
     ("tides.yaml", GOOD.split("annotator:", maxsplit=1)[0], ["annotator.likelihood is missing", "question"]),
     ("tides.yaml", _with("name: Tides again\n"), ["line 8", "'name' appears twice"]),

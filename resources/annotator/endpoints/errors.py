@@ -38,11 +38,20 @@ PER_DAY = re.compile(r"per[ _-]?(day|week|month)", re.I)
 SOON = re.compile(
     r"retrydelay|(try|retry)( again)? (in|after)\b|per[ _-]?(min|sec)|\b[rt]p[ms]\b|rate[ _-]?limit", re.I
 )
+_IN_SENTENCE = r"(?:[^.]|\.(?=\S)){0,80}"  # names of models hold points
 MODEL = re.compile(
     r"model_?not_?found|invalid_model|model_not_exist|not a valid model|(no such|unknown|invalid|unsupported) model\b|"
-    r"(model|deployment)\b[^.]{0,80}\b(does not exist|not exist|not found|not available|not served|no access)",
+    rf"(model|deployment)\b{_IN_SENTENCE}\b(does not exist|not exist|not found|not available|not served|no access|"
+    r"not supported by any provider)",
     re.I,
 )
+KEY = re.compile(r"api[_ -]?key[_ ](not valid|invalid|expired)|(invalid|incorrect)[_ ]api[_ -]?key", re.I)
+TOO_MUCH_TO_WRITE = re.compile(
+    r"max_(completion_)?tokens[^.]{0,40}\b(too large|less than or equal|at most)|"
+    r"at most \d+ (completion|output) tokens",
+    re.I,
+)
+LIMIT_PER_MINUTE = re.compile(r"\blimit:? (?P<limit>\d+), (?:used \d+, )?requested:? (?P<requested>\d+)", re.I)
 REGION = re.compile(
     r"unsupported_country|user location is not supported|(country|region|territory)\b[^.]{0,40}\bnot "
     r"(supported|available|allowed)",
@@ -70,6 +79,7 @@ GATEWAY_FIX = (
     "this is a page of a gateway or firewall in front of the endpoint, not of the model's server: have it let this "
     "machine's requests in, or ask from another network"
 )
+TOKENS_FIX = f"lower annotator.sampling.max_tokens, {KEPT}"
 MODEL_FIX = "name a model that is served there as annotator.model"
 
 
@@ -205,7 +215,8 @@ class ServerMessage:
     def in_object(cls, parsed: Any) -> "ServerMessage":
         """The same of parsed JSON; without words where it has none in a usual place."""
         said = list(_objects(parsed))
-        words = [one[name] for one in said for name in WORDS if _says(one.get(name))]
+        named = [one.get(name) for one in said for name in WORDS]
+        words = [text for value in named for text in (value if isinstance(value, list) else [value]) if _says(text)]
         words += [".".join(map(str, one["loc"])) for one in said if isinstance(one.get("loc"), list)]
         codes = {str(one[name]).lower() for one in said for name in CODES if isinstance(one.get(name), str | int)}
         parameters = [one["param"] for one in said if _says(one.get("param"))]
@@ -254,6 +265,10 @@ def error_of_status(status: int, body: str, wait: float = 0.0, location: str = "
         error = UnusableEndpointError(f"{reason}; {fix}")
     elif status in (400, 403, 451) and REGION.search(message.text):
         error = ForbiddenError(f"{reason}; {REGION_FIX}")
+    elif status == 400 and KEY.search(message.text):
+        error = WrongKeyError(f"{reason}; {FIXES[401]}")
+    elif status == 429 and _never_fits(message):
+        error = PromptTooLongError(reason)
     elif status == 403 and PAGE.match(body):
         error = ForbiddenError(f"{reason}; {GATEWAY_FIX}")
     elif status in (400, 413, 422):
@@ -285,6 +300,8 @@ def _error_of_request(status: int, message: ServerMessage, reason: str) -> Reque
         return ContentFilteredError(reason)
     if status == 413 or CONTEXT_LENGTH.search(message.text):
         return PromptTooLongError(reason)
+    if TOO_MUCH_TO_WRITE.search(message.text):
+        return UnusableEndpointError(f"{reason}; {TOKENS_FIX}")
     if MODEL.search(message.text) and message.parameter in ("", "model"):
         return UnknownModelError(f"{reason}; {MODEL_FIX}")
     return RejectedError(reason, message)
@@ -306,6 +323,12 @@ def _quota_fix(status: int, message: ServerMessage, body: str, wait: float) -> s
     if QUOTA.search(message.text) and (status != 429 or not (wait or SOON.search(body))):
         return QUOTA_FIX
     return ""
+
+
+def _never_fits(message: ServerMessage) -> bool:
+    """Whether one request asks for more tokens than the endpoint gives in a minute, so that waiting is of no use."""
+    said = LIMIT_PER_MINUTE.search(message.words)
+    return said is not None and int(said["requested"]) > int(said["limit"])
 
 
 def _moved(location: str) -> str:
