@@ -22,7 +22,7 @@ from datashop_assets.commands.shared import (
     settings_here,
     stage_names,
 )
-from datashop_assets.core.plan import State
+from datashop_assets.core.plan import Plan, State
 from datashop_assets.core.status import StepStatus, problems_of, remarks_of, step_status
 from datashop_assets.costs import prices_file
 from datashop_assets.data_card.results import DataCardResult
@@ -78,7 +78,7 @@ def run(prompt: str, until: str | None) -> None:
         if until is not None and until not in GRAPH.names:
             raise ValueError(f"unknown stage {until!r} for --until; the stages are {', '.join(GRAPH.names)}")
         plan = here.plan(prompt)
-    wanted = [name for name in (GRAPH.names if until is None else GRAPH.up_to(until)) if name in plan]
+    wanted = stages_until(plan, until)
     steps, failed = plan.to_do(wanted), False
     with clear_errors():
         for name in steps:  # a budget that has no price is refused before anything is made
@@ -104,6 +104,16 @@ def run(prompt: str, until: str | None) -> None:
     else:
         _problems(prompt, stages)
     sys.exit(1 if failed or blocked else 0)
+
+
+def stages_until(plan: Plan, until: str | None) -> list[str]:
+    """All stages, or one and what it is made from for this prompt; what the graph allows for others is left out.
+
+    Of a stage that the prompt does not ask for, what stands upstream of it in the graph.
+    """
+    if until is None:
+        return list(plan)
+    return [*plan.upstream(until), until] if until in plan else [name for name in GRAPH.up_to(until) if name in plan]
 
 
 @click.command(epilog=STATUS_EXAMPLES)

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from datashop_assets.asking.spending import BudgetReachedError
 from datashop_assets.cards import Runs, serve_cards
 from datashop_assets.cli import main
+from datashop_assets.commands.run import stages_until
 from datashop_assets.core.build import make_step
 from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH
@@ -206,3 +207,12 @@ def test_a_blocked_prompt_shows_replies_that_made_the_gate_fail(blocked: Worksho
     shown = [line.strip() for line in table(blocked).splitlines() if "status refused" in line]
     assert 5 <= len(shown) == len(set(shown)) <= 7, "of coverage, and of the longest tenth, each once"
     assert all("reply no" in line for line in shown)
+
+
+def test_until_a_stage_only_what_that_is_made_from_for_this_prompt_is_made(workshop: Workshop) -> None:
+    workshop.write("tokens", keep={"fraction": 0.1, "of": "tokens"})
+    by_documents, by_tokens = (stages_until(workshop.plan(slug), "filtered_pool") for slug in ("numbers", "tokens"))
+    assert by_documents == [name for name in by_tokens if name not in ("decontamination", "pool_tokens")]
+    assert by_documents[-2:] == ["pool_scores", "filtered_pool"]
+    assert stages_until(workshop.plan("numbers"), None) == list(workshop.plan("numbers"))
+    assert "pool_scores" in stages_until(workshop.plan("numbers"), "keep_certificate")  # which it does not ask for
