@@ -1,10 +1,13 @@
 import random
+import re
+import zlib
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datashop_assets.documents.minhash_kernel import in_words, word_hashes
 from datashop_assets.documents.nearness import BANDS, HeldoutBands, bands
 
 
@@ -47,3 +50,23 @@ def test_nothing_is_among_no_keys() -> None:
 def test_any_text_has_bands_and_meets_itself(text: str) -> None:
     assert bands(text).shape == (BANDS,)
     assert near(text, text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_words_are_those_of_a_regular_expression_and_hashed_as_zlib_does(text: str) -> None:
+    hashes = word_hashes(np.frombuffer(text.encode(), np.uint8), in_words())
+    assert hashes.tolist() == [zlib.crc32(word.encode()) for word in re.findall(r"\w+", text)]
+
+
+def test_bands_are_what_they_were_when_pools_were_indexed() -> None:
+    """Recorded from the first implementation, in numpy: an index holds such keys, and a sample follows from them."""
+    assert bands("Der schöne Satz von 1900, \u6f22\u5b57 and six more words")[:3].tolist() == [
+        3_769_663_024_896_848_227,
+        204_075_054_102_681_931,
+        3_906_319_416_367_095_501,
+    ]
+    assert bands("...")[:3].tolist() == [
+        5_318_951_488_131_346_924,
+        14_800_703_808_675_388_270,
+        9_316_667_510_444_904_317,
+    ]
