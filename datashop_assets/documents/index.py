@@ -33,8 +33,9 @@ from datashop_assets.documents.results import (
 )
 from datashop_assets.documents.shapes import row_shape
 from datashop_assets.documents.sources import SOURCES, DocumentSource, Fields, PoolFile, SourceFile, source_listing
-from datashop_assets.documents.split import Split, content_of, is_heldout
+from datashop_assets.documents.split import Split, is_heldout
 from datashop_assets.protocols.documents import UNREADABLE, Document, Reject, RejectReason
+from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -129,7 +130,8 @@ def index_row(number: int, found: Document | Reject, heldout_fraction: float) ->
     """What the index says of one row; of a reject only its reason and detail."""
     if isinstance(found, Reject):
         return dict.fromkeys(SCHEMA) | {"row": number, "status": found.reason, "detail": found.detail}
-    content = content_of(found.text)
+    data = found.text.encode()
+    content = digest_of_bytes(data)  # as `content_of`
     return {
         "row": number,
         "id": found.id,
@@ -137,9 +139,9 @@ def index_row(number: int, found: Document | Reject, heldout_fraction: float) ->
         "status": OK,
         "detail": "",
         "characters": len(found.text),
-        "bytes": len(found.text.encode()),
+        "bytes": len(data),
         "content": content,
-        "split": str(Split.HELDOUT if is_heldout(content, heldout_fraction) else Split.TRAIN),
+        "split": (Split.HELDOUT if is_heldout(content, heldout_fraction) else Split.TRAIN).value,
     }
 
 

@@ -110,18 +110,22 @@ def parse(line: bytes) -> Row:
         return Broken(*_what_is_wrong(line, error))
     if not isinstance(row, dict):
         return Broken("not an object", f"a JSON {type(row).__name__}, {_quoted(line)}")
-    if not LOOSE.isdisjoint(map(type, row.values())):
-        deep = line.count(b"{") + line.count(b"[") > DEEPEST and not NESTED.isdisjoint(map(type, row.values()))
-        if deep and (problem := _problem(row)):
+    kinds = [*map(type, row.values())]
+    if not LOOSE.isdisjoint(kinds):
+        nested = not NESTED.isdisjoint(kinds)
+        if nested and line.count(b"{") + line.count(b"[") > DEEPEST and (problem := _problem(row)):
             return problem
         if exact_json.is_altered(row):
             return _parse_slowly(line)
-    return row if _marks(line) == 2 * _texts(row) else _parse_slowly(line)
+        texts = _texts(row) if nested else len(row) + kinds.count(str)
+    else:
+        texts = len(row) + kinds.count(str)
+    return row if _marks(line) == 2 * texts else _parse_slowly(line)
 
 
 def _marks(line: bytes) -> int:
     """Quotation marks around keys and texts of a line of JSON."""
-    if b"\\" in line:
+    if b'\\"' in line:  # one that is escaped, or a text that ends in a backslash
         line = line.replace(b"\\\\", b"")
         return line.count(b'"') - line.count(b'\\"')
     return line.count(b'"')

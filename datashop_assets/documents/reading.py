@@ -93,12 +93,22 @@ def read_wanted(file: SourceFile, fields: Fields, wanted: Wanted | None) -> Iter
         if isinstance(row, Broken):
             found: Document | Broken = row
         else:
-            found = _document({**columns, **row} if columns else row, fields, f"{file.shard}:{position}")
+            whole = {**columns, **row} if columns else row
+            found = _plain(whole, fields) or _document(whole, fields, f"{file.shard}:{position}")
         if isinstance(found, Broken):
             yield Reject(found.reason, f"{file.name} row {position}", found.detail[:LONGEST_DETAIL])
         else:
             yield found
         position += 1
+
+
+def _plain(row: Mapping[str, Any], fields: Fields) -> Document | None:
+    """The document of a row as most are: text, id and source are strings that begin with a visible character."""
+    get, starts = row.get, VISIBLE.match
+    text, identity, source = get(fields.text), get(fields.id), get(fields.source)
+    if not (isinstance(text, str) and isinstance(identity, str) and isinstance(source, str)):
+        return None
+    return Document(identity, text, source, row) if starts(text) and starts(identity) and starts(source) else None
 
 
 def _document(row: Mapping[str, Any], fields: Fields, name: str) -> Document | Broken:

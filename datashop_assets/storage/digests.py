@@ -6,6 +6,7 @@ mapping was written never matters.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -29,8 +30,12 @@ def digest_of_bytes(data: bytes) -> str:
 
 def keyed_hash(key: str, name: str) -> int:
     """A 64-bit hash of `name` under `key`: draws, splits and ties are decided by it, never by order of arrival."""
-    seed = hashlib.blake2b(key.encode(), digest_size=BYTES).digest()
-    return int.from_bytes(hashlib.blake2b(name.encode(), key=seed, digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(name.encode(), key=_seed(key), digest_size=8).digest(), "big")
+
+
+@lru_cache(64)
+def _seed(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=BYTES).digest()
 
 
 def unit_hash(key: str, name: str) -> float:
