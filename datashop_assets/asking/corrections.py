@@ -40,7 +40,7 @@ AGAIN = (  # what leads to one more value, which takes the first one back or sta
     ),
     Form(
         ". I change this to ",
-        rf"[^\n\d]{{0,80}}?\bi\s+(?:(?:have|will|would|must|now)\s+){{0,2}}{_CHANGED}\s+[^.\n\d]{{0,20}}?to\s+(?:an?\s+)?",
+        rf"[^\d]{{0,80}}?\bi(?:\s+|'d\s+|'ll\s+)(?:(?:have|will|would|must|now)\s+){{0,2}}{_CHANGED}\s+[^.\n\d]{{0,20}}?to\s+(?:an?\s+)?",
     ),
     Form(
         "\nRevised score: ",
@@ -79,6 +79,12 @@ DOUBTS = (  # said after a verdict: that it is wrong
     Form(
         "That was a joke",
         rf"{_BEGINS}(?:just\s+|i(?:'m|\s+am)\s+)?(?:(?:that|this|it)(?:'s|\s+(?:is|was))\s+(?:only\s+|just\s+)?a\s+(?:joke|guess|placeholder)|kidding|joking)\b",
+    ),
+    Form("Subtract one", rf"{_BEGINS}(?:subtract|deduct|take\s+off|remove)\s+(?:an?|one|two|three|\d|half)\b"),
+    Form(
+        "score above is wrong",
+        r"\b(?:above\s+)?(?:score|rating|label|verdict|grade)(?:\s+(?:above|here|given|i\s+gave))?\s+(?:is|was)\s+(?:wrong|incorrect|"
+        r"not\s+(?:right|correct|mine|valid)|for\s+another|an?\s+(?:mistake|error|placeholder|example)|invalid|too\s+\w+)",
     ),
     Form(
         "I need to recount",

@@ -28,6 +28,9 @@ _MARK = re.compile(
 )
 
 
+_STRUCK = re.compile(r"<s>([^<>\n]{1,200})</s>(?=\s*\S)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """The `answer` of a reply; where there is none it is empty, and `reason` says why.
@@ -43,6 +46,8 @@ class Turn:
 def turn_of(reply: str) -> Turn:
     """The model's own turn in a reply."""
     said: list[str] = []
+    if _STRUCK.search(reply):  # a score that is struck out beside another: `<s>` opens no turn here
+        reply = _STRUCK.sub(r" \1 ", reply)
     begins, thought = 0, ""  # the kind of the mark that opened the thought
     thinks, ended = False, False
     for mark in _MARK.finditer(reply):

@@ -32,7 +32,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from datashop_assets.asking.surroundings import Others, has_condition, refusal
+from datashop_assets.asking.clauses import Others, refusal
+from datashop_assets.asking.leads import Lead, asks_for_text, lead_of
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.asking.written_numbers import plain
 from datashop_assets.protocols.processor import Parsed
@@ -76,7 +77,10 @@ _REACHED = re.compile(
 _REACHED_AFTER = re.compile(r"[^.\n]{0,80}?\b(?:would|must|needs?|should|could|requires?|lacks?)\b", re.IGNORECASE)
 _CONDITION_AFTER = re.compile(r"(?:\s+would)?\s+(?:require|need|take|call\s+for|demand)\b", re.IGNORECASE)
 _BEFORE = 160  # characters in which such words are looked for
-_OUT_OF = frozenset({"outof", "max", "maximum", "maxscore", "maximumscore", "highestscore", "scale", "range"})
+_OUT_OF = re.compile(
+    r".*outof|max(?:imum)?(?:possible)?(?:score|points?|rating|value)?|(?:points?|score)possible|highestscore|"
+    r".*scale(?:max)?|.*range"
+)
 _QUOTING = frozenset({"quote", "quotes", "quotation", "excerpt", "evidence", "text", "document", "passage", "input"})
 # Letters of Cyrillic, Greek and Armenian that are drawn as Latin ones are, by which a verdict may be hidden.
 _LOOKALIKES = str.maketrans(
@@ -87,6 +91,7 @@ _LOOKALIKES = str.maketrans(
 )
 QUOTED_ONLY = "holds a score in quotation only"
 CONDITION_ONLY = "holds a score under a condition only"
+OTHERWISE_ONLY = "holds a score only in a sentence that may not state it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,13 @@ class Place:
 class Grammar:
     """How one kind of verdict is written.
 
-    `places`: every one in a text, wherever it stands. `others`: what of the words after it is another score.
-    `keys`: of a JSON object, letters only, whose `value` is one. `keys_beside`: those whose value is one beside what
-    the object's texts say.
+    `places`: every one in a text, wherever it stands; `claimed`: the same on whatever scale. `others`: what of the
+    words behind it is another score. `keys`: of a JSON object, letters only, whose `value` is one. `keys_beside`: those
+    whose value is one beside what the object's texts say.
     """
 
     places: Callable[[str], Iterable[Place]]
+    claimed: Callable[[str], Iterable[Place]]
     others: Others
     keys: frozenset[str]
     value: Callable[[str], Place | None]
@@ -137,8 +143,10 @@ class Grammar:
         if not turn.answer:
             return Parsed(None, turn.reason)
         verdicts, not_own = self._own(plain(turn.answer))
+        if verdicts and asks_for_text(turn.answer):
+            return Parsed(None, "says that there is no text, or asks for it")
         if all(one.beside for one in verdicts):
-            return Parsed(None, not_own or missing)
+            return Parsed(None, next((one.reason for one in verdicts if one.reason), not_own or missing))
         if refused := next((one for one in verdicts if one.score is None), None):
             return Parsed(None, refused.reason)
         first = verdicts[0]
@@ -149,7 +157,7 @@ class Grammar:
     def claims(self, document: str) -> list[float | None]:
         """All that looks like a verdict in a document, quoted or not; None for one that is refused."""
         return [
-            one.verdict.score for one in self.places(plain(document).translate(_LOOKALIKES)) if not one.verdict.beside
+            one.verdict.score for one in self.claimed(plain(document).translate(_LOOKALIKES)) if not one.verdict.beside
         ]
 
     def _own(self, text: str) -> tuple[list[WrittenVerdict], str]:
@@ -183,11 +191,15 @@ class Grammar:
                 break
             before = bisect_right(starts, place.begins) - 1
             quoted = before >= 0 and place.value < quotations[before][1]
-            conditional = has_condition(text, place.begins, place.value)
+            lead = lead_of(text, place.begins, place.value)
+            conditional = lead is Lead.CONDITION
             if why := QUOTED_ONLY if quoted or _reported(text, place) else CONDITION_ONLY if conditional else "":
                 not_own = not_own or why
                 others.append((place.begins, place.ends))
                 continue
+            if lead is Lead.UNKNOWN:
+                not_own = not_own or OTHERWISE_ONLY
+                place = replace(place, verdict=replace(place.verdict, beside=True))  # noqa: PLW2901
             own.append(place)
             if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, place.ends)):
                 next_turn = turn.start()
@@ -209,7 +221,11 @@ class Grammar:
 
     def _of_json(self, members: Sequence[tuple[str, Any]]) -> tuple[list[WrittenVerdict], str]:
         """By key; where no key is one, what its texts say that are no quotation. And why others are none."""
-        scales = [value[-1] if isinstance(value, list) and value else value for key, value in members if key in _OUT_OF]
+        scales = [
+            value[-1] if isinstance(value, list) and value else value
+            for key, value in members
+            if _OUT_OF.fullmatch(key)
+        ]
         scale = f" out of {scales[0]}" if scales else ""
 
         def values(keys: frozenset[str]) -> list[WrittenVerdict]:

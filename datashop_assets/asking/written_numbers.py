@@ -61,6 +61,7 @@ _TAG = re.compile(
     r"<\|(?:begin|end)_of_box\|>|</?(?:b|strong|i|em|u|span|p|div|font|mark|h[1-6]|br|li|td|th|tr)\b[^<>\n]{0,80}+>",
     re.IGNORECASE,
 )
+_BLOCK_TAG = re.compile(r"</?(?:p|div|h[1-6]|br|li|tr)\b[^<>\n]{0,80}+>", re.IGNORECASE)
 _ORDINARY = str.maketrans({"\u2212": "-", "\u2236": ":", "\u2215": "/"})
 
 
@@ -78,7 +79,7 @@ def plain(text: str) -> str:
     """`text` with full-width and circled digits, wide signs and brackets as ordinary ones, no HTML tags of layout,
     and nothing invisible."""
     apart = re.sub(r"[\u00bc-\u00be\u2150-\u215f]", r" \g<0>", text)  # 3½ is 3 and a half, not 31 halves
-    apart = _TAG.sub(" ", apart)
+    apart = _TAG.sub(" ", _BLOCK_TAG.sub("\n", apart))
     visible = re.sub(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "", unicodedata.normalize("NFKC", apart))
     return visible.translate(_ORDINARY)
 

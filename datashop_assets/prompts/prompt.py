@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from datashop_assets.asking.processors import MEDU_SCORES
+from datashop_assets.asking.labels import MEDU_SCORES
 from datashop_assets.datasets import EMBEDDED, EMBEDDED_GOLD
 from datashop_assets.prompts.annotator_settings import AnnotatorSettings, ScoringConfig
 from datashop_assets.prompts.encoder_settings import EncoderSettings

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from datashop_assets.annotations.describe import describe_annotations
-from datashop_assets.asking.processors import FinalScore
+from datashop_assets.asking.final_scores import FinalScore
 from datashop_assets.asking.replies import OptionParsing, ProcessorConfig, WrittenParsing
 from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets_tests.annotations.annotators import WordCounter

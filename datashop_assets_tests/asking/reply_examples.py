@@ -267,15 +267,29 @@ REFUSED = Table(
         refused("Final score: one of the best", "no number after 'Final score:'"),
         refused("Final score: ~3", "no number after 'Final score:'"),
         refused("I would give it a 4.", "does not say 'Final score:'"),
-        refused("Final score: 3. No: Final score: 4", "two scores disagree: 'Final score: 3' and 'Final score: 4'"),
+        refused("Final score: 3. No: Final score: 4", "'Final score: 3' is followed by another: 'No: Final score: 4'"),
+        refused(
+            "I will use a scale of 1 to 10.\n\nThe text is clear.\n\nFinal score: 4",
+            "the final score '4' is out of 10, not of 5",
+        ),
+        refused("Using a 10-point scale:\nFinal score: 4", "the final score '4' is out of 10, not of 5"),
+        refused("Final score: 4\n\n(Scale: 0 = worst, 10 = best)", "the final score '4' is out of 10, not of 5"),
+        refused("Final score: 4\n\nNote: scores are out of 10.", "the final score '4' is out of 10, not of 5"),
+        refused("Final score: 4\nMaximum score: 10", "the final score '4' is out of 10, not of 5"),
+        refused("<final_score>4</final_score><max>10</max>", "the final score '4' is out of 10, not of 5"),
+        refused('Here is my rating:\n{"final_score": 4, "out_of": 10}', "the final score '4' is out of 10, not of 5"),
+        refused('[{"final_score": 4, "out_of": 10}]', "the final score '4' is out of 10, not of 5"),
+        refused('{"final_score": 4, "max_points": 10}', "the final score '4 out of 10' is out of 10, not of 5"),
+        refused('{"final_score": 4, "points_possible": 10}', "the final score '4 out of 10' is out of 10, not of 5"),
     ),
     HEAD,
 )
 
 AROUND = Table(
     "What stands around a score",
-    "A score counts where what stands around it is of the forms below: no condition before it, behind it the end of "
-    "the line or a clause, and no other score after it. All else is refused, also where a person sees what is meant.",
+    "A score counts where what stands around it is of forms that are known: before it words that state it, behind it the "
+    "end of the line or a clause, and no other score after it. All else is refused, also where a person sees what is "
+    "meant. A reply that asks for the text holds no score.",
     (
         scores("I would give this text a final score of 3", 3),
         scores("Because the text is not mathematical, the final score is 1.", 1),
@@ -305,6 +319,45 @@ AROUND = Table(
             "'Final score: 4' is followed by another: 'That was generous: 2'",
         ),
         refused("Final score: 4. That's a joke.", 'the final score "4. That\'s a joke" is taken back'),
+        scores("Based on the criteria above, I give this text a final score of 3.", 3),
+        scores("It has no sources, so the final score is 2.", 2),
+        scores("The text earns a final score of 3.", 3),
+        scores("I'd give it a final score of 4.", 4),
+        scores("After careful review, I'm giving this a final score of 3/5.", 3),
+        scores("Considering the above, I would assign a final score of 3 to this text.", 3),
+        refused("I cannot give a final score of 5.", "holds a score only in a sentence that may not state it"),
+        refused(
+            "This text fails to earn a final score of 4.", "holds a score only in a sentence that may not state it"
+        ),
+        refused(
+            "The text falls short of a final score of 3.", "holds a score only in a sentence that may not state it"
+        ),
+        refused("It is too shallow for a final score of 4.", "holds a score only in a sentence that may not state it"),
+        refused(
+            "The reviewer likes the phone and gives it a final score of 4 out of 5.",
+            "holds a score only in a sentence that may not state it",
+        ),
+        refused(
+            "There is no text here. I will answer in this form:\n\nFinal score: 3",
+            "holds a score under a condition only",
+        ),
+        refused("Please paste the text first.\n\nFinal score: 3", "says that there is no text, or asks for it"),
+        refused("Example output:\nFinal score: 4", "holds a score under a condition only"),
+        refused("For example:\n```\nFinal score: 4\n```", "holds a score under a condition only"),
+        refused("e.g. Final score: 3", "holds a score under a condition only"),
+        refused("Final score: 3\n\nScore: one", "'Final score: 3' is followed by another: 'Score: one'"),
+        refused("Final score: 2. One would be fairer.", "'Final score: 2' is followed by another: 'One'"),
+        refused("Final score: 4, then -1 for errors", "'Final score: 4' is followed by another: ', then -1'"),
+        refused("Final score: 4. Subtract one for the errors.", "the final score '4. Subtract one' is taken back"),
+        refused(
+            "Final score: 3\n\nThe above score is wrong.", "the final score '3 The above score is wrong' is taken back"
+        ),
+        refused(
+            "Final score: 3\n\nSorry, the score above is for another text.",
+            "the final score '3 Sorry, the score above is for another' is taken back",
+        ),
+        refused("Final score: 3 (placeholder)", "'Final score: 3' is doubted: '(placeholder'"),
+        refused("<s>Final score: 4</s>\nFinal score: 3", "the final score '4 Final score: 3' is more than one number"),
     ),
     HEAD,
 )
@@ -447,6 +500,39 @@ LABELS = Table(
         refused("Label: Good if generous", "'Label: Good' is followed by 'if generous'"),
         refused("Label: Good\n\nPoor", "'Label: Good' is followed by another: 'Poor'"),
         scores("Label: [Great/Good/Okay/Poor/Useless]\n\nLabel: Okay", 3),
+        scores("I'd label it as good.", 4),
+        scores("Based on this, the label is Okay.", 3),
+        scores("Label: Good. The style is poor in places.", 4),
+        refused("I cannot rate it as great.", "holds a score only in a sentence that may not state it"),
+        refused(
+            "I would rate it as less than good.", "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless"
+        ),
+        refused(
+            "I would rate it as anything but great.",
+            "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless",
+        ),
+        refused(
+            "Label: Good\n\nOn reflection, I'd lower it to okay.",
+            'the label "Label: Good On reflection, I\'d lower it to okay" is more than one',
+        ),
+        refused(
+            "Label: Good\n\nWait, it has no sources. So it is only okay.",
+            "the label 'Label: Good Wait, it has no sources. So it is only okay' is more than one",
+        ),
+        refused(
+            "## Good\n\n- explains a method\n\n## Needs work\n\n- no sources",
+            "no line and no 'Label:' with one of Great, Good, Okay, Poor, Useless",
+        ),
+        refused(
+            "Hotel rating: Good. The text describes a hotel in Rome.",
+            "holds a score only in a sentence that may not state it",
+        ),
+        refused(
+            "The reviewer's verdict: good. It is a text.", "holds a score only in a sentence that may not state it"
+        ),
+        refused("Its answer is poor.", "holds a score only in a sentence that may not state it"),
+        refused("For example:\nLabel: Good", "holds a score under a condition only"),
+        refused("Label: Okay, but it's poor.", "'Label: Okay' is followed by another: \", but it's poor\""),
     ),
     ("reply", "score"),
 )

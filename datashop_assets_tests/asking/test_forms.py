@@ -4,18 +4,20 @@ import re
 
 import pytest
 
-from datashop_assets.asking import corrections, number_forms, processors, surroundings
+from datashop_assets.asking import clauses, corrections, final_scores, labels, leads, number_forms
 from datashop_assets.asking.forms import Form
 
 TABLES = {
     **{name: getattr(number_forms, name) for name in (
         "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT", "COUNTED",
         "ITEMS", "LIST")},
-    **{f"{name} of a verdict": getattr(processors, name) for name in (
-        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "LABEL", "OTHER_LABEL", "NEARLY",
-        "ACKNOWLEDGED", "FILLER")},
-    **{f"{name} around a verdict": getattr(surroundings, name) for name in (
-        "CLAUSE", "REASON", "DOUBT", "CONDITION", "NUMBERED", "COUNTS")},
+    **{f"{name} of a final score": getattr(final_scores, name) for name in (
+        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "STATED_ANYWHERE")},
+    **{f"{name} of a label": getattr(labels, name) for name in (
+        "LABEL", "OTHER_LABEL", "NEARLY", "ACKNOWLEDGED", "FILLER")},
+    **{f"{name} behind a verdict": getattr(clauses, name) for name in (
+        "CLAUSE", "REASON", "DOUBT", "NUMBERED", "COUNTS")},
+    **{f"{name} before a verdict": getattr(leads, name) for name in ("CONDITION", "EXAMPLE_LINE", "ASKS_FOR_TEXT")},
     "AGAIN": tuple(corrections.again_forms("4")),
     "DOUBTS": corrections.DOUBTS,
     "RECONSIDERED": corrections.RECONSIDERED,

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datashop_assets.asking.processors import MEDU_SCORES, FinalScore, Medu, processor, version_of
+from datashop_assets.asking.final_scores import FinalScore
+from datashop_assets.asking.labels import MEDU_SCORES, Medu
+from datashop_assets.asking.processors import processor, version_of
 from datashop_assets.protocols.processor import Parsed
 from datashop_assets_tests.asking.reply_examples import AROUND, FORMS, LABELS, QUOTED, REFUSED, TURNS
 from datashop_assets_tests.handled_inputs import Example

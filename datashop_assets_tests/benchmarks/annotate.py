@@ -21,7 +21,7 @@ import polars as pl
 
 from datashop_assets.annotations.results import AnnotationsConfig
 from datashop_assets.annotations.steps import annotations
-from datashop_assets.asking.processors import FinalScore
+from datashop_assets.asking.final_scores import FinalScore
 from datashop_assets.asking.replies import ProcessorConfig, WrittenParsing
 from datashop_assets.core.step import Resources
 from datashop_assets.orchestration import profiles

@@ -1,7 +1,6 @@
-"""What may stand around a verdict so that it counts. What this grammar does not take makes the verdict none.
+"""What may stand behind a verdict, so that it counts.
 
-    line     = [lead] verdict [clause] {sentence}
-    lead     = words without a condition: not "if it had sources, ..."; "I would give it ..." states none
+    rest     = [clause] {sentence}
     clause   = the end of the sentence or line, or what begins with a mark or a reason: ", (", "-", "because ...".
                Outside of a reason it holds no doubt ("maybe", "if"), and nowhere another score
     sentence = words without another score. A number is one where it stands alone: not in "3 examples", "1 point for
@@ -16,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datashop_assets.asking.forms import Form, any_of
 from datashop_assets.asking.number_forms import AFTER, DASH, NAMES, NO_COUNT
 
-_REST, _LEAD, _SHOWN = 4000, 240, 60  # characters: after a verdict, before it, of a reason
+_REST, _SHOWN = 4000, 60  # characters: after a verdict, of a reason
 
 CLAUSE = (  # how what follows a verdict may begin
     Form("\n", r"\s*?(?:\n|$)"),
@@ -24,7 +23,10 @@ CLAUSE = (  # how what follows a verdict may begin
     Form(",", r"[ \t]{0,4}[,:](?!\d)"),
     Form(" (", r"[ \t]{0,4}[(\[]"),
     Form(" -", rf"[ \t]{{0,4}}(?:{DASH}{{1,3}}|\u2192|=>|\|)(?=[\s*_|]|$|[^\W\d])", " on topic"),
-    Form(" because", r"[ \t]+(?:because|since|as|given|due\s+to|considering|for|based\s+on)\b"),
+    Form(
+        " because",
+        r"[ \t]*(?<=[ \t])(?:because|since|as|given|due\s+to|considering|for|based\s+on|(?:to|of)\s+th(?:is|e))\b",
+    ),
     Form("<", r"[ \t]{0,4}(?:<|\\)"),
 )
 REASON = (
@@ -35,27 +37,18 @@ DOUBT = (  # in the clause
     Form("maybe", r"\b(?:maybe|perhaps|possibly|probably|presumably|arguably|tentative(?:ly)?|borderline|unsure)\b"),
     Form("almost", r"\b(?:almost|nearly|at\s+(?:most|least|best|worst|a\s+(?:push|stretch))|or\s+so)\b"),
     Form("not sure", r"\bnot\s+(?:really|quite|sure|final|certain|definitive|an?\s+(?:final|real))\b"),
-    Form("kidding", r"\b(?:kidding|joking|a\s+(?:joke|placeholder|guess)|instead)\b"),
+    Form("kidding", r"\b(?:kidding|joking|joke|placeholder|guess|example|dummy|instead)\b"),
     Form("?", r"\?"),
 )
-CONDITION = (  # in the lead
-    Form("if", r"\b(?:if|unless|whether|until|suppos(?:e|ing)|imagine|hypothetical(?:ly)?)\b"),
-    Form("would", r"\b(?:would|could|might|should|must|may|(?:were|had)\s+(?:it|this|the))\b"),
-    Form("example", r"\b(?:examples?|instance|e\.g|ideal(?:ly)?|perfect|format|typical(?:ly)?|normally)\b"),
-)
-_I_SAY = re.compile(
-    r"\bI(?:['\u2019](?:d|ll)|\s+(?:would|should|could|must|will))\s+(?:\w+\s+){0,2}?"
-    r"(?:give|assign|rate|score|say|award|set|put|conclude|settle|go|call|place|grade|judge|choose|pick|label|select)\b",
-    re.IGNORECASE,
-)
-_CLAUSE, _REASON, _DOUBT, _CONDITION = any_of(*CLAUSE), any_of(*REASON), any_of(*DOUBT), any_of(*CONDITION)
+_CLAUSE, _REASON, _DOUBT = any_of(*CLAUSE), any_of(*REASON), any_of(*DOUBT)
 _AFTER = re.compile(
     rf"{AFTER}(?:[ \t]?\b(?:punkten?|puntos?|pontos?|punti|punten|балл\w{{0,3}}|pkt)\b)?", re.IGNORECASE
 )
-_ENDS = re.compile(r"[.!?;](?=\s|$)|\n")
+_ENDS = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?;](?=\s|$)|\n")
 
 _NUMBER = re.compile(
-    r"(?<![\w.,/+\u00d7-])(?P<value>\d{1,2}|(?P<name>zero|two|three|four|five)(?!-))(?:\.0)?"
+    r"(?<![\w.,/+\u00d7])(?<!\w[-\u2010-\u2015])(?P<value>\d{1,2}|(?P<name>zero|two|three|four|five)(?!-)|"
+    r"(?P<one>one)(?=\s*(?:[.,;!?)\n]|$|would\b|may\b|seems\b|fits\b)))(?:\.0)?"
     r"(?:\s?(?:/|out\s+of)\s?(?P<of>\d{1,3}))?(?![\w/%]|[.,:\u00b7]\d)",
     re.IGNORECASE,
 )
@@ -76,7 +69,8 @@ NUMBERED = (  # right before a number that is no score
 )
 _VERBS = (  # "2 fits better"
     "points?|pts?|stars?|marks?|are|were|fits?|suits?|works?|matches|reflects?|represents?|describes?|applies|becomes?|"
-    "makes?|counts?|looks?|sounds?|captures?|should|must|will|can|has|does"
+    "makes?|counts?|looks?|sounds?|captures?|should|must|will|can|has|does|for|"
+    "as|by|here|instead|again|now|please|too|also|then|this|that|it"
 )
 COUNTS = (  # right behind one
     Form(" examples", rf"[ \t]+(?!(?:{NO_COUNT}|{_VERBS})\b)[^\W\d_]{{2,}}"),
@@ -88,6 +82,11 @@ _NUMBERED = re.compile(rf"(?:{'|'.join(form.pattern for form in NUMBERED)})\Z", 
 _COUNTS = any_of(*COUNTS)
 _ITEM_BEGINS, _ITEM = re.compile(r"\n[^\w\n]{0,12}\Z"), re.compile(r"[ \t*_]{0,4}[.):](?!\d)")
 _LABEL = re.compile(r"(?<![\w-])(?-i:Great|Good|Okay|OK|Poor|Useless)(?=[\s*_`\"'\u201d)\]]{0,8}(?:[.,;!|\n]|$))")
+_SAID_LABEL = re.compile(
+    r"(?:\b(?:to|is|be|only|say|as|it|just|becomes|earns)|'s)\s+(?:only\s+|just\s+|at\s+best\s+)?\W{0,3}(?P<label>great|good|okay|ok|poor|useless)"
+    r"(?=[\s*_`\"'\u201d)\]]{0,8}(?:[.,;!|\n]|$))",
+    re.IGNORECASE,
+)
 _NO_LABEL = re.compile(r"\b(?:not|never|nor|than|n't)(?:\s+an?)?\W{1,4}\Z", re.IGNORECASE)
 
 Others = Callable[[str], Iterator[tuple[re.Match[str], float]]]
@@ -101,28 +100,24 @@ def other_numbers(text: str) -> Iterator[tuple[re.Match[str], float]]:
             continue
         if _ITEM_BEGINS.search(before) and _ITEM.match(text, found.end()):
             continue
-        value = NAMES.index(found["name"].lower()) if found["name"] else int(found["value"])
+        name = (found["name"] or found["one"] or "").lower()
+        value = NAMES.index(name) if name else int(found["value"])
         highest = int(found["of"] or 5)
         if value <= max(5, highest if found["of"] else 0):
             yield found, value * 5 / highest if highest else -1.0
 
 
 def other_labels(scores: Callable[[str], float]) -> Others:
-    """Capital labels at the end of a clause, each with its score."""
+    """Capital labels at the end of a clause, and others that are said of something; each with its score."""
 
     def labels(text: str) -> Iterator[tuple[re.Match[str], float]]:
         for found in _LABEL.finditer(text):
             if not _NO_LABEL.search(text[max(0, found.start() - 20) : found.start()]):
                 yield found, scores(found[0])
+        for found in _SAID_LABEL.finditer(text):
+            yield found, scores(found["label"])
 
     return labels
-
-
-def has_condition(text: str, begins: int, value: int) -> bool:
-    """Whether the sentence states a condition before its verdict, whose mention begins at `begins`."""
-    lead = text[max(0, begins - _LEAD) : begins]
-    sentence = lead[max((one.end() for one in _ENDS.finditer(lead)), default=0) :] + text[begins:value]
-    return bool(_CONDITION.search(_I_SAY.sub("", sentence)))
 
 
 def refusal(text: str, ends: int, until: int, score: float, others: Others) -> str:
@@ -131,7 +126,7 @@ def refusal(text: str, ends: int, until: int, score: float, others: Others) -> s
     rest = text[ends : min(until, ends + _REST)]
     stop = _ENDS.search(rest)
     clause = rest[: stop.end() if stop else len(rest)]
-    if not _CLAUSE.match(rest):
+    if not _CLAUSE.match(text, ends):
         return f"is followed by {_shown(clause)}"
     if not _REASON.match(clause) and (doubt := _DOUBT.search(clause)):
         return f"is doubted: {_shown(clause[: doubt.end()])}"
