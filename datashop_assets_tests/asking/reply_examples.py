@@ -287,9 +287,9 @@ REFUSED = Table(
 
 AROUND = Table(
     "What stands around a score",
-    "A score counts where what stands around it is of forms that are known: before it words that state it, behind it the "
-    "end of the line or a clause, and no other score after it. All else is refused, also where a person sees what is "
-    "meant. A reply that asks for the text holds no score.",
+    "A score counts where what stands around it is of forms that are known: before it words that state it, behind it "
+    "the end of the line or a clause, and no other score after it. All else is refused, also where a person sees what "
+    "is meant. A reply that asks for the text holds no score.",
     (
         scores("I would give this text a final score of 3", 3),
         scores("Because the text is not mathematical, the final score is 1.", 1),
