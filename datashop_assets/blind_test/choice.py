@@ -36,7 +36,13 @@ _WORD = rf"(?:{'|'.join((*_WORDS, *_NONE))})(?![\w-]|[.,]\d)"
 _CHOICE = re.compile(
     r"(?<![a-z])(?:choice|choose|chosen|answer)[\s*_`\"')\]>]{0,8}(?:(?:is|was)\b|[:=]|->|\u2192|(?<=choose)\s)"
     rf"{OPENING}(?:the\s{{1,4}})?(?:(?:document|text|option|number|no\.)\s{{0,4}}#?{OPENING})?(?P<word>{_WORD})"
-    rf"(?:[\s*_`\"')\]]{{0,8}}(?:/|,|or\b|and\b){OPENING}(?:document\s{{1,4}})?(?P<other>{_WORD}))?",
+    rf"(?:[\s*_`\"')\]]{{1,4}}(?:document|text|option|one)\b)?(?:[\s*_`\"')\]]{{0,8}}(?:/|,|or\b|and\b){OPENING}(?:document\s{{1,4}})?(?P<other>{_WORD}))?",
+    re.IGNORECASE,
+)
+
+_CHANGED = re.compile(
+    r"\b(?:actually|rather|no,|wait|instead|correction|on\s+reflection|i'd\s+say)\b[^.\n]{0,60}?"
+    rf"\b(?:document|text|option|choice)?\s{{0,4}}[#:]?\s?\b(?P<word>{'|'.join(_WORDS)})(?![\w-]|[.,]\d)",
     re.IGNORECASE,
 )
 
@@ -76,15 +82,21 @@ def _choices(text: str) -> Iterator[Place]:
         yield Place(WrittenVerdict(words, chosen, reason), found.start(), found.start("word"), found.end())
 
 
-def _choice_of_json(text: str) -> WrittenVerdict | None:
-    return next((place.verdict for place in _choices(f"Choice: {text}")), None)
+def _changed_choices(text: str) -> Iterator[tuple[re.Match[str], float]]:
+    """What a reply turns to after its choice."""
+    for found in _CHANGED.finditer(text):
+        yield found, _WORDS[found["word"].lower()]
+
+
+def _choice_of_json(text: str) -> Place | None:
+    return next((replace(place, begins=0, value=0, ends=len(text)) for place in _choices(f"Choice: {text}")), None)
 
 
 class ForcedChoice:
     """Reads `Choice: 1` or `Choice: 2`, as 1 and 2. There is no second try: who chooses neither has abstained."""
 
     answers: Sequence[str] = ()
-    grammar = Grammar(_choices, frozenset({"choice", "answer"}), _choice_of_json)
+    grammar = Grammar(_choices, _choices, _changed_choices, frozenset({"choice", "answer"}), _choice_of_json)
 
     def parse(self, reply: str) -> Parsed:
         """The document on which all choices of the reply agree."""

@@ -72,7 +72,7 @@ def test_each_way_of_scoring_has_its_own_parsing(tmp_path: Path) -> None:
     by_token = load(tmp_path, "{scoring: score_token}").scoring_config.parsing
     assert by_token == OptionParsing(scores={str(score): score for score in range(6)})
     written = load(tmp_path, "{scoring: generate}", medu).scoring_config.parsing
-    assert written == WrittenParsing(processor=ProcessorConfig(type="medu", options={}, version="4"))
+    assert written == WrittenParsing(processor=ProcessorConfig(type="medu", options={}, version="5"))
 
 
 @pytest.mark.parametrize(

@@ -175,4 +175,4 @@ def test_a_rule_with_other_fields_is_refused(rule: dict[str, Any]) -> None:
 
 def test_a_processor_is_its_type_options_and_version() -> None:
     settings = prompt(annotator={"scoring": "generate"}, processor={"type": "medu"}).processor
-    assert settings.processor_config.model_dump() == {"type": "medu", "options": {}, "version": "4"}
+    assert settings.processor_config.model_dump() == {"type": "medu", "options": {}, "version": "5"}
