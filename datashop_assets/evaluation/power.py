@@ -22,10 +22,11 @@ from datashop_assets.storage.stage_folder import DamagedStageError, StageFolder
 from datashop_assets.trained_lm.results import CandidateConfig, TrainedLMResult
 from datashop_assets.training_documents.settings import TrainingSettings
 
-# Standard deviation over seeds of paired differences on target documents at the default settings, bits per byte
-STATED_SPREAD: Mapping[Against, float] = {"control": 0.012, "matched": 0.025}
+# Standard deviation over seeds of paired differences on target documents at the default settings, bits per byte: the
+# root mean square over three prompts
+STATED_SPREAD: Mapping[Against, float] = {"control": 0.028, "matched": 0.022}
 STATED_AT = TrainingSettings(
-    depth=2, length=128, batch=8, steps=200, seeds=5, learning_rate=0.001, warmup_fraction=0.1, filtered_share=0.3
+    depth=2, length=128, batch=8, steps=100, seeds=10, learning_rate=0.002, warmup_fraction=0.1, filtered_share=0.3
 )
 
 

@@ -152,9 +152,9 @@ class Training(Section):
     anneal_from: Annotated[Address, Field(min_length=1)] | None = None
     length: Annotated[int, Field(ge=16, le=131_072)] = 128
     batch: Count = 8
-    steps: Count | Literal["optimal"] = 200
-    seeds: Annotated[int, Field(ge=1, le=100)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.001  # by what a comparison can see, not by the lowest loss
+    steps: Count | Literal["optimal"] = 100
+    seeds: Annotated[int, Field(ge=1, le=100)] = 10
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.002  # by what a comparison can see, not by the lowest loss
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     filtered_share: Share = 0.3
     max_epochs: Annotated[float, Field(gt=0, le=100)] = 4.0  # over the kept documents; more gains little

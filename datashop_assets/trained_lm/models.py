@@ -1,7 +1,7 @@
 """Control, matched control and candidate: the same start, the same steps, the shared rows at the same places.
 
 Each step draws what its models read, trains one a seed, and keeps them with their curves. The demo's models (166,000
-weights, 200 steps of 1,024 tokens, five seeds) take some 45 ms a step and core.
+weights, 100 steps of 1,024 tokens, ten seeds) take some 45 ms a step and core.
 """
 
 import io

@@ -98,7 +98,7 @@ def test_the_trained_model_beats_the_control_on_mathematics(demo: Stages) -> Non
     assert difference.low is not None
     assert difference.high is not None
     assert difference.low < difference.value < difference.high < 0
-    assert result.seeds == 5
+    assert result.seeds == 10
 
 
 def test_the_gain_is_shown_against_a_control_with_the_same_mix_too(demo: Stages) -> None:
