@@ -105,7 +105,8 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     digests: AnnotationDigests
 
     def tokens_spent(self) -> int:
-        return sum(one.total for one in (self.spent, self.first_pass) if one)
+        own = self.tokens_in + self.tokens_out if self.spent is None else self.spent.total
+        return own + (self.first_pass.total if self.first_pass else 0)
 
     def seconds_of_all_runs(self) -> float:
         return self.seconds_asking
