@@ -14,7 +14,8 @@ RATINGS = frozenset({"label", "score", "rating", "verdict", "grade"})
 
 MARKS = r"[\s*_`\"'\u201d\\)\]}]{0,16}+"
 _THEREFORE = r"(?:[ \t]+(?:therefore|thus|hence|then|consequently|accordingly)\b)?"
-IS = rf"(?:{MARKS}(?:(?:is|was|of)\b{_THEREFORE}|[:=]|->|\u2192|{DASH}(?!\d))){{0,2}}+{OPENING}"
+_A = r"(?:\s{0,2}an?(?=\s+\W{0,3}\d))?"
+IS = rf"(?:{MARKS}(?:(?:is|was|of)\b{_THEREFORE}|[:=]|->|\u2192|{DASH}(?!\d))){{0,2}}+{_A}{OPENING}"
 _BEFORE_IS = rf"(?={MARKS}(?:[:=]|is\b|{DASH}\s))"
 _FROM = rf"\d\s?(?:{DASH}|to|\.\.\.?)\s?"
 
@@ -41,7 +42,11 @@ SCALE = (
 )
 NOTE = (
     Form(" (of the text)", rf"{MARKS}\([^()\d%\n]{{0,60}}\){_BEFORE_IS}", ":"),
-    Form(" for this text", rf"{MARKS}(?:for|of\sth(?:is|e))\s[^:=.\d\n]{{1,60}}{_BEFORE_IS}", ":"),
+    Form(
+        " for this text",
+        rf"{MARKS}(?:for|of\sth(?:is|e)(?=\s(?:text|document|extract|excerpt|passage)))\s[^:=.\d\n]{{1,60}}{_BEFORE_IS}",
+        ":",
+    ),
 )
 _MENTION = any_of(*MENTION)
 STATED_SCALE = (
@@ -91,12 +96,29 @@ STATED_ANYWHERE = (
         r"\b(?:scale_)?max(?:imum|\.)?(?:[_ \t-]{0,2}(?:possible|score|points?|value|total)){0,3}\W{1,6}"
         r"(?P<most>\d{1,4})\b",
     ),
+    Form(
+        "1 bis 10",
+        r"(?<![\d.,])[01]\s?(?:[\u2010-\u2015-]|to|bis|\u00e0|a|al|\u0434\u043e|do|(?:\([^()\n]{1,30}\)\s+)?to)\s?(?P<top>10|20|50|100)(?![\d%]|[.,]\d)",
+    ),
+    Form("/10", r"(?:/|out\s+of:?)\s?(?P<over>10|20|50|100)(?![\d%]|[.,]\d)"),
+    Form("total of 10", r"\btotal\s+(?:of|possible)\W{1,3}(?P<total>10|20|50|100)(?![\d%]|[.,]\d)"),
+    Form("possible score: 10", r"\bpossible\s+(?:score|points?|total)\W{1,4}(?P<highest>10|20|50|100)(?![\d%]|[.,]\d)"),
+    Form(
+        "10 being",
+        r"(?<![\d.,])(?P<being>10|20|50|100)\s+(?:being|is\s+(?:the\s+)?(?:best|highest|top|max\w*|perfect))\b",
+    ),
+    Form("10\u70b9\u6e80\u70b9", r"(?P<full>10|20|50|100)\s?(?:\u70b9\u6e80\u70b9|\u5206\u6ee1\u5206)"),
+    Form("\u6ee1\u520610", r"(?:\u6ee1\u5206|\u6e80\u70b9)\s?(?P<filled>10|20|50|100)"),
     Form("out_of: 10", r"\bout_of\W{1,6}(?P<key>\d{1,4})\b"),
     Form("points_possible: 10", r"\b(?:points?|score)_possible\W{1,6}(?P<possible>\d{1,4})\b"),
 )
 SCALE_BEFORE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE, *STATED_ANYWHERE)
 SCORE = re.compile(IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
+_TOTAL = re.compile(
+    r"^[^\w\n]{0,8}(?:(?:overall|total|my)[\s*_]{1,4})?(?:score|rating|total|overall|points|\u6700\u7ec8\u5f97\u5206|\u603b\u5206|\u5f97\u5206)(?=[\s*_]{0,6}[:=])",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def _final_scores(text: str) -> Iterator[Place]:
@@ -110,6 +132,20 @@ def _final_scores_of(text: str, highest: float = HIGHEST_SCORE) -> Iterator[Plac
         found = _final_score(text, mention, scale.end(), int(scale["of"])) if scale else None
         if found := found or _final_score(text, mention, mention.end(), highest):
             yield found
+
+
+def _totals(text: str) -> Iterator[Place]:
+    """Scores, ratings and totals on lines of their own, which may say something else than the final score."""
+    for leads in _TOTAL.finditer(text):
+        separator = SCORE.match(text, leads.end())
+        begins = separator.end() if separator else leads.end()
+        if (number := number_at(text, begins)) and number.value is not None:
+            words = " ".join(text[leads.start() : number.ends].split())
+            yield Place(WrittenVerdict(words, number.value, beside=True), leads.start(), begins, number.ends)
+
+
+def _scores_and_totals(text: str) -> Sequence[Place]:
+    return sorted((*_final_scores(text), *_totals(text)), key=lambda place: place.begins)
 
 
 def _final_score(text: str, mention: re.Match[str], end: int, scale: float) -> Place | None:
@@ -143,7 +179,9 @@ class FinalScore:
 
     answers: Sequence[str] = tuple(f"Final score: {score}" for score in range(HIGHEST_SCORE + 1))
     version = "5"
-    grammar = Grammar(_final_scores, _final_scores_of, other_numbers, frozenset({"finalscore"}), score_of_json, RATINGS)
+    grammar = Grammar(
+        _scores_and_totals, _final_scores_of, other_numbers, frozenset({"finalscore"}), score_of_json, RATINGS
+    )
 
     def parse(self, reply: str) -> Parsed:
         """The score on which all final scores of the reply agree."""

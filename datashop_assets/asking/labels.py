@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from datashop_assets.asking.clauses import other_labels
-from datashop_assets.asking.corrections import said_again, taken_back
-from datashop_assets.asking.final_scores import IS, MARKS, RATINGS, SCALE_BEFORE, SCORE, score_of_json
+from datashop_assets.asking.final_scores import IS, RATINGS, SCALE_BEFORE, SCORE, score_of_json
 from datashop_assets.asking.forms import Form, any_of
-from datashop_assets.asking.number_forms import DASH, DOUBT, HIGHEST_SCORE, OPENING
+from datashop_assets.asking.number_forms import HIGHEST_SCORE, OPENING
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import number_at
 from datashop_assets.protocols.processor import Parsed
@@ -36,92 +35,30 @@ LABEL = (
         "**",
     ),
 )
-_JOINING = (
-    rf"(?:/|\||,|;|{DASH}|or|to|and|but|yet|though|although|maybe|perhaps|possibly|probably|almost|nearly|even|rather|"
-    r"bordering\s+on|verging\s+on|leaning(?:\s+towards?)?|with\s+(?:some|a\s+few))"
-)
-OTHER_LABEL = (  # behind a label: one more, so that it is no verdict
-    Form(
-        ", but poor",
-        rf"[\s*_`\"'\u201d)]{{0,8}}(?:(?:(?<![a-z]){_JOINING}(?![a-z])|{DASH}|[/|,;])\s{{0,4}}){{1,4}}+{OPENING}(?<![a-z]){_WORD}",
-    ),
-    Form(
-        "; clarity: Poor",  # a part of the text under a key of its own
-        rf"[^\S\n]*[.;,|(\[*_][^:=\d\n]{{1,40}}[:=]{OPENING}{_WORD.replace('word', 'part')}"
-        r"(?=[\s*_`\"'\u201d)\]]{0,8}(?:[.,;|\n]|$))",
-    ),
-    Form(
-        " in parts, the end is Poor",  # in the same sentence, written as a label
-        r"[^.;:!?\n]{1,80}?(?<![\w-])(?<!not\s)(?<!not\sa\s)(?<!n't\s)(?<!never\s)(?<!than\s)(?<!of\s)(?<!nor\s)"
-        r"(?-i:(?P<second>Great|Good|Okay|OK|Poor|Useless)(?![a-z]|\s[A-Z]))",  # and not the Great War
-    ),
-)
-# A word that is no label: said to the one who asks, or a heading.
+# A word that is alone on its line and no label: said to the one who asks, or a heading.
+# Text of the same turn follows.
+_MORE = r"(?=\s*\n\s*(?!(?:#{1,6}\s*|\*\*)?(?:user|human|instruction|prompt)\b)\S)"
 ACKNOWLEDGED = (
-    Form(
-        "Okay.",
-        r"\A\s{0,8}(?:okay|ok|great|good)\b[.!:,]?(?=\s*\n\s*(?!(?:\W{0,4}(?:reason|justification|explanation|rationale|"
-        r"because|why)))\S)",
-        "\nThe text is short.",
-    ),
-    Form("Okay: the", r"^[^\w\n]{0,16}ok(?:ay)?[*_ \t]{0,4}[:\u2013\u2014][*_ \t]{0,4}\w+"),
-    Form("## Good", rf"^[ \t]{{0,4}}#{{1,6}}[ \t]*[*_]{{0,3}}(?:{_WORDS})[*_: \t]{{0,6}}(?=\n\s*\S)", "\n\n- explains"),
-    Form("Good:", rf"^[^\w\n]{{0,16}}(?:{_WORDS})[*_ \t]{{0,4}}:(?=[*_ \t]*\n)", "\n- It explains."),
-)
-FILLER = (
-    Form("Okay, so", r"ok(?:ay)?[,.][ \t]+(?:so|now|first|here|well|alright|this\s+text|the\s+text)\b"),
-    Form(
-        "Great, let me", r"(?:okay|ok|great|good)[,.!:][ \t]+(?:let\s+(?:me|us)|let's|i'll|i\s+will|here\s+is|here's)\b"
-    ),
-)
-_BAD = re.compile(
-    r"^[^\w\n]{0,16}(?:the\s+)?(?:bad|ugly|cons|weak(?:ness(?:es)?)?|negatives?|missing|"
-    r"(?:less|not\s+so)\s+good)[*_ \t]{0,4}:",
-    re.IGNORECASE | re.MULTILINE,
+    Form("Okay.", rf"\A\s{{0,8}}(?:{_WORDS})\b[.!:,]?{_MORE}", "\nThe text is short."),
+    Form("Okay: the", rf"^[^\w\n]{{0,16}}(?:{_WORDS})[*_ \t]{{0,4}}[:\u2013\u2014][*_ \t]{{0,4}}\w+"),
+    Form("Good:", rf"^[^\w\n]{{0,16}}(?:{_WORDS})[*_ \t]{{0,4}}:?[*_ \t]{{0,4}}{_MORE}", "\n- It explains."),
 )
 _ALL_LABELS = re.compile(rf"(?:{_WORDS})(?:\s?[/|,]\s?(?:or\s+)?(?:{_WORDS})){{4}}(?!\w)", re.IGNORECASE)
-_ACKNOWLEDGED, _FILLER = any_of(*ACKNOWLEDGED), any_of(*FILLER)
-_LABELLED, _OTHER_LABEL = any_of(*LABEL), any_of(*OTHER_LABEL)
+_ACKNOWLEDGED, _LABELLED = any_of(*ACKNOWLEDGED), any_of(*LABEL)
 _SCORE_BESIDE = re.compile(
-    r"(?:^|[.;,|]\s)[^\w\n]{0,8}(?:(?:final|overall|total|numeric(?:al)?)[\s_-])?(?:score|rating|grade)(?![a-z])",
+    r"(?:^|[.;,|]\s)[^\w\n]{0,8}(?:(?:final|overall|total|numeric(?:al)?)[\s_-])?(?:score|rating|grade|overall|stars|total)(?![a-z])",
     re.IGNORECASE | re.MULTILINE,
 )
-_SAID_AGAIN = said_again("|".join((*MEDU_SCORES, "ok")))
-_WITH_NUMBER = re.compile(
-    rf"{MARKS}(?:(?:[(\[,;:=]|{DASH})[\s*_]{{0,4}}(?:(?:score|rating)\W{{1,3}})?(?=[\d+-])|(?=\d[\d.]{{0,3}}\s?(?:/|out\s+of)))",
-    re.IGNORECASE,
-)
-_NUMBER_ENDS = re.compile(
-    r"(?:[ \t]{0,4}(?:points?|pts?|stars?|marks?)\b)?[ \t*_`\"'\u201d.]{0,8}(?:[)\]]|$)", re.IGNORECASE | re.MULTILINE
-)
-NEARLY = (Form("+", r"[+-](?![\w>+-])"), Form("-ish", r"-?ish\b"))
-_NEARLY = any_of(*NEARLY)
 
 
 def _labels(text: str) -> Iterator[Place]:
     for found in _LABELLED.finditer(text):
         group = next(name for name in ("word", "chosen", "alone") if found[name])
-        if group == "alone" and (_ACKNOWLEDGED.match(text, found.start()) or _BAD.search(text, found.end())):
+        if group == "alone" and _ACKNOWLEDGED.match(text, found.start()):
             continue
-        if _ALL_LABELS.match(text, found.start(group)):
-            continue  # the labels to choose from
-        verdict = _label(found[group], " ".join(found[0].split()))
-        score = verdict.score
-        if (ends := _another_verdict(text, found.end(), verdict)) is None and group != "alone":
-            ends = taken_back(text, found.end(), _WORDS, lambda word: _label(word, "").score != score)  # noqa: B023
-        if ends is not None:
-            words = " ".join(text[found.start() : ends].split())
-            verdict = WrittenVerdict(words, None, f"the label {words!r} is more than one")
-        elif group != "alone" and (doubt := DOUBT.match(text, found.end())):
-            words = " ".join(text[found.start() : doubt.end()].split())
-            verdict = WrittenVerdict(words, None, f"the label {words!r} is doubted or rejected")
-        elif filler := _FILLER.match(text, found.start(group)):
-            words = " ".join(text[found.start() : filler.end()].split())
-            verdict = WrittenVerdict(words, None, f"the label {words!r} may be an acknowledgement")
-        elif nearly := _NEARLY.match(text, found.end()):
-            words = " ".join(text[found.start() : nearly.end()].split())
-            verdict = WrittenVerdict(words, None, f"the label {words!r} is more or less than one of the labels")
-        yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
+        if not _ALL_LABELS.match(text, found.start(group)):  # the labels to choose from
+            verdict = _label(found[group], " ".join(found[0].split()))
+            yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 
 def _scores_beside(text: str) -> Iterator[Place]:
@@ -134,23 +71,6 @@ def _scores_beside(text: str) -> Iterator[Place]:
             words = " ".join(text[leads.start() : number.ends].split()).lstrip(".;,| ")
             verdict = WrittenVerdict(words, number.value, number.reason and f"the score {number.reason}", beside=True)
             yield Place(verdict, leads.start(), begins, number.ends)
-
-
-def _another_verdict(text: str, end: int, verdict: WrittenVerdict) -> int | None:
-    """Where another verdict ends that follows a label and says something else; None where none does.
-
-    It is a label, or a number in its place: `Great (3/5)`.
-    """
-    if other := _OTHER_LABEL.match(text, end):
-        second = other["second"] or other["part"]
-        same = second is not None and _label(second, "").score == verdict.score
-        return None if same else other.end()
-    if again := _SAID_AGAIN.match(text, end):
-        return again.end() if _label(again["again"], "").score != verdict.score else None
-    if (leads := _WITH_NUMBER.match(text, end)) and (number := number_at(text, leads.end())):
-        bare = "/" in number.words or "of" in number.words or _NUMBER_ENDS.match(text, number.ends)
-        return number.ends if bare and number.value != verdict.score else None
-    return None
 
 
 def _labels_and_scores(text: str) -> Sequence[Place]:
@@ -177,7 +97,7 @@ class Medu:
     grammar = Grammar(
         _labels_and_scores,
         _labels_and_scores,
-        other_labels(lambda word: float(MEDU_SCORES["okay" if word == "OK" else word.lower()])),
+        other_labels(lambda word: float(MEDU_SCORES["okay" if word.lower() == "ok" else word.lower()])),
         frozenset(f"{final}{name}" for final in ("", "final") for name in RATINGS),
         _label_of_json,
     )

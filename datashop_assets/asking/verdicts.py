@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from datashop_assets.asking.clauses import Others, refusal
-from datashop_assets.asking.leads import Lead, asks_for_text, lead_of
+from datashop_assets.asking.leads import Lead, has_no_text, lead_of
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.asking.written_numbers import plain
 from datashop_assets.protocols.processor import Parsed
@@ -78,8 +78,18 @@ _REACHED_AFTER = re.compile(r"[^.\n]{0,80}?\b(?:would|must|needs?|should|could|r
 _CONDITION_AFTER = re.compile(r"(?:\s+would)?\s+(?:require|need|take|call\s+for|demand)\b", re.IGNORECASE)
 _BEFORE = 160  # characters in which such words are looked for
 _OUT_OF = re.compile(
-    r".*outof|max(?:imum)?(?:possible)?(?:score|points?|rating|value)?|(?:points?|score)possible|highestscore|"
+    r".*outof|max(?:imum)?(?:possible)?(?:score|points?|rating|value)?|(?:points?|score|total)possible|highest(?:possible)?score|"
+    r"scoremax|denominator|ratingsystem|"
     r".*scale(?:max)?|.*range"
+)
+_TOTALS = frozenset(
+    f"{kind}{name}"
+    for kind in ("total", "overall", "revised", "adjusted", "corrected", "updated", "actual")
+    for name in ("", "score", "finalscore", "points", "rating", "label", "grade")
+)
+_CHANGED_IN_JSON = re.compile(
+    r"\b(?:actually|should\s+be|corrected|correction|revised|instead|mistaken?|placeholder|(?:out\s+of|scale|to|/)\s*(?:10|20|100))\b",
+    re.IGNORECASE,
 )
 _QUOTING = frozenset({"quote", "quotes", "quotation", "excerpt", "evidence", "text", "document", "passage", "input"})
 # Letters of Cyrillic, Greek and Armenian that are drawn as Latin ones are, by which a verdict may be hidden.
@@ -91,6 +101,7 @@ _LOOKALIKES = str.maketrans(
 )
 QUOTED_ONLY = "holds a score in quotation only"
 CONDITION_ONLY = "holds a score under a condition only"
+CHANGED = "holds a score, and a text that may change it"
 OTHERWISE_ONLY = "holds a score only in a sentence that may not state it"
 
 
@@ -143,13 +154,16 @@ class Grammar:
         if not turn.answer:
             return Parsed(None, turn.reason)
         verdicts, not_own = self._own(plain(turn.answer))
-        if verdicts and asks_for_text(turn.answer):
-            return Parsed(None, "says that there is no text, or asks for it")
-        if all(one.beside for one in verdicts):
-            return Parsed(None, next((one.reason for one in verdicts if one.reason), not_own or missing))
-        if refused := next((one for one in verdicts if one.score is None), None):
-            return Parsed(None, refused.reason)
-        first = verdicts[0]
+        refused = next((one.reason for one in verdicts if one.score is None), "")
+        if not_own.startswith(CHANGED):
+            refused = not_own
+        elif verdicts and has_no_text(turn.answer):
+            refused = "says that there is no text, or asks for it"
+        elif all(one.beside for one in verdicts):
+            refused = refused or not_own or missing
+        first = next((one for one in verdicts if not one.beside), None)
+        if refused or first is None:
+            return Parsed(None, refused)
         if other := next((one for one in verdicts if one.score != first.score), None):
             return Parsed(None, f"two scores disagree: {first.words!r} and {other.words!r}")
         return Parsed(first.score)
@@ -191,7 +205,7 @@ class Grammar:
                 break
             before = bisect_right(starts, place.begins) - 1
             quoted = before >= 0 and place.value < quotations[before][1]
-            lead = lead_of(text, place.begins, place.value)
+            lead = lead_of(text, place.begins, place.value, place.ends)
             conditional = lead is Lead.CONDITION
             if why := QUOTED_ONLY if quoted or _reported(text, place) else CONDITION_ONLY if conditional else "":
                 not_own = not_own or why
@@ -205,7 +219,8 @@ class Grammar:
                 next_turn = turn.start()
         strong = any(not one.weak and not one.verdict.beside for one in own)
         counted = [one for one in own if not (strong and one.weak)]
-        said = _without(text, sorted([*quotations, *others]))
+        beside = [(one.begins, one.ends) for one in counted if one.verdict.beside]
+        said = _without(text, sorted([*others, *beside]))
         begins = [*(one.begins for one in counted if not one.verdict.beside), next_turn]
         checked = [self._checked(one, said, begins[bisect_right(begins, one.begins)]) for one in counted]
         return checked, not_own
@@ -234,7 +249,11 @@ class Grammar:
             return [self._checked(place, text, len(text)).verdict for place, text in places]
 
         if any(key in self.keys for key, _ in members):
-            return values(self.keys), ""
+            others = [replace(one, beside=True) for one in values(self.keys_beside | _TOTALS)]
+            words = " ".join(value for key, value in members if isinstance(value, str) and key not in self.keys)
+            if changed := _CHANGED_IN_JSON.search(words):
+                return values(self.keys), f"{CHANGED}: {changed[0]!r}"
+            return values(self.keys) + others, ""
         texts = [(key, self._in_words(plain(value))) for key, value in members if isinstance(value, str)]
         said = [place.verdict for key, (places, _) in texts for place in places if key not in _QUOTING]
         quoted = any(places and key in _QUOTING for key, (places, _) in texts)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from datashop_assets.asking.corrections import said_again, taken_back
 from datashop_assets.asking.forms import any_of
 from datashop_assets.asking.number_forms import (
     AFTER,
@@ -46,9 +45,10 @@ _NO_ONE = (
 _OF_A_LIST = ((any_of(*COUNTED), "counts something else"), (any_of(*LIST), "begins a list"))
 _ON_A_LINE = ((any_of(*ITEMS), "is for one part of the text"), *_OF_A_LIST)
 _VALUE = f"{DIGITS}|{NAME}"
-_SAID_AGAIN = said_again(_VALUE)
 _LINE_BEGINS = re.compile(r"\n[^\w\n]{0,40}$")
-_SUM_BESIDE = re.compile(rf"{AFTER}\s?[(\[]\s?(?:=\s?)?(?=(?:{_VALUE}){AFTER}{NOTE}(?:\+|plus\b))", re.IGNORECASE)
+_SUM_BESIDE = re.compile(
+    rf"{AFTER}\s?[(\[]\s?(?:=\s?)?(?P<sum>(?:{_VALUE}){NOTE}(?:\+|plus\b)[^()\[\]\n]{{1,120}})[)\]]", re.I
+)
 _SIGN = re.compile(
     rf"{AFTER}{NOTE}(\+|-|\u2013|plus\b|minus\b|less\b|x\b|\u00d7|\u00f7|/|times\b)[ \t]{{0,4}}+", re.IGNORECASE
 )
@@ -102,17 +102,15 @@ def number_at(text: str, start: int, scale: float = HIGHEST_SCORE) -> WrittenNum
         if found := _SCALE.match(text, end):
             scale, end = value_of(next(filter(None, found.groups()))), found.end()
         refusal = _refusal(text, end, _NO_ONE)
-    if refusal is None and (again := _SAID_AGAIN.match(text, end)) and value_of(again["again"]) != value:
-        refusal = again.end(), "is more than one number"
     if refusal is None and last[1].lower() in NAMES and end == last.end() and not _NAMED_ALONE.match(text, end):
         return None  # "one of the best"
     if refusal is None and end == last.end() and last is first:
         on_a_line = _LINE_BEGINS.search(text, max(0, start - 60), start)
         refusal = _refusal(text, end, _ON_A_LINE if on_a_line else _OF_A_LIST)
-    if refusal is None and (beside := _SUM_BESIDE.match(text, end)) and not _adds_up(text[beside.end() :], value):
-        refusal = beside.end(), "is not what the sum beside it gives"
-    if refusal is None and (back := taken_back(text, end, _VALUE, lambda other: value_of(other) != value)):
-        refusal = back, "is taken back"
+    if refusal is None and (beside := _SUM_BESIDE.match(text, end)):
+        if not _adds_up(beside["sum"], value):
+            refusal = beside.end(), "is not what the sum beside it gives"
+        end = beside.end()
     if refusal is not None:
         end, why = refusal
         words = " ".join(text[start:end].split())

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from datashop_assets.asking import clauses, corrections, final_scores, labels, leads, number_forms
+from datashop_assets.asking import clauses, final_scores, labels, leads, number_forms
 from datashop_assets.asking.forms import Form
 
 TABLES = {
@@ -13,15 +13,10 @@ TABLES = {
         "ITEMS", "LIST")},
     **{f"{name} of a final score": getattr(final_scores, name) for name in (
         "MENTION", "SCALE", "NOTE", "STATED_SCALE", "STATED_ANYWHERE")},
-    **{f"{name} of a label": getattr(labels, name) for name in (
-        "LABEL", "OTHER_LABEL", "NEARLY", "ACKNOWLEDGED", "FILLER")},
-    **{f"{name} behind a verdict": getattr(clauses, name) for name in (
-        "CLAUSE", "REASON", "DOUBT", "NUMBERED", "COUNTS")},
-    **{f"{name} before a verdict": getattr(leads, name) for name in ("CONDITION", "EXAMPLE_LINE", "ASKS_FOR_TEXT")},
-    "AGAIN": tuple(corrections.again_forms("4")),
-    "DOUBTS": corrections.DOUBTS,
-    "RECONSIDERED": corrections.RECONSIDERED,
-    **{name: tuple(corrections.with_value(getattr(corrections, name), "2")) for name in ("RESULTS", "CORRECTIONS")},
+    **{f"{name} of a label": getattr(labels, name) for name in ("LABEL", "ACKNOWLEDGED")},
+    **{f"{name} behind a verdict": getattr(clauses, name) for name in ("CLAUSE", "REASON", "NO_EXPLANATION")},
+    **{f"{name} before a verdict": getattr(leads, name) for name in ("CONDITION", "EXAMPLE_LINE", "NO_TEXT")},
+    "ANNOUNCING": (leads.ANNOUNCING,),
 }  # fmt: skip
 FORMS = {f"{table}:{form.example}": form for table, forms in TABLES.items() for form in forms}
 BEFORE = {"final_score>": "<", ". Past\n2.": "1"}  # what must stand before an example

@@ -64,7 +64,7 @@ ENDS = st.sampled_from(
         "<|im_end|>",
         "</s>Final score: 9",
         "\n\nUser: again\nFinal score: 1 1/2",
-        '\n(It says "Final score: 7/10".)',
+        "\n\nIt explains a method step by step, and names who found it in 1854.",
     )
 )
 
@@ -97,7 +97,7 @@ REFUSALS = st.one_of(
             st.sampled_from((" to ", " or ", "-", " \u2013 ", ", maybe ", " and ", " -> ", ":")),
             NUMBER,
         ),
-        st.just("is more than one number"),
+        st.just("is more than one number|is followed by"),
     ).filter(lambda one: not re.match(r"[01](\W+| to )5$|[a-z]+-", one[0])),  # a scale, and "one-sided", are no number
     st.tuples(
         st.builds("{} {}".format, NUMBER, st.sampled_from(("1/2", "and a half", "\u00bd"))), st.just("is a fraction")
@@ -127,7 +127,7 @@ REFUSALS = st.one_of(
     st.builds(lambda a, b: (f"{a} + {b} = {a + b + 1}", "does not add up"), st.integers(0, 2), st.integers(0, 2)),
     st.builds(lambda a, sign: (f"{a}{sign}", "is a bound"), st.integers(0, 5), st.sampled_from("+-")),
     st.builds(
-        lambda a, further, form: (form.format(a, (a + further) % 6), "is more than one number"),
+        lambda a, further, form: (form.format(a, (a + further) % 6), "is more than one number|is followed by|disagree"),
         st.integers(0, 5),
         st.integers(1, 5),
         st.sampled_from(
@@ -150,7 +150,7 @@ REFUSALS = st.one_of(
         ),
     ),
     st.builds(
-        lambda a, form: (form.format(a), "is doubted or rejected"),
+        lambda a, form: (form.format(a), "is doubted or rejected|is followed by"),
         st.integers(0, 5),
         st.sampled_from(("{}?", "**{}**?", "{} is too high", "{}/5 would be fair", "{} seems a bit too kind")),
     ),
@@ -164,7 +164,35 @@ def test_what_is_no_one_score_is_refused_with_its_reason(
     written, reason = refusal
     parsed = FinalScore().parse(f"{reasons}\n{start}Final score{separator}{written}.")
     assert parsed.score is None
-    assert reason in parsed.reason
+    assert re.search(reason, parsed.reason)
+
+
+TAKES_BACK = st.sampled_from(
+    (
+        "{}分。",
+        "Therefore, it receives a total of {} points.",
+        "Gesamt: {} Punkte",
+        "Hmm, that seems too high.",
+        "On reflection, one point less.",
+        "**Points awarded: {}/5**",
+        "It is worth no more than {}.",
+        'A "{}" fits.',
+        "More precisely, {}.5.",
+        "Rating: ★★☆☆☆",
+        "I retract this.",
+        "That is, if it had sources.",
+        "I did not follow this instruction.",
+    )
+)
+
+
+@given(REASONS, st.integers(0, 5), st.integers(1, 5), st.sampled_from(("\n\n", ". ", "\nIt is clear.\n\n")), TAKES_BACK)
+def test_what_speaks_of_scores_behind_a_verdict_may_take_it_back(
+    reasons: str, score: int, further: int, between: str, sentence: str
+) -> None:
+    parsed = FinalScore().parse(f"{reasons}\nFinal score: {score}{between}{sentence.format((score + further) % 6)}")
+    assert parsed.score is None
+    assert "is followed by" in parsed.reason
 
 
 @given(st.lists(st.integers(0, 5), min_size=1))

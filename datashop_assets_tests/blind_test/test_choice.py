@@ -38,7 +38,7 @@ NONE = {
     "Choice: 3": "does not say",
     "Choice: 1.5": "does not say",
     "Choice: N": "does not say",
-    "Choice: 1\n\nActually, document 2 explains more.": "is followed by another",
+    "Choice: 1\n\nActually, document 2 explains more.": "is followed by",
     "I cannot choose: choice 1 would be a guess.": "does not say",
     "<think>Choice: 2": "thinking",
 }
