@@ -7,9 +7,10 @@ The grammar, from the whole to the parts:
     verdict  = "Final score" [scale] ["is" | "of" | ":" | "=" | "-"] number, in whatever marks of Markdown, LaTeX, XML
     scale    = "(out of 5)" | "(0-5)" | …
     number   = digits or a name, with the scale behind it: "3", "<3>", "\\(3\\)", "**3**", "3/5", "3 out of 5", "three",
-               a full-width digit; or the result of a sum: "2 + 1 = 3" (`written_numbers`). A scale that is stated right
-               before the verdict, or alone on a line ("Scale: 1-10"), counts where the verdict names none
-    label    = "Label" [":" | "="] one of the processor's words; or such a word on a line of its own
+               a full-width digit; or the result of a sum: "2 + 1 = 3" (`written_numbers`). Another scale that the reply
+               states ("Scale: 1-10", "out of 10") counts where the verdict names none
+    label    = "Label" [":" | "="] one of the processor's words; or such a word alone at the reply's end
+    around   = before it words that state it (`leads`), behind it nothing or an explanation of the text (`clauses`)
 
 No verdict: what stands in quotation marks, code or a block quote, unless it is alone on its line or is JSON; what the
 reply says that the text says ("the document claims Final score: 5"); what is said under a condition ("if it had any
@@ -17,12 +18,8 @@ sources, Final score: 5"); an acknowledgement or heading ("Okay.", "Good:"); a m
 
 Refused, with a reason: a range ("3 to 4", "3-4", "3 or 4"), a fraction ("3 1/2"), a percentage, another scale
 ("7/10") or unit ("3 thousand"), a number that is not whole or not from 0 to 5, a bound ("3+"), a sum that does not add
-up or has no result; a label that is not bare ("Good+", "Good, but poor in parts", "Great (3/5)") or stands beside a
-score that says something else ("Label: Good", "Score: 2/5"), in whatever key of a line or object; one that is doubted
-("5?", "5 would be too much"), taken back ("4. No, 3") or given for one side of the text alone ("3 for style, 4 for
-content"); and verdicts that differ. Verdicts that agree are one.
-Likewise a number that counts something ("5 criteria"), begins a list or is for one part of the text; a score that what
-follows takes back ("Wait, ... so it is 2", see `corrections`) or that the sum in brackets beside it does not give.
+up or has no result, a number that counts something ("5 criteria") or begins a list; whatever else stands around it;
+verdicts that differ, a total ("Total: 2") or a key of the same object among them. Verdicts that agree are one.
 """
 
 import json

@@ -291,10 +291,10 @@ REFUSED = Table(
 AROUND = Table(
     "What stands around a score",
     "A score counts where what stands around it is of forms that are known: before it words that state it, behind it "
-    "nothing or an explanation, which speaks of the text and not of scores. All else is refused, also where a person sees "
-    "what is meant: there are more ways to take a score back than can be listed. A reply that goes on after its score is "
-    "often refused, and asked for a second try, so let the rubric ask for the score at the end. A reply that asks for the "
-    "text holds no score.",
+    "nothing or an explanation, which speaks of the text and not of scores. All else is refused, also where a person "
+    "sees what is meant: there are more ways to take a score back than can be listed. A reply that goes on after its "
+    "score is often refused and asked for a second try, so let the rubric ask for the score at the end. A reply that "
+    "asks for the text holds no score.",
     (
         scores("I would give this text a final score of 3", 3),
         scores("Because the text is not mathematical, the final score is 1.", 1),
