@@ -15,7 +15,7 @@ from datashop_assets.asking.collecting import AnswerCollector, AskingStoppedErro
 from datashop_assets.asking.replies import Judge
 from datashop_assets.asking.spending import HOUR, Spending
 from datashop_assets.asking.store import AnswerStore, content_of
-from datashop_assets.asking.usage import TokensSpent, is_unreported
+from datashop_assets.asking.usage import TokensSpent, unreported_tokens
 from datashop_assets.blind_test.results import BlindTestConfig
 from datashop_assets.core.plan import Plan, PlannedStep, State
 from datashop_assets.core.step import Resources
@@ -95,8 +95,8 @@ def measured_pilot(plan: Plan, resources: Resources, count: int) -> Pilot:
         pace, measured = sum(tokens) * collector.asked / len(answers) / seconds, "by the clock, in this pilot"
     else:  # seconds of one answer count the wait of all that were asked beside it, so that this is a lower bound
         pace, measured = sum(tokens) / max(1e-9, sum(one.seconds for one in answers.values())), "from stored answers"
-    if any(is_unreported(one) for one in answers.values()):
-        measured += "; tokens are estimated, the server reports none"
+    if any(unreported_tokens(question, one) for one in answers.values()):
+        measured += "; tokens are estimated, the server reports none, or half"
     judge = Judge.of(_annotations(plan).parsing)
     again = sum(judge.needs_repair(judge.judge(one)) for one in answers.values()) / len(answers)
     return Pilot(t_interval(tokens).at_least(0.0), pace, len(answers), collector.asked, measured, again)

@@ -96,6 +96,17 @@ def _row(drawn: DrawnDocument, verdict: Judgement, first: Answer, second: Answer
     }
 
 
+def _unreported_tokens(row: Mapping[str, Any], question: Question) -> int:
+    """Tokens of both tries that no server reported, estimated."""
+    if not row["text"]:  # of a first try whose call failed
+        return 0
+    reported = row["tokens_in"], row["tokens_out"]
+    missing = estimated_tokens(question, row["text"], row["raw"], *reported)
+    if row["raw_repair"] is not None and row["status"] != Status.FAILED:  # which is shown the first reply
+        missing += estimated_tokens(question, row["text"] + row["raw"], row["raw_repair"], *reported)
+    return missing
+
+
 def summarize(
     rows: Iterable[Mapping[str, Any]], sample: int, question: Question
 ) -> tuple[AnnotationsSummary, TokensSpent]:
@@ -111,12 +122,9 @@ def summarize(
         by_address.add(row)
         for name in ("tokens_in", "tokens_out", "seconds", "cut"):
             sums[name] += row[name]
-        if row["text"] and row["status"] != Status.FAILED and row["tokens_in"] == 0:
+        if missing := _unreported_tokens(row, question):
             sums["without_usage"] += 1
-            sums["estimated"] += estimated_tokens(question, row["text"], row["raw"], row["tokens_out"])
-            if (second := row["raw_repair"]) is not None:  # which is shown the first reply
-                shown = row["text"] + row["raw"]
-                sums["estimated"] += estimated_tokens(question, shown, second, row["tokens_out"])
+            sums["estimated"] += missing
         if row["document_claims_score"]:
             sums["claiming"] += 1
             sums["claiming_unscored"] += row["expected_score"] is None

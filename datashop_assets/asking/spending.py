@@ -9,6 +9,9 @@ budget is over by what is under way when it is reached.
 Where a server reports no usage, or half of it, tokens are estimated from bytes, and are counted as estimated. So are
 those of a call that failed after the server may have processed it: the prompt, and all that the reply may have. Such a
 call is tried again where there is room for it. What failed calls took stands beside the answers, for later runs.
+
+A server may ignore `max_tokens`. The most that a reply was over it is reserved for every reply after that, and for
+those under way, so that a budget is over by no more than what these wrote beyond the limit.
 """
 
 import math
@@ -24,7 +27,7 @@ from typing import NamedTuple
 import orjson
 
 from datashop_assets.asking.store import AnswerStore, from_line
-from datashop_assets.asking.usage import estimated_tokens, is_unreported, size_of
+from datashop_assets.asking.usage import estimated_tokens, size_of, unreported_tokens
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Question
 from datashop_assets.storage.writing import on_disk
 
@@ -51,8 +54,9 @@ class _Usage(NamedTuple):
     """What one answer took; `share` is tokens in a byte of its prompt, where the server reported them."""
 
     tokens: int
-    estimated: bool = False
-    share: float | None = None
+    estimated: int  # of these
+    share: float | None
+    excess: int  # tokens of the reply beyond what it may have
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Spending:
     _reserved: dict[str, int] = field(default_factory=dict)
     _answers: int = 0
     _largest_share: float = 0.0  # tokens in a byte of the prompt
+    _largest_excess: int = 0  # tokens of a reply beyond the limit, reserved for every request beside what it has
     _refused: int = 0  # the most tokens of the request that had no room
     _started: float = field(default_factory=time.monotonic)
     _noted: float = 0.0
@@ -113,8 +118,8 @@ class Spending:
         """Whether there is room for all of these; it is then theirs until they are settled."""
         with self._lock:
             most = {request.id: self._most(request) for request in requests}
-            if not self._fits(sum(most.values())):
-                self._refused = max(most.values())
+            if not self._fits(*most.values()):
+                self._refused = max(most.values()) + self._largest_excess
                 return False
             if self._reached("hours", "money"):
                 return False
@@ -137,15 +142,15 @@ class Spending:
         with self._lock:
             most = self._reserved.get(request.id) or self._most(request)
             sent = "".join([request.text[: self.question.reading.characters], request.before, *request.constrain])
-            written = self.question.sampling.max_tokens if self.question.writes else 0
-            tokens = min(most, estimated_tokens(self.question, sent, "") + written)
+            written = self._longest_reply + self._largest_excess if self.question.writes else 0
+            tokens = min(most + self._largest_excess, estimated_tokens(self.question, sent, "") + written)
             self.tokens += tokens
             self.estimated += tokens
             self.lost_tokens += tokens
-            if self._fits(0 if request.id in self._reserved else most) and not self._reached("hours", "money"):
+            if self._fits(*([] if request.id in self._reserved else [most])) and not self._reached("hours", "money"):
                 return True
             self._reserved.pop(request.id, None)
-            self._refused = most
+            self._refused = most + self._largest_excess
             return False
 
     def release(self, keys: Iterable[str]) -> None:
@@ -201,35 +206,44 @@ class Spending:
         some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
         return f"{what}: {self.spent[what]:,.6g} spent of {self.limits.of(what):,.6g}{some}"
 
-    def _fits(self, more: int) -> bool:
-        limit = self.limits.tokens
-        return limit is None or self.tokens + sum(self._reserved.values()) + more <= limit
+    def _fits(self, *more: int) -> bool:
+        """Whether there is room for requests that take so many tokens each, beside those under way."""
+        limit, reserved = self.limits.tokens, [*self._reserved.values(), *more]
+        return limit is None or self.tokens + sum(reserved) + len(reserved) * self._largest_excess <= limit
 
     def _reached(self, *of: str) -> list[str]:
         spent = self.spent
         return [what for what in of if (limit := self.limits.of(what)) is not None and spent[what] >= limit]
 
     def _usage(self, answer: Answer) -> "_Usage":
-        tokens = answer.tokens_in + answer.tokens_out
-        if is_unreported(answer):
-            guess = estimated_tokens(self.question, answer.text, answer.raw, answer.tokens_out)
-            return _Usage(tokens + guess, estimated=True)
+        missing = unreported_tokens(self.question, answer)
         size = size_of(self.question.prompt) + size_of(answer.text)
-        return _Usage(tokens, share=answer.tokens_in / max(1, size) if answer.tokens_in else None)
+        written = answer.tokens_out or estimated_tokens(self.question, answer.text, answer.raw, tokens_in=1)
+        return _Usage(
+            tokens=answer.tokens_in + answer.tokens_out + missing,
+            estimated=missing,
+            share=answer.tokens_in / max(1, size) if answer.tokens_in else None,
+            excess=max(0, written - self._longest_reply),
+        )
 
     def _count(self, usage: "_Usage") -> None:
         self.tokens += usage.tokens
-        if usage.estimated:
-            self.estimated += usage.tokens
-        elif usage.share is not None:
+        self.estimated += usage.estimated
+        self._largest_excess = max(self._largest_excess, usage.excess)
+        if usage.share is not None:
             self._largest_share = max(self._largest_share, usage.share)
             self._answers += 1
 
     def _most(self, request: AnnotationRequest) -> int:
-        """The most tokens that this request can take, prompt and reply together."""
+        """The most tokens that this request can take, prompt and reply together, where the reply keeps to its limit."""
         read = request.text[: self.question.reading.characters]
         size = sum(map(size_of, (self.question.prompt, read, request.before, *request.constrain)))
         certain = size + CHAT_TEMPLATE
         calibrated = self._answers >= CALIBRATED
         prompt = min(certain, math.ceil(size * self._largest_share * MARGIN)) if calibrated else certain
-        return prompt + (self.question.sampling.max_tokens if self.question.writes else 1)
+        return prompt + self._longest_reply
+
+    @property
+    def _longest_reply(self) -> int:
+        """Tokens that a reply may have."""
+        return self.question.sampling.max_tokens if self.question.writes else 1

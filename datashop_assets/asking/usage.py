@@ -16,7 +16,7 @@ class TokensSpent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     reported: int = 0  # read and written, by servers that say so
     without_usage: int = 0  # answers whose server says nothing, or half
-    estimated: int = 0  # tokens of these, from their bytes
+    estimated: int = 0  # tokens that these servers did not report, from bytes
     lost: int = 0  # estimated, of calls that failed after the server may have processed them; of all runs
 
     @classmethod
@@ -25,9 +25,9 @@ class TokensSpent(BaseModel):
         reported = without_usage = estimated = 0
         for answer in answers:
             reported += answer.tokens_in + answer.tokens_out
-            if is_unreported(answer):
-                without_usage += 1
-                estimated += estimated_tokens(question, answer.text, answer.raw, answer.tokens_out)
+            missing = unreported_tokens(question, answer)
+            without_usage += missing > 0
+            estimated += missing
         return cls(reported=reported, without_usage=without_usage, estimated=estimated, lost=lost)
 
     def __add__(self, other: "TokensSpent") -> "TokensSpent":
@@ -43,8 +43,8 @@ class TokensSpent(BaseModel):
         said = f"{self.reported:,} tokens, as servers report them."
         if self.without_usage:
             said += (
-                f" {self.without_usage} answers are of a server that reports none: {self.estimated:,} for these, "
-                "estimated from their bytes."
+                f" {self.without_usage} answers are of a server that reports none, or half: {self.estimated:,} for "
+                "what is missing, estimated from bytes."
             )
         if self.lost:
             said += (
@@ -54,15 +54,24 @@ class TokensSpent(BaseModel):
         return said
 
 
-def estimated_tokens(question: Question, text: str, reply: str, tokens_out: int = 0) -> int:
-    """Tokens that a server did not report: of the question, of what was read, and of the reply but for `tokens_out`."""
-    written = 0.0 if tokens_out else size_of(reply) / BYTES_A_TOKEN if question.writes else 1.0
-    return math.ceil((size_of(question.prompt) + size_of(text)) / BYTES_A_TOKEN + written)
+def unreported_tokens(question: Question, answer: Answer) -> int:
+    """Tokens that the server of an answer did not report, estimated; 0 where it reported both halves."""
+    if answer.ended is Ended.FAILED or not answer.text:
+        return 0
+    return estimated_tokens(question, answer.text, answer.raw, answer.tokens_in, answer.tokens_out)
 
 
-def is_unreported(answer: Answer) -> bool:
-    """Whether a server answered and did not say how many tokens it read."""
-    return answer.tokens_in == 0 and answer.ended is not Ended.FAILED and bool(answer.text)
+def estimated_tokens(question: Question, text: str, reply: str, tokens_in: int = 0, tokens_out: int = 0) -> int:
+    """Tokens of the halves that a server did not report: of question and `text` together, and of the reply.
+
+    A reply that has words has tokens. Where nothing is written, the server that reports what it read reports enough.
+    """
+    read = 0.0 if tokens_in else (size_of(question.prompt) + size_of(text)) / BYTES_A_TOKEN
+    if question.writes:
+        written = 0 if tokens_out else size_of(reply) / BYTES_A_TOKEN
+    else:
+        written = 0 if tokens_out or tokens_in else 1
+    return math.ceil(read + written)
 
 
 def size_of(text: str) -> int:

@@ -11,15 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datashop_assets.annotations.describe import describe_annotations
-from datashop_assets.annotations.results import AnnotationsResult
+from datashop_assets.annotations.results import AnnotationsConfig, AnnotationsResult
 from datashop_assets.annotations.steps import annotations
 from datashop_assets.asking.spending import Spending, SpendingLimits
+from datashop_assets.asking.store import AnswerStore, from_line
 from datashop_assets.asking.usage import TokensSpent
 from datashop_assets.core.step import StepOutput
 from datashop_assets.prompts.prompt import parse_prompt
 from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended, Question, Reading, Sampling
+from datashop_assets.storage.folders import Folder
 from datashop_assets_tests.annotations.annotators import WordCounter
 from datashop_assets_tests.annotations.conftest import CONFIG, ONE_ROUND, WRITTEN, Inputs, annotate
+
+PROMPT = "Is {example} mathematics? $\\sum_{k}$"
 
 
 def run(root: Path, inputs: Inputs, annotator: WordCounter, **limits: Any) -> StepOutput[AnnotationsResult]:
@@ -47,6 +51,20 @@ class HalfOfUsage(SeveralAtOnce):
 
     def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
         return replace(super()._answer(one, question), tokens_in=0, tokens_out=3)
+
+
+class OtherHalfOfUsage(SeveralAtOnce):
+    """Its server says how many tokens it read, and not how many it wrote."""
+
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+        return replace(super()._answer(one, question), tokens_in=9, tokens_out=0)
+
+
+class Unlimited(SeveralAtOnce):
+    """Its server ignores `max_tokens`. Some of its replies are of 1,000 tokens."""
+
+    def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+        return replace(super()._answer(one, question), tokens_out=1000 if len(self.requests) % 2 else 4)
 
 
 @pytest.mark.parametrize("annotator", [WordCounter, SeveralAtOnce])
@@ -109,6 +127,57 @@ def test_where_half_of_the_usage_is_reported_the_rest_is_estimated(tmp_path: Pat
     assert result.spent.estimated == sum(-(-(len("{example}?") + len(row["text"])) // 3) for row in made.all_rows())
 
 
+def test_a_written_half_that_is_not_reported_is_estimated_too(tmp_path: Path, inputs: Inputs) -> None:
+    made = annotate(tmp_path, "annotations", WRITTEN, inputs, OtherHalfOfUsage())
+    assert made.result.spent == TokensSpent(
+        reported=900, without_usage=100, estimated=100 * -(-len("Final score: 3") // 3)
+    )
+    limits = SpendingLimits(tokens=1200)
+    reached = annotate(tmp_path, "again", WRITTEN, inputs, OtherHalfOfUsage(), limits=limits).result.budget_reached
+    assert reached == ["tokens: 1,400 spent of 1,200, of which 500 are estimated"]
+    of_options = annotate(tmp_path / "options", "annotations", CONFIG, inputs, OtherHalfOfUsage()).result
+    assert of_options.spent == TokensSpent(reported=160 * 9), "which write nothing"
+
+
+@pytest.mark.parametrize("annotator", [WordCounter, WithoutUsage, HalfOfUsage, OtherHalfOfUsage])
+@pytest.mark.parametrize("config", [CONFIG, WRITTEN])
+def test_all_who_count_what_answers_took_agree(
+    tmp_path: Path, inputs: Inputs, annotator: type[WordCounter], config: AnnotationsConfig
+) -> None:
+    made = annotate(tmp_path, "annotations", config, inputs, annotator())
+    question = config.question.resolve(PROMPT, annotator())
+    store = AnswerStore.of(Folder(f"{tmp_path}/answers"), question)
+    budget = Spending.so_far(SpendingLimits(tokens=10**6), question, store, tmp_path)
+    assert made.result.spent is not None
+    assert made.result.spent == TokensSpent.of(question, [from_line(line) for _, line in store.lines()])
+    assert (budget.tokens, budget.estimated) == (made.result.spent.total, made.result.spent.estimated)
+
+
+@pytest.mark.parametrize("limit", [2000, 20_000, 50_000])
+def test_a_server_that_ignores_the_limit_overruns_a_budget_by_what_was_under_way(
+    tmp_path: Path, inputs: Inputs, limit: int
+) -> None:
+    with pytest.raises(ValueError, match="budget is reached"):
+        annotate(tmp_path, "annotations", WRITTEN, inputs, first := Unlimited(), limits=SpendingLimits(tokens=limit))
+    under_way = min(64, limit // (256 + 13))
+    spent = sum(1013 if place % 2 == 0 else 13 for place in range(len(first.requests)))
+    assert spent <= limit + under_way / 2 * (1000 - 256)
+    with pytest.raises(ValueError, match="budget is reached"):
+        annotate(tmp_path, "annotations", WRITTEN, inputs, again := Unlimited(), limits=SpendingLimits(tokens=limit))
+    assert not again.requests, "a later run knows it from the answers"
+
+
+def test_one_request_at_a_time_overruns_a_budget_once() -> None:
+    question = Question("m", "", "generate", "Rate {example}", "", (), Sampling(max_tokens=20), Reading(100))
+    spending = Spending(SpendingLimits(5000), question, _noted=float("inf"))
+    asked = 0
+    while spending.reserve([AnnotationRequest(str(asked), "text", "")]):
+        answer = Answer(str(asked), Ended.COMPLETE, "", "x", None, "text", False, 9, 491, 0.0, "")
+        spending.settle(answer)
+        asked += 1
+    assert (asked, spending.tokens) == (9, 4500), "the tenth might take more than 500"
+
+
 def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inputs: Inputs) -> None:
     silent = WithoutUsage(says={"theorem": "I cannot say."})
     result = (made := annotate(tmp_path, "annotations", WRITTEN, inputs, silent)).result
@@ -116,10 +185,8 @@ def test_second_tries_that_report_no_usage_are_estimated_too(tmp_path: Path, inp
     assert 0 < len(twice) < result.asked
     assert result.spent is not None
 
-    prompt = "Is {example} mathematics? $\\sum_{k}$"
-
     def estimate(text: str, reply: str) -> int:
-        return -(-(len(prompt) + len(text.encode()) + len(reply)) // 3)
+        return -(-(len(PROMPT) + len(text.encode()) + len(reply)) // 3)
 
     first = sum(estimate(row["text"], row["raw"]) for row in made.all_rows())
     second = sum(estimate(row["text"] + row["raw"], row["raw_repair"]) for row in twice)

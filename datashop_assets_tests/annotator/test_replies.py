@@ -237,14 +237,16 @@ def test_the_words_of_an_answer_are_found_wherever_they_stand(example: Example[M
         ({"prompt_tokens": 50, "completion_tokens": 9, "total_tokens": 1059}, (50, 1009)),  # thinking, left out
         ({"prompt_tokens": 50, "total_tokens": 59}, (50, 9)),
         ({"completion_tokens": 9}, (0, 9)),
-        ({"prompt_tokens": "50", "completion_tokens": None}, (0, 0)),  # half of it: all is estimated
-        ({"prompt_tokens": 50}, (0, 0)),
-        ({"prompt_tokens": 50, "completion_tokens": 9.5}, (0, 0)),
+        ({"prompt_tokens": "50", "completion_tokens": None}, (50, 0)),  # half of it: the other is estimated
+        ({"prompt_tokens": 50}, (50, 0)),
+        ({"prompt_tokens": 50, "completion_tokens": 9.5}, (50, 0)),
+        ({"prompt_tokens": 50, "completion_tokens": 0, "total_tokens": 50}, (50, 0)),
+        ({"prompt_tokens": 50, "completion_tokens": None, "total_tokens": 50}, (50, 0)),
         ({"prompt_tokens": "50", "completion_tokens": "9"}, (50, 9)),
         ({"prompt_tokens": 50, "completion_tokens": 0}, (50, 0)),
         ({"prompt_tokens": 50.0, "completion_tokens": 9.0}, (50, 9)),
         ({"input_tokens": 50, "output_tokens": 9}, (50, 9)),
-        ({"total_tokens": 59}, (59, 0)),
+        ({"total_tokens": 59}, (58, 1)),  # nothing of which is estimated beside it
         ({"completion_tokens": 9, "total_tokens": 59}, (50, 9)),
         ({"prompt_tokens": True, "completion_tokens": True}, (0, 0)),
         ({"prompt_tokens": "many", "completion_tokens": float("nan")}, (0, 0)),

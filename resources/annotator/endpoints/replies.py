@@ -132,20 +132,20 @@ def _other_interface(body: dict[str, Any]) -> str:
 def _usage(body: dict[str, Any], text: str) -> tuple[int, int]:
     """Tokens in and out. What the total has beyond both is thinking that some servers leave out of the completion.
 
-    Where only the total is said, it stands for what was read. Where the server says what was read and not what was
-    written, both are 0, as of a server that says nothing: whoever counts them then estimates them.
+    Where only the total is said, all of it but one token of a reply that has words stands for what was read. A half of
+    which the server says nothing is 0: whoever counts the tokens then estimates it.
     """
     read = _token_count(body, "prompt_tokens", "input_tokens")
     written = _token_count(body, "completion_tokens", "output_tokens")
     total = _token_count(body, "total_tokens")
-    if read and text and written is None and not total:
-        return 0, 0
-    read, written, total = read or 0, written or 0, total or 0
-    return (read, max(written, total - read)) if read else (max(0, total - written), written)
+    if read:
+        return read, max(written, total - read)
+    written = max(written, min(total, 1 if text else 0))
+    return max(0, total - written), written
 
 
-def _token_count(body: dict[str, Any], *names: str) -> int | None:
-    """Under the first of these names that is there; None where the server does not say, or says nonsense."""
+def _token_count(body: dict[str, Any], *names: str) -> int:
+    """Under the first of these names that is there; 0 where the server does not say, or says nonsense."""
     usage = body.get("usage")
     for name in names:
         count = usage.get(name) if isinstance(usage, dict) else None
@@ -158,4 +158,4 @@ def _token_count(body: dict[str, Any], *names: str) -> int | None:
             and count == int(count)
         ):
             return int(count)
-    return None
+    return 0
