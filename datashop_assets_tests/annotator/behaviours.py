@@ -111,6 +111,9 @@ HANDLED_SERVER_BEHAVIOURS = (
               always(400, "Your credit balance is too low to access the API."), 0, 1, (QUOTA_FIX,)),
     Behaviour("error inside status 200", "a gateway's error in the body", "read as the status that it names",
               lambda asked, before: (200, {"error": {"code": 402, "message": "no credit"}}), 0, 1, ("no credit",)),
+    Behaviour("error inside status 200, as text", "the same with the status in quotation marks", "read alike",
+              lambda asked, before: (200, {"error": {"code": "401", "message": "no such key"}}), 0, 1,
+              ("no such key", "DATASHOP_ANNOTATOR_KEY")),
     Behaviour("key expired", "status 401", "stops after one request", always(401, "The API key has expired."), 0, 1,
               ("has expired", "DATASHOP_ANNOTATOR_KEY")),
     Behaviour("model not served", "status 404 that names the model", "stops, with the models that it lists",
@@ -169,8 +172,27 @@ HANDLED_SERVER_BEHAVIOURS = (
               "number, and `answered as …` in the row: it may be an alias", lambda asked, before:
               (200, {**answered(asked)[1], "model": "tiny/other"}), 12, 12,
               ("12 answers name the model tiny/other where",), "answered as tiny/other"),
-    Behaviour("created", "status 201 and a chat completion", "read",
-              lambda asked, before: (201, answered(asked)[1]), 12, 12),
+    Behaviour("accepted", "status 202 for a while", "asked again, whatever the body holds",
+              first(2, lambda asked, before: (202, answered(asked)[1])), 12, 16),
+    Behaviour("never a status 200", "status 201, 202 or 204 every time", "stops after a few requests",
+              lambda asked, before: (201, answered(asked)[1]), 0, 8,
+              ("gives no chat completion for any text", "correct what it names")),
+    Behaviour("some texts flagged", "status 403 of a moderation, for some documents", "those end as refused, the "
+              "others go on", lambda asked, before: answered(asked)
+              if "worth 1" not in asked["messages"][0]["content"] else
+              (403, {"error": {"message": "made/model requires moderation. Your input was flagged", "code": 403}}),
+              10, 12, ("Your input was flagged",)),
+    Behaviour("max_tokens too low", "status 400 about the value of `max_tokens`", "stops after one request; the value "
+              "is to be raised", always(400, "max_tokens must be at least 1024"), 0, 1,
+              ("raise annotator.sampling.max_tokens",)),
+    Behaviour("quota of a month", "status 429 that names a monthly limit", "stops after one request",
+              always(429, "You've reached your monthly limit"), 0, 1, ("wait until the quota is renewed",)),
+    Behaviour("model decommissioned", "status 404 that says so", "stops, with the models that it lists",
+              always(404, f"The model {MODEL} has been decommissioned"), 0, 1, ("annotator.model", "made/model-2"),
+              models=models("made/model-2")),
+    Behaviour("providers not allowed", "status 404 about providers or a data policy", "stops after one request; it is "
+              "not the address", always(404, "No endpoints found matching your data policy"), 0, 1,
+              ("allow there the providers",)),
     Behaviour("byte order mark", "a byte order mark before its JSON", "left out", lambda asked, before:
               (200, "\ufeff" + json.dumps(answered(asked)[1])), 12, 12),
     Behaviour("escape sequences", "an error that would colour the terminal", "written as escapes",

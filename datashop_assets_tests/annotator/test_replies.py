@@ -12,12 +12,15 @@ from datashop_assets.protocols.annotator import Ended
 from datashop_assets_tests.asking.reply_examples import MESSAGES, Message
 from datashop_assets_tests.handled_inputs import Example
 from resources.annotator.endpoints.errors import (
+    QUOTA_FIX,
     ContentFilteredError,
+    ForbiddenError,
     PromptTooLongError,
     RejectedError,
     RequestError,
     RetryableError,
     UnknownModelError,
+    UnreadableError,
     UnusableEndpointError,
     WrongAddressError,
     WrongKeyError,
@@ -26,6 +29,7 @@ from resources.annotator.endpoints.errors import (
 from resources.annotator.endpoints.replies import read_completion, read_probabilities, read_token_ids
 
 HUGE = int("9" * 400)
+RAISED = "raise annotator.sampling.max_tokens, then run again: what is answered is kept"
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,80 @@ def test_who_is_not_let_in_for_another_reason_than_the_key_is_told_so(status: in
             "Used 5800",
         ),
         (500, '{"error": ["busy", "try later"]}', RetryableError, "busy; try later"),
+        (499, '{"error": "client closed request"}', RetryableError, "client closed"),
+        (202, '{"choices": [], "message": "queued"}', UnreadableError, "status 202 in place of 200"),
+        (204, "", UnreadableError, "status 204 in place of 200"),
+        (400, '{"error": {"message": "max_tokens must be at least 1024"}}', UnusableEndpointError, RAISED),
+        (
+            400,
+            '{"error": {"message": "Expected a value >= 16.", "param": "max_tokens"}}',
+            UnusableEndpointError,
+            RAISED,
+        ),
+        (
+            422,
+            '{"detail": [{"loc": ["body", "max_tokens"], "msg": "Input should be greater than or equal to 16"}]}',
+            UnusableEndpointError,
+            RAISED,
+        ),
+        (
+            400,
+            '{"error": "max_tokens: 300000 > 8192, the maximum allowed number of output tokens"}',
+            UnusableEndpointError,
+            "lower annotator.sampling.max_tokens",
+        ),
+        (400, '{"message": "Range of max_tokens should be [1, 8192]"}', UnusableEndpointError, "within that range"),
+        (400, '{"message": "max_tokens must be at least 1, got -5."}', PromptTooLongError, "got -5"),
+        (400, '{"message": "prompt tokens + max_tokens must be <= 4096"}', PromptTooLongError, "4096"),
+        (
+            400,
+            '{"error": {"message": "\'max_tokens\' is not supported with this model. Use '
+            "'max_completion_tokens' instead, at least 1.\"}}",
+            RejectedError,
+            "instead",
+        ),
+        (
+            403,
+            '{"error": {"message": "made/model requires moderation. Your input was flagged", "code": 403, '
+            '"metadata": {"reasons": ["violence"]}}}',
+            ContentFilteredError,
+            "flagged",
+        ),
+        (
+            400,
+            '{"error": {"code": "data_inspection_failed", "message": "Output blocked"}}',
+            ContentFilteredError,
+            "Output blocked",
+        ),
+        (451, '{"error": {"message": "stopped by the content filter"}}', ContentFilteredError, "content filter"),
+        (403, "<html><title>Content Filter</title></html>", ForbiddenError, "page of a gateway"),
+        (403, '{"error": {"message": "Your request was flagged as abuse"}}', WrongKeyError, "flagged"),
+        (
+            403,
+            '{"code": "AllocationQuota.FreeTierOnly", "message": "no more free tokens"}',
+            UnusableEndpointError,
+            QUOTA_FIX,
+        ),
+        (403, '{"error": "You have reached your monthly limit."}', UnusableEndpointError, QUOTA_FIX),
+        (403, '{"error": "Your monthly included credits exceeded."}', UnusableEndpointError, QUOTA_FIX),
+        (429, '{"error": "You\'ve reached your monthly limit."}', UnusableEndpointError, "until the quota is renewed"),
+        (429, '{"error": {"code": "daily_limit_exceeded"}}', UnusableEndpointError, "until the quota is renewed"),
+        (429, '{"error": "Slow down. Your daily limit is 5000 requests."}', RetryableError, "Slow down"),
+        (
+            404,
+            '{"error": {"message": "No endpoints found matching your data policy (Free model publication)."}}',
+            UnusableEndpointError,
+            "the data policy of this model, or name another model as annotator.model",
+        ),
+        (
+            404,
+            '{"error": {"message": "No allowed providers are available for the selected model."}}',
+            UnusableEndpointError,
+            "allow there the providers",
+        ),
+        (404, '{"error": {"message": "No endpoints found for made/model."}}', UnknownModelError, "annotator.model"),
+        (410, '{"error": "The model `made/model-3.1` has been decommissioned."}', UnknownModelError, "annotator.model"),
+        (400, '{"error": "model made/model is now deprecated"}', UnknownModelError, "annotator.model"),
     ],
 )
 def test_what_a_server_means_is_found_in_its_words(status: int, body: str, kind: type[RequestError], said: str) -> None:

@@ -153,6 +153,9 @@ def test_ray_serve_gets_its_slice_and_replicas() -> None:
     [
         ({"DATASHOP_ANNOTATOR": "endpoints"}, "DATASHOP_ANNOTATOR_URLS is empty"),
         ({"DATASHOP_ANNOTATOR_URLS": "ftp://host"}, "is no http:// or https:// address"),
+        ({"DATASHOP_ANNOTATOR_URLS": "http://[::1/v1"}, r"'http://\[::1/v1' .*correct DATASHOP_ANNOTATOR_URLS"),
+        ({"DATASHOP_ANNOTATOR_URLS": "http://host:port/v1"}, r"'http://host:port/v1' .*DATASHOP_ANNOTATOR_URLS"),
+        ({"DATASHOP_ANNOTATOR_URLS": "http://me:secret@[::1/v1"}, r"^(?!.*secret).*correct DATASHOP_ANNOTATOR_URLS"),
         ({"DATASHOP_ANNOTATOR_URLS": "me:secret@host:8000/v1"}, r"^(?!.*secret).* is no http:// or https:// address"),
         ({"DATASHOP_ANNOTATOR_URLS": "host/v1?key=secret"}, r"^(?!.*secret).* is no http:// or https:// address"),
         (

@@ -26,9 +26,17 @@ def checked_url(url: str) -> str:
 
     Raises `ValueError` for anything that is no plain address or name.
     """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https", RAY_SERVE) or not parts.hostname:
-        named = "an annotator URL" if {"@", "?"} & set(url) else f"annotator URL {url!r}"  # which may hold a key
+    named = "an annotator URL" if {"@", "?"} & set(url) else f"annotator URL {url!r}"  # which may hold a key
+    try:
+        parts = urlsplit(url.strip())
+        hostname, _ = parts.hostname, parts.port
+    except ValueError as error:  # whose words may repeat what the address holds
+        why = "" if {"@", "?"} & set(url) else f" ({error})"
+        raise ValueError(
+            f"{named} is no address{why}; correct DATASHOP_ANNOTATOR_URLS: give one such as http://host:8000/v1, an "
+            "IPv6 address in brackets: http://[::1]:8000/v1"
+        ) from None
+    if parts.scheme not in ("http", "https", RAY_SERVE) or not hostname:
         raise ValueError(f"{named} is no http:// or https:// address; give one such as http://host:8000/v1")
     if parts.username or parts.password or parts.query:
         raise ValueError(

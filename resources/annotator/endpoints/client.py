@@ -6,6 +6,7 @@ How a server is reached, and what a connection that fails stands for, is in `con
 import asyncio
 import json
 import math
+import re
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from resources.annotator.endpoints.errors import RetryableError, UnreachableErro
 CONNECT_TIMEOUT = 10.0  # seconds
 LARGEST_BODY = 512 * 1024  # bytes; 8,192 new tokens with their text are some 50 KB
 LOOK_DEADLINE, LARGEST_LIST = 10.0, 16 * 1024 * 1024  # seconds and bytes of a hint, such as a list of 600 models
+STATUS = re.compile(r"[45][0-9][0-9]")
 LONGEST_WAIT = 60.0  # seconds; a server that asks for more is tried again after that
 
 
@@ -69,9 +71,9 @@ class JsonClient:
     async def _text(
         self, method: str, address: str, payload: Mapping[str, Any] | None, deadline: float, largest: int
     ) -> tuple[str, float]:
-        """The body, and the seconds to wait. Raises `RequestError` for a status that is no success."""
+        """The body, and the seconds to wait. Raises `RequestError` for any status but 200."""
         status, text, wait, location = await self._exchange(method, address, payload, deadline, largest)
-        if not 200 <= status < 300:
+        if status != 200:
             raise error_of_status(status, text, wait, location)
         return text, wait
 
@@ -114,6 +116,8 @@ def _status_inside(body: Mapping[str, Any]) -> int:
     """The HTTP status that an error in the body of an answer with status 200 names; 0 where it names none."""
     error = body.get("error")
     code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str) and STATUS.fullmatch(code):
+        code = int(code)
     return code if isinstance(code, int) and 400 <= code < 600 else 0
 
 
