@@ -196,6 +196,12 @@ def test_who_is_not_let_in_for_another_reason_than_the_key_is_told_so(status: in
             UnusableEndpointError,
             "lower annotator.sampling.max_tokens",
         ),
+        (
+            400,
+            '{"message": "max_tokens (9999) is greater than 8192"}',
+            UnusableEndpointError,
+            "lower annotator.sampling.max_tokens",
+        ),
         (400, '{"message": "Range of max_tokens should be [1, 8192]"}', UnusableEndpointError, "within that range"),
         (400, '{"message": "max_tokens must be at least 1, got -5."}', PromptTooLongError, "got -5"),
         (400, '{"message": "prompt tokens + max_tokens must be <= 4096"}', PromptTooLongError, "4096"),

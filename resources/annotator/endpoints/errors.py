@@ -77,9 +77,13 @@ NO_SUCH_PARAMETER = re.compile(
 )
 NOTHING_LEFT_TO_WRITE = _of_new_tokens(r"at least [01]\b.{0,20}\bgot (-\d|0\b)")  # vLLM's, of a prompt that is too long
 TOO_MUCH_TO_WRITE = _of_new_tokens(
-    r"too (large|high|big)|(less|smaller|lower) than|at most|<=? ?\d|\d > \d|maximum value"
+    r"too (large|high|big)|be (\w+ )?(less|smaller|lower) than|is (greater|larger|more|higher) than|exceeds|at most|"
+    r"<=? ?\d|\d > \d|maximum value"
 )
-TOO_LITTLE_TO_WRITE = _of_new_tokens(r"too (small|low)|at least|(greater|larger|more|higher) than|>= ?\d|minimum value")
+TOO_LITTLE_TO_WRITE = _of_new_tokens(
+    r"too (small|low)|be (\w+ )?(greater|larger|more|higher) than|is (less|smaller|lower) than|at least|>= ?\d|"
+    r"minimum value"
+)
 OUT_OF_RANGE = _of_new_tokens(r"\brange\b|\bbetween\b")
 LIMIT_PER_MINUTE = re.compile(r"\blimit:? (?P<limit>\d+), (?:used \d+, )?requested:? (?P<requested>\d+)", re.I)
 REGION = re.compile(
