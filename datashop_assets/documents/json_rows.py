@@ -1,8 +1,9 @@
 """The rows of a JSON text, however it is laid out: a value a line, one array, one object, values behind each other.
 
 The beginning says which: where the first line is an object, every line is a row, and a line that is wrong is one
-reject. Else values are read wherever they end; of an array each element is a row. A mistake between them is the end
-of what can be read. Lines are parsed by orjson, ten times as fast.
+reject. It says how many values the line holds, where files were put together without a newline. Else values are read
+wherever they end; of an array each element is a row. A mistake between them is the end of what can be read. Lines are
+parsed by orjson, ten times as fast.
 
 Text is UTF-8, with or without a byte order mark; UTF-16 and UTF-32 are known by their mark, or by the zero bytes that
 the first character has in them. `NaN`, `Infinity` and numbers beyond a float are read as null.
@@ -29,6 +30,10 @@ from datashop_assets.storage.exact_json import DEEPEST, LOOSE
 BLOCK = 1 << 16  # bytes
 WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 QUOTED = 60  # bytes or characters of a line that a detail repeats
+COUNTED = 1 << 20  # bytes of a broken line in which values are counted
+BETWEEN_VALUES = re.compile(r"[ \t\r\n,]*")
+COUNTER = json.JSONDecoder(parse_int=str, parse_float=str)  # numbers of any length
+ONE_A_LINE = "put each on a line of its own"
 NEAR_THE_END = 16  # characters: an error so near the end of what was read may be no error but the next block's
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MARKS = {  # the longer ones first
@@ -109,7 +114,7 @@ def parse(line: bytes) -> Row:
             return _parse_slowly(line)
         return Broken(*_what_is_wrong(line, error))
     if not isinstance(row, dict):
-        return Broken("not an object", f"a JSON {type(row).__name__}, {_quoted(line)}")
+        return _no_object(row, _quoted(line))
     kinds = [*map(type, row.values())]
     if not LOOSE.isdisjoint(kinds):
         nested = not NESTED.isdisjoint(kinds)
@@ -320,7 +325,7 @@ def _checked(value: Any) -> Row:
     if isinstance(value, Broken):
         return value
     if not isinstance(value, dict):
-        return Broken("not an object", f"a JSON {type(value).__name__}, {str(value)[:QUOTED]!a}")
+        return _no_object(value, f"{str(value)[:QUOTED]!a}")
     return _problem(value) or value
 
 
@@ -355,7 +360,31 @@ def _what_is_wrong(line: bytes, error: ValueError) -> tuple[RejectReason, str]:
         line.decode()
     except UnicodeDecodeError as no_text:
         return "invalid utf-8", f"{no_text.reason} at byte {no_text.start}, {_quoted(line[no_text.start :])}"
-    return "broken json", f"{error}; the line begins {_quoted(line)}"
+    count, whole = _values_behind_each_other(line)
+    said = f"holds {'' if whole else 'at least '}{count:,} JSON values; {ONE_A_LINE}" if count > 1 else str(error)
+    return "broken json", f"{said}; the line begins {_quoted(line)}"
+
+
+def _values_behind_each_other(line: bytes) -> tuple[int, bool]:
+    """How many objects and arrays the beginning of a line holds, and whether that is all of the line."""
+    text, at, count = line[:COUNTED].decode(errors="ignore"), 0, 0
+    while (at := BETWEEN_VALUES.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
+        if text[at] not in "{[":
+            return count, False
+        try:
+            _, at = COUNTER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return count, False
+        count += 1
+    return count, len(line) <= COUNTED
+
+
+def _no_object(value: Any, shown: str) -> Broken:
+    if not isinstance(value, list):
+        return Broken("not an object", f"a JSON {type(value).__name__}, {shown}")
+    size = f"an array of {len(value):,} value{'s' * (len(value) != 1)}"
+    fix = f"; {ONE_A_LINE}" if value and isinstance(value[0], dict) else ""
+    return Broken("not an object", f"{size}{fix}; it begins {shown}")
 
 
 def _quoted(line: bytes) -> str:

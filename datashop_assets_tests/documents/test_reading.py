@@ -88,6 +88,34 @@ def test_a_row_that_is_no_document_is_rejected_with_reason_and_place(tmp_path: P
     assert isinstance(last, Document)
 
 
+OBJECTS = b",".join([b'{"text": "a"}'] * 1000)
+
+
+@pytest.mark.parametrize(
+    ("row", "detail"),
+    [
+        (b'{"text": "a"}{"text": "b"}', "holds 2 JSON values; put each on a line of its own; the line begins '{"),
+        (b'{"text": "a", "n": NaN} {"text": "b"}\t[1]', "holds 3 JSON values; "),
+        (b'{"text": "a"}{"text": "b"}{"text": "c', "holds at least 2 JSON values; "),
+        (OBJECTS, "holds 1,000 JSON values; "),
+        (OBJECTS * 200, "holds at least 74,903 JSON values; "),
+        (b"[%b]" % OBJECTS, "an array of 1,000 values; put each on a line of its own; it begins '[{"),
+        (b'["text"]', "an array of 1 value; it begins '["),
+        (b'{"text": "a"}}', "unexpected content after document: line 1 column 14 (char 13); the line begins '{"),
+        (b'{"text": "a"} behind it', "unexpected content after document"),
+        (b'{"text": "a"}' + b"[" * 10**6, "unexpected content after document"),
+        (b"7", "a JSON int, '7'"),
+    ],
+)
+def test_a_line_is_one_row_and_its_reject_says_how_many_values_it_holds(
+    tmp_path: Path, row: bytes, detail: str
+) -> None:
+    _, found, _ = read(write_lines(tmp_path / "pool.jsonl", [b'{"text": "good"}', row, b'{"text": "good"}']))
+    assert isinstance(found, Reject)
+    assert found.detail.startswith(detail)
+    assert len(found.detail) < 250
+
+
 @pytest.mark.parametrize("identity", [b"", b', "id": null', b', "id": ""', b', "id": " \\u200b"'])
 def test_a_document_without_an_id_is_called_by_its_place(tmp_path: Path, identity: bytes) -> None:
     found = only(write_lines(tmp_path / "my pool.jsonl", [b'{"text": "a"%b}' % identity]))
