@@ -58,7 +58,7 @@ def _ended(result: AnnotationsResult) -> str:
     if result.first_pass:
         said += f" The first pass took {result.first_pass.sentences()}"
     said += "".join(f" The budget was reached with all documents asked: {one}." for one in result.budget_reached)
-    return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers)])
+    return "\n\n".join([*tables, said, *_claims_said(result), *_servers_said(result.servers), *_ceiling_said(result)])
 
 
 def _claims_said(result: AnnotationsResult) -> list[str]:
@@ -79,6 +79,17 @@ def _servers_said(servers: Sequence[str]) -> list[str]:
     return [
         f"**Answers are of {len(servers)} servers that differ** ({escaped(', '.join(servers), 400)}): in version, "
         "options, or the model's revision. If in the last, name it as `annotator.revision`, which asks anew."
+    ]
+
+
+def _ceiling_said(result: AnnotationsResult) -> list[str]:
+    """One warning where a server seems to cut prompts, else none."""
+    if result.ceiling is None:
+        return []
+    return [
+        f"**A server reads no more than {result.ceiling:,} tokens of a prompt and does not say so**: documents of very "
+        "different length have exactly as many. Their ends, and perhaps the question, were not read. Serve the model "
+        "with a longer context (`num_ctx` of Ollama), or lower `annotator.read_characters`."
     ]
 
 

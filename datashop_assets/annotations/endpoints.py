@@ -3,6 +3,9 @@
 A document goes to whichever endpoint is free, so that its endpoint says nothing about it, with one exception: an
 endpoint may have been there in one round alone, and the second round is drawn where scores are high. So means are
 compared within each round and stratum, and the differences are averaged (Mantel-Haenszel weights).
+
+A server may cut what it is sent and not say so (Ollama to 4,096 tokens, unless it is asked for more). Then documents of
+very different length have exactly as many tokens, the most that the server reports of any.
 """
 
 import math
@@ -12,12 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datashop_assets.annotations.results import EndpointSummary
+from datashop_assets.asking.usage import size_of
 from datashop_assets.statistics.comparison import holm
 from datashop_assets.statistics.figure import Figure
 from datashop_assets.statistics.intervals import Z
 
 FEWEST = 30  # documents with a score at an endpoint, and at the others: with 20, 3 of 100 equal fleets seemed to differ
 ROUNDING = 1 / 12  # the variance that rounding to whole scores has: equal scores of a few documents are no certainty
+FEWEST_AT_CEILING = 5  # documents of exactly the same, largest number of tokens
+LONGER = 1.2  # the longest of these in bytes, over the shortest: texts that are cut alike by characters differ by less
+LEAST_CEILING = 256  # tokens: shorter prompts may have equal numbers by chance
 Cell = tuple[int, int]  # round, stratum
 
 
@@ -110,6 +117,48 @@ class EndpointTally:
         return Figure(
             value=round(value, 4), low=round(value - reach, 4), high=round(value + reach, 4), n=own, unit="documents"
         )
+
+
+@dataclass
+class ReadingTally:
+    """Looks for an endpoint that reads no more than so many tokens of a prompt, whatever it is sent.
+
+    Memory holds a few numbers for each address.
+    """
+
+    _at_most: dict[str, "_AtMost"] = field(default_factory=dict)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Counts a row of `rows.SCHEMA` that an address answered with one try."""
+        address = (row["endpoint"] or "").partition(" ")[0]
+        if "://" not in address or row["raw_repair"] is not None:
+            return
+        most, size = self._at_most.get(address), size_of(row["text"])
+        if most is None or row["tokens_in"] > most.tokens:
+            self._at_most[address] = _AtMost(row["tokens_in"], 1, size, size)
+        elif row["tokens_in"] == most.tokens:
+            most.documents += 1
+            most.shortest, most.longest = min(most.shortest, size), max(most.longest, size)
+
+    @property
+    def ceiling(self) -> int | None:
+        """The fewest tokens at which an endpoint cuts; None where none seems to."""
+        return min((most.tokens for most in self._at_most.values() if most.is_ceiling), default=None)
+
+
+@dataclass
+class _AtMost:
+    """The documents of the largest number of tokens. Sizes are of the texts that were sent, in bytes."""
+
+    tokens: int
+    documents: int
+    shortest: int
+    longest: int
+
+    @property
+    def is_ceiling(self) -> bool:
+        alike = self.longest <= LONGER * self.shortest
+        return self.tokens >= LEAST_CEILING and self.documents >= FEWEST_AT_CEILING and not alike
 
 
 def _mean(cells: Mapping[Cell, Moments]) -> Figure | None:

@@ -66,6 +66,7 @@ class AnnotationsSummary(BaseModel):
     by_round: dict[str, int]
     by_endpoint: dict[str, int]
     endpoints: list[EndpointSummary] = []  # empty in what was made before this was recorded
+    ceiling: int | None = None  # tokens to which a server seems to cut prompts and not say so
     coverage: float  # share of asked that have a score
     unparsed_share: float  # share of asked whose reply gave none
     cut: int  # less than all of them was read

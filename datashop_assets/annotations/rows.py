@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from datashop_assets.annotations.design import INDEXED, DrawnDocument
-from datashop_assets.annotations.endpoints import EndpointTally
+from datashop_assets.annotations.endpoints import EndpointTally, ReadingTally
 from datashop_assets.annotations.results import AnnotationsSummary
 from datashop_assets.asking.collecting import UNANSWERED
 from datashop_assets.asking.replies import Judge, Judgement, kind_of
@@ -112,7 +112,7 @@ def summarize(
 ) -> tuple[AnnotationsSummary, TokensSpent]:
     """What rows out of a sample of this size, asked this question, add up to, and took. Counted in one pass."""
     statuses, reasons, rounds, endpoints = (Counter[str]() for _ in range(4))
-    bins, by_address = Counter[int](), EndpointTally()
+    bins, by_address, reading = Counter[int](), EndpointTally(), ReadingTally()
     examples: dict[str, str] = {}  # kind of reason -> the first one of it
     sums: defaultdict[str, float] = defaultdict(float)
     for row in rows:
@@ -120,6 +120,7 @@ def summarize(
         rounds[str(row["round"])] += 1
         endpoints[row["endpoint"] or "none"] += 1
         by_address.add(row)
+        reading.add(row)
         for name in ("tokens_in", "tokens_out", "seconds", "cut"):
             sums[name] += row[name]
         if missing := _unreported_tokens(row, question):
@@ -149,6 +150,7 @@ def summarize(
         by_round=dict(sorted(rounds.items())),
         by_endpoint=dict(sorted(endpoints.items())),
         endpoints=by_address.summaries(),
+        ceiling=reading.ceiling,
         coverage=scored / asked,
         unparsed_share=statuses[Status.UNPARSED] / asked,
         cut=int(sums["cut"]),

@@ -100,6 +100,24 @@ ENDPOINTS_AGREE = Check(
 )
 
 
+def _servers_read_whole_documents(context: CheckContext[AnnotationsResult]) -> CheckResult:
+    ceiling = context.output.result.ceiling
+    if ceiling is None:
+        return CheckResult(passed=True, description="no number of tokens at which a server seems to cut documents")
+    said = (
+        f"documents of very different length have exactly {ceiling:,} tokens, the most of any: a server cut them there"
+    )
+    return CheckResult(passed=False, description=said, figures={"ceiling": ceiling})
+
+
+WHOLE_DOCUMENTS = Check(
+    "servers_read_whole_documents",
+    "No server cuts what it is sent without a word. If one does, serve the model with a longer context (`num_ctx` of "
+    "Ollama), or lower `annotator.read_characters`.",
+    _servers_read_whole_documents,
+)
+
+
 def _annotations(prompt: Prompt) -> AnnotationsConfig:
     settings, scoring = prompt.annotator, prompt.scoring_config
     return AnnotationsConfig(
@@ -129,7 +147,7 @@ def _describe_annotations(output: StepOutput[AnnotationsResult]) -> Mapping[str,
     kinds={"jax", "parquet"},
     resources={"annotator", "prices"},
     placement=ON_ANNOTATOR,
-    checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER, ENDPOINTS_AGREE),
+    checks=(*(gate_check(gate) for gate in LOOK_AT), ONE_SERVER, ENDPOINTS_AGREE, WHOLE_DOCUMENTS),
     limits=budget_limits,
     describe=_describe_annotations,
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datashop_assets.annotations.endpoints import EndpointTally, Moments
+from datashop_assets.annotations.endpoints import EndpointTally, Moments, ReadingTally
 from datashop_assets.annotations.results import BY_CHANCE, EndpointSummary
 
 ONE, TWO = "http://one/v1", "http://two/v1"
@@ -92,6 +92,35 @@ def test_equal_scores_have_an_interval_all_the_same() -> None:
     assert found[ONE].mean_score is not None
     assert found[ONE].mean_score.low is not None
     assert found[ONE].mean_score.low < 3.0
+
+
+def ceiling(texts: list[tuple[int, int]], endpoint: str = f"{ONE} made-1", second: str | None = None) -> int | None:
+    """Of texts of these sizes, with these tokens each."""
+    tally = ReadingTally()
+    for size, tokens in texts:
+        tally.add({"endpoint": endpoint, "text": "é" * (size // 2), "tokens_in": tokens, "raw_repair": second})
+    return tally.ceiling
+
+
+CUT = [(20_000, 4096), (24_100, 4096), (30_000, 4096), (9000, 2000), (40_000, 4096), (20_000, 4096)]
+
+
+def test_a_ceiling_is_many_tokens_that_documents_of_different_length_have_alike() -> None:
+    assert ceiling(CUT) == 4096
+    assert ceiling(CUT[:5]) is None, "four documents"
+    assert ceiling([*CUT, (50_000, 9000)]) is None, "one was read whole"
+    assert ceiling([(20_000 + size, 4096) for size in range(0, 4000, 400)]) is None, "cut alike by characters"
+    assert ceiling([(size, 90) for size in (100, 200, 300, 400, 500)]) is None, "short prompts"
+    assert ceiling(CUT, "embedded") is None, "which says what it cuts"
+    assert ceiling(CUT, second="Final score: 3") is None, "tokens of two tries"
+
+
+def test_a_ceiling_of_one_endpoint_is_seen_beside_others() -> None:
+    tally = ReadingTally()
+    for size, tokens in CUT:
+        for endpoint, read in ((ONE, tokens), (TWO, size // 4)):
+            tally.add({"endpoint": endpoint, "text": "x" * size, "tokens_in": read, "raw_repair": None})
+    assert tally.ceiling == 4096
 
 
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=30), st.integers(0, 30))

@@ -6,7 +6,7 @@ from typing import Any
 from datashop_assets.annotations.describe import describe_annotations
 from datashop_assets.annotations.gates import documents_of, gate_report
 from datashop_assets.annotations.results import AnnotationsResult
-from datashop_assets.annotations.steps import ONE_SERVER, annotations
+from datashop_assets.annotations.steps import ONE_SERVER, WHOLE_DOCUMENTS, annotations
 from datashop_assets.core.step import CheckContext, CheckResult, StepOutput
 from datashop_assets.prompts.annotator_settings import Gates
 from datashop_assets.prompts.prompt import parse_prompt
@@ -64,6 +64,33 @@ def test_answers_of_servers_that_differ_are_told(tmp_path: Path, inputs: Inputs)
     assert "annotator.revision" in ONE_SERVER.description
     assert "build-0, build-1" in checked(made)[ONE_SERVER.name].description
     assert failed(checked(alike)) == {}
+
+
+def test_a_server_that_cuts_documents_without_a_word_is_told(tmp_path: Path, inputs: Inputs) -> None:
+    """It reads 270 tokens: 250 of the question, and of each document 20, each of them a character."""
+
+    class Cutting(WordCounter):
+        context = 270
+
+        def _answer(self, one: AnnotationRequest, question: Question) -> Answer:
+            answer = super()._answer(one, question)
+            read = min(250 + len(answer.text), self.context)
+            return Answer(**{**_fields(answer), "tokens_in": read, "endpoint": "http://a/v1"})
+
+    class Whole(Cutting):
+        context = 10_000
+
+    made = annotate(tmp_path, "annotations", WRITTEN, inputs, Cutting())
+    whole = annotate(tmp_path / "whole", "annotations", WRITTEN, inputs, Whole())
+
+    assert made.result.ceiling == 270
+    assert failed(checked(made)) == {WHOLE_DOCUMENTS.name: False}
+    assert "exactly 270 tokens" in checked(made)[WHOLE_DOCUMENTS.name].description
+    assert "`num_ctx`" in WHOLE_DOCUMENTS.description
+    assert "no more than 270 tokens of a prompt" in describe_annotations(made)["how documents ended"]
+    assert whole.result.ceiling is None
+    assert failed(checked(whole)) == {}
+    assert "of a prompt" not in describe_annotations(whole)["how documents ended"]
 
 
 def _fields(answer: Answer) -> dict[str, Any]:
