@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from datashop_assets.printable import printable_line
 
@@ -284,7 +284,7 @@ def _objects(parsed: Any, depth: int = 5) -> Iterator[dict[str, Any]]:
             yield {"message": raw}
 
 
-def _says(value: Any) -> bool:
+def _says(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
