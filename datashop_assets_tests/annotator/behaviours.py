@@ -174,8 +174,10 @@ HANDLED_SERVER_BEHAVIOURS = (
               ("12 answers name the model tiny/other where",), "answered as tiny/other"),
     Behaviour("accepted", "status 202 for a while", "asked again, whatever the body holds",
               first(2, lambda asked, before: (202, answered(asked)[1])), 12, 16),
-    Behaviour("never a status 200", "status 201, 202 or 204 every time", "stops after a few requests",
-              lambda asked, before: (201, answered(asked)[1]), 0, 8,
+    Behaviour("created", "status 201 and a chat completion", "read",
+              lambda asked, before: (201, answered(asked)[1]), 12, 12),
+    Behaviour("never a status 200", "status 202 or 204 every time", "stops after a few requests",
+              lambda asked, before: (202, answered(asked)[1]), 0, 8,
               ("gives no chat completion for any text", "correct what it names")),
     Behaviour("some texts flagged", "status 403 of a moderation, for some documents", "those end as refused, the "
               "others go on", lambda asked, before: answered(asked)

@@ -71,9 +71,9 @@ class JsonClient:
     async def _text(
         self, method: str, address: str, payload: Mapping[str, Any] | None, deadline: float, largest: int
     ) -> tuple[str, float]:
-        """The body, and the seconds to wait. Raises `RequestError` for any status but 200."""
+        """The body, and the seconds to wait. Raises `RequestError` for any status but 200 and 201."""
         status, text, wait, location = await self._exchange(method, address, payload, deadline, largest)
-        if status != 200:
+        if status not in (200, 201):  # some gateways answer whatever is posted with 201
             raise error_of_status(status, text, wait, location)
         return text, wait
 
