@@ -3,7 +3,7 @@
     rest   = [clause] {sentence}
     clause = the end of the sentence or line, or what begins with a mark or a reason: ", (", "-", "because ..."
 
-An explanation speaks of the text. Where clause (unless it is a reason) or sentences speak of scores, take something
+An explanation speaks of the text. Where clause or sentences speak of scores, take something
 back, set a condition, tell of somebody else's wish, or hold another number up to ten or another label, the verdict is
 refused: it may have been taken back, and there are more ways to do so than can be listed. Such a reply may still have
 meant its verdict. Nobody can tell, so that it gets its second try. Rubrics that ask for the score at the end see few.
@@ -24,17 +24,11 @@ CLAUSE = (  # how what follows a verdict may begin
     Form(" (", r"[ \t]{0,4}[(\[]"),
     Form(" -", rf"[ \t]{{0,4}}(?:{DASH}{{1,3}}|\u2192|=>|\|)(?=[\s*_|]|$|[^\W\d])", " on topic"),
     Form(
-        " because",
-        r"[ \t]*(?<=[ \t])(?:because|since|as|given|due\s+to|considering|for|based\s+on|(?:to|of)\s+th(?:is|e)|here)\b",
+        " because it",
+        r"[ \t]*(?<=[ \t])(?:(?:because|since|as)\s+(?:it|this|there|the\s+text)|given|due\s+to|considering|based\s+on|"
+        r"(?:for|to|of)\s+th(?:is|e)\s+(?:text|document|extract|excerpt|passage|article|page|piece)|here)\b",
     ),
     Form("<", r"[ \t]{0,4}(?:<|\\)"),
-)
-REASON = (
-    Form(
-        ", because",
-        rf"[ \t]{{0,4}}(?:[,;(.]|{DASH}{{1,2}})?[ \t]{{0,4}}"
-        r"(?:because|since|as(?!\s+the\s|\s+claimed)|given|due\s+to)\b",
-    ),
 )
 NO_EXPLANATION = (
     Form("score", r"(?<!\w)(?:scor(?:e[sd]?|ing)|rat(?:e[sd]?|ings?)|points?|pts|marks?|grad(?:e[sd]?|ing))(?!\w)"),
@@ -62,6 +56,7 @@ NO_EXPLANATION = (
         r"\b(?:maybe|perhaps|possibly|probably|presumably|arguably|approximate\w*|roughly|tentative\w*|preliminary|provisional|"
         r"borderline|unsure|uncertain|nearly|almost|ideal|estimat\w*|sample|illustration|subject\s+to|or\s+so)\b",
     ),
+    Form("(best", r"\((?:the\s+)?(?:best|worst|perfect|highest|lowest)\b"),
     Form("at most", r"\bat\s+(?:most|least|best|worst|a\s+(?:push|stretch))\b"),
     Form("not sure", r"\bnot\s+(?:really|quite|sure|final|certain|definitive)\b"),
     Form(
@@ -81,10 +76,10 @@ NO_EXPLANATION = (
     ),
     Form("?", r"\?"),
 )
-_CLAUSE, _REASON, _NO_EXPLANATION = any_of(*CLAUSE), any_of(*REASON), any_of(*NO_EXPLANATION)
+_CLAUSE, _NO_EXPLANATION = any_of(*CLAUSE), any_of(*NO_EXPLANATION)
 _AFTER = re.compile(
     rf"{AFTER}(?:[ \t]?\b(?:punkten?|puntos?|pontos?|punti|punten|балл\w{{0,3}}|pkt)\b)?{AFTER}"
-    r"[ \t\u2600-\u2604\u2607-\u27bf\ufe0f\u20e3\U0001f300-\U0001faff]{0,8}",
+    r"(?:[ \t]{0,4}[\u2600-\u2604\u2607-\u27bf\U0001f300-\U0001faff]\ufe0f?)?[ \t]{0,4}",
     re.IGNORECASE,
 )
 _SENTENCE_ENDS = re.compile(r"[.!?;](?=\s|$)|\n|\u3002")
@@ -131,8 +126,6 @@ def refusal(text: str, ends: int, until: int, score: float, others: Others) -> s
     clause = rest[: stop.end() if stop else len(rest)]
     if not _CLAUSE.match(text, ends):
         return f"is followed by {_shown(clause)}"
-    if _REASON.match(clause):
-        rest = rest[len(clause) :]
     for found in [_NO_EXPLANATION.search(rest), *(one for one, value in others(rest) if value != score)][:2]:
         if found:
             return f"is followed by {_shown(_sentence(rest, found))}"

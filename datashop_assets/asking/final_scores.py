@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from datashop_assets.asking.clauses import other_numbers
 from datashop_assets.asking.forms import Form, any_of
-from datashop_assets.asking.number_forms import DASH, HIGHEST_SCORE, NAMES, OPENING
+from datashop_assets.asking.number_forms import AFTER, DASH, HIGHEST_SCORE, NAMES, OPENING
 from datashop_assets.asking.verdicts import Grammar, Place, WrittenVerdict
 from datashop_assets.asking.written_numbers import number_at, value_of
 from datashop_assets.protocols.processor import Parsed
@@ -109,16 +109,23 @@ STATED_ANYWHERE = (
     ),
     Form("10\u70b9\u6e80\u70b9", r"(?P<full>10|20|50|100)\s?(?:\u70b9\u6e80\u70b9|\u5206\u6ee1\u5206)"),
     Form("\u6ee1\u520610", r"(?:\u6ee1\u5206|\u6e80\u70b9)\s?(?P<filled>10|20|50|100)"),
+    Form("0 is best", r"(?<![\d.,/])(?P<least>0)\s*(?:is|=|being)\s*(?:the\s+)?(?:best|perfect|highest)\b"),
     Form("out_of: 10", r"\bout_of\W{1,6}(?P<key>\d{1,4})\b"),
     Form("points_possible: 10", r"\b(?:points?|score)_possible\W{1,6}(?P<possible>\d{1,4})\b"),
 )
 SCALE_BEFORE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE, *STATED_ANYWHERE)
 SCORE = re.compile(IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
-_TOTAL = re.compile(
-    r"^[^\w\n]{0,8}(?:(?:overall|total|my)[\s*_]{1,4})?(?:score|rating|total|overall|points|\u6700\u7ec8\u5f97\u5206|\u603b\u5206|\u5f97\u5206)(?=[\s*_]{0,6}[:=])",
+_TOTAL = re.compile(  # up to the number of another statement of the score
+    r"^[^\w\n]{0,8}(?:(?:overall|total|my)[\s*_]{1,4})?(?:score|rating|total|overall|points|sum|\u6700\u7ec8\u5f97\u5206|\u603b\u5206|\u5f97\u5206)"
+    r"(?=[\s*_]{0,6}[:=])"
+    r"|\badding\s+[^.\n\d]{0,30}?(?=[:=])"
+    r"|\b(?:total|sum|the\s+score|total\s+score|overall\s+score)(?=\s+(?:is|was|of)\b)"
+    r"|\b(?:comes|adds\s+up|amounts)\s+to\s+(?:an?\s+)?"
+    r"|\bI(?:'d|\s+would)?\s+(?:rate|give|award|score|assign)\s+(?:it|this|the)\s*(?:text|document|extract|passage)?\s+(?:an?\s+)?(?=\W{0,3}\d)",
     re.IGNORECASE | re.MULTILINE,
 )
+_STATEMENT_ENDS = re.compile(rf"{AFTER}\s{{0,4}}(?:[.,;!)\n|]|$)", re.MULTILINE)
 
 
 def _final_scores(text: str) -> Iterator[Place]:
@@ -135,11 +142,12 @@ def _final_scores_of(text: str, highest: float = HIGHEST_SCORE) -> Iterator[Plac
 
 
 def _totals(text: str) -> Iterator[Place]:
-    """Scores, ratings and totals on lines of their own, which may say something else than the final score."""
+    """Totals and ratings that a reply states in other words, which may say something else than the final score."""
     for leads in _TOTAL.finditer(text):
         separator = SCORE.match(text, leads.end())
         begins = separator.end() if separator else leads.end()
-        if (number := number_at(text, begins)) and number.value is not None:
+        number = number_at(text, begins)
+        if number and number.value is not None and _STATEMENT_ENDS.match(text, number.ends):
             words = " ".join(text[leads.start() : number.ends].split())
             yield Place(WrittenVerdict(words, number.value, beside=True), leads.start(), begins, number.ends)
 

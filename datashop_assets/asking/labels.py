@@ -54,10 +54,11 @@ _SCORE_BESIDE = re.compile(
 def _labels(text: str) -> Iterator[Place]:
     for found in _LABELLED.finditer(text):
         group = next(name for name in ("word", "chosen", "alone") if found[name])
-        if group == "alone" and _ACKNOWLEDGED.match(text, found.start()):
+        acknowledged = _ACKNOWLEDGED.match(text, found.start()) if group == "alone" else None
+        if acknowledged and acknowledged[0].rstrip()[-1:] in tuple(".!,"):
             continue
         if not _ALL_LABELS.match(text, found.start(group)):  # the labels to choose from
-            verdict = _label(found[group], " ".join(found[0].split()))
+            verdict = replace(_label(found[group], " ".join(found[0].split())), beside=acknowledged is not None)
             yield Place(verdict, found.start(), found.start(group), found.end(), weak=group == "alone")
 
 

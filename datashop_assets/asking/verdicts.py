@@ -246,7 +246,8 @@ class Grammar:
             return [self._checked(place, text, len(text)).verdict for place, text in places]
 
         if any(key in self.keys for key, _ in members):
-            others = [replace(one, beside=True) for one in values(self.keys_beside | _TOTALS)]
+            labels = frozenset(key for key, _ in members if key.endswith("label")) - self.keys
+            others = [replace(one, beside=True) for one in values(self.keys_beside | _TOTALS | labels)]
             words = " ".join(value for key, value in members if isinstance(value, str) and key not in self.keys)
             if changed := _CHANGED_IN_JSON.search(words):
                 return values(self.keys), f"{CHANGED}: {changed[0]!r}"

@@ -58,7 +58,7 @@ FORMS = Table(
         scores("Final score: 1 (topic) + 2 (depth) = 3 points", 3),
         scores("Final score: 5 minus 2 = 3", 3),
         scores("Final score: 2 for structure + 1 for depth = 3", 3),
-        scores("Final score: 3, because 4 would be too much", 3),
+        refused("Final score: 3, because 4 would be too much", "'Final score: 3' is followed by ', because 4 would'"),
         scores("Final score: N is hard to say. Final score: 2", 2),
         scores("Final score: 4.\n\nFinal score: 4", 4),
         refused(
@@ -369,6 +369,32 @@ AROUND = Table(
         ),
         refused("Final score: 3 (placeholder)", "'Final score: 3' is followed by '(placeholder'"),
         refused("<s>Final score: 4</s>\nFinal score: 3", "two scores disagree: 'Final score: 4' and 'Final score: 3'"),
+        scores("Final score: 3 because it is short.", 3),
+        scores("Relevance score: 1\nDepth score: 1\nFinal score: 2", 2),
+        scores("Final score: 4 ✅", 4),
+        refused(
+            "Final score: 4 for effort, though it teaches nothing",
+            "'Final score: 4' is followed by 'for effort, though it teaches nothing'",
+        ),
+        refused(
+            "Sum: 1 + 1 + 0 + 0 + 0 = 2\n\nFinal score: 3",
+            "two scores disagree: 'Final score: 3' and 'Sum: 1 + 1 + 0 + 0 + 0 = 2'",
+        ),
+        refused(
+            "Adding these up: 1 + 1 + 1 = 3 points.\n\nFinal score: 4",
+            "two scores disagree: 'Final score: 4' and 'Adding these up: 1 + 1 + 1 = 3'",
+        ),
+        refused("The total is 2 points.\n\nFinal score: 3", "two scores disagree: 'Final score: 3' and 'total is 2'"),
+        refused(
+            "I would rate this text a 2 out of 5.\n\nFinal score: 3",
+            "two scores disagree: 'Final score: 3' and 'I would rate this text a 2 out of 5'",
+        ),
+        refused(
+            "Final score: 0 because it meets all five conditions",
+            "'Final score: 0' is followed by 'because it meets all five'",
+        ),
+        refused("Final score: 3 ✅✅❌❌❌", "'Final score: 3' is followed by '✅❌❌❌'"),
+        refused("On my scale 0 is best and 5 is worst.\n\nFinal score: 5", "the final score '5' is out of 0, not of 5"),
     ),
     HEAD,
 )
@@ -457,7 +483,9 @@ LABELS = Table(
         refused("Label: Good is too kind; Poor", "'Label: Good' is followed by 'is too kind;'"),
         refused("Label: Good. No, Poor", "'Label: Good' is followed by 'No, Poor'"),
         refused("Label: Good (edit: Poor)", "'Label: Good' is followed by '(edit'"),
-        refused("Label: Useless for study, Great for fun", "'Label: Useless' is followed by 'for study, Great'"),
+        refused(
+            "Label: Useless for study, Great for fun", "'Label: Useless' is followed by 'for study, Great for fun'"
+        ),
         refused("Label: Great (3/5)", "'Label: Great' is followed by '(3/5'"),
         refused("Label: Good (8/10)", "'Label: Good' is followed by '(8/10'"),
         refused("Label: Good, but Poor in parts", "'Label: Good' is followed by ', but Poor'"),
@@ -483,8 +511,10 @@ LABELS = Table(
         scores("Label: Good - 4/5", 4),
         refused("Label: Good (2 typos)", "'Label: Good' is followed by '(2'"),
         refused("Label: Good, rather than Great", "'Label: Good' is followed by ', rather'"),
-        scores("Label: Good, as it is not Great", 4),
-        scores("Label: Good, as it explains the Great War", 4),
+        refused("Label: Good, as it is not Great", "'Label: Good' is followed by ', as it is not Great'"),
+        refused(
+            "Label: Good, as it explains the Great War", "'Label: Good' is followed by ', as it explains the Great'"
+        ),
         refused("Not great, not useless either", NO_LABEL),
         refused("Great Britain in the war", NO_LABEL),
         refused("Excellent", NO_LABEL),
@@ -542,6 +572,13 @@ LABELS = Table(
         refused("Its answer is poor.", "holds a score only in a sentence that may not state it"),
         refused("For example:\nLabel: Good", "holds a score under a condition only"),
         refused("Label: Okay, but it's poor.", "'Label: Okay' is followed by \", but it's poor\""),
+        refused(
+            "Label: Great as long as you skip the maths",
+            "'Label: Great' is followed by 'as long as you skip the maths'",
+        ),
+        refused("Label: Good for nothing", "'Label: Good' is followed by 'for nothing'"),
+        refused("Good\n\nPoor", "two scores disagree: 'Poor' and 'Good'"),
+        refused('{"label": "good", "math_label": "useless"}', "two scores disagree: 'good' and 'useless'"),
     ),
     ("reply", "score"),
 )

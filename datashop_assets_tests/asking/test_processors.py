@@ -59,7 +59,7 @@ ENDS = st.sampled_from(
         ".",
         "\n",
         ". It is fine.",
-        ", because 1 would be too low",
+        ", because it explains a method",
         " \u2014 as said",
         "<|im_end|>",
         "</s>Final score: 9",
