@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from datashop_assets.asking.replies import Judge
@@ -80,27 +80,29 @@ class AnswerCollector:
         held = next(missing, None)
         while held is not None and self._has_room([held]):
             stream = _Stream(held, missing, self._has_room)
-            self._put(stream, writer, bar)
-            held = stream.held
+            given_back = self._put(stream, writer, bar)
+            missing = chain(given_back, () if stream.held is None else (stream.held,), missing)
+            held = next(missing, None)
         if held is not None:
             self.unasked += 1 + sum(1 for _ in missing)
 
     def _put_group(self, requests: list[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
         """All of a group or none of it."""
         if requests and not self.unasked and self._has_room(requests):
-            self._put(requests, writer, bar)
+            self.unasked += len(self._put(requests, writer, bar))
         else:
             self.unasked += len(requests)
 
     def _has_room(self, requests: Sequence[AnnotationRequest]) -> bool:
         return self.spending is None or self.spending.reserve(requests)
 
-    def _put(self, requests: Iterable[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> None:
-        waiting: set[str] = set()
+    def _put(self, requests: Iterable[AnnotationRequest], writer: AnswerWriter, bar: Bar) -> list[AnnotationRequest]:
+        """Keeps the answers as they come. Returns the requests that were given back, for want of room."""
+        waiting: dict[str, AnnotationRequest] = {}
 
         def sent() -> Iterator[AnnotationRequest]:
             for request in requests:
-                waiting.add(request.id)
+                waiting[request.id] = request
                 yield request
 
         for answer in self.annotator.answer(sent(), self.question):
@@ -108,14 +110,17 @@ class AnswerCollector:
                 raise ValueError(
                     f"the annotator answered about {answer.id!r}, which was not asked or is answered already"
                 )
-            waiting.remove(answer.id)
+            del waiting[answer.id]
             self._keep(answer, writer)
             bar.advance()
             if self.spending is not None:
                 self.spending.settle(answer)
+        given_back = []
         if self.spending is not None:
+            given_back = [waiting.pop(key) for key in self.spending.given_back() if key in waiting]
             self.spending.release(waiting)
         self.failures.update(dict.fromkeys(waiting, UNANSWERED))
+        return given_back
 
     def _keep(self, answer: Answer, writer: AnswerWriter) -> None:
         self.asked += 1

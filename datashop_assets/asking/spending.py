@@ -10,8 +10,10 @@ Where a server reports no usage, or half of it, tokens are estimated from bytes,
 those of a call that failed after the server may have processed it: the prompt, and all that the reply may have. Such a
 call is tried again where there is room for it. What failed calls took stands beside the answers, for later runs.
 
-A server may ignore `max_tokens`. The most that a reply was over it is reserved for every reply after that, and for
-those under way, so that a budget is over by no more than what these wrote beyond the limit.
+A server may ignore `max_tokens`, and may put a prompt of its own before ours. The most that a request was over what it
+can take is reserved for every one after that, and for those under way. Room is looked for again right before a request
+is sent, for it may have waited for its turn since it was reserved: so a budget is over by no more than what those took
+beyond it that were under way when the first of them was answered.
 """
 
 import math
@@ -56,7 +58,7 @@ class _Usage(NamedTuple):
     tokens: int
     estimated: int  # of these
     share: float | None
-    excess: int  # tokens of the reply beyond what it may have
+    excess: int  # tokens of the reply beyond what it may have, and of the prompt beyond its bytes
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,11 @@ class Spending:
     _run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     _lock: threading.RLock = field(default_factory=threading.RLock)  # calls fail in the annotator's thread
     _reserved: dict[str, int] = field(default_factory=dict)
+    _given_back: list[str] = field(default_factory=list)
+    _sent: set[str] = field(default_factory=set)  # of the reserved ones
     _answers: int = 0
     _largest_share: float = 0.0  # tokens in a byte of the prompt
-    _largest_excess: int = 0  # tokens of a reply beyond the limit, reserved for every request beside what it has
+    _largest_excess: int = 0  # tokens beyond what a request can take, reserved for every one beside what it has
     _refused: int = 0  # the most tokens of the request that had no room
     _started: float = field(default_factory=time.monotonic)
     _noted: float = 0.0
@@ -129,10 +133,35 @@ class Spending:
     def settle(self, answer: Answer) -> None:
         """The answer to a request has come."""
         with self._lock:
-            self._reserved.pop(answer.id, None)
+            self._forget(answer.id)
             self._count(self._usage(answer))
             if time.monotonic() - self._noted >= NOTED_EVERY:
                 self.note()
+
+    def admit(self, request: AnnotationRequest) -> bool:
+        """Whether there still is room for a request that is about to be sent; where there is none it is given back."""
+        with self._lock:
+            most = self._reserved.setdefault(request.id, self._most(request))
+            others = [self._reserved[key] for key in self._sent - {request.id}]
+            expected = self.tokens + sum(others) + most + (len(others) + 1) * self._largest_excess
+            if self.limits.tokens is None or expected <= self.limits.tokens:
+                self._sent.add(request.id)
+                return True
+            self._forget(request.id)
+            self._given_back.append(request.id)
+            self._refused = most + self._largest_excess
+            return False
+
+    def given_back(self) -> list[str]:
+        """The requests that were not admitted since this was asked last."""
+        with self._lock:
+            found, self._given_back = self._given_back, []
+            return found
+
+    def learn(self, answer: Answer) -> None:
+        """An answer has come, before it is settled: what it was over is reserved for others from now on."""
+        with self._lock:
+            self._largest_excess = max(self._largest_excess, self._usage(answer).excess)
 
     def lost(self, request: AnnotationRequest) -> bool:
         """A call failed after the server may have processed it. Returns whether there is room to try again.
@@ -149,7 +178,7 @@ class Spending:
             self.lost_tokens += tokens
             if self._fits(*([] if request.id in self._reserved else [most])) and not self._reached("hours", "money"):
                 return True
-            self._reserved.pop(request.id, None)
+            self._forget(request.id)
             self._refused = most + self._largest_excess
             return False
 
@@ -157,7 +186,11 @@ class Spending:
         """These requests were not answered."""
         with self._lock:
             for key in keys:
-                self._reserved.pop(key, None)
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        self._reserved.pop(key, None)
+        self._sent.discard(key)
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -223,7 +256,7 @@ class Spending:
             tokens=answer.tokens_in + answer.tokens_out + missing,
             estimated=missing,
             share=answer.tokens_in / max(1, size) if answer.tokens_in else None,
-            excess=max(0, written - self._longest_reply),
+            excess=max(0, written - self._longest_reply) + max(0, answer.tokens_in - size - CHAT_TEMPLATE),
         )
 
     def _count(self, usage: "_Usage") -> None:

@@ -127,6 +127,15 @@ class Meter(Protocol):
     def settle(self, answer: Answer) -> None:
         """The answer to such a request has come."""
 
+    def admit(self, request: AnnotationRequest) -> bool:
+        """Whether there still is room for a request that is about to be sent, which may have waited for its turn.
+
+        Where there is none it is given back: it gets no answer, and is asked later or not at all.
+        """
+
+    def learn(self, answer: Answer) -> None:
+        """An answer has come and is not settled yet: what it took tells what others may take."""
+
     def lost(self, request: AnnotationRequest) -> bool:
         """A call failed after the server may have processed it. Returns whether there is room to try again."""
 

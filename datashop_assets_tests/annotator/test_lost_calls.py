@@ -157,3 +157,33 @@ def test_an_ordinary_text_is_asked_about_within_the_budget(tmp_path: Path) -> No
         Step(tmp_path / "tight").ask(server.url, MOST)
     assert not any("sun rises" in asked["messages"][0]["content"] for asked in server.requests)
     assert len(server.requests) == 12
+
+
+def taking(tokens_in: int, tokens_out: int) -> Reply:
+    """As a server answers that puts a prompt of its own before ours, or writes on beyond `max_tokens`."""
+
+    def reply(asked: Body, before: int) -> tuple[int, Body]:
+        time.sleep(0.05)  # several are under way, and others wait for their turn
+        status, body = answered(asked)
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+        return status, {**body, "usage": usage}
+
+    return reply
+
+
+@pytest.mark.parametrize(("tokens_in", "tokens_out"), [(40, 3000), (2000, 14)], ids=["written", "read"])
+def test_what_the_first_answer_was_over_is_reserved_for_all_that_wait_for_their_turn(
+    tokens_in: int, tokens_out: int, tmp_path: Path
+) -> None:
+    takes, step = tokens_in + tokens_out, Step(tmp_path)
+    with BehavingServer(taking(tokens_in, tokens_out), LISTED) as server:
+        with pytest.raises(AskingStoppedError) as stopped:
+            step.ask(server.url, 10 * takes, documents=100)
+        asked = len(server.requests)
+        assert takes * asked <= 10 * takes
+        assert asked >= 8
+        assert stopped.value.unasked == 100 - asked
+        assert not step.failures
+        with pytest.raises(AskingStoppedError):
+            step.ask(server.url, 20 * takes, documents=100)  # the answers that are kept tell it from the beginning
+        assert 18 <= len(server.requests) <= 20

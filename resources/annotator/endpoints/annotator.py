@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from queue import SimpleQueue
@@ -21,13 +21,14 @@ from datashop_assets.protocols.annotator import AnnotationRequest, Answer, Ended
 from resources.annotator.endpoints.errors import (
     COMPLETIONS,
     ContentFilteredError,
+    NoRoomError,
     PromptTooLongError,
     RequestError,
 )
 from resources.annotator.endpoints.fleet import Fleet, OrdinaryRequest
 from resources.annotator.endpoints.pacing import ANSWERED, Endpoint, Policy, Standing
 from resources.annotator.endpoints.probing import Capabilities, probe, probe_one, silent
-from resources.annotator.endpoints.replies import read_token_ids
+from resources.annotator.endpoints.replies import Completion, read_token_ids
 from resources.annotator.endpoints.requests import (
     CHARACTERS_PER_TOKEN,
     FEWEST_CHARACTERS,
@@ -88,7 +89,8 @@ class EndpointsAnnotator:
             try:
                 loop.run(conversation.open())
                 for answer in loop.map_unordered(conversation.ask, asked, window):
-                    yield answer
+                    if answer is not None:
+                        yield answer
                     if fleet.refused:
                         raise ValueError(fleet.refused)
             except RequestError as error:
@@ -218,10 +220,12 @@ class Conversation:
         payload = {"model": self._question.model, "prompt": text, "add_special_tokens": False}
         return (await self._fleet.post("/tokenize", payload, read_token_ids)).content
 
-    async def ask(self, document: AnnotationRequest) -> Answer:
-        """The answer about one document, whatever it holds and whatever happens."""
+    async def ask(self, document: AnnotationRequest) -> Answer | None:
+        """The answer about one document, whatever it holds and whatever happens; None where the budget has no room."""
         try:
             return await self._ask(document)
+        except NoRoomError:
+            return None
         except RequestError as error:
             return replace(failed_answer(document.id, error.reason), endpoint=error.url)
         except Exception as error:  # noqa: BLE001 - whatever one document holds, the others are asked
@@ -258,9 +262,14 @@ class Conversation:
         raise too_long
 
     async def _request(self, document: AnnotationRequest, text: str, cut: bool) -> Answer:
-        response = await self._fleet.post(
-            COMPLETIONS, self._scoring.body(document, text), lambda body: self._scoring.read(body, document), document
-        )
+        def read(body: dict[str, Any]) -> tuple[Completion, Mapping[str, float] | None]:
+            found = self._scoring.read(body, document)
+            if document.meter is not None:  # before another takes this one's place
+                spent = replace(failed_answer(document.id, ""), raw=found[0].text, text=text)
+                document.meter.learn(replace(spent, tokens_in=found[0].tokens_in, tokens_out=found[0].tokens_out))
+            return found
+
+        response = await self._fleet.post(COMPLETIONS, self._scoring.body(document, text), read, document)
         completion, probabilities = response.content
         other = completion.model if completion.model != self._question.model else ""
         if other:

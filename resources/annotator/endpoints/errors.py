@@ -219,6 +219,13 @@ class UnknownModelError(UnusableEndpointError):
     """The endpoint serves other models."""
 
 
+class NoRoomError(RequestError):
+    """The budget has no room for a request that was about to be sent."""
+
+    def __init__(self) -> None:
+        super().__init__("annotator.budget has no room for it any more")
+
+
 class NoEndpointError(RequestError):
     """No endpoint is left to ask."""
 

@@ -18,6 +18,7 @@ from resources.annotator.endpoints.errors import (
     CHECK_ADDRESS,
     COMPLETIONS,
     ContentFilteredError,
+    NoRoomError,
     PromptTooLongError,
     RejectedError,
     RequestError,
@@ -122,6 +123,9 @@ class Fleet:
         while attempts < self.policy.attempts:
             endpoint = await self._dispatcher.acquire(endpoint, chat=path == COMPLETIONS)
             is_probe = endpoint.breaker.probing
+            if about is not None and self._meter is not None and not self._meter.admit(about):
+                self._dispatcher.release(endpoint, chat=path == COMPLETIONS)
+                raise NoRoomError
             try:
                 return await self._attempt(endpoint, path, payload, read)
             except asyncio.CancelledError:  # the run is stopped, and the server goes on with what it was sent
