@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from xdist.scheduler import LoadScopeScheduling
 # Before gcsfs is imported: the emulator has no hierarchical namespaces.
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 # Under `nohup`, or in a shell's background, these are ignored, and so they would be by all that the tests start.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
-signal.signal(signal.SIGINT, signal.default_int_handler)
+if threading.current_thread() is threading.main_thread():  # and not where a worker of Ray reads a test's module
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("DATASHOP_ROOT", "DATASHOP_PROMPTS", "DAGSTER_HOME"):
     os.environ.pop(name, None)
 

@@ -32,7 +32,7 @@ from datashop_assets_tests.small import small_pool
 from datashop_assets_tests.stages import run_step
 from resources.compute import LocalCompute, RayCompute
 
-MADE = ("pretraining_pool", "encoder", "pool_tokens")
+MADE = ("pretraining_pool", "training_set", "encoder", "pool_tokens")
 KEEP = {"fraction": 0.2, "of": "tokens", "count": "exact"}
 PROCESSES = "processes"
 

@@ -11,11 +11,11 @@ import pytest
 from datashop_assets_tests.small import small_pool, write_prompt
 
 SECRETS = {
-    "DATASHOP_ANNOTATOR_KEY": "planted-annotator-key",
-    "DAGSTER_POSTGRES_PASSWORD": "planted-postgres-password",
-    "HF_TOKEN": "planted-hub-token",
-    "AWS_SECRET_ACCESS_KEY": "planted-bucket-secret",
-    "GOOGLE_APPLICATION_CREDENTIALS_JSON": '{"private_key": "planted-private-key"}',
+    "DATASHOP_ANNOTATOR_KEY": "zq7planted-annotator-key",
+    "DAGSTER_POSTGRES_PASSWORD": "zq7planted-postgres-password",
+    "HF_TOKEN": "zq7planted-hub-token",
+    "AWS_SECRET_ACCESS_KEY": "zq7planted-bucket-secret",
+    "GOOGLE_APPLICATION_CREDENTIALS_JSON": '{"private_key": "zq7planted-private-key"}',
 }
 
 
@@ -31,8 +31,8 @@ def test_a_run_of_the_whole_graph_keeps_secrets(tmp_path: Path) -> None:
     written = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert metadata_entries(tmp_path / "home") > 50
     assert any(file.name == "card.html" for file in written)
-    assert b"planted" not in said.stdout + said.stderr
-    assert [file for file in written if b"planted" in file.read_bytes()] == []
+    assert b"zq7planted" not in said.stdout + said.stderr
+    assert [file for file in written if b"zq7planted" in file.read_bytes()] == []
 
 
 def metadata_entries(home: Path) -> int:
