@@ -36,6 +36,7 @@ COUNTER = json.JSONDecoder(parse_int=str, parse_float=str)  # numbers of any len
 ONE_A_LINE = "put each on a line of its own"
 NEAR_THE_END = 16  # characters: an error so near the end of what was read may be no error but the next block's
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+RECORD = b"\x1e"  # begins a row of a JSON text sequence (RFC 7464)
 MARKS = {  # the longer ones first
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -94,7 +95,7 @@ def read_json(data: io.BufferedReader, longest: int, wanted: Wanted | None) -> I
     """
     data = _in_utf8(data)
     first = data.readline(longest + 1).removeprefix(BYTE_ORDER_MARK)
-    row = parse(first) if first.lstrip()[:1] in (b"{", b"[") else {}
+    row = parse(first) if first.removeprefix(RECORD).lstrip()[:1] in (b"{", b"[") else {}
     if isinstance(row, Broken):
         second = data.readline(longest + 1) if row.reason == "not an object" else b""
         text = _Text(first + second, data, longest)
@@ -106,7 +107,7 @@ def read_json(data: io.BufferedReader, longest: int, wanted: Wanted | None) -> I
 
 
 def parse(line: bytes) -> Row:
-    line = line.removeprefix(BYTE_ORDER_MARK)  # of a file that was put behind another one
+    line = line.removeprefix(BYTE_ORDER_MARK).removeprefix(RECORD)  # of a file that was put behind another one
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:

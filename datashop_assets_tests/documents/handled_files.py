@@ -99,6 +99,12 @@ def _members(compress: Callable[[bytes], bytes]) -> Callable[[Rows], bytes]:
 
 HANDLED = (
     Handled("JSON lines", "a.jsonl", lines, "a row a line"),
+    Handled(
+        "a JSON text sequence (RFC 7464)",
+        "a.jsonl",
+        lambda rows: b"".join(b"\x1e" + lines([row]) for row in rows),
+        "a row a line",
+    ),
     Handled("JSON lines called ndjson", "a.ndjson", lines, "a row a line"),
     Handled("JSON lines called json", "a.json", lines, "a row a line"),
     Handled("upper-case endings", "A.JSONL", lines, "as in lower case"),

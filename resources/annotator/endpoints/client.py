@@ -109,6 +109,11 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
+        if text.lstrip().startswith(("data:", "event:")):
+            raise UnreadableError(
+                f"a stream of events where one answer was asked for: {text[:80]!r}; have the server or the gateway "
+                "before it answer whole (`stream: false`)"
+            ) from None
         raise UnreadableError(f"a body that is no JSON: {text[:80]!r}") from None
 
 
