@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from datashop_assets.commands.run import stages_until
 from datashop_assets.core.step import Resources
 from datashop_assets.graph import GRAPH, plan
 from datashop_assets.prompts.store import PromptStore
@@ -76,20 +77,24 @@ def has_a_checkpoint(stage: Path) -> bool:
 def test_after_the_head_is_lost_the_same_command_finishes_the_work(
     made: Made, cluster: Head, tmp_path: Path, stage: str, until: str
 ) -> None:
-    root = with_answers(made, tmp_path)
-    where = {"RAY_ADDRESS": cluster.client_address, "DATASHOP_CHECKPOINTS": str(tmp_path / "checkpoints")}
-    run = begun(made.prompts, root, tmp_path / "home", until, **where)
-    wait_until_begun(root, stage, run)
-    cluster.stop(signal.SIGKILL)
-    said = run.communicate(timeout=150)[0]
+    for attempt in range(ATTEMPTS):
+        root = with_answers(made, tmp_path / str(attempt))
+        where = {"RAY_ADDRESS": cluster.client_address, "DATASHOP_CHECKPOINTS": f"{tmp_path}/{attempt}/checkpoints"}
+        run = begun(made.prompts, root, tmp_path / str(attempt) / "home", until, **where)
+        wait_until_begun(root, stage, run)
+        cluster.stop(signal.SIGKILL)
+        said = run.communicate(timeout=150)[0]
+        if run.returncode != 0:
+            break
+        cluster.start()  # the stage was finished before the head was gone
     assert run.returncode == 1, said
     assert f"{stage} failed: " in said
     cluster.start()
-    run = begun(made.prompts, root, tmp_path / "home", until, **where)
+    run = begun(made.prompts, root, tmp_path / str(attempt) / "home", until, **where)
     said = run.communicate()[0]
     assert run.returncode == 0, said
     planned, alone = plan(PromptStore(made.prompts, root).load(SLUG), root), made.plan()
-    steps = asked_up_to(until)
+    steps = stages_until(planned, until)
     assert digests({name: planned[name] for name in steps}) == digests({name: alone[name] for name in steps})
 
 
