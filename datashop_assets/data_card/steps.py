@@ -16,7 +16,7 @@ def _describe(output: StepOutput[DataCardResult]) -> Mapping[str, str]:
     result=DataCardResult,
     inputs=EVERY_STEP_BEFORE,
     configure=DataCardConfig.of,
-    version="8",
+    version="9",
     group="6_card",
     kinds={"html"},
     describe=_describe,

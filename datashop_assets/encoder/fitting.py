@@ -104,10 +104,15 @@ def refuse_uninformative(rows: pl.DataFrame) -> None:
     if set(targets) <= {0.0, 1.0}:
         positives = int(targets.sum())
         if min(positives, len(rows) - positives) < FEWEST:
+            counts = f"the training set has {positives} positives and {len(rows) - positives} negatives"
+            if (rows["expected_score"] / HIGHEST_SCORE == targets).all():
+                raise ValueError(
+                    f"{counts}, and no score between; an encoder needs at least {FEWEST} of each. Raise "
+                    "annotator.documents, or ask a question that gives scores in between"
+                )
             raise ValueError(
-                f"the training set has {positives} positives and {len(rows) - positives} negatives; an encoder that "
-                f"learns a cut needs at least {FEWEST} of each. Set labels.train_on to scores, raise "
-                "annotator.documents, or change labels.positive_from in the prompt"
+                f"{counts}; an encoder that learns a cut needs at least {FEWEST} of each. Set labels.train_on to scores, "
+                "raise annotator.documents, or change labels.positive_from in the prompt"
             )
     elif len(rows) < 2 * FEWEST:
         raise ValueError(

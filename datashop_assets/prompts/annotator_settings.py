@@ -324,7 +324,7 @@ class AnnotatorSettings(Section):
     documents: Count = 450
     second_round: SecondRound = SecondRound()
     cascade: AnnotationCascade | None = None  # what ranks the sample for the second round; None: a pilot encoder
-    read_characters: Characters = 500  # by encoder and annotator alike
+    read_characters: Characters = 500  # by the annotator; the encoder has a setting of its own
     reading: Part = "head"  # the beginning, or beginning, middle and end
     gates: Gates = Gates()
     report: Report = Report()

@@ -143,6 +143,15 @@ def test_too_few_of_one_class_is_refused_with_counts(tmp_path: Path, positives: 
         run_step(steps.encoder, tmp_path, CONFIG, [labels])
 
 
+def test_of_scores_at_both_ends_alone_a_few_are_not_told_to_be_scores(tmp_path: Path) -> None:
+    rows = [
+        {**row, "expected_score": 5.0 * (n < 2), "target": float(n < 2)}
+        for n, row in enumerate(training_rows(tmp_path, 300))
+    ]
+    with pytest.raises(ValueError, match="2 positives and 298 negatives, and no score between; .* ask a question"):
+        run_step(steps.encoder, tmp_path, CONFIG, [training_set_of_rows(tmp_path, rows)])
+
+
 def test_scores_without_a_single_positive_are_learnt(tmp_path: Path) -> None:
     """Of a rare topic no document may reach the cut: the scores still tell which come nearest."""
     rows = [{**row, "expected_score": 1.6 * row["label"] + 0.2} for row in training_rows(tmp_path, 300)]
