@@ -111,8 +111,8 @@ def refuse_uninformative(rows: pl.DataFrame) -> None:
                     "annotator.documents, or ask a question that gives scores in between"
                 )
             raise ValueError(
-                f"{counts}; an encoder that learns a cut needs at least {FEWEST} of each. Set labels.train_on to scores, "
-                "raise annotator.documents, or change labels.positive_from in the prompt"
+                f"{counts}; an encoder that learns a cut needs at least {FEWEST} of each. Set labels.train_on to "
+                "scores, raise annotator.documents, or change labels.positive_from in the prompt"
             )
     elif len(rows) < 2 * FEWEST:
         raise ValueError(
