@@ -148,7 +148,7 @@ def test_of_scores_at_both_ends_alone_a_few_are_not_told_to_be_scores(tmp_path: 
         {**row, "expected_score": 5.0 * (n < 2), "target": float(n < 2)}
         for n, row in enumerate(training_rows(tmp_path, 300))
     ]
-    with pytest.raises(ValueError, match="2 positives and 298 negatives, and no score between; .* ask a question"):
+    with pytest.raises(ValueError, match=r"2 positives and 298 negatives, and no score between; .* ask a question"):
         run_step(steps.encoder, tmp_path, CONFIG, [training_set_of_rows(tmp_path, rows)])
 
 
