@@ -116,6 +116,7 @@ STATED_ANYWHERE = (
 SCALE_BEFORE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE, *STATED_ANYWHERE)
 SCORE = re.compile(IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
+_SIGN = re.compile(rf"[:=][ \t*_]*{DASH}[ \t]+\Z")
 _TOTAL = re.compile(  # up to the number of another statement of the score
     r"^[^\w\n]{0,8}(?:(?:overall|total|my)[\s*_]{1,4})?(?:score|rating|total|overall|points|sum|\u6700\u7ec8\u5f97\u5206|\u603b\u5206|\u5f97\u5206)"
     r"(?=[\s*_]{0,6}[:=])"
@@ -163,6 +164,8 @@ def _final_score(text: str, mention: re.Match[str], end: int, scale: float) -> P
     if (number := number_at(text, begins, scale)) is None:
         return None
     words = " ".join(text[mention.start() : number.ends].split())
+    if _SIGN.search(text, mention.end(), begins):
+        return Place(WrittenVerdict(words, None, f"{words!r} may have a sign"), mention.start(), begins, number.ends)
     reason = number.reason and f"the final score {number.reason}"
     verdict = WrittenVerdict(words, number.value, reason, beside=not _is_final(mention))
     return Place(verdict, mention.start(), begins, number.ends)

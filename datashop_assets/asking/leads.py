@@ -110,7 +110,23 @@ _MARKS = re.compile(
     r"[\u2600-\u27bf\u2b50\ufe0f\u20e3\U0001f300-\U0001faff])+"
 )
 _SPACE_AND_MARKS = " \t\n\r*_:`#>\u2013\u2014-|\"'\u201c"
-_NO_ABBREVIATION = r"(?<!\be\.g)(?<!\bi\.e)"
+_ABBREVIATIONS = (
+    "e\\.g",
+    "i\\.e",
+    "max",
+    "min",
+    "est",
+    "vs",
+    "ex",
+    "approx",
+    "ca",
+    "Max",
+    "Min",
+    "Est",
+    "Ex",
+    "Approx",
+)
+_NO_ABBREVIATION = "".join(rf"(?<!\b{one})" for one in _ABBREVIATIONS)
 _SENTENCE_ENDS = re.compile(rf"{_NO_ABBREVIATION}[.!?;](?=\s|$)|\n")
 _BEGINS = re.compile(  # a sentence, a cell or a conclusion
     rf"{_NO_ABBREVIATION}[.!?;\u3002](?=\W)|\n|\||\u2026|"
@@ -145,6 +161,11 @@ def lead_of(text: str, begins: int, value: int, ends: int) -> Lead:
     alone = not re.search(r"[.!?;\u3002](?=\W)", before[first:]) or not re.search(r"\w", text[ends : ends + _BEFORE])
     stated = announced and alone and _LEAD.fullmatch(_MARKS.sub(" ", lead))
     return Lead.STATES if stated else Lead.UNKNOWN
+
+
+def only_leads(words: str) -> bool:
+    """Whether words between two verdicts say nothing but that the second one comes."""
+    return _LEAD.fullmatch(_MARKS.sub(" ", re.sub(r"[.;!?\n]", " ", words))) is not None
 
 
 def has_no_text(reply: str) -> bool:

@@ -27,10 +27,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from datashop_assets.asking.clauses import Others, refusal
-from datashop_assets.asking.leads import Lead, has_no_text, lead_of
+from datashop_assets.asking.leads import Lead, has_no_text, lead_of, only_leads
 from datashop_assets.asking.turns import turn_of
 from datashop_assets.asking.written_numbers import plain
 from datashop_assets.protocols.processor import Parsed
@@ -96,6 +97,7 @@ _LOOKALIKES = str.maketrans(
     "\u03b1\u03b5\u03b9\u03bd\u03bf\u03c1\u03f2\u0391\u0395\u0399\u039d\u039f\u03a1\u03f9\u03dc\u0585\u0578",
     "abeijklmnoprcstyxABEIKMHOPCSTXaeivopcAEINOPCFon",
 )
+PARTS = "holds several scores with words between them, which may be of parts"
 QUOTED_ONLY = "holds a score in quotation only"
 CONDITION_ONLY = "holds a score under a condition only"
 CHANGED = "holds a score, and a text that may change it"
@@ -193,6 +195,7 @@ class Grammar:
 
     def _in_words(self, text: str) -> tuple[list[Place], str]:
         own: list[Place] = []
+        doubtful: set[int] = set()  # where those begin whose lead may not state them
         not_own, next_turn = "", len(text)
         quotations = [span for one in _QUOTATION.finditer(text) if not _alone(text, *(span := one.span()))]
         starts = [begin for begin, _ in quotations]
@@ -210,6 +213,7 @@ class Grammar:
                 continue
             if lead is Lead.UNKNOWN:
                 not_own = not_own or OTHERWISE_ONLY
+                doubtful |= set() if place.verdict.beside else {place.begins}
                 place = replace(place, verdict=replace(place.verdict, beside=True))  # noqa: PLW2901
             own.append(place)
             if len(own) == 1 and (turn := _ANOTHER_TURN.search(text, place.ends)):
@@ -220,6 +224,11 @@ class Grammar:
         said = _without(text, sorted([*others, *beside]))
         begins = [*(one.begins for one in counted if not one.verdict.beside), next_turn]
         checked = [self._checked(one, said, begins[bisect_right(begins, one.begins)]) for one in counted]
+        strong_ones = [one for one in checked if not one.verdict.beside or one.begins in doubtful]
+        for place, following in pairwise(strong_ones):
+            if following.verdict.score is not None and not only_leads(said[place.ends : following.begins]):
+                parts = replace(following.verdict, score=None, reason=PARTS)
+                checked[checked.index(following)] = replace(following, verdict=parts)
         return checked, not_own
 
     def _checked(self, place: Place, text: str, until: int) -> Place:

@@ -131,7 +131,9 @@ def _refusal(text: str, end: int, forms: Sequence[tuple[re.Pattern[str], str]]) 
 def value_of(number: str) -> float:
     """Of a number in digits or as a name up to ten."""
     name = number.lower()
-    return float(NAMES.index(name)) if name in NAMES else float(number.replace(",", "."))
+    if name in NAMES:
+        return float(NAMES.index(name))
+    return float(number.replace(",", "" if re.fullmatch(r"[+-]?\d{1,3},\d{3}", number) else "."))
 
 
 def _sum_at(text: str, first: re.Match[str]) -> re.Match[str] | None:

@@ -20,6 +20,7 @@ DESCRIPTIONS = (
     "dataset_info.json",
     "dataset_infos.json",
     "dataset_dict.json",
+    "state.json",
 )  # what `datasets` writes beside its data
 # What else people keep documents in, and how they become something that is read.
 OTHERS: Mapping[str, str] = MappingProxyType(

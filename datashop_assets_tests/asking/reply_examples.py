@@ -270,7 +270,9 @@ REFUSED = Table(
         refused("Final score: one of the best", "no number after 'Final score:'"),
         refused("Final score: ~3", "no number after 'Final score:'"),
         refused("I would give it a 4.", "does not say 'Final score:'"),
-        refused("Final score: 3. No: Final score: 4", "two scores disagree: 'Final score: 3' and 'Final score: 4'"),
+        refused(
+            "Final score: 3. No: Final score: 4", "holds several scores with words between them, which may be of parts"
+        ),
         refused(
             "I will use a scale of 1 to 10.\n\nThe text is clear.\n\nFinal score: 4",
             "the final score '4' is out of 10, not of 5",
@@ -395,6 +397,18 @@ AROUND = Table(
         ),
         refused("Final score: 3 ✅✅❌❌❌", "'Final score: 3' is followed by '✅❌❌❌'"),
         refused("On my scale 0 is best and 5 is worst.\n\nFinal score: 5", "the final score '5' is out of 0, not of 5"),
+        refused(
+            "1. **Past**: yes.\n   Final score: 1\n2. **Dates**: yes.\n   Final score: 1",
+            "holds several scores with words between them, which may be of parts",
+        ),
+        refused(
+            "Style: excellent.\nFinal score: 4\n\nContent: thin.\nFinal score: 4",
+            "holds several scores with words between them, which may be of parts",
+        ),
+        refused("Total: 2 points (max. final score: 5)", "holds a score only in a sentence that may not state it"),
+        refused("Final score: \u2212 1", "'Final score: - 1' may have a sign"),
+        refused("Final score: 2,000", "the final score 2000 is not a whole number from 0 to 5"),
+        scores("Final score: 3. So, final score: 3", 3),
     ),
     HEAD,
 )
