@@ -224,11 +224,12 @@ class Grammar:
         said = _without(text, sorted([*others, *beside]))
         begins = [*(one.begins for one in counted if not one.verdict.beside), next_turn]
         checked = [self._checked(one, said, begins[bisect_right(begins, one.begins)]) for one in counted]
-        strong_ones = [one for one in checked if not one.verdict.beside or one.begins in doubtful]
-        for place, following in pairwise(strong_ones):
-            if following.verdict.score is not None and not only_leads(said[place.ends : following.begins]):
-                parts = replace(following.verdict, score=None, reason=PARTS)
-                checked[checked.index(following)] = replace(following, verdict=parts)
+        stated = [at for at, one in enumerate(checked) if not one.verdict.beside or one.begins in doubtful]
+        for before, at in pairwise(stated):
+            following = checked[at]
+            if following.verdict.score is not None and not only_leads(said[checked[before].ends : following.begins]):
+                checked[at] = replace(following, verdict=replace(following.verdict, score=None, reason=PARTS))
+                break
         return checked, not_own
 
     def _checked(self, place: Place, text: str, until: int) -> Place:
