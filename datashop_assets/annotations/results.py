@@ -94,7 +94,7 @@ class AnnotationsResult(AnnotationsSummary, AnnotatorResult):
     step: ClassVar[str] = "annotations"
     headlines: ClassVar[tuple[str, ...]] = ("coverage",)
     volatile: ClassVar[frozenset[str]] = frozenset(
-        {"asked_now", "seconds_asking", "documents_per_second", "endpoints"} | {"budget_reached", "spent", "first_pass"}
+        ("asked_now", "seconds_asking", "documents_per_second", "endpoints", "budget_reached", "spent", "first_pass")
     )
     scoring: str
     pilot: str  # what the second round was drawn by

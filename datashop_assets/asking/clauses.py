@@ -126,10 +126,8 @@ def refusal(text: str, ends: int, until: int, score: float, others: Others) -> s
     clause = rest[: stop.end() if stop else len(rest)]
     if not _CLAUSE.match(text, ends):
         return f"is followed by {_shown(clause)}"
-    for found in [_NO_EXPLANATION.search(rest), *(one for one, value in others(rest) if value != score)][:2]:
-        if found:
-            return f"is followed by {_shown(_sentence(rest, found))}"
-    return ""
+    found = _NO_EXPLANATION.search(rest) or next((one for one, value in others(rest) if value != score), None)
+    return f"is followed by {_shown(_sentence(rest, found))}" if found else ""
 
 
 def _sentence(text: str, found: re.Match[str]) -> str:

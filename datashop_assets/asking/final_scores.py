@@ -49,7 +49,7 @@ NOTE = (
     ),
 )
 _MENTION = any_of(*MENTION)
-STATED_SCALE = (
+STATED_SCALE = (  # anywhere in a reply
     Form(
         "Scale: 1-10",
         rf"^[^\w\n]{{0,8}}(?:(?:rating|score|scoring)\s)?scale[^\w\n]{{1,6}}(?:{_FROM})?(?P<alone>\d{{1,4}})"
@@ -70,17 +70,10 @@ STATED_SCALE = (
         "Final score",
     ),
     Form(
-        "ten-point scale. ",
-        rf"\b(?P<points>\d{{1,4}}|{'|'.join(NAMES)})[\s-]*point\s+scale[^\w\n]{{1,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
-        "Final score",
-    ),
-    Form(
         "Out of 10, ",
         rf"\bout\s+of\s+(?P<out>\d{{1,4}}|{'|'.join(NAMES)})[^\w\n]{{1,8}}(?:(?:my|the)\s)?(?={_MENTION.pattern})",
         "Final score",
     ),
-)
-STATED_ANYWHERE = (
     Form(
         "scale of 1 to 10",
         rf"\bscale\b[^.\n\d]{{0,30}}?{_FROM}(?P<scaled>\d{{1,4}})(?![\w%]|[.,]\d)",
@@ -113,7 +106,7 @@ STATED_ANYWHERE = (
     Form("out_of: 10", r"\bout_of\W{1,6}(?P<key>\d{1,4})\b"),
     Form("points_possible: 10", r"\b(?:points?|score)_possible\W{1,6}(?P<possible>\d{1,4})\b"),
 )
-SCALE_BEFORE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE, *STATED_ANYWHERE)
+SCALE_BEFORE, _NOTE, _STATED_SCALE = any_of(*SCALE), any_of(*NOTE), any_of(*STATED_SCALE)
 SCORE = re.compile(IS, re.IGNORECASE)
 _OPENING = re.compile(OPENING)
 _SIGN = re.compile(rf"[:=][ \t*_]*{DASH}[ \t]+\Z")

@@ -133,6 +133,7 @@ _BEGINS = re.compile(  # a sentence, a cell or a conclusion
     r",[ \t]{1,4}(?=(?:so|therefore|thus|hence|giving|making|resulting|leading|earning|which)\b)",
     re.IGNORECASE,
 )
+_SENTENCE, _WORD = re.compile(r"[.!?;\u3002](?=\W)"), re.compile(r"\w")
 _CONDITION, _EXAMPLE_LINE, _NO_TEXT = any_of(*CONDITION), any_of(*EXAMPLE_LINE), any_of(*NO_TEXT)
 _ANNOUNCING = any_of(ANNOUNCING)
 
@@ -158,7 +159,7 @@ def lead_of(text: str, begins: int, value: int, ends: int) -> Lead:
     announced = not above or not before[len(line) :].lstrip("*_ ").startswith(":") or _ANNOUNCING.fullmatch(above)
     lead = before[max((one.end() for one in _BEGINS.finditer(before)), default=0) :]
     first = before.rfind("\n") + 1  # of the line
-    alone = not re.search(r"[.!?;\u3002](?=\W)", before[first:]) or not re.search(r"\w", text[ends : ends + _BEFORE])
+    alone = not _SENTENCE.search(before, first) or not _WORD.search(text, ends, ends + _BEFORE)
     stated = announced and alone and _LEAD.fullmatch(_MARKS.sub(" ", lead))
     return Lead.STATES if stated else Lead.UNKNOWN
 

@@ -122,7 +122,7 @@ class Spending:
         """Whether there is room for all of these; it is then theirs until they are settled."""
         with self._lock:
             most = {request.id: self._most(request) for request in requests}
-            if not self._fits(*most.values()):
+            if not self._fits(*most.values(), beside=self._reserved):
                 self._refused = max(most.values()) + self._largest_excess
                 return False
             if self._reached("hours", "money"):
@@ -142,9 +142,7 @@ class Spending:
         """Whether there still is room for a request that is about to be sent; where there is none it is given back."""
         with self._lock:
             most = self._reserved.setdefault(request.id, self._most(request))
-            others = [self._reserved[key] for key in self._sent - {request.id}]
-            expected = self.tokens + sum(others) + most + (len(others) + 1) * self._largest_excess
-            if self.limits.tokens is None or expected <= self.limits.tokens:
+            if self._fits(most, beside=self._sent - {request.id}):
                 self._sent.add(request.id)
                 return True
             self._forget(request.id)
@@ -176,7 +174,9 @@ class Spending:
             self.tokens += tokens
             self.estimated += tokens
             self.lost_tokens += tokens
-            if self._fits(*([] if request.id in self._reserved else [most])) and not self._reached("hours", "money"):
+            if self._fits(
+                *([] if request.id in self._reserved else [most]), beside=self._reserved
+            ) and not self._reached("hours", "money"):
                 return True
             self._forget(request.id)
             self._refused = most + self._largest_excess
@@ -239,9 +239,9 @@ class Spending:
         some = f", of which {self.estimated:,} are estimated" if what == "tokens" and self.estimated else ""
         return f"{what}: {self.spent[what]:,.6g} spent of {self.limits.of(what):,.6g}{some}"
 
-    def _fits(self, *more: int) -> bool:
-        """Whether there is room for requests that take so many tokens each, beside those under way."""
-        limit, reserved = self.limits.tokens, [*self._reserved.values(), *more]
+    def _fits(self, *more: int, beside: Iterable[str]) -> bool:
+        """Whether there is room for requests that take so many tokens each, beside these that have reserved theirs."""
+        limit, reserved = self.limits.tokens, [*(self._reserved[key] for key in beside), *more]
         return limit is None or self.tokens + sum(reserved) + len(reserved) * self._largest_excess <= limit
 
     def _reached(self, *of: str) -> list[str]:

@@ -154,9 +154,7 @@ class Grammar:
             return Parsed(None, turn.reason)
         verdicts, not_own = self._own(plain(turn.answer))
         refused = next((one.reason for one in verdicts if one.score is None), "")
-        if not_own.startswith(CHANGED):
-            refused = not_own
-        elif verdicts and has_no_text(turn.answer):
+        if verdicts and has_no_text(turn.answer):
             refused = "says that there is no text, or asks for it"
         elif all(one.beside for one in verdicts):
             refused = refused or not_own or missing
@@ -259,9 +257,10 @@ class Grammar:
             labels = frozenset(key for key, _ in members if key.endswith("label")) - self.keys
             others = [replace(one, beside=True) for one in values(self.keys_beside | _TOTALS | labels)]
             words = " ".join(value for key, value in members if isinstance(value, str) and key not in self.keys)
-            if changed := _CHANGED_IN_JSON.search(words):
-                return values(self.keys), f"{CHANGED}: {changed[0]!r}"
-            return values(self.keys) + others, ""
+            changed = [
+                WrittenVerdict(found[0], None, f"{CHANGED}: {found[0]!r}") for found in _CHANGED_IN_JSON.finditer(words)
+            ]
+            return values(self.keys) + others + changed[:1], ""
         texts = [(key, self._in_words(plain(value))) for key, value in members if isinstance(value, str)]
         said = [place.verdict for key, (places, _) in texts for place in places if key not in _QUOTING]
         quoted = any(places and key in _QUOTING for key, (places, _) in texts)

@@ -33,9 +33,8 @@ from datashop_assets.documents.results import (
 )
 from datashop_assets.documents.shapes import row_shape
 from datashop_assets.documents.sources import SOURCES, DocumentSource, Fields, PoolFile, SourceFile, source_listing
-from datashop_assets.documents.split import Split, is_heldout
+from datashop_assets.documents.split import Split, content_of, is_heldout
 from datashop_assets.protocols.documents import UNREADABLE, Document, Reject, RejectReason
-from datashop_assets.storage.digests import digest_of_bytes
 from datashop_assets.storage.shards import read_rows
 from datashop_assets.storage.stage_writer import StageWriter
 
@@ -131,7 +130,7 @@ def index_row(number: int, found: Document | Reject, heldout_fraction: float) ->
     if isinstance(found, Reject):
         return dict.fromkeys(SCHEMA) | {"row": number, "status": found.reason, "detail": found.detail}
     data = found.text.encode()
-    content = digest_of_bytes(data)  # as `content_of`
+    content = content_of(data)
     return {
         "row": number,
         "id": found.id,

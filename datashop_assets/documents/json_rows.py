@@ -117,15 +117,12 @@ def parse(line: bytes) -> Row:
     if not isinstance(row, dict):
         return _no_object(row, _quoted(line))
     kinds = [*map(type, row.values())]
-    if not LOOSE.isdisjoint(kinds):
-        nested = not NESTED.isdisjoint(kinds)
-        if nested and line.count(b"{") + line.count(b"[") > DEEPEST and (problem := _problem(row)):
-            return problem
-        if exact_json.is_altered(row):
-            return _parse_slowly(line)
-        texts = _texts(row) if nested else len(row) + kinds.count(str)
-    else:
-        texts = len(row) + kinds.count(str)
+    nested = not NESTED.isdisjoint(kinds)
+    if nested and line.count(b"{") + line.count(b"[") > DEEPEST and (problem := _problem(row)):
+        return problem
+    if not LOOSE.isdisjoint(kinds) and exact_json.is_altered(row):
+        return _parse_slowly(line)
+    texts = _texts(row) if nested else len(row) + kinds.count(str)
     return row if _marks(line) == 2 * texts else _parse_slowly(line)
 
 

@@ -19,9 +19,9 @@ class Split(StrEnum):
     HELDOUT = "heldout"
 
 
-def content_of(text: str) -> str:
-    """The digest that stands for a text."""
-    return digest_of_bytes(text.encode())
+def content_of(text: str | bytes) -> str:
+    """The digest that stands for a text, or for its UTF-8."""
+    return digest_of_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def is_heldout(content: str, fraction: float) -> bool:

@@ -12,7 +12,6 @@ from datashop_assets.protocols.annotator import Ended
 from datashop_assets_tests.asking.reply_examples import MESSAGES, Message
 from datashop_assets_tests.handled_inputs import Example
 from resources.annotator.endpoints.errors import (
-    QUOTA_FIX,
     ContentFilteredError,
     ForbiddenError,
     PromptTooLongError,
@@ -24,9 +23,9 @@ from resources.annotator.endpoints.errors import (
     UnusableEndpointError,
     WrongAddressError,
     WrongKeyError,
-    error_of_status,
 )
 from resources.annotator.endpoints.replies import read_completion, read_probabilities, read_token_ids
+from resources.annotator.endpoints.statuses import QUOTA_FIX, error_of_status
 
 HUGE = int("9" * 400)
 RAISED = "raise annotator.sampling.max_tokens, then run again: what is answered is kept"

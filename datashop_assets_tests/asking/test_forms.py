@@ -12,7 +12,7 @@ TABLES = {
         "PERCENT", "FRACTION", "OTHER_UNIT", "SCALE", "SEVERAL", "BOUND", "DOUBTED", "WITHOUT_RESULT", "COUNTED",
         "ITEMS", "LIST")},
     **{f"{name} of a final score": getattr(final_scores, name) for name in (
-        "MENTION", "SCALE", "NOTE", "STATED_SCALE", "STATED_ANYWHERE")},
+        "MENTION", "SCALE", "NOTE", "STATED_SCALE")},
     **{f"{name} of a label": getattr(labels, name) for name in ("LABEL", "ACKNOWLEDGED")},
     **{f"{name} behind a verdict": getattr(clauses, name) for name in ("CLAUSE", "NO_EXPLANATION")},
     **{f"{name} before a verdict": getattr(leads, name) for name in ("CONDITION", "EXAMPLE_LINE", "NO_TEXT")},

@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 
 from resources.annotator.endpoints.connections import error_of_connection, proxy_for, via
-from resources.annotator.endpoints.errors import RetryableError, UnreachableError, UnreadableError, error_of_status
+from resources.annotator.endpoints.errors import RetryableError, UnreachableError, UnreadableError
+from resources.annotator.endpoints.statuses import error_of_status
 
 CONNECT_TIMEOUT = 10.0  # seconds
 LARGEST_BODY = 512 * 1024  # bytes; 8,192 new tokens with their text are some 50 KB

@@ -13,13 +13,13 @@ from urllib.request import getproxies_environment, proxy_bypass
 import aiohttp
 
 from resources.annotator.endpoints.errors import (
-    FIXES,
     BlockedEndpointError,
     ProxyUnreachableError,
     RequestError,
     RetryableError,
     UnreachableError,
 )
+from resources.annotator.endpoints.statuses import FIXES
 
 PROXY_REFUSALS = (403, 405, 407)  # with which a proxy refuses for good
 # of OpenSSL's X509_V_ERR_*
